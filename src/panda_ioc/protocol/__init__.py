@@ -1,0 +1,90 @@
+"""The wire protocol of a PandA, with no sockets in it.
+
+`ControlConnection` turns commands into bytes and bytes into responses. Everything else here is a command,
+the plain data of a response, or an error.
+"""
+
+from .changes import ChangeGroup, Changes, ForgetChanges, GetChanges
+from .commands import (
+    Append,
+    Arm,
+    Disarm,
+    Get,
+    GetLine,
+    GetMultiline,
+    Identify,
+    Identity,
+    Put,
+    PutTable,
+    Raw,
+)
+from .control import ControlConnection
+from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
+from .exchange import Command, Reply, Request
+from .fields import (
+    BitMuxFieldInfo,
+    BitOutFieldInfo,
+    BlockInfo,
+    EnumFieldInfo,
+    ExtOutBitsFieldInfo,
+    ExtOutFieldInfo,
+    FieldInfo,
+    PosMuxFieldInfo,
+    PosOutFieldInfo,
+    ScalarFieldInfo,
+    TableColumn,
+    TableFieldInfo,
+    TimeFieldInfo,
+    UintFieldInfo,
+)
+from .introspection import GetBlockInfo, GetFieldInfo, GetMetadata, GetPcapBitsLabels
+from .lines import LineBuffer
+from .state import GetState, SetState, StateError
+
+__all__ = [
+    "Append",
+    "Arm",
+    "BitMuxFieldInfo",
+    "BitOutFieldInfo",
+    "BlockInfo",
+    "ChangeGroup",
+    "Changes",
+    "Command",
+    "CommandError",
+    "ControlConnection",
+    "Disarm",
+    "EnumFieldInfo",
+    "ExtOutBitsFieldInfo",
+    "ExtOutFieldInfo",
+    "FieldInfo",
+    "ForgetChanges",
+    "Get",
+    "GetBlockInfo",
+    "GetChanges",
+    "GetFieldInfo",
+    "GetLine",
+    "GetMetadata",
+    "GetMultiline",
+    "GetPcapBitsLabels",
+    "GetState",
+    "Identify",
+    "Identity",
+    "LineBuffer",
+    "LocalProtocolError",
+    "PandaError",
+    "PosMuxFieldInfo",
+    "PosOutFieldInfo",
+    "Put",
+    "PutTable",
+    "Raw",
+    "RemoteProtocolError",
+    "Reply",
+    "Request",
+    "ScalarFieldInfo",
+    "SetState",
+    "StateError",
+    "TableColumn",
+    "TableFieldInfo",
+    "TimeFieldInfo",
+    "UintFieldInfo",
+]

@@ -1,0 +1,180 @@
+"""The control port as a machine that eats and makes bytes.
+
+`ControlConnection` knows no sockets. Commands go in by `send`, which returns the bytes to write; what the
+server answers goes in by `receive_bytes`, which returns more bytes to write (a command may need several
+rounds); `responses` gives what is finished. Replies come strictly in order, so any number of commands may
+be under way at once.
+
+It does not know: time limits, reconnecting, which thread it is in. It is not safe to share between threads.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from .errors import LocalProtocolError, PandaError, RemoteProtocolError
+from .exchange import Command, Conversation, Reply, Request, text
+from .lines import LineBuffer
+
+#: No server says a longer line: its own buffers are smaller. More is garbage, and is not collected.
+MAX_REPLY_LINE = 65536
+
+#: A full table of a PandABox, 1048576 words, is as many lines in ASCII; four times that is garbage.
+MAX_REPLY_LINES = 4 * 1048576
+
+
+class _State(Enum):
+    OPEN = auto()
+    CLOSED = auto()
+    BROKEN = auto()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Requests of one command that are on their way, and the replies to them so far."""
+
+    command: Command[Any]
+    conversation: Conversation[Any]
+    requests: Sequence[Request]
+    replies: list[Reply] = field(default_factory=list)
+
+
+class ControlConnection:
+    """One conversation with the control port of a PandA."""
+
+    def __init__(self) -> None:
+        self._state = _State.OPEN
+        self._buffer = LineBuffer()
+        self._batches: deque[_Batch] = deque()
+        self._multiline: list[bytes] | None = None
+        self._finished: deque[tuple[Command[Any], Any]] = deque()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be sent: False after the end of stream and after a broken reply."""
+        return self._state is _State.OPEN
+
+    def send(self, command: Command[Any]) -> bytes:
+        """Begin a command; return the bytes to write.
+
+        Raises:
+            LocalProtocolError: the command cannot be sent, or the connection is over
+        """
+        if self._state is not _State.OPEN:
+            raise LocalProtocolError(f"cannot send {command!r}: the connection is {self._state.name.lower()}")
+        return self._advance(command, command.conversation(), None)
+
+    def receive_bytes(self, data: bytes) -> bytes:
+        """Take what the server sent, `b""` for its end of stream; return bytes to write, often none.
+
+        At the end of stream, and when the server breaks the protocol, every unfinished command gets a
+        `RemoteProtocolError` as its response.
+
+        Raises:
+            RemoteProtocolError: what came is not the PandA protocol; the connection is of no more use
+        """
+        if self._state is not _State.OPEN:
+            raise LocalProtocolError(f"cannot receive: the connection is {self._state.name.lower()}")
+        if not data:
+            self._end()
+            return b""
+        to_send = bytearray()
+        try:
+            for line in self._buffer.feed(data):
+                to_send += self._receive_line(line)
+            if len(self._buffer) > MAX_REPLY_LINE:
+                raise _too_long(self._buffer.unfinished)
+        except RemoteProtocolError as error:
+            self._state = _State.BROKEN
+            self._fail_all(str(error))
+            raise
+        return bytes(to_send)
+
+    def responses(self) -> Iterator[tuple[Command[Any], Any]]:
+        """Give each finished command with its response, or with the `PandaError` that ended it."""
+        while self._finished:
+            yield self._finished.popleft()
+
+    def _advance(
+        self, command: Command[Any], conversation: Conversation[Any], replies: Sequence[Reply] | None
+    ) -> bytes:
+        """Let a command go on; return what it wants to send."""
+        try:
+            # The first send() to a generator must be of None.
+            requests = conversation.send(replies)  # type: ignore[arg-type]
+            while not requests:  # a round with nothing to ask
+                requests = conversation.send([])
+        except StopIteration as stop:
+            self._finished.append((command, stop.value))
+            return b""
+        except PandaError as error:
+            if replies is None:
+                raise
+            self._finished.append((command, error))
+            return b""
+        self._batches.append(_Batch(command, conversation, requests))
+        return b"".join(map(bytes, requests))
+
+    def _receive_line(self, line: bytes) -> bytes:
+        """Take one line; when it completes the replies to a batch, let its command go on."""
+        if len(line) > MAX_REPLY_LINE:
+            raise _too_long(line)
+        if not self._batches:
+            raise RemoteProtocolError(f"the server said {_shown(line)} although nothing was asked")
+        batch = self._batches[0]
+        reply = self._parse(line, batch.requests[len(batch.replies)].line)
+        if reply is None:
+            return b""
+        batch.replies.append(reply)
+        if len(batch.replies) < len(batch.requests):
+            return b""
+        self._batches.popleft()
+        return self._advance(batch.command, batch.conversation, batch.replies)
+
+    def _parse(self, line: bytes, request: str) -> Reply | None:
+        """Turn a line into the reply that it completes, if it does."""
+        if self._multiline is not None:
+            if line == b".":
+                reply = Reply(request, lines=self._multiline)
+                self._multiline = None
+                return reply
+            if line.startswith(b"!"):
+                if len(self._multiline) == MAX_REPLY_LINES:
+                    raise RemoteProtocolError(f"the reply to {request!r} has over {MAX_REPLY_LINES} lines")
+                self._multiline.append(line[1:])
+                return None
+        elif line == b"OK":
+            return Reply(request)
+        elif line.startswith(b"OK ="):
+            return Reply(request, value=line[4:])
+        elif line.startswith(b"!"):
+            self._multiline = [line[1:]]
+            return None
+        elif line == b".":
+            return Reply(request, lines=[])
+        elif line.startswith(b"ERR "):
+            return Reply(request, error=text(line[4:]))
+        raise RemoteProtocolError(f"the server answered {request!r} with {_shown(line)}, which is no PandA reply")
+
+    def _end(self) -> None:
+        self._state = _State.CLOSED
+        rest = f" in the middle of the line {_shown(self._buffer.unfinished)}" if len(self._buffer) else ""
+        self._fail_all(f"the server closed the connection{rest}")
+
+    def _fail_all(self, reason: str) -> None:
+        while self._batches:
+            batch = self._batches.popleft()
+            asked = batch.requests[len(batch.replies)].line
+            error = RemoteProtocolError(f"{asked!r} got no answer: {reason}")
+            self._finished.append((batch.command, error))
+
+
+def _shown(line: bytes) -> str:
+    """A line as an error message shows it: never so long that it hides the rest."""
+    return repr(line) if len(line) <= 80 else f"{line[:80]!r}..."
+
+
+def _too_long(line: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"the server sent a line of over {MAX_REPLY_LINE} bytes: {_shown(line)}")

@@ -1,0 +1,108 @@
+"""The whole setup of a PandA as lines of text, to be read and written back.
+
+The lines are the very commands that restore it, so a saved file can be read, compared and edited:
+`NAME=value`, and for tables and multi-line metadata `NAME<` or `NAME<B`, data, and a blank line.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .changes import ChangeGroup, parse_changes
+from .errors import CommandError, LocalProtocolError
+from .exchange import Command, Conversation, Request
+
+#: Attributes come first: a time is written in the units that the saved text has.
+_GROUPS = (ChangeGroup.ATTR, ChangeGroup.CONFIG, ChangeGroup.TABLE, ChangeGroup.METADATA)
+
+#: Reported among the attributes, but it only counts what a table has queued.
+_READ_ONLY_ATTRIBUTES = (".QUEUED_LINES",)
+
+
+@dataclass(frozen=True)
+class GetState(Command[list[str]]):
+    """Ask for all settings, as the lines that `SetState` takes.
+
+    What this connection has been told by `GetChanges` does not matter, but the next `GetChanges` will
+    count everything up to now as told.
+    """
+
+    def conversation(self) -> Conversation[list[str]]:
+        restarts = [Request(f"*CHANGES{group.value}=S") for group in _GROUPS]
+        polls = [Request(f"*CHANGES{group.value}?") for group in _GROUPS]
+        replies = yield [*restarts, *polls]
+        for reply in replies[: len(restarts)]:
+            reply.ok()
+        answered = [line for reply in replies[len(restarts) :] for line in reply.multiline()]
+        changes = parse_changes(answered)
+        state = [
+            f"{name}={value}" for name, value in changes.values.items() if not name.endswith(_READ_ONLY_ATTRIBUTES)
+        ]
+        # A table is read as base64; metadata has only text.
+        marks = ["" if name.startswith("*") else "B" for name in changes.multiline]
+        contents = yield [
+            Request(f"{name}.B?" if mark else f"{name}?") for name, mark in zip(changes.multiline, marks, strict=True)
+        ]
+        for name, mark, reply in zip(changes.multiline, marks, contents, strict=True):
+            state += [f"{name}<{mark}", *reply.multiline(), ""]
+        return state
+
+
+class StateError(CommandError):
+    """Some lines of a state were refused; all others were written.
+
+    Attributes:
+        failures: each refused line, without the data of a table, with the server's reason
+    """
+
+    def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
+        first, reason = failures[0]
+        more = f" (and {len(failures) - 1} more lines)" if len(failures) > 1 else ""
+        super().__init__(first, f"{reason}{more}")
+        self.failures = tuple(failures)
+
+
+@dataclass(frozen=True)
+class SetState(Command[None]):
+    """Write lines as `GetState` gives them, all of them even if some are refused.
+
+    Args:
+        state: the lines, without LF
+
+    Raises:
+        LocalProtocolError: a line is no assignment, or a table lacks its blank line; nothing was sent
+        StateError: the server refused some lines
+    """
+
+    state: Sequence[str]
+
+    def conversation(self) -> Conversation[None]:
+        replies = yield list(_requests(self.state))
+        failures = [(reply.request, reply.error) for reply in replies if reply.error is not None]
+        if failures:
+            raise StateError(failures)
+
+
+def _requests(state: Sequence[str]) -> Iterable[Request]:
+    lines = iter(state)
+    for line in lines:
+        name, mark, _ = _partition(line)
+        if mark == "=":
+            yield Request(line)
+            continue
+        body = []
+        for data in lines:
+            if not data:
+                break
+            body.append(data)
+        else:
+            raise LocalProtocolError(f"the data of {name!r} does not end with a blank line")
+        yield Request(line, body)
+
+
+def _partition(line: str) -> tuple[str, str, str]:
+    for position, character in enumerate(line):
+        if character in "=<":
+            return line[:position], character, line[position + 1 :]
+        if character == "?":
+            break
+    raise LocalProtocolError(f"{line[:80]!r} is neither an assignment nor the start of a table")

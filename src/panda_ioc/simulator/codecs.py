@@ -1,0 +1,135 @@
+"""Values as text and as integers: one codec for each kind of value that a PandA has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from . import lut
+from .numbers import TICK, TIME_UNITS, Refused, format_float, parse_float, parse_integer, wrap_signed, wrap_unsigned
+
+
+class Codec(Protocol):
+    """How the text of a value is made of its integer, and the other way round."""
+
+    def parse(self, text: str) -> int:
+        """The integer; Refused if the text means none."""
+
+    def format(self, raw: int) -> str:
+        """The text."""
+
+
+@dataclass
+class Unsigned:
+    """A uint: wraps at 32 bits, unless it has a smaller maximum."""
+
+    maximum: int = 2**32 - 1
+
+    def parse(self, text: str) -> int:
+        value = parse_integer(text)
+        if self.maximum < 2**32 - 1 and not 0 <= value <= self.maximum:
+            raise Refused("Number out of range")
+        return wrap_unsigned(value)
+
+    def format(self, raw: int) -> str:
+        return str(raw)
+
+
+@dataclass
+class Signed:
+    """An int: wraps at 32 bits."""
+
+    def parse(self, text: str) -> int:
+        return wrap_signed(parse_integer(text))
+
+    def format(self, raw: int) -> str:
+        return str(raw)
+
+
+@dataclass
+class Bit:
+    """0 or 1."""
+
+    def parse(self, text: str) -> int:
+        value = parse_integer(text)
+        if value not in {0, 1}:
+            raise Refused("Number out of range")
+        return value
+
+    def format(self, raw: int) -> str:
+        return str(raw)
+
+
+@dataclass
+class Scalar:
+    """A number with a scale and an offset."""
+
+    scale: float
+    offset: float
+
+    def parse(self, text: str) -> int:
+        return wrap_signed(round((parse_float(text) - self.offset) / self.scale))
+
+    def format(self, raw: int) -> str:
+        return format_float(raw * self.scale + self.offset)
+
+
+@dataclass
+class Choice:
+    """One of some labels, kept as its number."""
+
+    labels: Sequence[str]
+
+    def parse(self, text: str) -> int:
+        try:
+            return self.labels.index(text)
+        except ValueError:
+            raise Refused("Invalid enumeration value") from None
+
+    def format(self, raw: int) -> str:
+        return self.labels[raw] if 0 <= raw < len(self.labels) else "?"
+
+
+@dataclass
+class Time:
+    """A time in ticks, shown in units that can be changed; changing them leaves the time as it is."""
+
+    maximum: int
+    units: str = "s"
+
+    def parse(self, text: str) -> int:
+        ticks = round(parse_float(text) * TIME_UNITS[self.units] / TICK)
+        if not 0 <= ticks <= self.maximum:
+            raise Refused("Number out of range")
+        return ticks
+
+    def format(self, raw: int) -> str:
+        return format_float(raw * TICK / TIME_UNITS[self.units])
+
+
+@dataclass
+class Lut:
+    """A logic function: its table is the integer, but it reads back as it was written."""
+
+    text: str = "0x00000000"
+
+    def parse(self, text: str) -> int:
+        table = lut.table(text)
+        self.text = text
+        return table
+
+    def format(self, raw: int) -> str:  # noqa: ARG002 - it reads as it was written
+        return self.text
+
+
+@dataclass
+class Action:
+    """Written without a value."""
+
+    def parse(self, text: str) -> int:
+        if text:
+            raise Refused("Unexpected text after command")
+        return 0
+
+    def format(self, raw: int) -> str:
+        """Never asked for: an action cannot be read."""
+        raise NotImplementedError

@@ -1,0 +1,119 @@
+"""What each command of the control port does.
+
+A command is a name and one of three forms: a query, an assignment, a table write. Those that start with `*`
+are in `system`; all others name a block, a field, an attribute. A reply is the text of a value, or a list of
+lines; `Refused` is raised for an ERR.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .fields import Attribute, Field, Value
+from .numbers import Refused
+from .panda import Panda
+from .scanner import Scanner
+from .system import Context, metadata_key, system_command
+from .tables import FORMATS, TableField
+
+
+def query(context: Context, name: str) -> Value:
+    """Answer `name?`."""
+    if name.startswith("*"):
+        command, scanner = system_command(name)
+        if command.query is None:
+            raise Refused("Command not readable")
+        return command.query(context, scanner)
+    scanner = Scanner(name)
+    instance = scanner.name()
+    scanner.expect(".")
+    if scanner.accept("*"):
+        scanner.end()
+        return _list_fields(context.panda, instance)
+    block_field = context.panda.field(instance, scanner.name())
+    if not scanner.accept("."):
+        scanner.end()
+        return block_field.read()
+    if scanner.accept("*"):
+        scanner.end()
+        return list(block_field.attributes)
+    return _attribute(block_field, scanner).read()
+
+
+def assign(context: Context, name: str, value: str) -> None:
+    """Do `name=value`."""
+    if name.startswith("*"):
+        command, scanner = system_command(name)
+        if command.assign is None:
+            raise Refused("Command not writeable")
+        command.assign(context, scanner, value)
+        return
+    scanner = Scanner(name)
+    instance = scanner.name()
+    scanner.expect(".")
+    block_field = context.panda.field(instance, scanner.name())
+    if not scanner.accept("."):
+        scanner.end()
+        block_field.write(value)
+        return
+    attribute = _attribute(block_field, scanner)
+    if attribute.write is None:
+        raise Refused("Attribute not writeable")
+    attribute.write(value)
+
+
+@dataclass
+class TableWrite:
+    """A table write in progress.
+
+    Attributes:
+        put: takes the lines when they are complete
+        table: which table, None where the lines go somewhere else
+    """
+
+    put: Callable[[Sequence[str]], None]
+    table: TableField | None = None
+
+
+def begin_write(context: Context, name: str, form: str) -> TableWrite:
+    """Begin `name<form`: find out where the lines will go, or why they are refused."""
+    scanner = Scanner(name)
+    if scanner.accept("*"):
+        return _begin_system_write(context, scanner, form)
+    instance = scanner.name()
+    scanner.expect(".")
+    block_field = context.panda.field(instance, scanner.name())
+    if scanner.accept("."):
+        raise Refused("Field not a table")
+    scanner.end()
+    if not isinstance(block_field, TableField):
+        raise Refused("Field is not a table")
+    if form not in FORMATS:
+        raise Refused("Unexpected character after input")
+    if block_field.writer is not None:
+        raise Refused("Table currently being written")
+    return TableWrite(lambda lines: block_field.put(form, lines), block_field)
+
+
+def _begin_system_write(context: Context, scanner: Scanner, form: str) -> TableWrite:
+    if scanner.name() != "METADATA":
+        raise Refused("Unknown command")
+    attribute = metadata_key(context.panda, scanner)
+    if attribute.write_lines is None:
+        raise Refused("Not a multi-line field")
+    if form:
+        raise Refused("Binary writes not supported" if form == "B" else "Streaming mode not supported")
+    return TableWrite(attribute.write_lines)
+
+
+def _attribute(block_field: Field, scanner: Scanner) -> Attribute:
+    attribute = block_field.attributes.get(scanner.name())
+    scanner.end()
+    if attribute is None:
+        raise Refused("No such attribute")
+    return attribute
+
+
+def _list_fields(panda: Panda, name: str) -> list[str]:
+    _, block = panda.kind(name)
+    fields = block.fields
+    return [f"{field} {index} {spec.type}" for index, (field, spec) in enumerate(fields.items())]

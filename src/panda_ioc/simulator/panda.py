@@ -1,0 +1,163 @@
+"""A simulated PandA: all its fields, its metadata, and what changed when.
+
+It knows nothing of commands and connections (`commands`, `session`), and nothing of time: what makes
+blocks live writes and watches the fields.
+"""
+
+from collections.abc import Callable, Iterable
+
+from ..protocol import ChangeGroup
+from .changelog import GROUPS, ChangeLog
+from .fields import Attribute, Field, Value
+from .numbers import Refused
+from .spec import BlockSpec, DeviceSpec, FieldSpec
+from .tables import TableField
+from .types import Buses, make_field
+
+
+class Panda:
+    """The state of one PandA.
+
+    Args:
+        spec: what it is made of
+    """
+
+    def __init__(self, spec: DeviceSpec) -> None:
+        self.spec = spec
+        self.serial = 0
+        self.logs = {group: ChangeLog() for group in GROUPS}
+        self._group_of: dict[str, ChangeGroup] = {}
+        self.buses = Buses(spec.bus("bit_out"), spec.bus("pos_out"), spec.captures)
+        self.fields: dict[str, Field] = {
+            f"{instance}.{name}": self._make(f"{instance}.{name}", field)
+            for block_name, block in spec.blocks.items()
+            for name, field in block.fields.items()
+            for instance in block.instances(block_name)
+        }
+        self.metadata = self._make_metadata()
+
+    def _make(self, name: str, spec: FieldSpec) -> Field:
+        field: Field
+        if spec.type == "table":
+            field = TableField(name, spec, self.changed)
+        else:
+            field = make_field(name, spec, self.buses, self.changed)
+        if field.group is not None:
+            self._watch(field.group, name, field.report)
+        for attribute_name, attribute in field.attributes.items():
+            if attribute.reported:
+                self._watch(
+                    ChangeGroup.ATTR, f"{name}.{attribute_name}", _reporter(f"{name}.{attribute_name}", attribute)
+                )
+        return field
+
+    def _make_metadata(self) -> dict[str, Attribute]:
+        labels = [
+            f"LABEL_{name}{number}" for name, block in self.spec.blocks.items() for number in range(1, block.count + 1)
+        ]
+        keys = self.spec.metadata
+        metadata = {key: self._text_metadata(key) for key in (*labels, *keys.text)}
+        metadata |= {key: self._lines_metadata(key) for key in keys.lines}
+        metadata |= {key: _constant(value) for key, value in keys.fixed.items()}
+        for key, attribute in metadata.items():
+            if attribute.write is not None or attribute.write_lines is not None:
+                self._watch(ChangeGroup.METADATA, f"*METADATA.{key}", _reporter(f"*METADATA.{key}", attribute))
+        return metadata
+
+    def _text_metadata(self, key: str) -> Attribute:
+        value = ""
+
+        def write(text: str) -> None:
+            nonlocal value
+            value = text
+            self.changed(f"*METADATA.{key}")
+
+        return Attribute(lambda: value, write)
+
+    def _lines_metadata(self, key: str) -> Attribute:
+        value: list[str] = []
+
+        def write(lines: Iterable[str]) -> None:
+            nonlocal value
+            value = list(lines)
+            self.changed(f"*METADATA.{key}")
+
+        return Attribute(lambda: value, write_lines=write)
+
+    def _watch(self, group: ChangeGroup, name: str, report: Callable[[], str]) -> None:
+        self.logs[group].add(name, report)
+        self._group_of[name] = group
+
+    def changed(self, name: str) -> None:
+        """Note that something changed, so that every connection is told."""
+        self.serial += 1
+        group = self._group_of.get(name)
+        if group is not None:
+            self.logs[group].touch(name, self.serial)
+
+    def set_raw(self, name: str, raw: int) -> None:
+        """Give a field a value, as its block does. It counts as a change even if it is the same value."""
+        self.fields[name].raw = raw
+        self.changed(name)
+
+    def set_error(self, name: str, *, in_error: bool) -> None:
+        """Make the reading of a field fail, or work again."""
+        self.fields[name].in_error = in_error
+        self.changed(name)
+
+    def kind(self, name: str) -> tuple[str, BlockSpec]:
+        """A kind of block, by its name with or without a number."""
+        for kind in (name, name.rstrip("0123456789")):
+            if kind in self.spec.blocks:
+                return kind, self.spec.blocks[kind]
+        raise Refused("No such block")
+
+    def instance(self, name: str) -> tuple[str, BlockSpec]:
+        """Which block a name means: a single one may have the number 1 or none, others need theirs.
+
+        Returns:
+            the name of the instance as it is kept, and what it is
+        """
+        if name in self.spec.blocks:
+            if self.spec.blocks[name].count > 1:
+                raise Refused("Missing block number")
+            return name, self.spec.blocks[name]
+        stem = name.rstrip("0123456789")
+        known = False
+        for cut in range(len(stem), len(name)):  # the name of a block may itself end in digits
+            base, number = name[:cut], int(name[cut:])
+            block = self.spec.blocks.get(base)
+            if block is not None and 1 <= number <= block.count:
+                return base if block.count == 1 else f"{base}{number}", block
+            known = known or block is not None
+        raise Refused("Invalid block number" if known else "No such block")
+
+    def field(self, instance: str, name: str) -> Field:
+        """A field of an instance of a block."""
+        kept, _ = self.instance(instance)
+        try:
+            return self.fields[f"{kept}.{name}"]
+        except KeyError:
+            raise Refused("No such field") from None
+
+    def captured(self) -> list[str]:
+        """What is chosen for capture: "COUNTER1.OUT Value", in the order of the fields."""
+        lines = []
+        for name, field in self.fields.items():
+            if "CAPTURE" in field.attributes:
+                chosen = field.attributes["CAPTURE"].read()
+                if chosen != "No":
+                    lines.append(f"{name} {chosen}")
+        return lines
+
+
+def _reporter(name: str, attribute: Attribute) -> Callable[[], str]:
+    def report() -> str:
+        value: Value = attribute.read()
+        return f"{name}<" if isinstance(value, list) else f"{name}={value}"
+
+    return report
+
+
+def _constant(value: str) -> Attribute:
+    return Attribute(lambda: value)

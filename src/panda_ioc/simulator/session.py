@@ -1,0 +1,122 @@
+"""One connection to the control port: bytes in, bytes out, no sockets.
+
+A table write takes lines until a blank one, whatever they are, and is answered only then; if its first line
+was refused, the lines are swallowed and the refusal is the answer.
+"""
+
+from collections.abc import Iterator
+
+from ..protocol import LineBuffer
+from .commands import TableWrite, assign, begin_write, query
+from .fields import Value
+from .numbers import Refused
+from .system import Context
+
+#: A longer line closes the connection without a reply.
+MAX_LINE = 1022
+
+#: Lines of one table write that are kept: more cannot fit any table.
+_MAX_TABLE_LINES = 1 << 22
+
+
+class LineTooLong(Exception):  # noqa: N818 - it is what happened, not an error of the program
+    """The client sent a line over the limit: the connection must be closed."""
+
+
+class Session:
+    """The state of one connection.
+
+    Args:
+        context: what its commands work on
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._buffer = LineBuffer()
+        self._write: TableWrite | Refused | None = None
+        self._lines: list[str] = []
+
+    def receive(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes; give the reply to each command that they complete.
+
+        Raises:
+            LineTooLong: after the replies to what came before
+        """
+        for line in self._buffer.feed(data):
+            if len(line) > MAX_LINE:
+                raise LineTooLong
+            text = line.partition(b"\0")[0].decode(errors="surrogateescape")
+            reply = self._line(text)
+            if reply is not None:
+                yield reply.encode(errors="surrogateescape")
+        if len(self._buffer) > MAX_LINE:
+            raise LineTooLong
+
+    def close(self) -> None:
+        """The connection is gone: a table that it was writing stays as it was."""
+        self._end_write()
+
+    def _line(self, line: str) -> str | None:
+        if self._write is not None:
+            return self._table_line(line)
+        form, name, value = _split(line)
+        try:
+            if form == "<":
+                self._begin_write(name, value)
+                return None
+            if form == "?":
+                if value:
+                    raise Refused("Unexpected text after command")  # noqa: TRY301 - one place makes the reply
+                return _formatted(query(self._context, name))
+            if form == "=":
+                assign(self._context, name, value)
+                return "OK\n"
+        except Refused as refused:
+            return f"ERR {refused}\n"
+        return "ERR Unknown command\n"
+
+    def _begin_write(self, name: str, form: str) -> None:
+        try:
+            self._write = begin_write(self._context, name, form)
+        except Refused as refused:
+            self._write = refused
+        else:
+            if self._write.table is not None:
+                self._write.table.writer = self
+
+    def _table_line(self, line: str) -> str | None:
+        if line:
+            if len(self._lines) < _MAX_TABLE_LINES:
+                self._lines.append(line)
+            return None
+        write, lines = self._write, self._lines
+        self._end_write()
+        try:
+            if isinstance(write, Refused):
+                raise write
+            if len(lines) == _MAX_TABLE_LINES:
+                raise Refused("Too many points for table")  # noqa: TRY301 - one place makes the reply
+            if write is not None:
+                write.put(lines)
+        except Refused as refused:
+            return f"ERR {refused}\n"
+        return "OK\n"
+
+    def _end_write(self) -> None:
+        if isinstance(self._write, TableWrite) and self._write.table is not None:
+            self._write.table.writer = None
+        self._write, self._lines = None, []
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    """Cut a command at the first of `?`, `=`, `<`, which is its form."""
+    for position, character in enumerate(line):
+        if character in "?=<":
+            return character, line[:position], line[position + 1 :]
+    return "", line, ""
+
+
+def _formatted(value: Value) -> str:
+    if isinstance(value, str):
+        return f"OK ={value}\n"
+    return "".join([*(f"!{line}\n" for line in value), ".\n"])

@@ -1,0 +1,287 @@
+"""The commands that start with `*`: identity, descriptions, changes, capture, metadata.
+
+Each takes what is left of its name. `SYSTEM` is the list of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..protocol import ChangeGroup
+from .changelog import GROUPS
+from .fields import Attribute, Value
+from .numbers import Refused
+from .panda import Panda
+from .scanner import Scanner
+from .spec import BlockSpec, ColumnSpec, FieldSpec
+
+
+class Capture(Protocol):
+    """What arms, disarms and counts: the part of PCAP that the control port sees."""
+
+    def arm(self) -> None:
+        """Start, or be refused."""
+
+    def disarm(self) -> None:
+        """Stop; nothing happens when idle."""
+
+    @property
+    def status(self) -> str:
+        """The reply to `*PCAP.STATUS?`."""
+
+    @property
+    def captured(self) -> int:
+        """How many samples were captured."""
+
+    @property
+    def completion(self) -> str:
+        """Why the last acquisition ended, or Busy."""
+
+
+@dataclass
+class Context:
+    """What a command works on.
+
+    Attributes:
+        panda: the PandA that all connections share
+        capture: its PCAP
+        seen: per group, up to which change this connection was told
+    """
+
+    panda: Panda
+    capture: Capture
+    seen: dict[ChangeGroup, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, -1))
+
+
+@dataclass(frozen=True)
+class System:
+    """A command that starts with `*`: how it is queried and assigned, given what is left of its name."""
+
+    query: Callable[[Context, Scanner], Value] | None = None
+    assign: Callable[[Context, Scanner, str], None] | None = None
+
+
+def system_command(name: str) -> tuple[System, Scanner]:
+    """Look up `*NAME`; also return what is left of the name."""
+    scanner = Scanner(name[1:])
+    command = SYSTEM.get(scanner.name())
+    if command is None:
+        raise Refused("Unknown command")
+    return command, scanner
+
+
+def _constant(read: Callable[[Context], Value]) -> Callable[[Context, Scanner], Value]:
+    def answer(context: Context, scanner: Scanner) -> Value:
+        scanner.end()
+        return read(context)
+
+    return answer
+
+
+def _accept_all(_context: Context, scanner: Scanner, _value: str) -> None:
+    scanner.end()
+
+
+def _identity(context: Context) -> str:
+    spec = context.panda.spec
+    return f"PandA SW: {spec.software} FPGA: {spec.fpga} rootfs: {spec.rootfs}"
+
+
+def _echo(_context: Context, scanner: Scanner) -> Value:
+    scanner.expect(" ")
+    return scanner.rest()
+
+
+def _describe(context: Context, scanner: Scanner) -> Value:
+    scanner.expect(".")
+    _, block = context.panda.kind(scanner.name())
+    if not scanner.accept("."):
+        scanner.end()
+        return _described(block.description, "block")
+    spec = _field_spec(block, scanner)
+    if scanner.accept("[]"):
+        return _column(spec.columns, scanner).description
+    if scanner.accept("."):
+        scanner.name()
+        scanner.end()
+        return ""
+    scanner.end()
+    return _described(spec.description, "field")
+
+
+def _described(description: str, what: str) -> str:
+    if not description:
+        raise Refused(f"No description set for {what}")
+    return description
+
+
+def _enums(context: Context, scanner: Scanner) -> Value:
+    scanner.expect(".")
+    kind, block = context.panda.kind(scanner.name())
+    if not scanner.accept("."):
+        raise Refused("Missing field name")
+    field_name = scanner.name()
+    spec = _field_spec(block, Scanner(field_name))
+    if scanner.accept("[]"):
+        return _labels(_column(spec.columns, scanner).labels, "Table sub-field")
+    first = context.panda.fields[f"{block.instances(kind)[0]}.{field_name}"]
+    if scanner.accept("."):
+        attribute = first.attributes.get(scanner.name())
+        scanner.end()
+        if attribute is None:
+            raise Refused("No such attribute")
+        return _labels(attribute.labels, "Attribute")
+    scanner.end()
+    return _labels(first.labels, "Field")
+
+
+def _labels(labels: Sequence[str] | None, what: str) -> list[str]:
+    if not labels:
+        raise Refused(f"{what} is not an enumeration")
+    return list(labels)
+
+
+def _field_spec(block: BlockSpec, scanner: Scanner) -> FieldSpec:
+    spec = block.fields.get(scanner.name())
+    if spec is None:
+        raise Refused("No such field")
+    return spec
+
+
+def _column(columns: dict[str, ColumnSpec], scanner: Scanner) -> ColumnSpec:
+    scanner.expect(".")
+    column = columns.get(scanner.name())
+    scanner.end()
+    if column is None:
+        raise Refused("No such table sub-field")
+    return column
+
+
+def _changes_groups(scanner: Scanner) -> Sequence[ChangeGroup]:
+    if not scanner.accept("."):
+        scanner.end()
+        return GROUPS
+    name = scanner.name()
+    scanner.end()
+    for group in GROUPS:
+        if group.name == name:
+            return [group]
+    raise Refused("Unknown changes selection")
+
+
+def _changes(context: Context, scanner: Scanner) -> Value:
+    lines = []
+    for group in _changes_groups(scanner):
+        lines += context.panda.logs[group].since(context.seen[group])
+        context.seen[group] = context.panda.serial
+    return lines
+
+
+def _reset_changes(context: Context, scanner: Scanner, value: str) -> None:
+    groups = _changes_groups(scanner)
+    if value[:1] not in {"", "E", "S"}:
+        raise Refused("Invalid reset option")
+    if len(value) > 1:
+        raise Refused("Unexpected character after input")
+    for group in groups:
+        context.seen[group] = -1 if value == "S" else context.panda.serial
+
+
+def _capture(context: Context, scanner: Scanner) -> Value:
+    panda = context.panda
+    if not scanner.accept("."):
+        scanner.end()
+        return panda.captured()
+    if scanner.accept("*"):
+        scanner.end()
+        return [name for name, field in panda.fields.items() if "CAPTURE" in field.attributes]
+    option = scanner.name()
+    scanner.end()
+    if option == "OPTIONS":
+        return list(panda.buses.captures)
+    if option == "ENUMS":
+        return panda.buses.capture_labels
+    raise Refused("Invalid *CAPTURE option")
+
+
+def _reset_capture(context: Context, scanner: Scanner, value: str) -> None:
+    scanner.end()
+    if value:
+        raise Refused("Unexpected character after input")
+    for block_field in context.panda.fields.values():
+        attribute = block_field.attributes.get("CAPTURE")
+        if attribute is not None and attribute.write is not None and attribute.read() != "No":
+            attribute.write("No")
+
+
+def metadata_key(panda: Panda, scanner: Scanner) -> Attribute:
+    """Look up `.KEY` of `*METADATA`."""
+    scanner.expect(".")
+    key = scanner.name()
+    scanner.end()
+    attribute = panda.metadata.get(key)
+    if attribute is None:
+        raise Refused(f"Metadata key {key} not found")
+    return attribute
+
+
+def _metadata(context: Context, scanner: Scanner) -> Value:
+    if scanner.accept(".*"):
+        scanner.end()
+        return list(context.panda.metadata)
+    return metadata_key(context.panda, scanner).read()
+
+
+def _set_metadata(context: Context, scanner: Scanner, value: str) -> None:
+    attribute = metadata_key(context.panda, scanner)
+    if attribute.write is None:
+        raise Refused("Cannot write to this field")
+    attribute.write(value)
+
+
+def _pcap(context: Context, scanner: Scanner) -> Value:
+    scanner.expect(".")
+    name = scanner.name()
+    scanner.end()
+    if name == "STATUS":
+        return context.capture.status
+    if name == "CAPTURED":
+        return str(context.capture.captured)
+    if name == "COMPLETION":
+        return context.capture.completion
+    raise Refused("Invalid *PCAP field")
+
+
+def _act_on_pcap(context: Context, scanner: Scanner, value: str) -> None:
+    scanner.expect(".")
+    name = scanner.name()
+    scanner.end()
+    if name not in {"ARM", "DISARM"}:
+        raise Refused("Invalid *PCAP field")
+    if value:
+        raise Refused("Unexpected character after input")
+    if name == "ARM":
+        context.capture.arm()
+    else:
+        context.capture.disarm()
+
+
+SYSTEM: dict[str, System] = {
+    "IDN": System(_constant(_identity)),
+    "ECHO": System(_echo),
+    "WHO": System(_constant(lambda _: [])),
+    "CLOCK_FREQ": System(_constant(lambda _: "125000000")),
+    "BLOCKS": System(
+        _constant(lambda context: [f"{name} {block.count}" for name, block in context.panda.spec.blocks.items()])
+    ),
+    "DESC": System(_describe),
+    "ENUMS": System(_enums),
+    "CHANGES": System(_changes, _reset_changes),
+    "CAPTURE": System(_capture, _reset_capture),
+    "POSITIONS": System(_constant(lambda context: list(context.panda.buses.positions))),
+    "BITS": System(_constant(lambda context: list(context.panda.buses.bits))),
+    "METADATA": System(_metadata, _set_metadata),
+    "PCAP": System(_pcap, _act_on_pcap),
+    "SAVESTATE": System(assign=_accept_all),
+    "VERBOSE": System(assign=_accept_all),
+}
