@@ -1,0 +1,222 @@
+"""A PandA for asyncio programs.
+
+`AsyncioClient` carries bytes between a socket and a `ControlConnection`, and matches each response with the
+task that waits for it. Tasks may send at the same time: commands are pipelined, not queued behind each
+other's round trips.
+"""
+
+import asyncio
+import contextlib
+import copy
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from ..protocol import Command, ControlConnection, PandaError, RemoteProtocolError
+from .common import CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
+from .errors import PandaConnectionError, PandaTimeoutError
+
+T = TypeVar("T")
+
+
+class _ControlProtocol(asyncio.Protocol):
+    """The control port, between a transport and the tasks that wait for responses."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._connection = ControlConnection()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: dict[int, Callable[[Any], None]] = {}
+        self._writable = asyncio.Event()
+        self._writable.set()
+        #: Done when the connection is over; the result says why.
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None  # noqa: S101 - asyncio's promise, not input
+        try:
+            reply = self._connection.receive_bytes(data)
+        except RemoteProtocolError as error:
+            self._deliver()
+            self._end(str(error))
+            return
+        if reply:
+            self._transport.write(reply)
+        self._deliver()
+
+    def eof_received(self) -> bool:
+        self._end("the server closed the connection")
+        return False  # the transport is to close
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(str(exc) if exc else "it was closed")
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    async def writable(self) -> None:
+        """Wait until the server has read enough of what was sent."""
+        await self._writable.wait()
+
+    def submit(self, command: Command[T], done: Callable[[T | PandaError], None]) -> None:
+        """Send a command now; `done` is called with its response, or with the error that ended it."""
+        if self.lost.done() or self._transport is None:
+            raise PandaConnectionError(f"not connected to {self._address}: {self.lost.result()}")
+        if id(command) in self._waiting:
+            command = copy.copy(command)  # each command under way must be an object of its own
+        self._transport.write(self._connection.send(command))
+        self._waiting[id(command)] = done
+        self._deliver()  # a command that needs no question at all is finished already
+
+    async def close(self) -> None:
+        """Close our side, wait a little for the server to close its own, end."""
+        if self._transport is not None and not self._transport.is_closing():
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await asyncio.shield(self.lost)
+            self._transport.close()
+        self._end("it was closed")
+
+    def _deliver(self) -> None:
+        for command, response in self._connection.responses():
+            self._waiting.pop(id(command))(response)
+
+    def _end(self, reason: str) -> None:
+        """Fail all that wait, once."""
+        if self.lost.done():
+            return
+        self.lost.set_result(reason)
+        self._writable.set()
+        waiting, self._waiting = self._waiting, {}
+        for done in waiting.values():
+            done(PandaConnectionError(f"lost the connection to {self._address}: {reason}"))
+        if self._transport is not None:
+            self._transport.close()
+
+
+class AsyncioClient:
+    """A connection to a PandA.
+
+    Args:
+        host: name or address
+        control_port, data_port: where its two ports are
+        timeout: seconds that connecting, and each command, may take unless told otherwise
+
+    Use it as an asynchronous context manager, or call `connect` and `close`.
+    """
+
+    def __init__(
+        self, host: str, control_port: int = CONTROL_PORT, data_port: int = DATA_PORT, *, timeout: float = TIMEOUT
+    ) -> None:
+        self.host = host
+        self.control_port = control_port
+        self.data_port = data_port
+        self.timeout = timeout
+        self._control: _ControlProtocol | None = None
+
+    async def connect(self) -> None:
+        """Connect to the control port.
+
+        Raises:
+            PandaConnectionError: the host is unknown, refuses, or does not answer in time
+        """
+        if self.connected:
+            return
+        address = f"{self.host}:{self.control_port}"
+        try:
+            async with asyncio.timeout(self.timeout):
+                _, self._control = await asyncio.get_running_loop().create_connection(
+                    lambda: _ControlProtocol(address), self.host, self.control_port
+                )
+        except OSError as error:
+            raise PandaConnectionError(cannot_connect(self.host, self.control_port, error)) from error
+
+    @property
+    def connected(self) -> bool:
+        """Whether the control port is connected, as far as is known."""
+        return self._control is not None and not self._control.lost.done()
+
+    async def wait_lost(self) -> str:
+        """Wait until there is no connection; return why."""
+        if self._control is None:
+            return "it was never made"
+        return await asyncio.shield(self._control.lost)
+
+    async def close(self) -> None:
+        """Close the connection in an orderly way; commands that wait for an answer fail."""
+        if self._control is not None:
+            await self._control.close()
+
+    async def send(self, command: Command[T], *, timeout: float | None = None) -> T:
+        """Send a command and return its response. Any number may be under way.
+
+        Args:
+            command: what to send
+            timeout: seconds to wait instead of the client's own limit
+
+        Raises:
+            CommandError: the PandA refused it
+            LocalProtocolError: it cannot be sent
+            RemoteProtocolError: the answer makes no sense
+            PandaConnectionError: there is no connection, or it was lost before the answer
+            PandaTimeoutError: no answer in time
+        """
+        limit = self.timeout if timeout is None else timeout
+        control = self._connected()
+        try:
+            async with asyncio.timeout(limit):
+                await control.writable()
+                future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+                control.submit(command, partial(_resolve, future))
+                return await future
+        except TimeoutError as error:
+            raise PandaTimeoutError(
+                f"{self.host}:{self.control_port} did not answer {shown(command)} within {limit:g} s"
+            ) from error
+
+    def submit(self, command: Command[T], done: Callable[[T | PandaError], None]) -> None:
+        """Send a command at once and be called back: for code that must not cost a task.
+
+        Args:
+            command: what to send
+            done: called, from the event loop, with the response or the error; there is no time limit
+
+        Raises:
+            LocalProtocolError: it cannot be sent
+            PandaConnectionError: there is no connection
+        """
+        self._connected().submit(command, done)
+
+    def _connected(self) -> _ControlProtocol:
+        if self._control is None:
+            raise PandaConnectionError(f"not connected to {self.host}:{self.control_port}")
+        return self._control
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _resolve(future: asyncio.Future[T], response: T | PandaError) -> None:
+    """Give a response to whoever waits for it; nobody does if the command was cancelled."""
+    if future.done():
+        return
+    if isinstance(response, PandaError):
+        future.set_exception(response)
+    else:
+        future.set_result(response)

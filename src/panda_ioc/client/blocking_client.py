@@ -1,0 +1,190 @@
+"""A PandA for programs without asyncio.
+
+`BlockingClient` carries bytes between a socket and a `ControlConnection`. It reads while it writes, so a
+long list of commands cannot block against the server. Threads may share one: they take turns, each within
+its own time limit.
+"""
+
+import contextlib
+import copy
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from ..protocol import Command, ControlConnection, LocalProtocolError, PandaError, RemoteProtocolError
+from .common import CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
+from .errors import PandaConnectionError, PandaTimeoutError
+
+T = TypeVar("T")
+
+_READ_SIZE = 1 << 18
+
+
+class BlockingClient:
+    """A connection to a PandA.
+
+    Args:
+        host: name or address
+        control_port, data_port: where its two ports are
+        timeout: seconds that connecting, and each call of `send`, may take unless told otherwise
+
+    Use it as a context manager, or call `connect` and `close`.
+    """
+
+    def __init__(
+        self, host: str, control_port: int = CONTROL_PORT, data_port: int = DATA_PORT, *, timeout: float = TIMEOUT
+    ) -> None:
+        self.host = host
+        self.control_port = control_port
+        self.data_port = data_port
+        self.timeout = timeout
+        self._turn = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._connection = ControlConnection()
+
+    def connect(self) -> None:
+        """Connect to the control port.
+
+        Raises:
+            PandaConnectionError: the host is unknown, refuses, or does not answer in time
+        """
+        with self._my_turn(time.monotonic() + self.timeout, "connect"):
+            if self._socket is not None:
+                return
+            try:
+                connected = socket.create_connection((self.host, self.control_port), self.timeout)
+            except OSError as error:
+                raise PandaConnectionError(cannot_connect(self.host, self.control_port, error)) from error
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.settimeout(0)  # every wait is in the selector
+            self._socket = connected
+            self._connection = ControlConnection()
+
+    def close(self) -> None:
+        """Close the connection in an orderly way: end our side, read until the server ends its own."""
+        with self._my_turn(time.monotonic() + self.timeout, "close"):
+            if self._socket is None:
+                return
+            closing, self._socket = self._socket, None
+            with contextlib.closing(closing), contextlib.suppress(OSError):
+                closing.shutdown(socket.SHUT_WR)
+                closing.settimeout(CLOSE_TIMEOUT)
+                deadline = time.monotonic() + CLOSE_TIMEOUT
+                while closing.recv(_READ_SIZE) and time.monotonic() < deadline:
+                    pass
+
+    @overload
+    def send(self, commands: Command[T], *, timeout: float | None = None) -> T: ...
+    @overload
+    def send(self, commands: Sequence[Command[Any]], *, timeout: float | None = None) -> list[Any]: ...
+    def send(self, commands: Command[Any] | Sequence[Command[Any]], *, timeout: float | None = None) -> Any:
+        """Send a command, or several at once, and return its response, or theirs in order.
+
+        Args:
+            commands: what to send
+            timeout: seconds to wait, for all of it, instead of the client's own limit
+
+        Raises:
+            CommandError: the PandA refused a command; of several commands the first error is raised, when
+                all have been answered
+            LocalProtocolError: a command cannot be sent; the others were
+            RemoteProtocolError: an answer makes no sense
+            PandaConnectionError: there is no connection, or it was lost before all was answered
+            PandaTimeoutError: not all was answered in time
+        """
+        # Copies, so that each command under way is an object of its own.
+        batch = [copy.copy(command) for command in ([commands] if isinstance(commands, Command) else commands)]
+        limit = self.timeout if timeout is None else timeout
+        what = ", ".join(map(shown, batch[:3])) + (", ..." if len(batch) > 3 else "")
+        deadline = time.monotonic() + limit
+        with self._my_turn(deadline, what):
+            responses = self._converse(batch, deadline, what)
+        for response in responses:
+            if isinstance(response, PandaError):
+                raise response
+        return responses[0] if isinstance(commands, Command) else responses
+
+    def _converse(self, batch: Sequence[Command[Any]], deadline: float, what: str) -> list[Any]:
+        """Send commands and read what comes back until each has its response, which may be an error."""
+        if self._socket is None:
+            raise PandaConnectionError(f"not connected to {self._address}")
+        outgoing = bytearray()
+        responses: dict[int, Any] = {}
+        waiting: dict[int, int] = {}
+        for place, command in enumerate(batch):
+            try:
+                outgoing += self._connection.send(command)
+            except LocalProtocolError as error:
+                responses[place] = error
+            else:
+                waiting[id(command)] = place
+        while True:
+            for command, response in self._connection.responses():
+                index = waiting.pop(id(command), None)
+                if index is not None:  # or it is the late response to a command that was given up
+                    responses[index] = response
+            if len(responses) == len(batch):
+                return [responses[index] for index in range(len(batch))]
+            if not self._move(outgoing, deadline):
+                if outgoing:
+                    self._lose()  # the rest of a command that was cut in two would garble the next one
+                raise PandaTimeoutError(f"{self._address} did not answer {what} in time")
+
+    def _move(self, outgoing: bytearray, deadline: float) -> bool:
+        """Send and receive what the socket allows, once; False when the deadline passes first."""
+        connected = self._socket
+        if connected is None:
+            raise PandaConnectionError(f"not connected to {self._address}")
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(connected, selectors.EVENT_READ | (selectors.EVENT_WRITE if outgoing else 0))
+                ready = selector.select(max(deadline - time.monotonic(), 0))
+            if not ready:
+                return False
+            _, events = ready[0]
+            if events & selectors.EVENT_WRITE:
+                del outgoing[: connected.send(outgoing)]
+            if events & selectors.EVENT_READ:
+                data = connected.recv(_READ_SIZE)
+                outgoing += self._connection.receive_bytes(data)
+                if not data:
+                    raise ConnectionResetError("the server closed the connection")
+        except RemoteProtocolError:
+            self._lose()
+            raise
+        except OSError as error:
+            self._lose()
+            reason = error.strerror or str(error)
+            raise PandaConnectionError(f"lost the connection to {self._address}: {reason}") from error
+        return True
+
+    @property
+    def _address(self) -> str:
+        return f"{self.host}:{self.control_port}"
+
+    def _lose(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    @contextlib.contextmanager
+    def _my_turn(self, deadline: float, what: str) -> Iterator[None]:
+        if not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise PandaTimeoutError(f"{self._address} is busy with another thread: no time for {what}")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,34 @@
+"""What both clients share: their defaults, and how they name things in messages."""
+
+import os
+from typing import Any
+
+from ..protocol import Command
+
+CONTROL_PORT = 8888
+DATA_PORT = 8889
+
+#: Seconds that a command may take, unless the caller says otherwise. The slowest thing that a real PandA
+#: does, reading a full table as text, takes 0.2 s.
+TIMEOUT = 5.0
+
+#: Seconds that a server has to close its side once we closed ours. A reset instead of an orderly close can
+#: kill a real PandA server, so we read until it does.
+CLOSE_TIMEOUT = 1.0
+
+
+def shown(command: Command[Any]) -> str:
+    """A command as a message shows it: short, whatever it carries."""
+    text = repr(command)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def cannot_connect(host: str, port: int, error: OSError) -> str:
+    """Say which connection failed and why."""
+    if isinstance(error, TimeoutError):
+        reason = "no answer in time"
+    elif error.errno is not None and error.errno > 0:
+        reason = os.strerror(error.errno)  # asyncio puts something less clear into strerror
+    else:
+        reason = error.strerror or str(error)
+    return f"cannot connect to {host}:{port}: {reason}"

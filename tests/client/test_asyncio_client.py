@@ -1,0 +1,173 @@
+"""The asyncio client over real sockets: against the simulated PandA, and against servers that are none."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from panda_ioc.client import AsyncioClient, PandaConnectionError, PandaTimeoutError
+from panda_ioc.protocol import (
+    CommandError,
+    Get,
+    GetBlockInfo,
+    GetChanges,
+    GetFieldInfo,
+    GetLine,
+    Identify,
+    LocalProtocolError,
+    Put,
+    PutTable,
+    RemoteProtocolError,
+)
+from panda_ioc.simulator import Server
+
+from ..conftest import Hostile, free_port
+
+
+def client_of(server: Server | Hostile, timeout: float = 5.0) -> AsyncioClient:
+    port = server.control_port if isinstance(server, Server) else server.port
+    return AsyncioClient("127.0.0.1", port, timeout=timeout)
+
+
+async def test_commands(panda: Server) -> None:
+    async with client_of(panda) as client:
+        assert client.connected
+        await client.send(Put("PULSE1.PULSES", "7"))
+        assert await client.send(Get("PULSE1.PULSES")) == b"7"
+        with pytest.raises(CommandError, match="No such block"):
+            await client.send(Get("NOPE.X"))
+        with pytest.raises(LocalProtocolError):
+            await client.send(Put("PULSE1.PULSES", "1\n2"))
+    assert not client.connected
+
+
+async def test_all_at_once(panda: Server) -> None:
+    async with client_of(panda) as client:
+        blocks = await client.send(GetBlockInfo())
+        fields, changes = await asyncio.gather(
+            asyncio.gather(*(client.send(GetFieldInfo(block)) for block in blocks)), client.send(GetChanges())
+        )
+    assert "TABLE" in fields[list(blocks).index("SEQ")]
+    assert len(changes.values) > 900
+
+
+async def test_the_same_command_twice_at_once(panda: Server) -> None:
+    async with client_of(panda) as client:
+        command = GetLine("*CLOCK_FREQ")
+        assert await asyncio.gather(*(client.send(command) for _ in range(50))) == ["125000000"] * 50
+
+
+async def test_a_full_table_there_and_back(panda: Server) -> None:
+    async with client_of(panda) as client:
+        await client.send(PutTable("SEQ1.TABLE", range(1048576)))
+        lines = await client.send(Get("SEQ1.TABLE"))
+    assert len(lines) == 1048576
+    assert lines[-1] == b"1048575"
+
+
+async def test_a_cancelled_command_harms_no_other(panda: Server) -> None:
+    async with client_of(panda) as client:
+        tasks = [asyncio.create_task(client.send(GetFieldInfo("SEQ"))) for _ in range(9)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False] * 4 + [True]
+        assert all("TABLE" in result for result in results[1::2] if isinstance(result, dict))
+        assert await client.send(GetLine("*CLOCK_FREQ")) == "125000000"
+
+
+async def test_commands_under_way_fail_when_the_server_goes() -> None:
+    async with Hostile(b"OK =1\n", after=b"\n", then="close") as server, client_of(server) as client:
+        tasks = [asyncio.create_task(client.send(GetLine(f"A.B{number}"))) for number in range(3)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert results[0] == "1"
+        assert [type(result) for result in results[1:]] == [PandaConnectionError] * 2
+        assert await client.wait_lost() == "the server closed the connection"
+        with pytest.raises(PandaConnectionError, match="not connected"):
+            await client.send(GetLine("A.B"))
+
+
+async def test_commands_under_way_fail_when_we_close() -> None:
+    async with Hostile(b"") as server, client_of(server) as client:
+        task = asyncio.create_task(client.send(GetLine("A.B")))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(PandaConnectionError):
+            await task
+
+
+async def test_a_silent_server() -> None:
+    async with Hostile(b"") as server, client_of(server, timeout=0.1) as client:
+        with pytest.raises(PandaTimeoutError, match=r"did not answer Identify\(\) within 0.1 s"):
+            await client.send(Identify())
+        with pytest.raises(TimeoutError, match="within 0.05 s"):
+            await client.send(GetLine("A.B"), timeout=0.05)
+
+
+async def test_a_late_answer_is_not_taken_for_the_next() -> None:
+    async with Hostile(b"OK =first\nOK =second\n", after=b"A.B?\n") as server, client_of(server) as client:
+        with pytest.raises(PandaTimeoutError):
+            await client.send(GetLine("A.A"), timeout=0.05)
+        assert await client.send(GetLine("A.B")) == "second"
+
+
+@pytest.mark.parametrize(
+    ("says", "named"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400"),
+        (b"\x00\xff\xfe\n", "xff"),
+        (b"OK =an oven\n", "'an oven': this is not a PandA"),
+    ],
+)
+async def test_a_server_that_is_no_panda(says: bytes, named: str) -> None:
+    async with Hostile(says, after=b"\n") as server, client_of(server) as client:
+        with pytest.raises(RemoteProtocolError) as caught:
+            await client.send(Identify())
+        assert named in str(caught.value)
+
+
+async def test_a_server_that_floods() -> None:
+    async with Hostile(b"x" * 65536, after=b"\n", then="flood") as server, client_of(server) as client:
+        with pytest.raises(RemoteProtocolError, match="line of over 65536 bytes"):
+            await client.send(Identify())
+        assert not client.connected
+
+
+async def test_nobody_there() -> None:
+    with pytest.raises(PandaConnectionError, match="Connection refused"):
+        await AsyncioClient("127.0.0.1", free_port()).connect()
+    with pytest.raises(PandaConnectionError, match=r"cannot connect to no\.such\.host\.invalid:8888"):
+        await AsyncioClient("no.such.host.invalid").connect()
+    with pytest.raises(PandaConnectionError, match="not connected"):
+        await AsyncioClient("127.0.0.1").send(Identify())
+
+
+async def test_the_connection_ends_in_an_orderly_way() -> None:
+    """A reset can kill a real server; unread data at close would cause one."""
+    async with Hostile(b"OK =" + b"x" * 60000 + b"\n") as server:
+        client = client_of(server)
+        await client.connect()
+        await client.close()
+        assert await asyncio.wait_for(server.lost, 5) is None
+
+
+async def test_the_recording(shared: Path) -> None:
+    port = free_port()
+    replay = await asyncio.create_subprocess_exec(
+        *("python3", str(shared / "tools" / "replay_panda.py"), "--control-port", str(port)),
+        *("--data-port", str(free_port())),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert replay.stdout
+        await asyncio.wait_for(replay.stdout.readline(), 10)
+        async with AsyncioClient("127.0.0.1", port) as client:
+            blocks = await client.send(GetBlockInfo())
+            fields = await asyncio.gather(*(client.send(GetFieldInfo(block)) for block in blocks))
+            changes = await client.send(GetChanges())
+        assert sum(map(len, fields)) > 200
+        assert len(changes.values) > 1000
+    finally:
+        replay.terminate()
+        await replay.wait()

@@ -1,0 +1,175 @@
+"""The blocking client over real sockets, also shared between threads."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import pytest
+
+from panda_ioc.client import BlockingClient, PandaConnectionError, PandaTimeoutError
+from panda_ioc.protocol import (
+    CommandError,
+    Get,
+    GetFieldInfo,
+    GetLine,
+    Identify,
+    LocalProtocolError,
+    Put,
+    PutTable,
+    RemoteProtocolError,
+)
+from panda_ioc.simulator import Server
+
+from ..conftest import Hostile, free_port
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run what blocks beside the event loop in which the server lives."""
+    return await asyncio.wait_for(asyncio.to_thread(work), 30)
+
+
+async def test_commands(panda: Server) -> None:
+    def work() -> None:
+        with BlockingClient("127.0.0.1", panda.control_port) as client:
+            client.send(Put("PULSE1.PULSES", "7"))
+            assert client.send(GetLine("PULSE1.PULSES")) == "7"
+            assert client.send([Get("*CLOCK_FREQ"), Get("PULSE2.PULSES")]) == [b"125000000", b"0"]
+            assert client.send([]) == []
+            assert "TABLE" in client.send(GetFieldInfo("SEQ"))
+
+    await in_thread(work)
+
+
+async def test_errors_of_several_commands_come_when_all_are_answered(panda: Server) -> None:
+    def work() -> None:
+        with BlockingClient("127.0.0.1", panda.control_port) as client:
+            with pytest.raises(CommandError, match="No such block"):
+                client.send([Put("NOPE.X", "1"), Put("PULSE1.PULSES", "5")])
+            with pytest.raises(LocalProtocolError):
+                client.send([Put("PULSE1.PULSES", "1\n"), Put("PULSE1.PULSES", "6")])
+            assert client.send(GetLine("PULSE1.PULSES")) == "6"
+
+    await in_thread(work)
+
+
+async def test_more_than_the_sockets_hold(panda: Server) -> None:
+    def work() -> None:
+        with BlockingClient("127.0.0.1", panda.control_port) as client:
+            answers = client.send([GetLine("*ECHO " + "x" * 900) for _ in range(20000)], timeout=60)
+            assert len(answers) == 20000
+            client.send(PutTable("SEQ1.TABLE", range(1048576)))
+            assert len(client.send(Get("SEQ1.TABLE.B"))) == 87382
+
+    await asyncio.wait_for(asyncio.to_thread(work), 90)
+
+
+async def test_threads_share_a_client(panda: Server) -> None:
+    def work() -> None:
+        with BlockingClient("127.0.0.1", panda.control_port) as client, ThreadPoolExecutor(8) as pool:
+            texts = [f"thread {number}" for number in range(400)]
+            assert list(pool.map(lambda text: client.send(GetLine(f"*ECHO {text}")), texts)) == texts
+
+    await in_thread(work)
+
+
+async def test_a_thread_that_waits_its_turn_has_its_own_limit() -> None:
+    async with Hostile(b"") as server:
+
+        def work() -> None:
+            with BlockingClient("127.0.0.1", server.port) as client:
+                begun = threading.Event()
+
+                def hold() -> None:
+                    begun.set()
+                    with pytest.raises(PandaTimeoutError):
+                        client.send(Identify(), timeout=1)
+
+                holding = threading.Thread(target=hold)
+                holding.start()
+                begun.wait(5)
+                with pytest.raises(PandaTimeoutError):
+                    client.send(Identify(), timeout=0.1)
+                holding.join(5)
+
+        await in_thread(work)
+
+
+async def test_a_late_answer_is_not_taken_for_the_next() -> None:
+    async with Hostile(b"OK =first\nOK =second\n", after=b"A.B?\n") as server:
+
+        def work() -> None:
+            with BlockingClient("127.0.0.1", server.port) as client:
+                with pytest.raises(PandaTimeoutError, match=r"did not answer GetLine\(field='A.A'\) in time"):
+                    client.send(GetLine("A.A"), timeout=0.1)
+                assert client.send(GetLine("A.B")) == "second"
+
+        await in_thread(work)
+
+
+async def test_a_server_that_does_not_read_what_we_send() -> None:
+    async def ignore(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(3)
+        writer.close()
+
+    server = await asyncio.start_server(ignore, "127.0.0.1", 0, limit=1024)
+    port = server.sockets[0].getsockname()[1]
+
+    def work() -> None:
+        with BlockingClient("127.0.0.1", port) as client:
+            with pytest.raises(PandaTimeoutError):
+                client.send([GetLine("*ECHO " + "x" * 900) for _ in range(20000)], timeout=0.5)
+            with pytest.raises(PandaConnectionError, match="not connected"):
+                client.send(Identify())
+
+    async with server:
+        await in_thread(work)
+
+
+@pytest.mark.parametrize(
+    ("says", "then", "error", "named"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n", "wait", RemoteProtocolError, "HTTP/1.1 400"),
+        (b"x" * 100000, "wait", RemoteProtocolError, "line of over 65536 bytes"),
+        (b"OK", "close", PandaConnectionError, "the server closed the connection"),
+    ],
+)
+async def test_servers_that_are_no_panda(says: bytes, then: str, error: type[Exception], named: str) -> None:
+    async with Hostile(says, after=b"\n", then=then) as server:
+
+        def work() -> None:
+            with BlockingClient("127.0.0.1", server.port) as client:
+                with pytest.raises(error, match=named):
+                    client.send(Identify())
+                with pytest.raises(PandaConnectionError, match="not connected"):
+                    client.send(Identify())
+                client.connect()  # and it can be used again
+
+        await in_thread(work)
+
+
+async def test_nobody_there() -> None:
+    def work() -> None:
+        with pytest.raises(PandaConnectionError, match="Connection refused"):
+            BlockingClient("127.0.0.1", free_port()).connect()
+        with pytest.raises(PandaConnectionError, match="Name or service not known"):
+            BlockingClient("no.such.host.invalid").connect()
+
+    await in_thread(work)
+
+
+async def test_the_connection_ends_in_an_orderly_way() -> None:
+    async with Hostile(b"OK =" + b"x" * 60000 + b"\n") as server:
+
+        def work() -> None:
+            client = BlockingClient("127.0.0.1", server.port)
+            client.connect()
+            client.close()
+            client.close()
+
+        await in_thread(work)
+        assert await asyncio.wait_for(server.lost, 5) is None

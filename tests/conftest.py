@@ -1,0 +1,107 @@
+"""Fixtures that all tests share.
+
+Channel Access reads its addresses once in a process, so the ports of all IOCs that a test process may start
+are chosen here, before any client is imported.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from panda_ioc.simulator import Server, load
+
+#: Recordings of a real server. They are not part of the project: what needs them is skipped without them.
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+#: As many IOCs as one test process may start.
+_CA_PORTS = 60
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+_ports = _free_ports(_CA_PORTS)
+os.environ.update(
+    EPICS_CA_ADDR_LIST=" ".join(f"127.0.0.1:{port}" for port in _ports),
+    EPICS_CA_AUTO_ADDR_LIST="NO",
+    EPICS_CA_MAX_SEARCH_PERIOD="60",
+)
+
+
+@pytest.fixture(scope="session")
+def ca_ports() -> Iterator[int]:
+    """Ports for IOCs, that the Channel Access clients of this process search."""
+    return iter(_ports)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The recordings."""
+    if not SHARED.is_dir():
+        pytest.skip("there are no recordings of a real server here")
+    return SHARED
+
+
+@pytest.fixture
+async def panda() -> AsyncIterator[Server]:
+    """A PandA in software, in this event loop, on a port of its own."""
+    async with Server(load(), control_port=0) as server:
+        yield server
+
+
+class Hostile:
+    """A server that is no PandA: says some bytes to whoever connects, then does as told."""
+
+    def __init__(self, says: bytes, *, after: bytes = b"", then: str = "wait") -> None:
+        self.says, self.after, self.then = says, after, then
+        self.port = 0
+        self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self) -> "Hostile":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended: Exception | None = None
+        try:
+            if self.after:
+                await reader.readuntil(self.after)
+            writer.write(self.says)
+            await writer.drain()
+            if self.then == "wait":
+                while await reader.read(65536):
+                    pass
+            elif self.then == "flood":
+                while True:
+                    writer.write(self.says)
+                    await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            ended = error
+        finally:
+            writer.close()
+            if not self.lost.done():
+                self.lost.set_result(ended)
