@@ -5,6 +5,7 @@ are chosen here, before any client is imported.
 """
 
 import asyncio
+import itertools
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -21,25 +22,30 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 _CA_PORTS = 60
 
 
+def _ports_of_this_process() -> Iterator[int]:
+    """Ports below those that the system gives to clients, in another part of the range for each process."""
+    start = os.getpid() * 250 % 22000
+    for offset in itertools.cycle(range(22000)):
+        yield 10000 + (start + offset) % 22000
+
+
+_candidates = _ports_of_this_process()
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that nobody uses, and that this process has not used before."""
+    for port in _candidates:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
+    raise AssertionError  # the candidates never end
 
 
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-_ports = _free_ports(_CA_PORTS)
+_ports = [free_port() for _ in range(_CA_PORTS)]
 os.environ.update(
     EPICS_CA_ADDR_LIST=" ".join(f"127.0.0.1:{port}" for port in _ports),
     EPICS_CA_AUTO_ADDR_LIST="NO",

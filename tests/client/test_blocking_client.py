@@ -111,9 +111,11 @@ async def test_a_late_answer_is_not_taken_for_the_next() -> None:
 
 
 async def test_a_server_that_does_not_read_what_we_send() -> None:
+    done = asyncio.Event()
+
     async def ignore(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(3)
+        await done.wait()
         writer.close()
 
     server = await asyncio.start_server(ignore, "127.0.0.1", 0, limit=1024)
@@ -128,6 +130,7 @@ async def test_a_server_that_does_not_read_what_we_send() -> None:
 
     async with server:
         await in_thread(work)
+        done.set()
 
 
 @pytest.mark.parametrize(

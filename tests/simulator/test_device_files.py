@@ -50,7 +50,7 @@ def test_block_names_that_end_in_digits(tmp_path: Path) -> None:
     ("text", "line", "says"),
     [
         ("", 1, "Field required"),
-        ("name: }", 1, "found"),
+        ("name: }", 1, "expected"),
         ("name: x\nblocks: 3\n", 2, "blocks"),
         (GOOD.replace("count: 2", "count: many"), 4, "blocks.ADC10.count"),
         (GOOD.replace("count: 2", "count: 0"), 4, "greater than or equal to 1"),

@@ -1,0 +1,5 @@
+"""`python -m panda_ioc` is `panda-ioc`."""
+
+from .cli import main
+
+main()

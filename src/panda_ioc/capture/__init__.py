@@ -1,0 +1,1 @@
+"""What happens to captured data: scaling, files, live views. Knows no EPICS."""

@@ -1,0 +1,63 @@
+"""What several commands share: how a PandA is named, how errors and logs are shown."""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from ..client.common import CONTROL_PORT, DATA_PORT
+from ..protocol import PandaError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+PORT = click.IntRange(1, 65535)
+
+
+def panda_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the argument HOST and the options for its ports."""
+    for decorate in (
+        click.option("--data-port", type=PORT, default=DATA_PORT, show_default=True, help="Port of its data."),
+        click.option(
+            "--control-port", type=PORT, default=CONTROL_PORT, show_default=True, help="Port of its commands."
+        ),
+        click.argument("host"),
+    ):
+        command = decorate(command)
+    return command
+
+
+def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Show what goes wrong as one line, without a traceback, and exit with 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except PandaError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(
+                f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            ) from error
+
+    return wrapped
+
+
+def log_to_stdout(level: str) -> None:
+    """Write logs as lines to standard output, where containers look for them."""
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stdout,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+    )
+
+
+def log_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option for how much it logs."""
+    levels = click.Choice(["debug", "info", "warning", "error"], case_sensitive=False)
+    return click.option("--log-level", type=levels, default="info", show_default=True, help="How much to log.")(command)

@@ -1,0 +1,113 @@
+"""The command `console`: type commands to a PandA, with completion of what it has."""
+# ruff: noqa: PLC0415 - see the package
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..protocol import PandaError, Raw
+from .common import clear_errors, panda_options
+
+if TYPE_CHECKING:
+    from ..client import AsyncioClient
+
+#: Commands that are not names of fields.
+_SYSTEM_COMMANDS = (
+    "*IDN?", "*BLOCKS?", "*BITS?", "*POSITIONS?", "*CHANGES?", "*CAPTURE?", "*CAPTURE=", "*CAPTURE.*?",
+    "*METADATA.*?", "*PCAP.ARM=", "*PCAP.DISARM=", "*PCAP.STATUS?", "*PCAP.CAPTURED?", "*PCAP.COMPLETION?",
+    "*CLOCK_FREQ?", "*ECHO ", "*WHO?", "*SAVESTATE=", "*DESC.", "*ENUMS.",
+)  # fmt: skip
+
+
+@click.command()
+@panda_options
+@clear_errors
+def console(host: str, control_port: int, data_port: int) -> None:
+    """Talk to the PandA at HOST: NAME? asks, NAME=value sets, NAME< writes a table up to a blank line."""
+    from ..client import AsyncioClient
+
+    async def talk() -> None:
+        async with AsyncioClient(host, control_port, data_port) as client:
+            typed = sys.stdin.isatty()
+            lines = _typed_lines(host, *await _names_and_labels(client)) if typed else _piped_lines()
+            async for command in _commands(lines):
+                await _answer(client, command)
+
+    asyncio.run(talk())
+
+
+async def _answer(client: "AsyncioClient", command: list[str]) -> None:
+    try:
+        for line in await client.send(Raw(command)):
+            click.echo(line)
+    except PandaError as error:
+        click.echo(f"! {error}", err=True)
+        if not client.connected:
+            raise
+
+
+async def _commands(lines: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+    """Put the lines of a table write together into one command."""
+    async for line in lines:
+        if not line.strip():
+            continue
+        command = [line]
+        head = line.replace("=", "?").partition("?")[0]
+        if "<" in head:
+            async for data in lines:
+                command.append(data)
+                if not data:
+                    break
+            else:
+                command.append("")
+        yield command
+
+
+async def _piped_lines() -> AsyncIterator[str]:
+    for line in sys.stdin:
+        yield line.rstrip("\n")
+
+
+async def _typed_lines(host: str, names: list[str], labels: Mapping[str, Iterable[str]]) -> AsyncIterator[str]:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.document import Document
+
+    class Names(Completer):
+        """Completes names, and after `=` the labels of what is named."""
+
+        def get_completions(self, document: Document, complete_event: Any) -> Iterable[Completion]:  # noqa: ARG002
+            text = document.text_before_cursor
+            name, equals, begun = text.partition("=")
+            choices = labels.get(name, ()) if equals else names
+            begun = begun if equals else text
+            for choice in choices:
+                if choice.upper().startswith(begun.upper()):
+                    yield Completion(choice, start_position=-len(begun))
+
+    session: PromptSession[str] = PromptSession(completer=Names())
+    while True:
+        try:
+            yield await session.prompt_async(f"{host}> ")
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            continue
+
+
+async def _names_and_labels(client: "AsyncioClient") -> tuple[list[str], dict[str, Iterable[str]]]:
+    from ..ioc.introspect import introspect
+    from ..protocol import EnumFieldInfo
+
+    model = await introspect(client)
+    names = list(_SYSTEM_COMMANDS)
+    labels: dict[str, Iterable[str]] = {}
+    for instance, field, info in model.fields():
+        name = f"{instance}.{field}"
+        names += [name, *(f"{name}.{attribute}" for attribute in info.attributes)]
+        if isinstance(info, EnumFieldInfo):
+            labels[name] = info.labels
+    return sorted(names), labels

@@ -1,0 +1,45 @@
+"""Commands about the whole setup of a PandA: save it to a file, load it from one."""
+# ruff: noqa: PLC0415 - see the package
+
+from pathlib import Path
+
+import click
+
+from .common import clear_errors, panda_options
+
+
+@click.command()
+@panda_options
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@clear_errors
+def save(host: str, file: Path, control_port: int, data_port: int) -> None:
+    """Save all settings of the PandA at HOST to FILE, as text that `load` takes."""
+    from ..client import BlockingClient
+    from ..protocol import GetState
+
+    with BlockingClient(host, control_port, data_port) as client:
+        state = client.send(GetState(), timeout=30)
+    file.write_text("".join(f"{line}\n" for line in state), encoding="utf-8")
+    click.echo(f"saved {sum('=' in line for line in state)} settings to {file}")
+
+
+@click.command()
+@panda_options
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@clear_errors
+def load(host: str, file: Path, control_port: int, data_port: int) -> None:
+    """Load the settings in FILE into the PandA at HOST."""
+    from ..client import BlockingClient
+    from ..protocol import SetState, StateError
+
+    try:
+        state = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file}: is not text in UTF-8") from error
+    with BlockingClient(host, control_port, data_port) as client:
+        try:
+            client.send(SetState(state), timeout=30)
+        except StateError as error:
+            lines = "\n".join(f"  {line}: {reason}" for line, reason in error.failures)
+            raise click.ClickException(f"the PandA took all of {file} but this:\n{lines}") from error
+    click.echo(f"loaded {file}")

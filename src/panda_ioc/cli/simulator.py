@@ -1,0 +1,67 @@
+"""Commands about a PandA in software."""
+# ruff: noqa: PLC0415 - see the package
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from ..client.common import CONTROL_PORT
+from .common import clear_errors, log_option
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--control-port", type=_PORT, default=CONTROL_PORT, show_default=True, help="0 for any that is free.")
+@click.option("--device", type=click.Path(path_type=Path), help="Device file; a PandABox if none is given.")
+@clear_errors
+def simulator(host: str, control_port: int, device: Path | None) -> None:
+    """Run a PandA in software, until stopped."""
+    from ..simulator import PANDABOX, Server, load
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with Server(load(device or PANDABOX), host=host, control_port=control_port) as server:
+            click.echo(f"PandA in software: control port {server.control_port}")
+            sys.stdout.flush()
+            await stop.wait()
+
+    asyncio.run(serve())
+
+
+@click.command()
+@click.option("--prefix", default="PANDA", show_default=True, help="What the names of all records begin with.")
+@log_option
+@clear_errors
+def demo(prefix: str, log_level: str) -> None:
+    """Run a PandA in software and an IOC for it, until stopped."""
+    from ..ioc.run import Options
+    from .ioc import end, serve
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0"], stdout=subprocess.PIPE, text=True
+    ) as panda:
+        try:
+            line = panda.stdout.readline() if panda.stdout else ""
+            port = line.rpartition(" ")[2].strip()
+            if not port.isdigit():
+                raise click.ClickException("the PandA in software did not start")
+            click.echo(
+                f"A PandA in software and its IOC. Try, in another terminal:\n"
+                f"  caget {prefix}:PULSE1:WIDTH\n"
+                f"  caput -c {prefix}:PULSE1:WIDTH 0.1\n"
+                f"  camonitor {prefix}:BITS:OUTA\n"
+                f"  panda-ioc console 127.0.0.1 --control-port {port}\n"
+                "Stop with Ctrl-C."
+            )
+            code = serve(Options("127.0.0.1", prefix, int(port)), log_level)
+        finally:
+            panda.terminate()
+    end(code)

@@ -1,0 +1,1 @@
+"""A PandA as EPICS process variables."""

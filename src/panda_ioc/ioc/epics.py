@@ -1,0 +1,156 @@
+"""The one place that knows softioc: serves a plan, posts values into records, hands puts on.
+
+Importing this module starts EPICS. softioc is asked for its device support alone; where it offers nothing,
+EPICS base is called:
+
+- a value of the PandA must reach the monitors of a settable record without being taken for a put, so the
+  record is processed here, under its lock, with `posting` set;
+- a put that waits behind one in progress (RPRO) must not be overwritten by what the PandA said before it;
+- the reason of an alarm (AMSG, which PVA shows) can only be written next to the record's alarm.
+"""
+
+import asyncio
+import ctypes
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import numpy as np
+from epicscorelibs.ioc import dbCore
+from softioc import device, softioc
+from softioc.asyncio_dispatcher import AsyncioDispatcher
+from softioc.fields import DBF_STRING
+from softioc.imports import db_put_field_process
+
+from .alarm import NO_ALARM, Alarm
+from .codecs import Value
+from .database import database, text_length
+from .plan import Plan
+from .record import STRING_BYTES, Kind, Record, shorten
+
+OnPut = Callable[[str, Any], Awaitable[None]]
+
+for _name in ("dbScanLock", "dbScanUnlock", "dbProcess"):
+    getattr(dbCore, _name).argtypes = (ctypes.c_void_p,)
+
+#: Bytes of the reason of an alarm.
+_MESSAGE_BYTES = 39
+
+_DEVICES = {
+    Kind.AI: device.ai,
+    Kind.AO: device.ao,
+    Kind.LONGIN: device.longin,
+    Kind.LONGOUT: device.longout,
+    Kind.BI: device.bi,
+    Kind.BO: device.bo,
+    Kind.MBBI: device.mbbi,
+    Kind.MBBO: device.mbbo,
+    Kind.STRINGIN: device.stringin,
+    Kind.STRINGOUT: device.stringout,
+    Kind.TEXTIN: device.long_stringin,
+    Kind.TEXTOUT: device.long_stringout,
+}
+
+
+class Pv:
+    """A record that is served.
+
+    Args:
+        record: how it is planned
+        pv: its full name
+        initial: its value until the first post; None leaves it undefined, in alarm
+        on_put: is awaited for every put, with the record's name and the value; the put completes after it
+    """
+
+    def __init__(self, record: Record, pv: str, initial: Value | None, on_put: OnPut | None) -> None:
+        self.record = record
+        self._name = pv
+        self._posting = False
+        options: dict[str, Any] = {}
+        if record.kind.record_type == "waveform":
+            options.update(_wf_nelm=text_length(record), _wf_dtype=np.dtype("uint8"))
+            initial = initial if initial is not None else ""
+        if initial is not None:
+            options["initial_value"] = self._fit(initial)
+        if record.kind.is_out:
+            options.update(
+                on_update=lambda value: on_put(record.name, value) if on_put else None,
+                validate=lambda _record, _value: not self._posting,
+                always_update=True,
+                blocking=True,
+            )
+        self._device = _DEVICES[record.kind](pv, **options)
+
+    def post(self, value: Value, alarm: Alarm = NO_ALARM) -> None:
+        """Give the record a value and an alarm; monitors have been told when this returns.
+
+        While a put of a client is under way, they are told when it completes; when another put waits behind
+        that one, its value stays.
+        """
+        fields = self._device._record  # noqa: SLF001 - see the module's description
+        with self._locked():
+            fields.NAMSG = shorten(alarm.message, _MESSAGE_BYTES)
+            if not self.record.kind.is_out:
+                self._device.set(self._fit(value), int(alarm.severity), int(alarm.status))
+                dbCore.dbProcess(fields)
+            elif not fields.RPRO:
+                self._device.set(self._fit(value), process=False, severity=int(alarm.severity), alarm=int(alarm.status))
+                if not fields.PACT:
+                    self._posting = True
+                    try:
+                        dbCore.dbProcess(fields)
+                    finally:
+                        self._posting = False
+
+    def set_field(self, field: str, value: str) -> None:
+        """Set another field of the record, such as EGU; clients that watch properties are told."""
+        data = ctypes.create_string_buffer(value.encode(errors="replace")[:_MESSAGE_BYTES], 40)
+        with self._locked():
+            # Not by softioc's own set_field, which is a put that DISP refuses.
+            db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
+
+    def _fit(self, value: Value) -> Value:
+        """Cut text to what the record holds."""
+        if isinstance(value, str):
+            limit = text_length(self.record) - 1 if self.record.kind.record_type == "waveform" else STRING_BYTES
+            return shorten(value, limit)
+        return value
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # ctypes lets other threads run while it waits for the lock, so one that holds it may call Python.
+        fields = self._device._record  # noqa: SLF001
+        dbCore.dbScanLock(fields)
+        try:
+            yield
+        finally:
+            dbCore.dbScanUnlock(fields)
+
+
+def serve(plan: Plan, initial: Mapping[str, Value], on_put: OnPut) -> dict[str, Pv]:
+    """Start EPICS with the records of a plan. It can be done once in a process, in a running event loop.
+
+    Args:
+        plan: what to serve
+        initial: the first value of each record that has one, by the record's name
+        on_put: see `Pv`
+
+    Returns:
+        the records by name
+    """
+    pvs = {record.name: Pv(record, plan.pv(record.name), initial.get(record.name), on_put) for record in plan.records}
+    with tempfile.NamedTemporaryFile("w", suffix=".db", encoding="utf-8") as file:
+        file.write(database(plan))
+        file.flush()
+        softioc.dbLoadDatabase(file.name)
+    # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
+    ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
+    softioc.iocInit(AsyncioDispatcher(loop=asyncio.get_running_loop()))
+    return pvs
+
+
+def stop(code: int) -> NoReturn:
+    """End the process as EPICS wants it: its threads stopped, its exit handlers run."""
+    softioc.safeEpicsExit(code)
+    raise SystemExit(code)

@@ -1,0 +1,186 @@
+"""The record plan: everything that is served for a PandA, made from its model by pure functions.
+
+Records, PVI, screens, documentation and the offline cache are all made from it, so they agree. It can be
+printed, compared and tested without EPICS.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from ..protocol import EnumFieldInfo, ExtOutBitsFieldInfo, PandaError
+from .codecs import ArmSwitch, LabelText
+from .model import Model
+from .record import NAME_BYTES, Access, Kind, Record
+from .rules import BIT_CHOICES, POSITION_CHOICES, Place, field_records
+from .status import COMPLETION, status_records
+
+#: Parts of a position's record name, and what they are called in its row of POSITIONS.
+_POSITION_COLUMNS = {"SCALED": "VAL", **{part: part for part in ("SCALE", "OFFSET", "UNITS", "CAPTURE", "DATASET")}}
+
+
+class PlanError(PandaError):
+    """A PandA that cannot be served under the prefix that was asked for."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to serve.
+
+    Attributes:
+        prefix: goes before every name, with a colon between
+        records: all records, in display order
+        remarks: what could not be served, and why
+    """
+
+    prefix: str
+    records: tuple[Record, ...]
+    remarks: tuple[str, ...] = ()
+
+    def pv(self, name: str) -> str:
+        """The full name of a record."""
+        return f"{self.prefix}:{name}"
+
+
+def make_plan(model: Model, prefix: str) -> Plan:
+    """Plan the records of a PandA.
+
+    Args:
+        model: what it has
+        prefix: what their names begin with, without the colon
+
+    Raises:
+        PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
+    """
+    _check_prefix(prefix)
+    records = [
+        *status_records(model.identity),
+        *(record for place in _places(model) for record in field_records(place)),
+        *_labels(model),
+        *_arm(model),
+        *_choices(model),
+    ]
+    records = list(_with_rows(records, model))
+    kept, remarks = _without_duplicates(records)
+    _check_lengths(prefix, kept)
+    return Plan(prefix, tuple(kept), tuple(remarks))
+
+
+def _places(model: Model) -> Iterator[Place]:
+    for instance, name, info in model.fields():
+        yield Place(instance, name, info)
+
+
+def _labels(model: Model) -> Iterator[Record]:
+    """The label that people give to a block; while there is none, what the block is."""
+    for block in model.blocks.values():
+        for number, instance in enumerate(block.instances(), start=1):
+            source = f"*METADATA.LABEL_{block.name}{number}"
+            if source in model.changes.values:
+                yield Record(
+                    f"{instance}:LABEL",
+                    Kind.TEXTOUT,
+                    "Label of the block",
+                    LabelText(block.info.description),
+                    sources=(source,),
+                    target=source,
+                    access=Access.READ_WRITE,
+                    block=instance,
+                )
+
+
+def _arm(model: Model) -> Iterator[Record]:
+    if "PCAP" in model.blocks:
+        yield Record(
+            "PCAP:ARM",
+            Kind.BO,
+            "Arm or disarm PCAP",
+            ArmSwitch(),
+            sources=(COMPLETION,),
+            target=COMPLETION,
+            access=Access.READ_WRITE,
+            block="PCAP",
+            labels=("Disarm", "Arm"),
+        )
+
+
+def _choices(model: Model) -> Iterator[Record]:
+    """What the multiplexers can be set to."""
+    for name, kind in ((BIT_CHOICES, "bit_mux"), (POSITION_CHOICES, "pos_mux")):
+        for _, _, info in model.fields():
+            if info.type == kind and isinstance(info, EnumFieldInfo):
+                text = "\n".join(info.labels)
+                yield Record(name, Kind.TEXTIN, f"What a {kind} can be set to", constant=text)
+                break
+
+
+def _with_rows(records: list[Record], model: Model) -> Iterator[Record]:
+    """Add the rows of BITS and POSITIONS: names of their own, all else as aliases."""
+    aliases: dict[str, list[str]] = {}
+    rows: list[Record] = []
+    for index, (word, bit) in _bits(model).items():
+        aliases.setdefault(f"{word}:CAPTURE", []).append(f"BITS:{index}:CAPTURE")
+        if bit:
+            aliases.setdefault(bit.replace(".", ":"), []).append(f"BITS:{index}:VAL")
+            rows.append(Record(f"BITS:{index}:NAME", Kind.STRINGIN, "Name of the bit", constant=bit))
+    for index, place in enumerate(_positions(model)):
+        for part, column in _POSITION_COLUMNS.items():
+            aliases.setdefault(f"{place.name}:{part}", []).append(f"POSITIONS:{index}:{column}")
+        rows.append(Record(f"POSITIONS:{index}:NAME", Kind.STRINGIN, "Name of the position", constant=place.name))
+    for record in records:
+        yield replace(record, aliases=(*record.aliases, *aliases[record.name])) if record.name in aliases else record
+    yield from rows
+
+
+def _bits(model: Model) -> dict[int, tuple[str, str]]:
+    """Each bit of the bus: the field that captures it, and its name, "" if it is not used."""
+    words = [place for place in _places(model) if isinstance(place.info, ExtOutBitsFieldInfo)]
+    return {
+        number * 32 + offset: (word.name, bit)
+        for number, word in enumerate(sorted(words, key=lambda place: place.source))
+        for offset, bit in enumerate(getattr(word.info, "bits", ()))
+    }
+
+
+def _positions(model: Model) -> list[Place]:
+    """The positions in the order of their rows: by block, as rows have always been counted."""
+    return [place for place in _places(model) if place.info.type == "pos_out"]
+
+
+def _without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
+    """Leave out what has a name that is taken: a server may have blocks FOO (2 of them) and FOO1."""
+    kept: list[Record] = []
+    remarks: list[str] = []
+    taken: set[str] = set()
+    for record in records:
+        if record.name in taken:
+            remarks.append(
+                f"{record.name} is not served a second time, for {', '.join(record.sources) or 'a constant'}"
+            )
+            continue
+        aliases = tuple(alias for alias in record.aliases if alias not in taken)
+        taken |= {record.name, *aliases}
+        kept.append(record if len(aliases) == len(record.aliases) else replace(record, aliases=aliases))
+    return kept, remarks
+
+
+def _check_prefix(prefix: str) -> None:
+    bad = sorted({character for character in prefix if not character.isascii() or not _legal(character)})
+    if not prefix or bad:
+        raise PlanError(
+            f"{prefix!r} cannot be the prefix of record names: "
+            + (f"{' '.join(bad)} is not allowed" if bad else "it is empty")
+        )
+
+
+def _legal(character: str) -> bool:
+    return character.isalnum() or character in "_-+:;[]<>/{}"
+
+
+def _check_lengths(prefix: str, records: Iterable[Record]) -> None:
+    longest = max((name for record in records for name in (record.name, *record.aliases)), key=len)
+    room = NAME_BYTES - len(longest) - 1
+    if len(prefix) > room:
+        raise PlanError(
+            f"the prefix {prefix!r} is too long: {prefix}:{longest} has {len(prefix) + 1 + len(longest)} characters "
+            f"and EPICS allows {NAME_BYTES}; use a prefix of at most {room}"
+        )

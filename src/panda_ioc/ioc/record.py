@@ -1,0 +1,128 @@
+"""A record as it is planned: all that must be known to serve it, to draw it, to describe it."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .codecs import AS_IT_IS, Codec, Value
+
+#: Bytes of text that a string record holds, that a label of an mbbo holds, that a client sees of DESC, that EGU holds.
+STRING_BYTES = 39
+LABEL_BYTES = 25
+DESC_BYTES = 39
+EGU_BYTES = 15
+
+#: Choices that an mbbo holds.
+MAX_CHOICES = 16
+
+#: Characters of a record name.
+NAME_BYTES = 60
+
+#: Bytes of a long text: a line of the control port is not longer.
+TEXT_BYTES = 1024
+
+
+class Kind(Enum):
+    """Which record serves it: the value is the EPICS record type."""
+
+    AI = "ai"
+    AO = "ao"
+    LONGIN = "longin"
+    LONGOUT = "longout"
+    BI = "bi"
+    BO = "bo"
+    MBBI = "mbbi"
+    MBBO = "mbbo"
+    STRINGIN = "stringin"
+    STRINGOUT = "stringout"
+    TEXTIN = "waveform in"
+    TEXTOUT = "waveform out"
+
+    @property
+    def is_out(self) -> bool:
+        """Whether clients may put to it."""
+        return self.value.endswith(("o", "out"))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its value is text."""
+        return self in {Kind.STRINGIN, Kind.STRINGOUT, Kind.TEXTIN, Kind.TEXTOUT}
+
+    @property
+    def record_type(self) -> str:
+        """The EPICS record type."""
+        return self.value.partition(" ")[0]
+
+
+class Access(Enum):
+    """What a client does with it, in the letters of PVI."""
+
+    READ = "r"
+    READ_WRITE = "rw"
+    WRITE = "w"
+    EXECUTE = "x"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record.
+
+    Attributes:
+        name: without the prefix: "PULSE1:DELAY"
+        kind: how it is served
+        description: the whole text, of any length
+        codec: how its value is made of what the PandA says, and the other way round
+        sources: the keys of `*CHANGES` that its value is made of; none where the IOC itself knows it
+        target: what is written by a put: "PULSE1.DELAY"; None where the IOC takes it or nobody may
+        access: what clients do with it
+        block: the instance that it belongs to, "PULSE1"; "" for the IOC's own
+        units: fixed units
+        units_source: a key that says the units now
+        low, high: limits
+        precision: digits after the point
+        labels: choices, whole
+        choices: name of the record that lists choices which do not fit here
+        aliases: other names, without the prefix
+        constant: a value that never changes
+        healthy: what the PandA says when all is well; anything else is a major alarm
+        pulses: whether a change that is reported with the value unchanged was a pulse
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    codec: Codec = AS_IT_IS
+    sources: tuple[str, ...] = ()
+    target: str | None = None
+    access: Access = Access.READ
+    block: str = ""
+    units: str = ""
+    units_source: str | None = None
+    low: float | None = None
+    high: float | None = None
+    precision: int | None = None
+    labels: tuple[str, ...] = ()
+    choices: str | None = None
+    aliases: tuple[str, ...] = ()
+    constant: Value | None = None
+    healthy: str | None = None
+    pulses: bool = False
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut text to a number of bytes of UTF-8 without cutting a character."""
+    data = text.encode(errors="replace")
+    return text if len(data) <= limit else data[:limit].decode(errors="ignore")
+
+
+def short_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels as an mbbo holds them: cut, and told apart by a number where cutting makes them the same."""
+    short: list[str] = []
+    for label in labels:
+        candidate = shorten(label, LABEL_BYTES)
+        number = 2
+        while candidate in short:
+            mark = f"~{number}"
+            candidate = shorten(label, LABEL_BYTES - len(mark)) + mark
+            number += 1
+        short.append(candidate)
+    return tuple(short)

@@ -1,0 +1,179 @@
+"""The IOC from start to end: connect, introspect, plan, serve, keep in step, come back after a loss."""
+
+import asyncio
+import importlib
+import logging
+import random
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..client import AsyncioClient
+from ..protocol import ChangeGroup, PandaError
+from . import status
+from .alarm import NO_ALARM, Alarm, Severity, Status
+from .binding import Pv
+from .introspect import introspect
+from .lean_dso import skip_setuptools
+from .mirror import Mirror
+from .model import Model
+from .plan import Plan, make_plan
+from .poll import PERIODS, Poller
+
+log = logging.getLogger(__name__)
+
+#: Exit codes: of a normal end, of a start that failed, and of a PandA that came back as another one, so
+#: that whatever runs the IOC starts it again.
+EXIT_STOPPED = 0
+EXIT_FAILED = 1
+EXIT_CHANGED = 75
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run an IOC.
+
+    Attributes:
+        host, control_port, data_port: where the PandA is
+        prefix: what the names of all records begin with
+        periods: seconds from poll to poll of each group
+    """
+
+    host: str
+    prefix: str
+    control_port: int = 8888
+    data_port: int = 8889
+    periods: Mapping[ChangeGroup, float] = field(default_factory=lambda: PERIODS)
+
+
+async def run(options: Options) -> int:
+    """Run an IOC until it is told to stop by SIGINT or SIGTERM.
+
+    Returns:
+        the exit code for the process
+
+    Raises:
+        PandaError: it could not be started
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.create_task(_serve(options))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        stopping.cancel()
+        return running.result()
+    log.info("stopping")
+    running.cancel()
+    await asyncio.wait((running,))
+    return EXIT_STOPPED
+
+
+async def _serve(options: Options) -> int:
+    client = AsyncioClient(options.host, options.control_port, options.data_port)
+    # EPICS takes as long to load as the PandA to answer, so both are done at once.
+    loading = asyncio.get_running_loop().run_in_executor(None, _load_epics)
+    try:
+        await client.connect()
+        model = await introspect(client)
+        plan = make_plan(model, options.prefix)
+        mirror = Mirror(plan, model.changes)
+        epics = await loading
+    except BaseException:
+        await client.close()
+        raise
+    for remark in plan.remarks:
+        log.warning("%s", remark)
+    pvs: dict[str, Pv] = epics.serve(plan, mirror.initial_values(), mirror.put)
+    mirror.bind(pvs)
+    log.info("serving %s:%d as %s: %d records", client.host, client.control_port, plan.prefix, len(plan.records))
+    return await _Ioc(options, plan, mirror, pvs).keep(client, model)
+
+
+def _load_epics() -> Any:
+    skip_setuptools()
+    return importlib.import_module("panda_ioc.ioc.epics")
+
+
+class _Ioc:
+    """What runs once the records are served."""
+
+    def __init__(self, options: Options, plan: Plan, mirror: Mirror, pvs: Mapping[str, Pv]) -> None:
+        self._options = options
+        self._plan = plan
+        self._mirror = mirror
+        self._pvs = pvs
+        self._started = time.monotonic()
+        self._reconnects = 0
+
+    async def keep(self, client: AsyncioClient, model: Model) -> int:
+        """Keep records and PandA in step; come back after each loss. Return an exit code if that is no use."""
+        try:
+            while True:
+                reason = await self._follow(client, model)
+                log.error("lost the PandA: %s", reason)
+                self._show("DISCONNECTED", reason)
+                self._mirror.disconnected(reason)
+                await client.close()
+                client, model = await self._reconnect()
+                if make_plan(model, self._plan.prefix) != self._plan:
+                    log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
+                    return EXIT_CHANGED
+                self._reconnects += 1
+                log.info("the PandA is back")
+        finally:
+            await client.close()
+
+    async def _follow(self, client: AsyncioClient, model: Model) -> str:
+        """Poll until the PandA is lost; return why."""
+        poller = Poller(client, self._mirror.apply, self._options.periods)
+        self._mirror.connected(client, poller.refresh, model.changes)
+        self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
+        publishing = asyncio.create_task(self._publish(poller))
+        try:
+            return await poller.run()
+        finally:
+            publishing.cancel()
+
+    async def _reconnect(self) -> tuple[AsyncioClient, Model]:
+        """Try until the PandA answers."""
+        options = self._options
+        for delay in _delays():
+            await asyncio.sleep(delay)
+            client = AsyncioClient(options.host, options.control_port, options.data_port)
+            try:
+                await client.connect()
+                return client, await introspect(client)
+            except PandaError as error:
+                self._show("CONNECTING", str(error))
+                await client.close()
+        raise AssertionError  # the delays never end
+
+    async def _publish(self, poller: Poller) -> None:
+        """Show once a second how the IOC is."""
+        pvs = self._pvs
+        period_ms = min(self._options.periods.values()) * 1e3
+        while True:
+            pvs[status.UPTIME].post(time.monotonic() - self._started)
+            pvs[status.RECONNECTS].post(self._reconnects)
+            pvs[status.POLL_PERIOD].post(period_ms)
+            pvs[status.POLL_DURATION].post(poller.take_duration() * 1e3)
+            pvs[status.PUTS_ACCEPTED].post(self._mirror.puts_accepted)
+            await asyncio.sleep(1)
+
+    def _show(self, state: str, text: str) -> None:
+        severity = NO_ALARM if state == "CONNECTED" else Alarm(Severity.MAJOR, Status.COMM, text)
+        self._pvs[status.CONNECTION].post(status.CONNECTION_STATES.index(state), severity)
+        self._pvs[status.CONNECTION_TEXT].post(text, severity)
+
+
+def _delays() -> Iterator[float]:
+    """Seconds to wait before each attempt: from 0.5 doubling to 10, shortened at random by up to a half."""
+    delay = 0.5
+    while True:
+        yield delay * random.uniform(0.5, 1)
+        delay = min(2 * delay, 10)

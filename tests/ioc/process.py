@@ -1,0 +1,115 @@
+"""A real IOC process, and clients for it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from p4p.client.asyncio import Context
+
+from ..conftest import free_port
+
+
+class Ioc:
+    """An IOC that runs.
+
+    Attributes:
+        prefix: what its records begin with
+        output: the lines that it wrote so far
+        pva: a client that finds it
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, prefix: str, environment: dict[str, str]) -> None:
+        self.process = process
+        self.prefix = prefix
+        self.output: list[str] = []
+        self._environment = environment
+        self._changed = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+        self.pva = Context("pva", conf=environment, useenv=False)
+
+    def pv(self, name: str) -> str:
+        """The full name of a record."""
+        return f"{self.prefix}:{name}"
+
+    async def pva_get(self, name: str) -> Any:
+        """Read a record over PVA."""
+        return await asyncio.wait_for(self.pva.get(self.pv(name)), 5)
+
+    async def pva_put(self, name: str, value: Any) -> None:
+        """Write a record over PVA, and wait until it is done."""
+        await asyncio.wait_for(self.pva.put(self.pv(name), value, wait=True), 10)
+
+    async def wait_for(self, text: str, timeout: float = 20, start: int = 0) -> str:
+        """Wait until it writes a line with a text in it."""
+        async with asyncio.timeout(timeout):
+            while True:
+                for line in self.output[start:]:
+                    if text in line:
+                        return line
+                if self._reading.done():
+                    raise AssertionError(f"the IOC ended without saying {text!r}: {self.output}")
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop it with a signal; return its exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self, timeout: float = 20) -> int:
+        """Wait until it ends; return its exit code."""
+        self.pva.close()
+        async with asyncio.timeout(timeout):
+            await self._reading
+            return await self.process.wait()
+
+    async def _read(self) -> None:
+        assert self.process.stdout
+        while line := await self.process.stdout.readline():
+            self.output.append(line.decode().rstrip("\n"))
+            self._changed.set()
+        self._changed.set()
+
+
+def environment(ca_port: int) -> dict[str, str]:
+    """Where an IOC listens, on loopback alone, and where PVA clients find it."""
+    pva_port, broadcast_port = free_port(), free_port()
+    return {
+        "EPICS_CA_SERVER_PORT": str(ca_port),
+        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
+        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
+        "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
+        "EPICS_PVA_SERVER_PORT": str(pva_port),
+        "EPICS_PVAS_INTF_ADDR_LIST": "127.0.0.1",
+        "EPICS_PVA_BROADCAST_PORT": str(broadcast_port),
+        "EPICS_PVA_ADDR_LIST": "127.0.0.1",
+        "EPICS_PVA_AUTO_ADDR_LIST": "NO",
+    }
+
+
+@asynccontextmanager
+async def running_ioc(
+    panda_port: int, prefix: str, ca_ports: Iterator[int], *options: str, ready: str = "serving "
+) -> AsyncIterator[Ioc]:
+    """An IOC for the PandA on a port, ready to answer; it is stopped at the end."""
+    variables = environment(next(ca_ports))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", "run", "127.0.0.1", prefix, "--control-port", str(panda_port), *options),
+        env={**os.environ, **variables},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    ioc = Ioc(process, prefix, variables)
+    try:
+        await ioc.wait_for(ready)
+        yield ioc
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await ioc.ended()

@@ -1,0 +1,58 @@
+"""The PandA goes away and comes back."""
+
+import asyncio
+from collections.abc import Iterator
+
+from aioca import FORMAT_TIME, caget, camonitor, caput
+
+from panda_ioc.simulator import Server, load
+
+from ..conftest import free_port
+from .process import running_ioc
+
+
+async def until(pv: str, value: object, timeout: float = 5) -> None:
+    """Wait until a record has a value."""
+    reached = asyncio.Event()
+    monitor = camonitor(pv, lambda now: reached.set() if now == value else None)
+    try:
+        await asyncio.wait_for(reached.wait(), timeout)
+    finally:
+        monitor.close()
+
+
+async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> None:
+    port = free_port()
+    names = ["PULSE1:PULSES", "PULSE1:QUEUED", "TTLOUT1:VAL", "PCAP:ARM", "SEQ1:LABEL", "COUNTER1:OUT:SCALED"]
+    async with Server(load(), control_port=port) as panda:
+        async with running_ioc(panda.control_port, "TEST-LOSS", ca_ports) as ioc:
+            pvs = [ioc.pv(name) for name in names]
+            await panda.close()
+            await until(ioc.pv("Status"), 0, 3)
+            assert [value.severity for value in await caget(pvs, format=FORMAT_TIME)] == [3] * len(pvs)
+            refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
+            await caput(ioc.pv("PULSE1:PULSES"), 5, wait=True, timeout=1)
+            assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused + 1
+            # Another server with other values: it is the truth.
+            async with Server(load(), control_port=port) as back:
+                back.panda.fields["PULSE1.PULSES"].write("77")
+                await until(ioc.pv("Status"), 2, 10)
+                await until(ioc.pv("PULSE1:PULSES"), 77)
+                severities = [value.severity for value in await caget(pvs[1:], format=FORMAT_TIME)]
+                assert severities == [0] * len(severities)
+                await caput(ioc.pv("PULSE1:PULSES"), 6, wait=True, timeout=5)
+                assert back.panda.fields["PULSE1.PULSES"].raw == 6
+                await until(ioc.pv("IOC:RECONNECTS"), 1)
+                assert await ioc.stop() == 0
+
+
+async def test_a_panda_that_comes_back_as_another_ends_the_ioc(ca_ports: Iterator[int]) -> None:
+    port = free_port()
+    async with Server(load(), control_port=port) as panda:
+        async with running_ioc(panda.control_port, "TEST-OTHER", ca_ports) as ioc:
+            await panda.close()
+            spec = load()
+            fewer = spec.model_copy(update={"blocks": {k: v for k, v in spec.blocks.items() if k != "PGEN"}})
+            async with Server(fewer, control_port=port):
+                assert await ioc.ended() == 75
+            assert "other blocks or firmware" in "\n".join(ioc.output)

@@ -1,0 +1,98 @@
+"""A real PandABox's answers, played by the replay server: every name that beamlines know answers as they know it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aioca import FORMAT_CTRL, caget, caput
+
+from ..conftest import SHARED, free_port
+from .process import Ioc, running_ioc
+
+#: Names of what other issues bring: tables, PVI, captured data.
+LATER = (":TABLE:", ":PVI", "DATA:")
+
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="there are no recordings of a real server here")
+
+
+@pytest.fixture(scope="module")
+async def replay_port() -> AsyncIterator[int]:
+    port = free_port()
+    replay = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(SHARED / "tools" / "replay_panda.py"), "--control-port", str(port)),
+        *("--data-port", str(free_port())),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert replay.stdout
+        await asyncio.wait_for(replay.stdout.readline(), 10)
+        yield port
+    finally:
+        replay.terminate()
+        await replay.wait()
+
+
+@pytest.fixture(scope="module")
+async def ioc(replay_port: int, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
+    async with running_ioc(replay_port, "TEST-BOX", ca_ports) as ioc:
+        yield ioc
+
+
+def listed(path: Path) -> Iterator[tuple[str, int, list[str]]]:
+    """Each record of the list: its name, the type of its value in CA, the choices of an enum."""
+    for line in path.read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        name, _, datatype, *metadata = line.split("\t")
+        enums = [part.removeprefix("enum=").split("|") for part in metadata if part.startswith("enum=")]
+        if not any(later in f":{name}" for later in LATER):
+            yield name, int(datatype), enums[0] if enums else []
+
+
+async def test_every_listed_record_answers_over_ca(ioc: Ioc) -> None:
+    names = list(listed(SHARED / "compat" / "pandablocks-ioc-pvs.tsv"))
+    assert len(names) > 1600
+    values = await caget([ioc.pv(name) for name, _, _ in names], format=FORMAT_CTRL, throw=False)
+    wrong = []
+    for (name, datatype, enums), value in zip(names, values, strict=True):
+        if not value.ok:
+            wrong.append(f"{name} does not answer")
+        elif value.datatype != datatype:
+            wrong.append(f"{name} is of type {value.datatype}, not {datatype}")
+        elif enums and list(value.enums)[: len(enums)] != enums:
+            wrong.append(f"{name} has choices {value.enums}, not {enums}")
+        elif value.severity and not name.endswith((":SETP", "FORCE_SET", "FORCE_RST", "_RESET")):
+            wrong.append(f"{name} is in alarm {value.severity} {value.status}")
+    assert not wrong
+
+
+async def test_every_listed_record_answers_over_pva(ioc: Ioc) -> None:
+    names = [name for name, _, _ in listed(SHARED / "compat" / "pandablocks-ioc-pvs.tsv")]
+    values = await asyncio.wait_for(ioc.pva.get([ioc.pv(name) for name in names]), 30)
+    assert len(values) == len(names)
+    by_name = dict(zip(names, values, strict=True))
+    assert by_name["SYSTEM:TEMP_ZYNQ"] == 47.616
+    assert by_name["SYSTEM:TEMP_ZYNQ"].raw.display.units == "deg"
+    assert by_name["TTLOUT1:VAL"] == "ZERO"
+    assert by_name["CALC1:TYPEA"].raw.value.choices == ["Value", "-Value"]
+    assert by_name["SEQ1:LABEL"] == "Sequencer"
+
+
+async def test_aliases_are_the_same_records(ioc: Ioc) -> None:
+    aliases = {}
+    for line in (SHARED / "compat" / "pandablocks-ioc-pvs.tsv").read_text().splitlines():
+        listed_name, _, of = line.partition("alias of ")
+        name = listed_name.partition("\t")[0]
+        if of and not any(later in f":{name}" for later in LATER):
+            aliases[name] = ioc.pv(of)
+    names = await caget([ioc.pv(f"{alias}.NAME") for alias in aliases], timeout=10)
+    assert dict(zip(aliases, map(str, names), strict=True)) == aliases
+
+
+async def test_a_put_and_a_restored_value(ioc: Ioc) -> None:
+    await caput(ioc.pv("PULSE1:PULSES"), 42, wait=True, timeout=5)
+    assert await caget(ioc.pv("PULSE1:PULSES")) == 42
+    await caput(ioc.pv("TTLOUT1:VAL"), "PULSE9.OUT", wait=True, timeout=5)
+    assert await caget(ioc.pv("TTLOUT1:VAL")) == "ZERO"

@@ -1,0 +1,165 @@
+"""Starting, stopping, and what to do when that is not possible."""
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aioca import caget
+
+from panda_ioc.simulator import Server, load
+
+from ..conftest import Hostile, free_port
+from .process import environment, running_ioc
+
+
+async def start(*arguments: str, timeout: float = 15) -> tuple[int, str]:
+    """Run the command; return its exit code and what it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", *arguments),
+        env={**os.environ, **environment(free_port())},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), timeout)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def fails(*arguments: str) -> str:
+    """What the command says when it fails, which must be short and no traceback."""
+    code, output = await start(*arguments)
+    assert code == 1, output
+    assert "Traceback" not in output
+    assert output.startswith("Error: ")
+    assert len(output.splitlines()) == 1, output
+    return output
+
+
+async def test_nobody_there() -> None:
+    assert "no.such.host.invalid:8888: Name or service" in await fails("run", "no.such.host.invalid", "X")
+    port = free_port()
+    assert f"127.0.0.1:{port}: Connection refused" in await fails("run", "127.0.0.1", "X", "--control-port", str(port))
+
+
+@pytest.mark.parametrize(
+    ("says", "then", "named"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n", "wait", "HTTP/1.1 400 Bad Request"),
+        (b"\x16\x03\x01\x02\x00garbage\n\x00\xff", "wait", "garbage"),
+        (b"x" * 65536, "flood", "line of over 65536 bytes"),
+        (b"OK =I am a printer\n!A 1\n.\n", "wait", "this is not a PandA"),
+        (b"", "close", "lost the connection to 127.0.0.1"),
+        (b"", "wait", "did not answer"),
+    ],
+)
+async def test_a_server_that_is_no_panda(says: bytes, then: str, named: str) -> None:
+    async with Hostile(says, after=b"\n", then=then) as server:
+        assert named in await fails("run", "127.0.0.1", "X", "--control-port", str(server.port))
+
+
+async def test_a_prefix_that_is_too_long(panda: Server) -> None:
+    port = str(panda.control_port)
+    assert "use a prefix of at most" in await fails("run", "127.0.0.1", "P" * 50, "--control-port", port)
+    assert "is not allowed" in await fails("run", "127.0.0.1", "BAD PREFIX", "--control-port", port)
+
+
+@pytest.mark.parametrize(
+    "options", [["--poll", "CONFIG"], ["--poll", "NOPE=1"], ["--poll", "BITS=0"], ["--control-port", "0"]]
+)
+async def test_bad_options(options: list[str]) -> None:
+    code, output = await start("run", "127.0.0.1", "X", *options)
+    assert code == 2
+    assert "Traceback" not in output
+    assert options[0] in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_cleanly(panda: Server, ca_ports: Iterator[int], number: signal.Signals) -> None:
+    async with running_ioc(panda.control_port, "TEST-STOP", ca_ports) as ioc:
+        assert await ioc.stop(number) == 0
+        assert "stopping" in ioc.output[-1]
+    assert not panda.connections
+
+
+async def test_it_stops_cleanly_while_it_waits_for_a_silent_server(ca_ports: Iterator[int]) -> None:
+    asked = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
+        while await reader.read(4096):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", "run", "127.0.0.1", "X", "--control-port", str(port)),
+        env={**os.environ, **environment(next(ca_ports))},
+    )
+    async with server:
+        await asyncio.wait_for(asked.wait(), 10)
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
+async def test_it_runs_at_a_terminal(panda: Server, ca_ports: Iterator[int]) -> None:
+    main, side = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", "softioc", "127.0.0.1", "TEST-TTY"),
+        *("--control-port", str(panda.control_port), "--clear-bobfiles"),
+        env={**os.environ, **environment(next(ca_ports))},
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        start_new_session=True,
+    )
+    os.close(side)
+    try:
+        output = ""
+        async with asyncio.timeout(15):
+            while "serving" not in output:
+                output += (await asyncio.to_thread(os.read, main, 4096)).decode()
+        assert await caget("TEST-TTY:Status", timeout=5) == 2
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        os.close(main)
+
+
+async def test_another_device(tmp_path: Path, ca_ports: Iterator[int]) -> None:
+    """Block names that end in digits, units beyond ASCII, fields in error from the start."""
+    labels = ", ".join(f"number {number}" for number in range(40))
+    (tmp_path / "device.yaml").write_text(
+        f"""
+name: odd
+blocks:
+  ADC10:
+    count: 2
+    fields:
+      GAIN: {{type: param scalar, units: "µV/°", scale: 0.5, value: "1.5"}}
+      MODE: {{type: param enum, labels: [{labels}]}}
+      TEMP: {{type: read int, value: "7"}}
+""",
+        encoding="utf-8",
+    )
+    async with Server(load(tmp_path / "device.yaml"), control_port=0) as panda:
+        panda.panda.set_error("ADC102.TEMP", in_error=True)
+        async with running_ioc(panda.control_port, "TEST-ODD", ca_ports) as ioc:
+            assert await caget(ioc.pv("ADC102:GAIN")) == 1.5
+            assert await caget(ioc.pv("ADC102:GAIN.EGU")) == "µV/°"
+            assert await caget(ioc.pv("ADC101:MODE")) == "number 0"
+            assert await caget([ioc.pv("ADC101:TEMP.SEVR"), ioc.pv("ADC102:TEMP.SEVR")]) == [0, 3]
+            assert await caget(ioc.pv("ADC101:TEMP")) == 7
