@@ -4,10 +4,12 @@ Channel Access clients search with growing pauses, so how soon they find an IOC 
 search is sent every few milliseconds until it is answered.
 """
 
+import contextlib
 import os
 import socket
 import struct
 import time
+from collections.abc import Iterator, Mapping, Sequence
 
 PORTS = {
     "EPICS_CA_SERVER_PORT": "25064",
@@ -32,22 +34,37 @@ def use_ports() -> None:
     os.environ.update(PORTS)
 
 
-def wait_until_found(pv: str, timeout: float = 60) -> None:
-    """Wait until a server answers for a PV."""
-    name = pv.encode() + b"\0"
-    name += b"\0" * (-len(name) % 8)
-    question = (
-        _HEADER.pack(_VERSION, 0, 0, _MINOR, 0, 0) + _HEADER.pack(_SEARCH, len(name), _REPLY, _MINOR, 1, 1) + name
-    )
+def wait_until_found(pvs: Sequence[str], timeout: float = 60) -> None:
+    """Wait until a server has answered a search for each PV."""
+    missing = dict(enumerate(pvs))
     deadline = time.monotonic() + timeout
     with socket.socket(type=socket.SOCK_DGRAM) as udp:
-        udp.settimeout(0.005)
-        while time.monotonic() < deadline:
-            try:
-                udp.sendto(question, ("127.0.0.1", int(PORTS["EPICS_CA_SERVER_PORT"])))
-                answer = udp.recv(4096)
-            except (TimeoutError, ConnectionError):
-                continue
-            if len(answer) >= 2 * _HEADER.size and _HEADER.unpack_from(answer, _HEADER.size)[0] == _SEARCH:
-                return
-    raise TimeoutError(f"nobody answers for {pv}")
+        udp.settimeout(0.003)
+        while missing:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nobody answers for {next(iter(missing.values()))}")
+            udp.sendto(_questions(missing), ("127.0.0.1", int(PORTS["EPICS_CA_SERVER_PORT"])))
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                for channel in _answers(udp.recv(65536)):
+                    missing.pop(channel, None)
+
+
+def _questions(missing: Mapping[int, str]) -> bytes:
+    """One datagram with as many searches as a server takes at once."""
+    datagram = _HEADER.pack(_VERSION, 0, 0, _MINOR, 0, 0)
+    for channel, pv in missing.items():
+        name = pv.encode() + b"\0"
+        name += b"\0" * (-len(name) % 8)
+        datagram += _HEADER.pack(_SEARCH, len(name), _REPLY, _MINOR, channel, channel) + name
+        if len(datagram) > 1300:
+            break
+    return datagram
+
+
+def _answers(datagram: bytes) -> Iterator[int]:
+    place = 0
+    while place + _HEADER.size <= len(datagram):
+        kind, size, _, _, _, channel = _HEADER.unpack_from(datagram, place)
+        if kind == _SEARCH:
+            yield channel
+        place += _HEADER.size + size

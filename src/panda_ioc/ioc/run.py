@@ -1,6 +1,7 @@
 """The IOC from start to end: connect, introspect, plan, serve, keep in step, come back after a loss."""
 
 import asyncio
+import gc
 import importlib
 import logging
 import random
@@ -75,6 +76,7 @@ async def run(options: Options) -> int:
 
 async def _serve(options: Options) -> int:
     client = AsyncioClient(options.host, options.control_port, options.data_port)
+    gc.disable()  # all that is made from here on is to stay: see below
     # EPICS takes as long to load as the PandA to answer, so both are done at once.
     loading = asyncio.get_running_loop().run_in_executor(None, _load_epics)
     try:
@@ -90,6 +92,8 @@ async def _serve(options: Options) -> int:
         log.warning("%s", remark)
     pvs: dict[str, Pv] = epics.serve(plan, mirror.initial_values(), mirror.put)
     mirror.bind(pvs)
+    gc.freeze()  # and need not be looked at by the collector ever again
+    gc.enable()
     log.info("serving %s:%d as %s: %d records", client.host, client.control_port, plan.prefix, len(plan.records))
     return await _Ioc(options, plan, mirror, pvs).keep(client, model)
 
