@@ -70,7 +70,7 @@ def shared() -> Path:
 @pytest.fixture
 async def panda() -> AsyncIterator[Server]:
     """A PandA in software, in this event loop, on a port of its own."""
-    async with Server(load(), control_port=0) as server:
+    async with Server(load(), control_port=0, data_port=0) as server:
         yield server
 
 

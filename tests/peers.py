@@ -4,7 +4,7 @@ from typing import Any
 
 from panda_ioc.protocol import Command, ControlConnection
 from panda_ioc.simulator import DeviceSpec, Panda, load
-from panda_ioc.simulator.server import IdleCapture
+from panda_ioc.simulator.capture import Capture
 from panda_ioc.simulator.session import Session
 from panda_ioc.simulator.system import Context
 
@@ -14,7 +14,7 @@ class Peers:
 
     def __init__(self, spec: DeviceSpec | None = None, panda: Panda | None = None) -> None:
         self.panda = panda or Panda(spec or load())
-        self.session = Session(Context(self.panda, IdleCapture(self.panda)))
+        self.session = Session(Context(self.panda, Capture(self.panda)))
         self.connection = ControlConnection()
         self.sent = b""
 

@@ -157,12 +157,13 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_simulator(number: signal.Signals) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0"), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0"),
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         assert process.stdout
         line = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
-        port = line.split()[-1]
+        port = line.split()[-4].rstrip(",")
         assert "OK =125000000" in await panda_ioc(
             "console", "127.0.0.1", "--control-port", port, stdin="*CLOCK_FREQ?\n"
         )
@@ -174,7 +175,7 @@ async def test_simulator(number: signal.Signals) -> None:
 
 
 async def test_simulator_that_cannot_start(panda: Server, port: str, tmp_path: Path) -> None:
-    assert "address already in use" in await panda_ioc("simulator", "--control-port", port, code=1)
+    assert "address already in use" in await panda_ioc("simulator", "--control-port", port, "--data-port", "0", code=1)
     (tmp_path / "device.yaml").write_text("name: x\nblocks: {A: {count: 0, fields: {}}}\n")
     assert "device.yaml:2: blocks.A.count" in await panda_ioc("simulator", "--device", tmp_path / "device.yaml", code=1)
 

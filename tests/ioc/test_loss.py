@@ -24,7 +24,7 @@ async def until(pv: str, value: object, timeout: float = 5) -> None:
 async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> None:
     port = free_port()
     names = ["PULSE1:PULSES", "PULSE1:QUEUED", "TTLOUT1:VAL", "PCAP:ARM", "SEQ1:LABEL", "COUNTER1:OUT:SCALED"]
-    async with Server(load(), control_port=port) as panda:
+    async with Server(load(), control_port=port, data_port=0) as panda:
         async with running_ioc(panda.control_port, "TEST-LOSS", ca_ports) as ioc:
             pvs = [ioc.pv(name) for name in names]
             await panda.close()
@@ -34,7 +34,7 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
             await caput(ioc.pv("PULSE1:PULSES"), 5, wait=True, timeout=1)
             assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused + 1
             # Another server with other values: it is the truth.
-            async with Server(load(), control_port=port) as back:
+            async with Server(load(), control_port=port, data_port=0) as back:
                 back.panda.fields["PULSE1.PULSES"].write("77")
                 await until(ioc.pv("Status"), 2, 10)
                 await until(ioc.pv("PULSE1:PULSES"), 77)
@@ -48,11 +48,11 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
 
 async def test_a_panda_that_comes_back_as_another_ends_the_ioc(ca_ports: Iterator[int]) -> None:
     port = free_port()
-    async with Server(load(), control_port=port) as panda:
+    async with Server(load(), control_port=port, data_port=0) as panda:
         async with running_ioc(panda.control_port, "TEST-OTHER", ca_ports) as ioc:
             await panda.close()
             spec = load()
             fewer = spec.model_copy(update={"blocks": {k: v for k, v in spec.blocks.items() if k != "PGEN"}})
-            async with Server(fewer, control_port=port):
+            async with Server(fewer, control_port=port, data_port=0):
                 assert await ioc.ended() == 75
             assert "other blocks or firmware" in "\n".join(ioc.output)

@@ -19,7 +19,7 @@ WRITE_ALARM = 2
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
-    async with Server(load(), control_port=0) as server:
+    async with Server(load(), control_port=0, data_port=0) as server:
         yield server
 
 

@@ -155,7 +155,7 @@ blocks:
 """,
         encoding="utf-8",
     )
-    async with Server(load(tmp_path / "device.yaml"), control_port=0) as panda:
+    async with Server(load(tmp_path / "device.yaml"), control_port=0, data_port=0) as panda:
         panda.panda.set_error("ADC102.TEMP", in_error=True)
         async with running_ioc(panda.control_port, "TEST-ODD", ca_ports) as ioc:
             assert await caget(ioc.pv("ADC102:GAIN")) == 1.5

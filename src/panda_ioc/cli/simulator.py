@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from ..client.common import CONTROL_PORT
+from ..client.common import CONTROL_PORT, DATA_PORT
 from .common import clear_errors, log_option
 
 _PORT = click.IntRange(0, 65535)
@@ -18,9 +19,10 @@ _PORT = click.IntRange(0, 65535)
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--control-port", type=_PORT, default=CONTROL_PORT, show_default=True, help="0 for any that is free.")
+@click.option("--data-port", type=_PORT, default=DATA_PORT, show_default=True, help="0 for any that is free.")
 @click.option("--device", type=click.Path(path_type=Path), help="Device file; a PandABox if none is given.")
 @clear_errors
-def simulator(host: str, control_port: int, device: Path | None) -> None:
+def simulator(host: str, control_port: int, data_port: int, device: Path | None) -> None:
     """Run a PandA in software, until stopped."""
     from ..simulator import PANDABOX, Server, load
 
@@ -28,8 +30,9 @@ def simulator(host: str, control_port: int, device: Path | None) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with Server(load(device or PANDABOX), host=host, control_port=control_port) as server:
-            click.echo(f"PandA in software: control port {server.control_port}")
+        spec = load(device or PANDABOX)
+        async with Server(spec, host=host, control_port=control_port, data_port=data_port) as server:
+            click.echo(f"PandA in software: control port {server.control_port}, data port {server.data_port}")
             sys.stdout.flush()
             await stop.wait()
 
@@ -45,23 +48,22 @@ def demo(prefix: str, log_level: str) -> None:
     from ..ioc.run import Options
     from .ioc import end, serve
 
-    with subprocess.Popen(
-        [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0"], stdout=subprocess.PIPE, text=True
-    ) as panda:
+    command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as panda:  # noqa: S603 - ourselves
         try:
             line = panda.stdout.readline() if panda.stdout else ""
-            port = line.rpartition(" ")[2].strip()
-            if not port.isdigit():
+            ports = re.findall(r"port (\d+)", line)
+            if len(ports) != 2:
                 raise click.ClickException("the PandA in software did not start")
             click.echo(
                 f"A PandA in software and its IOC. Try, in another terminal:\n"
                 f"  caget {prefix}:PULSE1:WIDTH\n"
                 f"  caput -c {prefix}:PULSE1:WIDTH 0.1\n"
                 f"  camonitor {prefix}:BITS:OUTA\n"
-                f"  panda-ioc console 127.0.0.1 --control-port {port}\n"
+                f"  panda-ioc console 127.0.0.1 --control-port {ports[0]}\n"
                 "Stop with Ctrl-C."
             )
-            code = serve(Options("127.0.0.1", prefix, int(port)), log_level)
+            code = serve(Options("127.0.0.1", prefix, int(ports[0]), int(ports[1])), log_level)
         finally:
             panda.terminate()
     end(code)

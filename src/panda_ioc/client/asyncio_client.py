@@ -1,4 +1,4 @@
-"""A PandA for asyncio programs.
+"""A PandA for asyncio programs: its control port, and a way to its data port (`asyncio_data`).
 
 `AsyncioClient` carries bytes between a socket and a `ControlConnection`, and matches each response with the
 task that waits for it. Tasks may send at the same time: commands are pipelined, not queued behind each
@@ -8,12 +8,13 @@ other's round trips.
 import asyncio
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from ..protocol import Command, ControlConnection, PandaError, RemoteProtocolError
+from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
+from . import asyncio_data
 from .common import CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
@@ -196,6 +197,23 @@ class AsyncioClient:
             PandaConnectionError: there is no connection
         """
         self._connected().submit(command, done)
+
+    def data(self, scaled: bool = True, flush_period: float | None = None) -> AsyncGenerator[Data, None]:  # noqa: FBT001, FBT002
+        """Connect to the data port and give what it sends, over any number of acquisitions.
+
+        `ReadyData` comes first: an acquisition that is armed after it is not missed. The connection is closed
+        when the generator is (`contextlib.aclosing`). A slow consumer holds the PandA back; memory is bounded.
+
+        Args:
+            scaled: let the PandA scale; otherwise samples are what its hardware made
+            flush_period: seconds over which frames are put together; None gives each frame as it comes
+
+        Raises:
+            PandaConnectionError: it cannot be connected to, or was lost, also when the PandA closes it
+            CommandError: the PandA refuses
+            RemoteProtocolError: what it sends makes no sense
+        """
+        return asyncio_data.data(self.host, self.data_port, self.timeout, scaled=scaled, flush_period=flush_period)
 
     def _connected(self) -> _ControlProtocol:
         if self._control is None:

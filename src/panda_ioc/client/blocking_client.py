@@ -11,11 +11,12 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from ..protocol import Command, ControlConnection, LocalProtocolError, PandaError, RemoteProtocolError
+from ..protocol import Command, ControlConnection, Data, LocalProtocolError, PandaError, RemoteProtocolError
+from . import blocking_data
 from .common import CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
@@ -107,6 +108,24 @@ class BlockingClient:
             if isinstance(response, PandaError):
                 raise response
         return responses[0] if isinstance(commands, Command) else responses
+
+    def data(self, scaled: bool = True, *, timeout: float | None = None) -> Generator[Data, None, None]:  # noqa: FBT001, FBT002
+        """Connect to the data port and give what it sends, over any number of acquisitions.
+
+        `ReadyData` comes first: an acquisition that is armed after it is not missed. The connection is closed
+        when the generator is. It does not wait its turn: threads may use the client meanwhile.
+
+        Args:
+            scaled: let the PandA scale; otherwise samples are what its hardware made
+            timeout: seconds without anything after which to give up; None waits as long as it takes
+
+        Raises:
+            PandaConnectionError: it cannot be connected to, or was lost, also when the PandA closes it
+            PandaTimeoutError: nothing came for so long
+            CommandError: the PandA refuses
+            RemoteProtocolError: what it sends makes no sense
+        """
+        return blocking_data.data(self.host, self.data_port, self.timeout, scaled=scaled, timeout=timeout)
 
     def _converse(self, batch: Sequence[Command[Any]], deadline: float, what: str) -> list[Any]:
         """Send commands and read what comes back until each has its response, which may be an error."""

@@ -3,8 +3,9 @@
 import asyncio
 
 from ..client import AsyncioClient
-from ..protocol import GetBlockInfo, GetChanges, GetFieldInfo, Identify, PandaError
+from ..protocol import ChangeGroup, GetBlockInfo, GetFieldInfo, Identify, PandaError
 from .model import Block, Model
+from .poll import Poll
 
 #: More instances of one block than any FPGA holds: a server that says so is not to be believed.
 MAX_INSTANCES = 1024
@@ -18,7 +19,7 @@ async def introspect(client: AsyncioClient) -> Model:
     """Ask for all there is to know, in three round trips for any number of blocks, and two more inside.
 
     Args:
-        client: connected; what it is told here counts as told in later `GetChanges`
+        client: connected; what it is told here counts as told in later polls
 
     Raises:
         ModelError: what it says makes no sense
@@ -29,10 +30,10 @@ async def introspect(client: AsyncioClient) -> Model:
         if not 1 <= info.number <= MAX_INSTANCES:
             raise ModelError(f"the PandA claims to have {info.number} blocks {name}, not 1 to {MAX_INSTANCES}")
     asked = asyncio.gather(*(client.send(GetFieldInfo(name)) for name in block_infos))
-    changes = await client.send(GetChanges())
+    polled = await client.send(Poll((ChangeGroup.ALL,)))
     fields = await asked
     blocks = {
         name: Block(name, info, block_fields)
         for (name, info), block_fields in zip(block_infos.items(), fields, strict=True)
     }
-    return Model(identity, blocks, changes)
+    return Model(identity, blocks, polled.changes)

@@ -62,7 +62,8 @@ class Poll(Command[Polled]):
     @cached_property
     def _requests(self) -> list[Request]:
         requests = [Request(f"*CHANGES{group.value}?") for group in self.groups]
-        return [*requests, Request(f"{COMPLETION}?")] if ChangeGroup.BITS in self.groups else requests
+        with_bits = not {ChangeGroup.BITS, ChangeGroup.ALL}.isdisjoint(self.groups)
+        return [*requests, Request(f"{COMPLETION}?")] if with_bits else requests
 
     def conversation(self) -> Conversation[Polled]:
         replies = yield self._requests

@@ -1,9 +1,10 @@
 """The wire protocol of a PandA, with no sockets in it.
 
-`ControlConnection` turns commands into bytes and bytes into responses. Everything else here is a command,
-the plain data of a response, or an error.
+`ControlConnection` turns commands into bytes and bytes into responses; `DataConnection` turns bytes into
+captured samples. Everything else here is a command, plain data, or an error.
 """
 
+from .acquisition import Data, EndData, EndReason, FieldCapture, FrameData, ReadyData, StartData
 from .changes import ChangeGroup, Changes, ForgetChanges, GetChanges
 from .commands import (
     Append,
@@ -19,6 +20,7 @@ from .commands import (
     Raw,
 )
 from .control import ControlConnection
+from .data import DataConnection
 from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
 from .exchange import Command, Reply, Request
 from .fields import (
@@ -52,12 +54,18 @@ __all__ = [
     "Command",
     "CommandError",
     "ControlConnection",
+    "Data",
+    "DataConnection",
     "Disarm",
+    "EndData",
+    "EndReason",
     "EnumFieldInfo",
     "ExtOutBitsFieldInfo",
     "ExtOutFieldInfo",
+    "FieldCapture",
     "FieldInfo",
     "ForgetChanges",
+    "FrameData",
     "Get",
     "GetBlockInfo",
     "GetChanges",
@@ -77,11 +85,13 @@ __all__ = [
     "Put",
     "PutTable",
     "Raw",
+    "ReadyData",
     "RemoteProtocolError",
     "Reply",
     "Request",
     "ScalarFieldInfo",
     "SetState",
+    "StartData",
     "StateError",
     "TableColumn",
     "TableFieldInfo",

@@ -1,34 +1,17 @@
 """The ports of a simulated PandA."""
 
 import asyncio
+import contextlib
+import socket
 from types import TracebackType
 from typing import Self
 
-from .numbers import Refused
+from .capture import Capture
+from .dataport import DataPort, Faults
 from .panda import Panda
 from .session import LineTooLong, Session
 from .spec import DeviceSpec
 from .system import Context
-
-
-class IdleCapture:
-    """A PCAP that cannot run: there are no live blocks to give it data."""
-
-    status = "Idle 0 0"
-    captured = 0
-    completion = "Ok"
-
-    def __init__(self, panda: Panda) -> None:
-        self._panda = panda
-
-    def arm(self) -> None:
-        """Refuse, in the server's words where they fit."""
-        if not self._panda.captured():
-            raise Refused("Nothing configured for capture")
-        raise Refused("This simulator cannot capture")
-
-    def disarm(self) -> None:
-        """Nothing to stop."""
 
 
 class _ControlPort(asyncio.Protocol):
@@ -76,43 +59,76 @@ class Server:
     Args:
         spec: what it is
         host: where to listen
-        control_port: which port; 0 for any that is free
+        control_port, data_port: which ports; 0 for any that is free
+
+    Attributes:
+        panda: its state
+        capture: its PCAP
+        faults: what its data connections are to do wrong
 
     Use it as an asynchronous context manager.
     """
 
-    def __init__(self, spec: DeviceSpec, *, host: str = "127.0.0.1", control_port: int = 8888) -> None:
+    def __init__(
+        self, spec: DeviceSpec, *, host: str = "127.0.0.1", control_port: int = 8888, data_port: int = 8889
+    ) -> None:
         self.panda = Panda(spec)
-        self.capture = IdleCapture(self.panda)
+        self.capture = Capture(self.panda)
+        self.faults = Faults()
         self.connections: set[asyncio.Transport] = set()
+        self.data_connections: dict[asyncio.Task[None], socket.socket] = {}
+        self.control_port = control_port
+        self.data_port = data_port
         self._host = host
-        self._control_port = control_port
-        self._server: asyncio.Server | None = None
-
-    @property
-    def control_port(self) -> int:
-        """The port that it listens on, once started."""
-        if self._server is None:
-            return self._control_port
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        self._control: asyncio.Server | None = None
+        self._data: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to listen.
 
         Raises:
-            OSError: the port is taken, or the address is not of this machine
+            OSError: a port is taken, or the address is not of this machine
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _ControlPort(self), self._host, self._control_port)
+        self._control = await loop.create_server(lambda: _ControlPort(self), self._host, self.control_port)
+        self.control_port = self._control.sockets[0].getsockname()[1]
+        try:
+            self._data = socket.create_server((self._host, self.data_port), backlog=5)
+        except OSError:
+            self._control.close()
+            raise
+        self._data.settimeout(0)  # the event loop waits for it
+        self.data_port = self._data.getsockname()[1]
+        self._accepting = asyncio.create_task(self._accept(self._data))
 
     async def close(self) -> None:
-        """Close the port and all connections."""
-        if self._server is not None:
-            self._server.close()
+        """Close the ports and all connections."""
+        if self._control is not None:
+            self._control.close()
             for transport in list(self.connections):
                 transport.close()
-            await self._server.wait_closed()
+            await self._control.wait_closed()
+        if self._accepting is not None and self._data is not None:
+            tasks = [self._accepting, *self.data_connections]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._data.close()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listening)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = asyncio.create_task(self._serve_data(connection))
+            self.data_connections[task] = connection
+            task.add_done_callback(self.data_connections.pop)
+
+    async def _serve_data(self, connection: socket.socket) -> None:
+        # A client that goes away, in whatever way, is no matter.
+        with contextlib.closing(connection), contextlib.suppress(ConnectionError):
+            await DataPort(connection, self.capture, self.faults).serve()
 
     async def __aenter__(self) -> Self:
         await self.start()

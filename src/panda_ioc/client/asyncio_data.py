@@ -1,0 +1,142 @@
+"""The data port for asyncio programs.
+
+What arrives goes straight into the memory of a `DataConnection`. What it makes of it waits in a queue for
+whoever iterates; when that holds 16 MiB, reading stops until half of it is taken, so a slow consumer slows the
+PandA down (which has a buffer of its own) and memory stays bounded.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from ..protocol import Data, DataConnection, FrameData, PandaError
+from .common import CLOSE_TIMEOUT, cannot_connect
+from .errors import PandaConnectionError
+
+#: Bytes of samples that may wait.
+_MAX_QUEUED = 1 << 24
+
+
+class _DataProtocol(asyncio.BufferedProtocol):
+    """The data port, between a transport and the generator that is iterated."""
+
+    def __init__(self, address: str, *, scaled: bool, flush_period: float | None) -> None:
+        self._address = address
+        self._scaled = scaled
+        self._flush_period = flush_period
+        self._connection = DataConnection()
+        self._transport: asyncio.Transport | None = None
+        self._queue: deque[Data] = deque()
+        self._queued_bytes = 0
+        self._reading = True
+        self._closing = False
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._wake = asyncio.Event()
+        self._error: PandaError | None = None
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
+        self._transport = transport
+        transport.write(self._connection.connect(self._scaled))
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is always room enough
+        return self._connection.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._closing:
+            return  # read to the end, for an orderly one, but not wanted
+        try:
+            for data in self._connection.buffer_updated(nbytes, flush_every_frame=self._flush_period is None):
+                self._put(data)
+        except PandaError as error:
+            self._end(error)
+            return
+        if self._flush_period is not None and self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(self._flush_period, self._flush)
+
+    def eof_received(self) -> bool:
+        try:
+            for data in self._connection.receive_bytes(b""):
+                self._put(data)
+        except PandaError as error:
+            self._end(PandaConnectionError(f"{self._address}: {error}"))
+        return False  # the transport is to close
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(PandaConnectionError(f"lost the data connection to {self._address}: {exc or 'it was closed'}"))
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    async def next(self) -> Data:
+        """Wait for what comes next; all that came is given before the error that ended it."""
+        while not self._queue:
+            if self._error is not None:
+                raise self._error
+            self._wake.clear()
+            await self._wake.wait()
+        data = self._queue.popleft()
+        if isinstance(data, FrameData):
+            self._queued_bytes -= data.data.nbytes
+            if not self._reading and self._queued_bytes <= _MAX_QUEUED // 2 and self._transport is not None:
+                self._reading = True
+                self._transport.resume_reading()
+        return data
+
+    async def close(self) -> None:
+        """Close our side, read on a little for the server to close its own, end."""
+        self._closing = True
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+        if self._transport is None or self._transport.is_closing():
+            return
+        if not self._reading:
+            self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await asyncio.shield(self._lost)
+        self._transport.close()
+
+    def _put(self, data: Data) -> None:
+        self._queue.append(data)
+        self._wake.set()
+        if isinstance(data, FrameData):
+            self._queued_bytes += data.data.nbytes
+            if self._reading and self._queued_bytes >= _MAX_QUEUED and self._transport is not None:
+                self._reading = False
+                self._transport.pause_reading()
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        for data in self._connection.flush():
+            self._put(data)
+
+    def _end(self, error: PandaError) -> None:
+        if self._error is None:
+            self._flush()
+            self._error = error
+            self._wake.set()
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def data(
+    host: str, port: int, timeout: float, *, scaled: bool, flush_period: float | None
+) -> AsyncGenerator[Data, None]:
+    """Connect to a data port and give what it sends; see `AsyncioClient.data`."""
+    address = f"{host}:{port}"
+    try:
+        async with asyncio.timeout(timeout):
+            _, protocol = await asyncio.get_running_loop().create_connection(
+                lambda: _DataProtocol(address, scaled=scaled, flush_period=flush_period), host, port
+            )
+    except OSError as error:
+        raise PandaConnectionError(cannot_connect(host, port, error)) from error
+    try:
+        while True:
+            yield await protocol.next()
+    finally:
+        await protocol.close()

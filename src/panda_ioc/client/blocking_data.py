@@ -1,0 +1,56 @@
+"""The data port for programs without asyncio: what arrives goes straight into a `DataConnection`."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Generator
+
+from ..protocol import Data, DataConnection, RemoteProtocolError
+from .common import CLOSE_TIMEOUT, cannot_connect
+from .errors import PandaConnectionError, PandaTimeoutError
+
+
+def data(
+    host: str, port: int, connect_timeout: float, *, scaled: bool, timeout: float | None
+) -> Generator[Data, None, None]:
+    """Connect to a data port and give what it sends; see `BlockingClient.data`."""
+    address = f"{host}:{port}"
+    try:
+        connected = socket.create_connection((host, port), connect_timeout)
+    except OSError as error:
+        raise PandaConnectionError(cannot_connect(host, port, error)) from error
+    connection = DataConnection()
+    with contextlib.closing(connected):
+        try:
+            connected.sendall(connection.connect(scaled))
+            connected.settimeout(timeout)
+            while True:
+                count = connected.recv_into(connection.get_buffer())
+                if not count:
+                    yield from _closed(connection, address)
+                yield from connection.buffer_updated(count)
+        except TimeoutError as error:
+            raise PandaTimeoutError(f"{address} sent nothing for {timeout:g} s") from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise PandaConnectionError(f"lost the data connection to {address}: {reason}") from error
+        finally:
+            _end(connected)
+
+
+def _closed(connection: DataConnection, address: str) -> Generator[Data, None, None]:
+    try:
+        yield from connection.receive_bytes(b"")
+    except RemoteProtocolError as error:
+        raise PandaConnectionError(f"{address}: {error}") from error
+
+
+def _end(connected: socket.socket) -> None:
+    """Close our side, then read on a little for the server to close its own: a reset can harm a real server."""
+    deadline = time.monotonic() + CLOSE_TIMEOUT
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_WR)
+        connected.settimeout(CLOSE_TIMEOUT)
+        scratch = bytearray(1 << 18)
+        while connected.recv_into(scratch) and time.monotonic() < deadline:
+            pass

@@ -1,0 +1,216 @@
+"""The data port as a machine that eats bytes and gives captured samples.
+
+The client says once how it wants its data; then, for each acquisition, the server sends a header in XML, an
+empty line, frames (`BIN `, a length, whole packed samples), and `END samples reason`. `DataConnection` asks
+for framed data with an XML header, raw or scaled, and knows no other format.
+
+Samples are not copied: a frame's array is a view of the memory that the bytes were received into, which lives
+as long as any of its arrays does. Received straight into that memory (`get_buffer`, `buffer_updated`), a byte
+is touched once.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+
+import numpy as np
+import numpy.typing as npt
+
+from .acquisition import Data, EndData, FrameData, ReadyData, StartData
+from .errors import CommandError, LocalProtocolError, RemoteProtocolError
+from .exchange import text
+from .header import parse_header
+
+#: Bytes of a piece of memory to receive into: many frames fit, so few are cut in two and must be moved.
+_BLOCK = 1 << 22
+
+#: No read is offered less room than this.
+_LEAST_ROOM = 1 << 17
+
+#: The longest frame that a server sends is 2 MiB, the longest header some 100 KiB: more is garbage.
+_MAX_FRAME = 1 << 24
+_MAX_HEADER = 1 << 20
+_MAX_LINE = 1 << 10
+
+#: Bytes that are put together before they are given away, if nobody flushes.
+_MAX_UNFLUSHED = 1 << 23
+
+#: What a frame begins with: a mark, and its length with this head.
+_HEAD = struct.Struct("<4sI")
+_MARK = b"BIN "
+
+
+class _State(Enum):
+    IDLE = auto()
+    OPTIONS = auto()
+    HEADER = auto()
+    DATA = auto()
+    CLOSED = auto()
+
+
+class DataConnection:
+    """One conversation with the data port of a PandA."""
+
+    def __init__(self) -> None:
+        self._state = _State.IDLE
+        self._options = ""
+        self._sample: np.dtype[np.void] = np.dtype([])
+        self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._view = memoryview(b"")
+        #: Where in the memory what is not parsed begins, how far it was searched, and where it ends.
+        self._start, self._searched, self._end = 0, 0, 0
+        self._unflushed: list[npt.NDArray[np.void]] = []
+        self._unflushed_bytes = 0
+
+    def connect(self, scaled: bool = True) -> bytes:  # noqa: FBT001, FBT002 - as the API was fixed
+        """Choose raw or scaled data; return the bytes to write. It can be done once.
+
+        Args:
+            scaled: let the server scale: then all columns but bits are float64. Raw is what the hardware made
+        """
+        if self._state is not _State.IDLE:
+            raise LocalProtocolError("the options of a data connection can be sent once, and were")
+        self._state = _State.OPTIONS
+        self._options = f"XML FRAMED {'SCALED' if scaled else 'RAW'}"
+        return f"{self._options}\n".encode()
+
+    def receive_bytes(self, data: bytes, flush_every_frame: bool = True) -> Iterator[Data]:  # noqa: FBT001, FBT002
+        """Take what the server sent, `b""` for its end of stream; give what is complete now.
+
+        Args:
+            data: any piece of the stream
+            flush_every_frame: give each frame as it comes; otherwise frames are put together until `flush`,
+                the end of the acquisition, or 8 MiB
+
+        Raises:
+            RemoteProtocolError: what came is not the PandA protocol, or the stream ended
+            CommandError: the server refused the options
+        """
+        if not data:
+            yield from self.buffer_updated(0)
+        view = memoryview(data)
+        while view:
+            buffer = self.get_buffer()
+            count = min(len(buffer), len(view))
+            buffer[:count] = view[:count]
+            yield from self.buffer_updated(count, flush_every_frame=flush_every_frame)
+            view = view[count:]
+
+    def get_buffer(self) -> memoryview:
+        """Memory to receive into, at least 128 KiB of it; then call `buffer_updated`."""
+        if len(self._memory) - self._end < _LEAST_ROOM:
+            rest = self._memory[self._start : self._end]
+            memory = np.empty(max(_BLOCK, 2 * len(rest) + _LEAST_ROOM), np.uint8)
+            memory[: len(rest)] = rest
+            self._searched -= self._start
+            self._memory, self._start, self._end = memory, 0, len(rest)
+            self._view = memoryview(memory.data)
+        return self._view[self._end :]
+
+    def buffer_updated(self, count: int, *, flush_every_frame: bool = True) -> Iterator[Data]:
+        """Take `count` bytes that were received into the buffer, 0 for the end of stream; as `receive_bytes`."""
+        step = _STEPS.get(self._state)
+        if step is None:
+            raise LocalProtocolError(f"cannot receive: the data connection is {self._state.name.lower()}")
+        if not count:
+            within = self._state in {_State.OPTIONS, _State.DATA} or self._start < self._end
+            self._state = _State.CLOSED
+            raise RemoteProtocolError(
+                f"the server closed the data port{' in the middle of an acquisition' if within else ''}"
+            )
+        self._end += count
+        while (data := _STEPS[self._state](self)) is not None:
+            if isinstance(data, FrameData) and (self._unflushed or not flush_every_frame):
+                self._unflushed.append(data.data)
+                self._unflushed_bytes += data.data.nbytes
+                if flush_every_frame or self._unflushed_bytes >= _MAX_UNFLUSHED:
+                    yield from self.flush()
+                continue
+            if isinstance(data, EndData):
+                yield from self.flush()
+            yield data
+
+    def flush(self) -> Iterator[FrameData]:
+        """Give the frames that were put together since the last flush, as one; nothing if there is none."""
+        if self._unflushed:
+            frames, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
+            yield FrameData(frames[0] if len(frames) == 1 else _joined(frames))
+
+    # The steps: each takes what is next, or returns None if it is not all there.
+
+    def _step_options(self) -> ReadyData | None:
+        line = self._text_until(b"\n", _MAX_LINE)
+        if line is None:
+            return None
+        if line.startswith(b"ERR "):
+            raise CommandError(self._options, text(line[4:-1]))
+        if line != b"OK\n":
+            raise RemoteProtocolError(f"the data port answered {self._options!r} with {line[:80]!r}")
+        self._state = _State.HEADER
+        return ReadyData()
+
+    def _step_header(self) -> StartData | None:
+        header = self._text_until(b"</header>\n\n", _MAX_HEADER)
+        if header is None:
+            return None
+        start = parse_header(header)
+        self._sample = start.dtype
+        self._state = _State.DATA
+        return start
+
+    def _step_data(self) -> FrameData | EndData | None:
+        available = self._end - self._start
+        if available < _HEAD.size:
+            return None
+        mark, length = _HEAD.unpack_from(self._view, self._start)
+        if mark != _MARK:
+            return self._step_end()
+        if length > _MAX_FRAME or length <= _HEAD.size or (length - _HEAD.size) % self._sample.itemsize:
+            raise RemoteProtocolError(
+                f"the data port sent a frame of {length} bytes, which holds no whole number of samples "
+                f"of {self._sample.itemsize} bytes"
+            )
+        if available < length:
+            return None
+        frame = self._memory[self._start + _HEAD.size : self._start + length].view(self._sample)
+        frame.flags.writeable = False
+        self._start += length
+        return FrameData(frame)
+
+    def _step_end(self) -> EndData | None:
+        line = self._text_until(b"\n", _MAX_LINE)
+        if line is None:
+            return None
+        match text(line[:-1]).split(" ", 2):
+            case ["END", samples, reason] if samples.isdecimal():
+                self._state = _State.HEADER
+                return EndData(int(samples), reason)
+        raise RemoteProtocolError(f"the data port sent {line[:80]!r} among its data")
+
+    def _text_until(self, mark: bytes, limit: int) -> bytes | None:
+        """Take what comes up to a mark, and the mark, once it is there; nothing is searched twice."""
+        begin = max(self._start, self._searched - len(mark) + 1)
+        place = self._memory[begin : self._end].tobytes().find(mark)
+        self._searched = self._end
+        if place < 0:
+            if self._end - self._start > limit:
+                shown = self._memory[self._start : self._start + 80].tobytes()
+                raise RemoteProtocolError(f"the data port sent over {limit} bytes without {mark!r}: {shown!r}...")
+            return None
+        taken = self._memory[self._start : begin + place + len(mark)].tobytes()
+        self._start = self._searched = begin + place + len(mark)
+        return taken
+
+
+def _joined(frames: list[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    """Frames in one array; as bytes, for numpy copies structures one by one."""
+    joined = np.concatenate([frame.view(np.uint8) for frame in frames]).view(frames[0].dtype)
+    joined.flags.writeable = False
+    return joined
+
+
+_STEPS: dict[_State, Callable[[DataConnection], Data | None]] = {
+    _State.OPTIONS: DataConnection._step_options,
+    _State.HEADER: DataConnection._step_header,
+    _State.DATA: DataConnection._step_data,
+}

@@ -1,0 +1,118 @@
+"""The data port of the simulated PandA sends what a real one sent of the same samples."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from panda_ioc.simulator import Server
+
+SETUP = {
+    "PCAP.BITS0.CAPTURE": "Value",
+    "PCAP.BITS2.CAPTURE": "Value",
+    "PCAP.TS_TRIG.CAPTURE": "Value",
+    "COUNTER1.OUT.CAPTURE": "Value",
+    "COUNTER1.OUT.SCALE": "0.5",
+    "COUNTER1.OUT.OFFSET": "10",
+    "COUNTER1.OUT.UNITS": "mm",
+    "COUNTER2.OUT.CAPTURE": "Min Max Mean",
+    "COUNTER3.OUT.CAPTURE": "Sum",
+    "COUNTER3.OUT.SCALE": "0.001",
+    "COUNTER4.OUT.CAPTURE": "Diff",
+    "COUNTER4.OUT.SCALE": "2",
+    "INENC1.VAL.CAPTURE": "Mean",
+    "INENC1.VAL.SCALE": "-0.0001",
+    "INENC1.VAL.OFFSET": "5.25",
+    "INENC1.VAL.UNITS": "deg",
+}
+
+FORMATS = {
+    "ascii": "",
+    "unframed": "UNFRAMED RAW XML",
+    "base64": "BASE64 RAW",
+    "text-framed": "FRAMED",
+    "text-framed-raw": "FRAMED RAW",
+    "bare": "BARE",
+}
+
+
+def set_up(panda: Server) -> None:
+    for name, value in SETUP.items():
+        field, _, attribute = name.rpartition(".")
+        write = panda.panda.fields[field].attributes[attribute].write
+        assert write
+        write(value)
+
+
+async def answer(panda: Server, options: str, length: int) -> bytes:
+    """What a client with some options is sent, up to a length."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
+    try:
+        writer.write(f"{options}\n".encode())
+        return await asyncio.wait_for(reader.readexactly(length), 5)
+    finally:
+        writer.close()
+
+
+async def test_all_formats(panda: Server, shared: Path) -> None:
+    recorded = {name: (shared / "recordings/data" / f"other-formats.{name}.bin").read_bytes() for name in FORMATS}
+    set_up(panda)
+    answers = [asyncio.create_task(answer(panda, options, len(recorded[name]))) for name, options in FORMATS.items()]
+    async with asyncio.timeout(5):
+        while panda.capture.readers < len(FORMATS):
+            await asyncio.wait(answers, timeout=0.01)
+    panda.capture.arm()
+    assert panda.capture.acquisition
+    panda.capture.acquisition.arm_time = "2026-11-22T07:08:24.052049200Z"
+    panda.capture.start()
+    panda.capture.acquisition.start_time = "2026-11-22T07:08:24.058110656Z"
+    samples = np.frombuffer(recorded["bare"], "<u4").reshape(25, -1)
+    panda.capture.append(samples)
+    panda.capture.end("Ok")
+    for name, task in zip(FORMATS, answers, strict=True):
+        assert await task == recorded[name], name
+
+
+async def test_acquisitions_without_a_start(panda: Server) -> None:
+    set_up(panda)
+    reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
+    writer.write(b"FRAMED RAW XML\n")
+    assert await asyncio.wait_for(reader.readline(), 5) == b"OK\n"
+    panda.capture.arm()
+    assert panda.capture.completion == "Busy"
+    assert panda.capture.status == "Busy 1 1"
+    panda.capture.disarm()
+    said = await asyncio.wait_for(reader.readuntil(b"END 0 Disarmed\n"), 5)
+    assert said.count(b"<field ") == 11
+    assert panda.capture.completion == "Disarmed"
+    writer.close()
+
+
+@pytest.mark.parametrize("options", ["framed", "FRAMED  RAW", "FRAMED ", "HTTP/1.1"])
+async def test_bad_options(panda: Server, options: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
+    writer.write(f"{options}\n".encode())
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"ERR ")
+    writer.close()
+
+
+async def test_a_reader_that_falls_behind_is_told(panda: Server) -> None:
+    set_up(panda)
+    panda.capture.buffer_bytes = 60 * 100
+    panda.faults.stall.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
+    writer.write(b"FRAMED RAW XML\n")
+    panda.faults.stall.set()
+    await asyncio.wait_for(reader.readline(), 5)
+    panda.capture.arm()
+    panda.capture.start()
+    await asyncio.wait_for(reader.readuntil(b"</header>\n\n"), 5)
+    panda.faults.stall.clear()
+    for _ in range(10):
+        panda.capture.append(np.zeros((50, 15), np.uint32))
+        await asyncio.sleep(0)
+    panda.faults.stall.set()
+    said = await asyncio.wait_for(reader.readuntil(b"Data overrun\n"), 5)
+    assert b"END 50 Data overrun\n" in said
+    writer.close()
