@@ -75,11 +75,15 @@ async def panda() -> AsyncIterator[Server]:
 
 
 class Hostile:
-    """A server that is no PandA: says some bytes to whoever connects, then does as told."""
+    """A server that is no PandA: says some bytes to whoever connects, then does as told.
+
+    What it is told after it spoke is in `heard`, line by line.
+    """
 
     def __init__(self, says: bytes, *, after: bytes = b"", then: str = "wait") -> None:
         self.says, self.after, self.then = says, after, then
         self.port = 0
+        self.heard: asyncio.Queue[bytes] = asyncio.Queue()
         self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> "Hostile":
@@ -99,8 +103,8 @@ class Hostile:
             writer.write(self.says)
             await writer.drain()
             if self.then == "wait":
-                while await reader.read(65536):
-                    pass
+                async for line in reader:
+                    self.heard.put_nowait(line)
             elif self.then == "flood":
                 while True:
                     writer.write(self.says)

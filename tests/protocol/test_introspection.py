@@ -44,7 +44,7 @@ def test_blocks() -> None:
         ("PULSE", "PULSES", UintFieldInfo, {"type": "param", "subtype": "uint", "max_value": 2**32 - 1}),
         ("PULSE", "QUEUED", UintFieldInfo, {"type": "read", "max_value": 1023}),
         ("PULSE", "DELAY", TimeFieldInfo, {"type": "time", "subtype": None, "unit_labels": ("min", "s", "ms", "us")}),
-        ("SEQ", "PRESCALE", TimeFieldInfo, {"type": "param", "subtype": "time", "units": "s"}),
+        ("SEQ", "PRESCALE", TimeFieldInfo, {"type": "param", "subtype": "time"}),
         ("PULSE", "TRIG_EDGE", EnumFieldInfo, {"labels": ("Rising", "Falling", "Either")}),
         ("PULSE", "TRIG", BitMuxFieldInfo, {"max_delay": 31}),
         ("CALC", "INPA", PosMuxFieldInfo, {"subtype": None}),

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
 from . import asyncio_data
-from .common import CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ class _ControlProtocol(asyncio.Protocol):
         self._waiting: dict[int, Callable[[Any], None]] = {}
         self._writable = asyncio.Event()
         self._writable.set()
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         #: Done when the connection is over; the result says why.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -40,11 +41,16 @@ class _ControlProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None  # noqa: S101 - asyncio's promise, not input
+        if self.lost.done():
+            return  # nobody waits any more: it is read for an orderly end
         try:
             reply = self._connection.receive_bytes(data)
-        except RemoteProtocolError as error:
+        except Exception as error:
             self._deliver()
             self._end(str(error))
+            self._transport.close()
+            if not isinstance(error, RemoteProtocolError):
+                raise
             return
         if reply:
             self._transport.write(reply)
@@ -56,6 +62,8 @@ class _ControlProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(str(exc) if exc else "it was closed")
+        if not self._closed.done():
+            self._closed.set_result(None)
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -78,22 +86,25 @@ class _ControlProtocol(asyncio.Protocol):
         self._deliver()  # a command that needs no question at all is finished already
 
     async def close(self) -> None:
-        """Close our side, wait a little for the server to close its own, end."""
-        if self._transport is not None and not self._transport.is_closing():
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await asyncio.shield(self.lost)
-            self._transport.close()
+        """Fail all that wait, close our side, wait a little for the server to close its own."""
         self._end("it was closed")
+        transport = self._transport
+        if transport is None or self._closed.done():
+            return
+        if not transport.is_closing() and transport.can_write_eof():
+            transport.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await asyncio.shield(self._closed)
+        # A server that reads nothing would keep what we wrote, and us, for ever.
+        transport.abort() if transport.get_write_buffer_size() else transport.close()
 
     def _deliver(self) -> None:
         for command, response in self._connection.responses():
             self._waiting.pop(id(command))(response)
 
     def _end(self, reason: str) -> None:
-        """Fail all that wait, once."""
+        """Fail all that wait, once; from then on nothing is sent."""
         if self.lost.done():
             return
         self.lost.set_result(reason)
@@ -101,8 +112,6 @@ class _ControlProtocol(asyncio.Protocol):
         waiting, self._waiting = self._waiting, {}
         for done in waiting.values():
             done(PandaConnectionError(f"lost the connection to {self._address}: {reason}"))
-        if self._transport is not None:
-            self._transport.close()
 
 
 class AsyncioClient:
@@ -124,6 +133,7 @@ class AsyncioClient:
         self.data_port = data_port
         self.timeout = timeout
         self._control: _ControlProtocol | None = None
+        self._connecting = asyncio.Lock()
 
     async def connect(self) -> None:
         """Connect to the control port.
@@ -131,16 +141,17 @@ class AsyncioClient:
         Raises:
             PandaConnectionError: the host is unknown, refuses, or does not answer in time
         """
-        if self.connected:
-            return
         address = f"{self.host}:{self.control_port}"
-        try:
-            async with asyncio.timeout(self.timeout):
-                _, self._control = await asyncio.get_running_loop().create_connection(
-                    lambda: _ControlProtocol(address), self.host, self.control_port
-                )
-        except OSError as error:
-            raise PandaConnectionError(cannot_connect(self.host, self.control_port, error)) from error
+        async with self._connecting:
+            if self.connected:
+                return
+            try:
+                async with asyncio.timeout(self.timeout):
+                    _, self._control = await asyncio.get_running_loop().create_connection(
+                        lambda: _ControlProtocol(address), self.host, self.control_port
+                    )
+            except CANNOT_CONNECT as error:
+                raise PandaConnectionError(cannot_connect(self.host, self.control_port, error)) from error
 
     @property
     def connected(self) -> bool:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 from ..protocol import Data, DataConnection, FrameData, PandaError
-from .common import CLOSE_TIMEOUT, cannot_connect
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect
 from .errors import PandaConnectionError
 
 #: Bytes of samples that may wait.
@@ -133,7 +133,7 @@ async def data(
             _, protocol = await asyncio.get_running_loop().create_connection(
                 lambda: _DataProtocol(address, scaled=scaled, flush_period=flush_period), host, port
             )
-    except OSError as error:
+    except CANNOT_CONNECT as error:
         raise PandaConnectionError(cannot_connect(host, port, error)) from error
     try:
         while True:

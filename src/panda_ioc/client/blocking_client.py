@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar, overload
 
 from ..protocol import Command, ControlConnection, Data, LocalProtocolError, PandaError, RemoteProtocolError
 from . import blocking_data
-from .common import CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class BlockingClient:
                 return
             try:
                 connected = socket.create_connection((self.host, self.control_port), self.timeout)
-            except OSError as error:
+            except CANNOT_CONNECT as error:
                 raise PandaConnectionError(cannot_connect(self.host, self.control_port, error)) from error
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.settimeout(0)  # every wait is in the selector
@@ -66,17 +66,23 @@ class BlockingClient:
             self._connection = ControlConnection()
 
     def close(self) -> None:
-        """Close the connection in an orderly way: end our side, read until the server ends its own."""
-        with self._my_turn(time.monotonic() + self.timeout, "close"):
-            if self._socket is None:
-                return
+        """Close the connection in an orderly way: end our side, read until the server ends its own.
+
+        A thread that waits for an answer meanwhile gets a `PandaConnectionError`.
+        """
+        mine = self._turn.acquire(timeout=CLOSE_TIMEOUT)
+        try:
             closing, self._socket = self._socket, None
-            with contextlib.closing(closing), contextlib.suppress(OSError):
-                closing.shutdown(socket.SHUT_WR)
-                closing.settimeout(CLOSE_TIMEOUT)
-                deadline = time.monotonic() + CLOSE_TIMEOUT
-                while closing.recv(_READ_SIZE) and time.monotonic() < deadline:
-                    pass
+        finally:
+            if mine:
+                self._turn.release()
+        if closing is None:
+            return
+        if mine:
+            blocking_data.end(closing)
+        else:
+            with contextlib.suppress(OSError):
+                closing.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits, which then closes it
 
     @overload
     def send(self, commands: Command[T], *, timeout: float | None = None) -> T: ...
@@ -129,7 +135,8 @@ class BlockingClient:
 
     def _converse(self, batch: Sequence[Command[Any]], deadline: float, what: str) -> list[Any]:
         """Send commands and read what comes back until each has its response, which may be an error."""
-        if self._socket is None:
+        connected = self._socket
+        if connected is None:
             raise PandaConnectionError(f"not connected to {self._address}")
         outgoing = bytearray()
         responses: dict[int, Any] = {}
@@ -141,54 +148,54 @@ class BlockingClient:
                 responses[place] = error
             else:
                 waiting[id(command)] = place
-        while True:
-            for command, response in self._connection.responses():
-                index = waiting.pop(id(command), None)
-                if index is not None:  # or it is the late response to a command that was given up
-                    responses[index] = response
-            if len(responses) == len(batch):
-                return [responses[index] for index in range(len(batch))]
-            if not self._move(outgoing, deadline):
-                if outgoing:
-                    self._lose()  # the rest of a command that was cut in two would garble the next one
-                raise PandaTimeoutError(f"{self._address} did not answer {what} in time")
+        try:
+            while True:
+                for command, response in self._connection.responses():
+                    index = waiting.pop(id(command), None)
+                    if index is not None:  # or it is the late response to a command that was given up
+                        responses[index] = response
+                if len(responses) == len(batch):
+                    return [responses[index] for index in range(len(batch))]
+                self._move(connected, outgoing, deadline, what)
+        except BaseException:
+            if outgoing:
+                self._lose(connected)  # the rest of a command that was cut in two would garble the next one
+            raise
 
-    def _move(self, outgoing: bytearray, deadline: float) -> bool:
-        """Send and receive what the socket allows, once; False when the deadline passes first."""
-        connected = self._socket
-        if connected is None:
-            raise PandaConnectionError(f"not connected to {self._address}")
+    def _move(self, connected: socket.socket, outgoing: bytearray, deadline: float, what: str) -> None:
+        """Send and receive what the socket allows, once."""
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(connected, selectors.EVENT_READ | (selectors.EVENT_WRITE if outgoing else 0))
                 ready = selector.select(max(deadline - time.monotonic(), 0))
-            if not ready:
-                return False
-            _, events = ready[0]
-            if events & selectors.EVENT_WRITE:
-                del outgoing[: connected.send(outgoing)]
-            if events & selectors.EVENT_READ:
-                data = connected.recv(_READ_SIZE)
-                outgoing += self._connection.receive_bytes(data)
-                if not data:
-                    raise ConnectionResetError("the server closed the connection")
+            for _, events in ready:
+                if events & selectors.EVENT_WRITE:
+                    del outgoing[: connected.send(outgoing)]
+                if events & selectors.EVENT_READ:
+                    self._receive(connected, outgoing)
         except RemoteProtocolError:
-            self._lose()
+            self._lose(connected)
             raise
         except OSError as error:
-            self._lose()
+            self._lose(connected)
             reason = error.strerror or str(error)
             raise PandaConnectionError(f"lost the connection to {self._address}: {reason}") from error
-        return True
+        if not ready:
+            raise PandaTimeoutError(f"{self._address} did not answer {what} in time")
+
+    def _receive(self, connected: socket.socket, outgoing: bytearray) -> None:
+        data = connected.recv(_READ_SIZE)
+        outgoing += self._connection.receive_bytes(data)
+        if not data:
+            raise ConnectionResetError("the server closed the connection")
 
     @property
     def _address(self) -> str:
         return f"{self.host}:{self.control_port}"
 
-    def _lose(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+    def _lose(self, connected: socket.socket) -> None:
+        self._socket = None
+        connected.close()
 
     @contextlib.contextmanager
     def _my_turn(self, deadline: float, what: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 
 from ..protocol import Data, DataConnection, RemoteProtocolError
-from .common import CLOSE_TIMEOUT, cannot_connect
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect
 from .errors import PandaConnectionError, PandaTimeoutError
 
 
@@ -17,25 +17,24 @@ def data(
     address = f"{host}:{port}"
     try:
         connected = socket.create_connection((host, port), connect_timeout)
-    except OSError as error:
+    except CANNOT_CONNECT as error:
         raise PandaConnectionError(cannot_connect(host, port, error)) from error
     connection = DataConnection()
-    with contextlib.closing(connected):
-        try:
-            connected.sendall(connection.connect(scaled))
-            connected.settimeout(timeout)
-            while True:
-                count = connected.recv_into(connection.get_buffer())
-                if not count:
-                    yield from _closed(connection, address)
-                yield from connection.buffer_updated(count)
-        except TimeoutError as error:
-            raise PandaTimeoutError(f"{address} sent nothing for {timeout:g} s") from error
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise PandaConnectionError(f"lost the data connection to {address}: {reason}") from error
-        finally:
-            _end(connected)
+    try:
+        connected.sendall(connection.connect(scaled))
+        connected.settimeout(timeout)
+        while True:
+            count = connected.recv_into(connection.get_buffer())
+            if not count:
+                yield from _closed(connection, address)
+            yield from connection.buffer_updated(count)
+    except TimeoutError as error:
+        raise PandaTimeoutError(f"{address} sent nothing for {timeout:g} s") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PandaConnectionError(f"lost the data connection to {address}: {reason}") from error
+    finally:
+        end(connected)
 
 
 def _closed(connection: DataConnection, address: str) -> Generator[Data, None, None]:
@@ -45,10 +44,10 @@ def _closed(connection: DataConnection, address: str) -> Generator[Data, None, N
         raise PandaConnectionError(f"{address}: {error}") from error
 
 
-def _end(connected: socket.socket) -> None:
+def end(connected: socket.socket) -> None:
     """Close our side, then read on a little for the server to close its own: a reset can harm a real server."""
     deadline = time.monotonic() + CLOSE_TIMEOUT
-    with contextlib.suppress(OSError):
+    with contextlib.closing(connected), contextlib.suppress(OSError):
         connected.shutdown(socket.SHUT_WR)
         connected.settimeout(CLOSE_TIMEOUT)
         scratch = bytearray(1 << 18)

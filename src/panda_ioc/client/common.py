@@ -23,12 +23,18 @@ def shown(command: Command[Any]) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def cannot_connect(host: str, port: int, error: OSError) -> str:
+#: What connecting may raise: a name that is none, or a port, are told as UnicodeError, ValueError, OverflowError.
+CANNOT_CONNECT = (OSError, ValueError, OverflowError)
+
+
+def cannot_connect(host: str, port: int, error: Exception) -> str:
     """Say which connection failed and why."""
     if isinstance(error, TimeoutError):
         reason = "no answer in time"
-    elif error.errno is not None and error.errno > 0:
+    elif isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         reason = os.strerror(error.errno)  # asyncio puts something less clear into strerror
-    else:
+    elif isinstance(error, OSError):
         reason = error.strerror or str(error)
+    else:
+        reason = f"not a name and port of a host ({error})"
     return f"cannot connect to {host}:{port}: {reason}"

@@ -1,6 +1,7 @@
 """The commands that ask or tell one thing."""
 
 import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -176,15 +177,8 @@ class Identity:
     @property
     def software_version(self) -> tuple[int, ...]:
         """The leading numbers of the software version, (4, 1); empty where there are none."""
-        numbers = []
-        for part in self.software.split("."):
-            digits = part[: len(part) - len(part.lstrip("0123456789"))]
-            if not digits:
-                break
-            numbers.append(int(digits))
-            if digits != part:
-                break
-        return tuple(numbers)
+        match = re.match(r"\d{1,9}(\.\d{1,9})*", self.software)
+        return tuple(map(int, match[0].split("."))) if match else ()
 
 
 @dataclass(frozen=True)

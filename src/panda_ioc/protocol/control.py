@@ -21,8 +21,12 @@ from .lines import LineBuffer
 #: No server says a longer line: its own buffers are smaller. More is garbage, and is not collected.
 MAX_REPLY_LINE = 65536
 
-#: A full table of a PandABox, 1048576 words, is as many lines in ASCII; four times that is garbage.
+#: The longest reply, a full table of a PandABox in ASCII, has 1048576 lines of 11 bytes at most.
 MAX_REPLY_LINES = 4 * 1048576
+MAX_REPLY_BYTES = 64 << 20
+
+#: Commands under way. A server that answers none of so many will answer no more.
+MAX_UNDER_WAY = 100_000
 
 
 class _State(Enum):
@@ -49,6 +53,7 @@ class ControlConnection:
         self._buffer = LineBuffer()
         self._batches: deque[_Batch] = deque()
         self._multiline: list[bytes] | None = None
+        self._multiline_bytes = 0
         self._finished: deque[tuple[Command[Any], Any]] = deque()
 
     @property
@@ -64,6 +69,8 @@ class ControlConnection:
         """
         if self._state is not _State.OPEN:
             raise LocalProtocolError(f"cannot send {command!r}: the connection is {self._state.name.lower()}")
+        if len(self._batches) >= MAX_UNDER_WAY:
+            raise LocalProtocolError(f"cannot send {command!r}: {MAX_UNDER_WAY} commands wait for their answers")
         return self._advance(command, command.conversation(), None)
 
     def receive_bytes(self, data: bytes) -> bytes:
@@ -80,17 +87,12 @@ class ControlConnection:
         if not data:
             self._end()
             return b""
-        to_send = bytearray()
         try:
-            for line in self._buffer.feed(data):
-                to_send += self._receive_line(line)
-            if len(self._buffer) > MAX_REPLY_LINE:
-                raise _too_long(self._buffer.unfinished)
-        except RemoteProtocolError as error:
+            return self._receive_lines(data)
+        except Exception as error:  # also a mistake in a command: what follows could not be matched any more
             self._state = _State.BROKEN
             self._fail_all(str(error))
             raise
-        return bytes(to_send)
 
     def responses(self) -> Iterator[tuple[Command[Any], Any]]:
         """Give each finished command with its response, or with the `PandaError` that ended it."""
@@ -117,6 +119,14 @@ class ControlConnection:
         self._batches.append(_Batch(command, conversation, requests))
         return b"".join(map(bytes, requests))
 
+    def _receive_lines(self, data: bytes) -> bytes:
+        to_send = bytearray()
+        for line in self._buffer.feed(data):
+            to_send += self._receive_line(line)
+        if len(self._buffer) > MAX_REPLY_LINE:
+            raise _too_long(self._buffer.unfinished)
+        return bytes(to_send)
+
     def _receive_line(self, line: bytes) -> bytes:
         """Take one line; when it completes the replies to a batch, let its command go on."""
         if len(line) > MAX_REPLY_LINE:
@@ -141,8 +151,9 @@ class ControlConnection:
                 self._multiline = None
                 return reply
             if line.startswith(b"!"):
-                if len(self._multiline) == MAX_REPLY_LINES:
-                    raise RemoteProtocolError(f"the reply to {request!r} has over {MAX_REPLY_LINES} lines")
+                self._multiline_bytes += len(line)
+                if len(self._multiline) == MAX_REPLY_LINES or self._multiline_bytes > MAX_REPLY_BYTES:
+                    raise RemoteProtocolError(f"the reply to {request!r} has no end: {_shown(line)}")
                 self._multiline.append(line[1:])
                 return None
         elif line == b"OK":
@@ -150,7 +161,7 @@ class ControlConnection:
         elif line.startswith(b"OK ="):
             return Reply(request, value=line[4:])
         elif line.startswith(b"!"):
-            self._multiline = [line[1:]]
+            self._multiline, self._multiline_bytes = [line[1:]], len(line)
             return None
         elif line == b".":
             return Reply(request, lines=[])

@@ -50,15 +50,9 @@ class ScalarFieldInfo(FieldInfo):
 
 @dataclass(frozen=True)
 class TimeFieldInfo(FieldInfo):
-    """A time, shown in units that can be chosen.
-
-    Attributes:
-        unit_labels: the choices, "min", "s", "ms", "us"
-        units: the choice of the first instance when it was asked
-    """
+    """A time, shown in one of `unit_labels`: "min", "s", "ms", "us". Which one is a setting of each instance."""
 
     unit_labels: tuple[str, ...] = ()
-    units: str = "s"
 
 
 @dataclass(frozen=True)

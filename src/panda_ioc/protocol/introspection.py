@@ -30,7 +30,8 @@ from .fields import (
     UintFieldInfo,
 )
 
-_BLOCK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: What can be asked for. Whatever else a server lists as a name is kept, but nothing is asked of it.
+_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,10 @@ class GetBlockInfo(Command[dict[str, BlockInfo]]):
         for line in sorted(reply.multiline()):
             name, number = _split(reply, line, 2)
             numbers[name] = _number(reply, number)
-        replies = yield [Request(f"*DESC.{name}?") for name in numbers]
-        return {
-            name: BlockInfo(number, _description(reply))
-            for (name, number), reply in zip(numbers.items(), replies, strict=True)
-        }
+        askable = [name for name in numbers if _NAME.fullmatch(name)]
+        replies = yield [Request(f"*DESC.{name}?") for name in askable]
+        descriptions = {name: _description(reply) for name, reply in zip(askable, replies, strict=True)}
+        return {name: BlockInfo(number, descriptions.get(name, "")) for name, number in numbers.items()}
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ class GetFieldInfo(Command[dict[str, FieldInfo]]):
     block: str
 
     def conversation(self) -> Conversation[dict[str, FieldInfo]]:
-        if not _BLOCK_NAME.fullmatch(self.block):
+        if not _NAME.fullmatch(self.block):
             raise LocalProtocolError(f"{self.block!r} is not the name of a block")
         reply = yield from ask(f"{self.block}.*?")
         listed = []
         for line in reply.multiline():
             name, index, kind, *subtype = _split(reply, line, 3)
             listed.append((_number(reply, index), name, kind, subtype[0] if subtype else None))
-        listed.sort()
+        listed.sort(key=lambda field: field[:2])
         infos = yield from together(_field_info(self.block, name, kind, subtype) for _, name, kind, subtype in listed)
         return {name: info for (_, name, _, _), info in zip(listed, infos, strict=True)}
 
@@ -116,6 +116,13 @@ def _integer(reply: Reply) -> int:
     return _number(reply, reply.line())
 
 
+def _positive(reply: Reply) -> int:
+    number = _integer(reply)
+    if number < 1:
+        raise RemoteProtocolError(f"{reply.request!r} was answered with {number}, which must be at least 1")
+    return number
+
+
 def _float(reply: Reply) -> float:
     try:
         return float(reply.line())
@@ -132,7 +139,7 @@ def _columns(reply: Reply) -> dict[str, TableColumn]:
     columns = {}
     for line in reply.multiline():
         bits, name, *subtype = _split(reply, line, 2)
-        match = re.fullmatch(r"(\d+):(\d+)", bits)
+        match = re.fullmatch(r"(\d{1,6}):(\d{1,6})", bits)
         if not match:
             raise _no_sense(reply, line)
         high, low = int(match[1]), int(match[2])
@@ -155,7 +162,6 @@ _QUESTIONS: Mapping[type[FieldInfo], Mapping[str, _Question]] = {
     },
     TimeFieldInfo: {
         "unit_labels": _Question(_From.ATTRIBUTE_LABELS, "UNITS", _labels),
-        "units": _Question(_From.ATTRIBUTE, "UNITS"),
     },
     EnumFieldInfo: {"labels": _LABELS},
     BitMuxFieldInfo: {"labels": _LABELS, "max_delay": _Question(_From.ATTRIBUTE, "MAX_DELAY", _integer)},
@@ -165,7 +171,7 @@ _QUESTIONS: Mapping[type[FieldInfo], Mapping[str, _Question]] = {
     ExtOutBitsFieldInfo: {"capture_labels": _CAPTURE, "bits": _Question(_From.ATTRIBUTE, "BITS", _labels)},
     TableFieldInfo: {
         "max_length": _Question(_From.ATTRIBUTE, "MAX_LENGTH", _integer),
-        "row_words": _Question(_From.ATTRIBUTE, "ROW_WORDS", _integer),
+        "row_words": _Question(_From.ATTRIBUTE, "ROW_WORDS", _positive),
         "columns": _Question(_From.ATTRIBUTE, "FIELDS", _columns),
     },
 }
@@ -193,6 +199,8 @@ _KINDS: Mapping[tuple[str, str | None], type[FieldInfo]] = {
 
 
 def _field_info(block: str, name: str, kind: str, subtype: str | None) -> Conversation[FieldInfo]:
+    if not _NAME.fullmatch(name):
+        return FieldInfo(kind, subtype)
     description, listed = yield [Request(f"*DESC.{block}.{name}?"), Request(f"{block}1.{name}.*?")]
     attributes = () if listed.error is not None else tuple(sorted(listed.multiline()))
     cls = _KINDS.get((kind, subtype), FieldInfo)
@@ -220,14 +228,15 @@ def _described_columns(
     block: str, name: str, columns: Mapping[str, TableColumn]
 ) -> Conversation[dict[str, TableColumn]]:
     """Add what is asked column by column: descriptions, and the labels of enums."""
-    paths = {column: f"{block}1.{name}[].{column}" for column in columns}
+    paths = {column: f"{block}.{name}[].{column}" for column in columns if _NAME.fullmatch(column)}
     descriptions = yield [Request(f"*DESC.{path}?") for path in paths.values()]
-    enums = [column for column, info in columns.items() if info.subtype == "enum"]
+    enums = [column for column in paths if columns[column].subtype == "enum"]
     labels = yield [Request(f"*ENUMS.{paths[column]}?") for column in enums]
     labels_of = {column: _labels(reply) for column, reply in zip(enums, labels, strict=True) if reply.error is None}
+    described = {column: _description(reply) for column, reply in zip(paths, descriptions, strict=True)}
     return {
-        column: replace(info, description=_description(reply), labels=labels_of.get(column, ()))
-        for (column, info), reply in zip(columns.items(), descriptions, strict=True)
+        column: replace(info, description=described.get(column, ""), labels=labels_of.get(column, ()))
+        for column, info in columns.items()
     }
 
 

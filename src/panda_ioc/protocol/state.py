@@ -66,7 +66,7 @@ class SetState(Command[None]):
     """Write lines as `GetState` gives them, all of them even if some are refused.
 
     Args:
-        state: the lines, without LF
+        state: the lines, without LF; empty ones and those that begin with `#` between them mean nothing
 
     Raises:
         LocalProtocolError: a line is no assignment, or a table lacks its blank line; nothing was sent
@@ -85,6 +85,8 @@ class SetState(Command[None]):
 def _requests(state: Sequence[str]) -> Iterable[Request]:
     lines = iter(state)
     for line in lines:
+        if not line or line.startswith("#"):
+            continue
         name, mark, _ = _partition(line)
         if mark == "=":
             yield Request(line)

@@ -1,0 +1,84 @@
+"""A wire between a client and a server, which can be cut, held up, and made to say what the server did not."""
+
+import asyncio
+import contextlib
+from typing import Self
+
+
+class Relay:
+    """Passes on what comes, both ways, until told otherwise.
+
+    Args:
+        port: where the server is
+        after: what the client says that does the harm, once; nothing for no harm
+        harm: "cut" ends both connections before the server hears it; "reset" likewise, rudely; "stall" passes
+            nothing on from then; anything else is said to the client in place of the server's answer
+
+    Attributes:
+        port: where to connect
+        harmed: set when the harm is done
+    """
+
+    def __init__(self, port: int, *, after: bytes = b"", harm: str = "") -> None:
+        self.port = 0
+        self.harmed = asyncio.Event()
+        self._server_port = port
+        self._after = after
+        self._harm = harm
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._listening = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._listening.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listening.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listening.wait_closed()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._tasks.add(task)
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
+            both = asyncio.gather(self._forward(reader, to_server, writer), self._back(from_server, writer))
+            try:
+                await both
+            finally:
+                both.cancel()
+                to_server.close()
+        writer.close()
+        self._tasks.discard(task)
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter
+    ) -> None:
+        while data := await reader.read(65536):
+            if self._after and self._after in data and not self.harmed.is_set():
+                self.harmed.set()
+                await self._do_harm(back)
+                continue
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
+
+    async def _do_harm(self, back: asyncio.StreamWriter) -> None:
+        if self._harm == "stall":
+            await asyncio.get_running_loop().create_future()
+        elif self._harm == "reset":
+            back.transport.abort()
+            raise ConnectionResetError
+        elif self._harm == "cut":
+            raise ConnectionResetError
+        else:
+            back.write(self._harm.encode())
