@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from . import lut
-from .numbers import TICK, TIME_UNITS, Refused, format_float, parse_float, parse_integer, wrap_signed, wrap_unsigned
+from .numbers import (
+    TICK,
+    TIME_UNITS,
+    Refused,
+    format_float,
+    parse_float,
+    parse_integer,
+    to_integer,
+    wrap_signed,
+    wrap_unsigned,
+)
 
 
 class Codec(Protocol):
@@ -67,7 +77,7 @@ class Scalar:
     offset: float
 
     def parse(self, text: str) -> int:
-        return wrap_signed(round((parse_float(text) - self.offset) / self.scale))
+        return wrap_signed(to_integer((parse_float(text) - self.offset) / self.scale))
 
     def format(self, raw: int) -> str:
         return format_float(raw * self.scale + self.offset)
@@ -97,7 +107,7 @@ class Time:
     units: str = "s"
 
     def parse(self, text: str) -> int:
-        ticks = round(parse_float(text) * TIME_UNITS[self.units] / TICK)
+        ticks = to_integer(parse_float(text) * TIME_UNITS[self.units] / TICK)
         if not 0 <= ticks <= self.maximum:
             raise Refused("Number out of range")
         return ticks

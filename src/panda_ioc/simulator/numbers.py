@@ -3,6 +3,7 @@
 It parses with C's strtoul and strtod, so integers wrap, hexadecimal is accepted and spaces may lead.
 """
 
+import math
 import re
 
 _INTEGER = re.compile(r"[ \t]*([+-]?)(0[xX][0-9a-fA-F]+|\d+)")
@@ -35,7 +36,17 @@ def parse_float(text: str) -> float:
         raise Refused("Number missing")
     if match.end() != len(text):
         raise Refused("Unexpected character after input")
-    return float(text)
+    value = float(text)
+    if math.isinf(value):
+        raise Refused("Number out of range")
+    return value
+
+
+def to_integer(value: float) -> int:
+    """The nearest integer, of any size."""
+    if not math.isfinite(value):
+        raise Refused("Number out of range")
+    return round(value)
 
 
 def wrap_unsigned(value: int) -> int:

@@ -107,10 +107,10 @@ class Panda:
 
     def kind(self, name: str) -> tuple[str, BlockSpec]:
         """A kind of block, by its name with or without a number."""
-        for kind in (name, name.rstrip("0123456789")):
-            if kind in self.spec.blocks:
-                return kind, self.spec.blocks[kind]
-        raise Refused("No such block")
+        if name in self.spec.blocks:
+            return name, self.spec.blocks[name]
+        kind, _ = self._numbered(name)
+        return kind, self.spec.blocks[kind]
 
     def instance(self, name: str) -> tuple[str, BlockSpec]:
         """Which block a name means: a single one may have the number 1 or none, others need theirs.
@@ -122,13 +122,19 @@ class Panda:
             if self.spec.blocks[name].count > 1:
                 raise Refused("Missing block number")
             return name, self.spec.blocks[name]
+        kind, number = self._numbered(name)
+        block = self.spec.blocks[kind]
+        return kind if block.count == 1 else f"{kind}{number}", block
+
+    def _numbered(self, name: str) -> tuple[str, int]:
+        """Cut a name into a kind of block, whose name may itself end in digits, and its number."""
         stem = name.rstrip("0123456789")
         known = False
-        for cut in range(len(stem), len(name)):  # the name of a block may itself end in digits
-            base, number = name[:cut], int(name[cut:])
-            block = self.spec.blocks.get(base)
+        for cut in range(len(stem), len(name)):
+            kind, number = name[:cut], int(name[cut:])
+            block = self.spec.blocks.get(kind)
             if block is not None and 1 <= number <= block.count:
-                return base if block.count == 1 else f"{base}{number}", block
+                return kind, number
             known = known or block is not None
         raise Refused("Invalid block number" if known else "No such block")
 

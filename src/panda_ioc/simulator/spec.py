@@ -15,6 +15,7 @@ PANDABOX = Path(__file__).parent / "devices" / "pandabox.yaml"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\n\x00]*$", max_length=900)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Bits = Annotated[str, StringConstraints(pattern=r"^\d+:\d+$")]
 
 _TYPED = tuple(
@@ -59,8 +60,8 @@ class FieldSpec(_Model):
     labels: tuple[Line, ...] = ()
     max: int = Field(default=2**32 - 1, ge=0, lt=2**32)
     max_delay: int = Field(default=31, ge=0)
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: Finite = 1.0
+    offset: Finite = 0.0
     units: Line = ""
     word: int = Field(default=0, ge=0)
     max_length: int = Field(default=0, ge=0, le=2**24)
@@ -75,6 +76,8 @@ class FieldSpec(_Model):
             raise ValueError("an enum needs labels")
         if (self.type == "table") != bool(self.columns):
             raise ValueError("a table, and nothing else, needs columns")
+        if not self.scale:
+            raise ValueError("a scale cannot be 0")
         return self
 
     @property
@@ -108,6 +111,9 @@ class MetadataSpec(_Model):
     fixed: dict[Name, Line] = {}
 
 
+Capture = Literal["Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev"]
+
+
 class DeviceSpec(_Model):
     """A PandA."""
 
@@ -116,7 +122,7 @@ class DeviceSpec(_Model):
     fpga: Line = "0.0.0 00000000 00000000"
     rootfs: Line = ""
     metadata: MetadataSpec = MetadataSpec()
-    captures: tuple[str, ...] = ("Value", "Diff", "Sum", "Min", "Max", "Mean")
+    captures: tuple[Capture, ...] = ("Value", "Diff", "Sum", "Min", "Max", "Mean")
     blocks: dict[Name, BlockSpec]
 
     def bus(self, kind: Literal["bit_out", "pos_out"]) -> list[str]:
