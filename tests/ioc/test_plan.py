@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from panda_ioc.ioc.codecs import Choice, Label, NotUnderstood, Refusal, near_matches
-from panda_ioc.ioc.database import database
+from panda_ioc.ioc.database import database, texts_with_macros
 from panda_ioc.ioc.model import Block, Model
 from panda_ioc.ioc.plan import Plan, PlanError, make_plan
 from panda_ioc.ioc.record import Access, Kind, Record, short_labels, shorten
@@ -171,7 +171,9 @@ def test_text_is_quoted_for_the_database() -> None:
         pandabox(),
         blocks={"NEW": Block("NEW", BlockInfo(1), {"A": FieldInfo("param", "int", 'say "$(HOME)" \\ µ\t')})},
     )
-    assert 'field(DESC, "say \\x22\\x24(HOME)\\x22 \\x5c µ\\x09")' in database(make_plan(model, "X"))
+    plan = make_plan(model, "X")
+    assert 'field(DESC, "say \\x22(HOME)\\x22 \\x5c µ\\x09")' in database(plan)
+    assert list(texts_with_macros(plan)) == [("NEW:A", "DESC", 'say "$(HOME)" \\ µ\t')]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_what_the_panda_cannot_mean_is_not_shown(name: str, text: str) -> None:
 def test_what_cannot_be_meant_is_not_sent(name: str, value: object) -> None:
     record = records(make_plan(pandabox(), "X"))[name]
     with pytest.raises(Refusal):
-        record.codec.command(record.target or "", value)
+        record.codec.command(record.target or "", value, None)
 
 
 def test_near_matches() -> None:

@@ -1,29 +1,56 @@
 """Polling the simulated PandA."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
 from panda_ioc.client import AsyncioClient, PandaConnectionError
-from panda_ioc.ioc.poll import PERIODS, Poll, Poller, timetable
+from panda_ioc.ioc.poll import PERIODS, Poll, Poller, Timetable
+from panda_ioc.ioc.status import COMPLETION
 from panda_ioc.protocol import ChangeGroup, Changes, ForgetChanges, Put
 from panda_ioc.simulator import Server
 
 from ..conftest import Hostile
 
 
-def test_the_timetable_asks_for_each_group_as_often_as_it_should() -> None:
-    beat, polls = timetable(PERIODS)
-    assert beat == 0.04
-    assert len(polls) == 12
-    for group, period in PERIODS.items():
-        assert sum(group in poll.groups for poll in polls) == len(polls) * beat / period
-    assert polls[0].groups == tuple(PERIODS)
+@pytest.mark.parametrize(
+    ("periods", "beats"),
+    [
+        (PERIODS, 1200),
+        ({ChangeGroup.CONFIG: 0.007, ChangeGroup.BITS: 0.994, ChangeGroup.READ: 59.36}, 8480 * 2),
+        ({ChangeGroup.CONFIG: 60, ChangeGroup.BITS: 2}, 1200),
+    ],
+)
+def test_the_timetable_asks_for_each_group_as_often_as_it_should(
+    periods: Mapping[ChangeGroup, float], beats: int
+) -> None:
+    timetable = Timetable(periods)
+    assert timetable.beat == min(*periods.values(), 1)
+    polls = [timetable.due(number) for number in range(beats)]
+    for group, period in periods.items():
+        assert sum(group in poll.groups for poll in polls) == pytest.approx(beats * timetable.beat / period, rel=0.01)
+    assert polls[0].groups == tuple(periods)
 
 
-def test_a_timetable_of_odd_periods_stays_short() -> None:
-    _, polls = timetable({ChangeGroup.CONFIG: 0.007, ChangeGroup.BITS: 0.993, ChangeGroup.READ: 59.3})
-    assert len(polls) <= 1000
+def test_settings_are_asked_for_more_often_only_where_they_were_to_be_asked_often() -> None:
+    settings = Timetable(PERIODS).settings
+    assert settings
+    assert settings.groups == (ChangeGroup.CONFIG, ChangeGroup.ATTR)
+    assert Timetable({**PERIODS, ChangeGroup.CONFIG: 1, ChangeGroup.ATTR: 1}).settings is None
+
+
+async def test_a_group_that_the_panda_does_not_know_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    answers = b"ERR Unknown changes selection\n!BITS.A=1\n.\nOK =Busy\n"
+    polls: asyncio.Queue[Changes] = asyncio.Queue()
+    async with Hostile(answers, after=b"COMPLETION?\n") as server:
+        async with AsyncioClient("127.0.0.1", server.port) as client:
+            poller = Poller(client, polls.put_nowait, {ChangeGroup.TABLE: 0.01, ChangeGroup.CONFIG: 0.01})
+            running = asyncio.create_task(poller.run())
+            assert (await asyncio.wait_for(polls.get(), 5)).values == {"BITS.A": "1", "*PCAP.COMPLETION": "Busy"}
+            assert await asyncio.wait_for(server.heard.get(), 5) == b"*CHANGES.CONFIG?\n"
+            running.cancel()
+    assert "TABLE" in caplog.text
 
 
 async def test_refresh_waits_for_a_poll_that_began_after_it(panda: Server) -> None:
@@ -35,7 +62,7 @@ async def test_refresh_waits_for_a_poll_that_began_after_it(panda: Server) -> No
         for number in range(20):
             await client.send(Put("PULSE1.PULSES", str(number)))
             await poller.refresh()
-            assert told == {"PULSE1.PULSES": str(number)}
+            assert told == {"PULSE1.PULSES": str(number), COMPLETION: "Ok"}
         running.cancel()
 
 

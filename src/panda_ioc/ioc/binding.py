@@ -1,11 +1,11 @@
 """A record and what the PandA says of it: which value and alarm follow."""
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..protocol import Command
 from .alarm import NO_ALARM, Alarm, Severity, Status
-from .codecs import NotUnderstood, Time, Value
+from .codecs import Label, NotUnderstood, Refusal, Value
 from .record import EGU_BYTES, STRING_BYTES, Kind, Record, shorten
 
 
@@ -19,40 +19,59 @@ class Pv(Protocol):
         """Set another field of it."""
 
 
+@dataclass
+class Known:
+    """All that is known of a PandA, shared by the bindings, which never write it.
+
+    Attributes:
+        texts: what it said last, by key
+        in_error: the keys that it could not read
+        refusals: why the last put failed, by what was written; nothing where it did not fail
+        lost: why there is no connection; empty while there is one
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    in_error: set[str] = field(default_factory=set)
+    refusals: dict[str, str] = field(default_factory=dict)
+    lost: str = ""
+
+
 class Binding:
     """What is known of one record.
 
     Args:
         record: how it is planned
         pv: what serves it
-        texts: what the PandA said last, by key; shared by all bindings, never written here
-        in_error: the keys that the PandA could not read; shared likewise
+        known: what is known of the PandA
     """
 
-    def __init__(self, record: Record, pv: Pv, texts: Mapping[str, str], in_error: AbstractSet[str]) -> None:
+    def __init__(self, record: Record, pv: Pv, known: Known) -> None:
         self.record = record
-        self.refusal = ""
-        self.lost = ""
         self.putting = 0
         self._pv = pv
-        self._texts = texts
-        self._in_error = in_error
+        self._known = known
         self._value: Value = "" if record.kind.is_text else 0
         self._units = record.units
+        self._precision = record.precision
         self._defined = False
+
+    @property
+    def is_of_the_panda(self) -> bool:
+        """Whether the PandA has to do with it at all."""
+        return bool(self.record.sources or self.record.target)
 
     def begin(self) -> None:
         """Post what the initial value of the record does not show: alarms, and units that differ."""
         if self._update() is not NO_ALARM:
             self.refresh()
         else:
-            self._follow_units()
+            self._follow_properties()
 
     def refresh(self) -> None:
         """Post what is known, unless a put is under way: then it is posted when that ends."""
         if not self.putting:
             alarm = self._update()
-            self._follow_units()
+            self._follow_properties()
             self._pv.post(self._value, alarm)
 
     def pulse(self) -> None:
@@ -61,20 +80,32 @@ class Binding:
         self._pv.post(int(not self._value))
         self.refresh()
 
+    def command(self, value: Any) -> Command[None] | None:
+        """The command that puts a value; None if there is nothing to do.
+
+        Raises:
+            Refusal: the value is not one that may be sent
+        """
+        record = self.record
+        current = self._known.texts.get(record.sources[0]) if record.sources else None
+        if record.kind is Kind.STRINGOUT and record.sources:
+            value = self._whole(value, current)
+        return record.codec.command(record.target or "", value, current)
+
+    def _whole(self, value: str, current: str | None) -> str:
+        """The text that a client means, which in a string record may have room for its beginning only."""
+        shown = None if current is None else str(self.record.codec.decode(current))
+        if shown is not None and value == shorten(shown, STRING_BYTES):
+            return shown
+        if len(value.encode(errors="replace")) >= STRING_BYTES and not isinstance(self.record.codec, Label):
+            raise Refusal(f"text of {STRING_BYTES} bytes may have been cut by EPICS: put it to {self.record.name}:TEXT")
+        return value
+
     def accepted(self, value: Value) -> None:
         """A put was accepted; what the PandA reads back, it has told already."""
-        self.refusal = ""
         self._defined = True
         if not self.record.sources:
             self._value = self.record.codec.after_put(value)
-
-    def text_to_put(self, value: Any) -> Any:
-        """The value to put: what a client read in a record that shows only its beginning means the whole."""
-        if self.record.kind is Kind.STRINGOUT and self.record.sources:
-            text = self._texts.get(self.record.sources[0], "")
-            if value == shorten(text, STRING_BYTES):
-                return text
-        return value
 
     def initial(self) -> Value | None:
         """The value to start with; None if the PandA has not told any."""
@@ -83,30 +114,41 @@ class Binding:
 
     def _update(self) -> Alarm:
         """Bring the value up to date; return the alarm that goes with it."""
-        if self.lost:
-            return Alarm(Severity.INVALID, Status.COMM, self.lost)
-        texts = [self._texts.get(source) for source in self.record.sources]
-        if not self._in_error.isdisjoint(self.record.sources):
+        known = self._known
+        if known.lost and self.is_of_the_panda:
+            return Alarm(Severity.INVALID, Status.COMM, known.lost)
+        if not known.in_error.isdisjoint(self.record.sources):
             return Alarm(Severity.INVALID, Status.READ, "the PandA could not read it")
-        known = [text for text in texts if text is not None]
-        if texts and len(known) == len(texts):
+        text = self._text()
+        if text is not None:
             try:
-                self._value = self.record.codec.decode("\n".join(known))
+                self._value = self.record.codec.decode(text)
             except NotUnderstood as problem:
                 return Alarm(Severity.INVALID, Status.READ, str(problem))
             self._defined = True
-        if self.refusal:
-            return Alarm(Severity.MAJOR, Status.WRITE, self.refusal)
+        refusal = known.refusals.get(self.record.target or "")
+        if refusal is not None:
+            return Alarm(Severity.MAJOR, Status.WRITE, refusal)
         if not self._defined:
             return Alarm(Severity.INVALID, Status.UDF, "no value yet")
-        if self.record.healthy is not None and known != [self.record.healthy]:
-            return Alarm(Severity.MAJOR, Status.STATE, known[0])
+        if self.record.healthy is not None and text != self.record.healthy:
+            return Alarm(Severity.MAJOR, Status.STATE, text or "")
         return NO_ALARM
 
-    def _follow_units(self) -> None:
-        units = self._texts.get(self.record.units_source, self._units) if self.record.units_source else self._units
+    def _text(self) -> str | None:
+        """What the PandA says of all sources, with line breaks between; None if it did not say it of each."""
+        texts = [self._known.texts.get(source) for source in self.record.sources]
+        known = [text for text in texts if text is not None]
+        return "\n".join(known) if texts and len(known) == len(texts) else None
+
+    def _follow_properties(self) -> None:
+        """Show the units as they are now, and as many digits as the value needs."""
+        units = self._known.texts.get(self.record.units_source or "", self._units)
         if units != self._units:
             self._units = units
             self._pv.set_field("EGU", shorten(units, EGU_BYTES))
-            if isinstance(self.record.codec, Time):
-                self._pv.set_field("PREC", str(self.record.codec.precision(units)))
+        text = self._text()
+        precision = None if text is None else self.record.codec.precision(text, units)
+        if precision not in {None, self._precision}:
+            self._precision = precision
+            self._pv.set_field("PREC", str(precision))

@@ -47,9 +47,27 @@ class Codec:
             raise Refusal("line breaks cannot be sent")
         return text
 
-    def command(self, target: str, value: Any) -> Command[None] | None:
-        """The command that puts a value; None if there is nothing to do."""
+    def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:
+        """The command that puts a value.
+
+        Args:
+            target: what is written
+            value: what the client put
+            current: what the PandA says now, if it is known
+
+        Returns:
+            None if there is nothing to do: text that is put as it is read, whatever it is, stays as it is
+
+        Raises:
+            Refusal: the value is not one that may be sent
+        """
+        if current is not None and isinstance(value, str) and value == self.decode(current):
+            return None
         return Put(target, self.encode(value))
+
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - for those that need them
+        """Digits after the point that a value needs; None if the record's own are right for all."""
+        return None
 
     def after_put(self, value: Value) -> Value:
         """What is shown after a put of something that cannot be read back."""
@@ -57,6 +75,9 @@ class Codec:
 
 
 AS_IT_IS = Codec()
+
+#: How a choice without a label is shown.
+OTHER = "Other"
 
 
 @dataclass(frozen=True)
@@ -84,7 +105,6 @@ class Whole(Codec):
         return str(int(number))
 
 
-UNSIGNED = Whole(0, 2**32 - 1)
 SIGNED = Whole(-(2**31), 2**31 - 1)
 BIT = Whole(0, 1)
 
@@ -107,11 +127,18 @@ class Real(Codec):
 
 
 @dataclass(frozen=True)
-class Time(Real):
-    """A time: a number that is not negative."""
+class Coefficient(Real):
+    """A number of any size, such as SCALE: six digits of it are shown, however small it is."""
 
-    def precision(self, units: str) -> int:
-        """Digits after the point that show a tick of the FPGA clock, 8 ns."""
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the number alone matters
+        return digits_for(_finite(text), 6)
+
+
+@dataclass(frozen=True)
+class Time(Real):
+    """A time: a number that is not negative; its digits show a tick of the FPGA clock, 8 ns."""
+
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the units alone matter
         return {"min": 11, "s": 9, "ms": 6, "us": 3}.get(units, 9)
 
     def encode(self, value: Any) -> str:
@@ -141,7 +168,20 @@ class Choice(Codec):
 
 @dataclass(frozen=True)
 class CaptureChoice(Choice):
-    """A way to capture that has a label; others can only be shown and set as text (`Captures`)."""
+    """A way to capture. Those without a label show as one more choice, which when put changes nothing.
+
+    Which way that is, is told and can be set as text (`Captures`).
+    """
+
+    def decode(self, text: str) -> Value:
+        return self.labels.index(text) if text in self.labels else len(self.labels)
+
+    def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:
+        if int(value) == len(self.labels):
+            if current in {None, *self.labels}:
+                raise Refusal(f"{OTHER!r} only shows what has no label: put what to capture to the text beside it")
+            return None
+        return super().command(target, value, current)
 
 
 @dataclass(frozen=True)
@@ -176,7 +216,7 @@ class Captures(Codec):
 class Trigger(Codec):
     """An action: 1 does it, 0 does nothing, so that settings can be read and written back without harm."""
 
-    def command(self, target: str, value: Any) -> Command[None] | None:
+    def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:  # noqa: ARG002
         return Put(target) if value else None
 
     def after_put(self, value: Value) -> Value:  # noqa: ARG002 - it is done, and can be done again
@@ -190,7 +230,9 @@ class ArmSwitch(Codec):
     def decode(self, text: str) -> Value:
         return int(text == "Busy")
 
-    def command(self, target: str, value: Any) -> Command[None] | None:  # noqa: ARG002 - there is but one PCAP
+    def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:  # noqa: ARG002
+        if value and current is not None and self.decode(current):
+            return None
         return Arm() if value else Disarm()
 
 
@@ -218,6 +260,23 @@ class Scaled(Codec):
         except ValueError:
             raise NotUnderstood(f"{text[:40]!r} are not three numbers") from None
         return raw * scale + offset
+
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the scale alone matters
+        return digits_for(_finite(text.split("\n")[1]), 2)
+
+
+def digits_for(number: float, significant: int) -> int:
+    """Digits after the point that show so many significant digits of a number: 5 to 15."""
+    return min(max(5, significant - 1 - math.floor(math.log10(abs(number)))), 15) if number else 5
+
+
+def _finite(text: str) -> float:
+    """A number; 0 for what is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def near_matches(text: str, labels: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ Written here rather than with softioc's builder for two reasons: it is text that
 and it takes a tenth of the time (the builder looks up each field of each record in the record's definition).
 """
 
+import re
 from collections.abc import Iterator
 
 from .plan import Plan
@@ -32,6 +33,14 @@ def text_length(record: Record) -> int:
     if isinstance(record.constant, str):
         return max(len(record.constant.encode(errors="replace")), 1) + 1
     return TEXT_BYTES
+
+
+def texts_with_macros(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """The texts that a database cannot have as they are, as a dollar sign begins a macro: record, field, text."""
+    for record in plan.records:
+        for field, value in _fields(record, plan.pv(record.name)):
+            if _MACRO.search(value):
+                yield record.name, field, value
 
 
 def _record(plan: Plan, record: Record) -> Iterator[str]:
@@ -81,10 +90,13 @@ def _number_fields(record: Record) -> Iterator[tuple[str, str]]:
         yield "MDEL", "-1"  # every update reaches monitors, also one that brings the same value
 
 
-#: Characters that mean something to the database parser; a dollar sign would begin a macro.
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *map(ord, '"\\$'))}
+#: Characters that mean something to the database parser.
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *map(ord, '"\\'))}
+
+#: What EPICS takes for a macro, and what cannot be hidden from it. The text is set once it has started.
+_MACRO = re.compile(r"\$(?=[({])")
 
 
 def _quoted(text: str) -> str:
     """A string as the database parser reads it back."""
-    return f'"{text.translate(_ESCAPES)}"'
+    return f'"{_MACRO.sub("", text).translate(_ESCAPES)}"'

@@ -25,7 +25,7 @@ from softioc.imports import db_put_field_process
 
 from .alarm import NO_ALARM, Alarm
 from .codecs import Value
-from .database import database, text_length
+from .database import database, text_length, texts_with_macros
 from .plan import Plan
 from .record import STRING_BYTES, Kind, Record, shorten
 
@@ -105,7 +105,7 @@ class Pv:
 
     def set_field(self, field: str, value: str) -> None:
         """Set another field of the record, such as EGU; clients that watch properties are told."""
-        data = ctypes.create_string_buffer(value.encode(errors="replace")[:_MESSAGE_BYTES], 40)
+        data = ctypes.create_string_buffer(shorten(value, STRING_BYTES).encode(errors="replace"), STRING_BYTES + 1)
         with self._locked():
             # Not by softioc's own set_field, which is a put that DISP refuses.
             db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
@@ -147,6 +147,8 @@ def serve(plan: Plan, initial: Mapping[str, Value], on_put: OnPut) -> dict[str, 
     # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
     ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
     softioc.iocInit(AsyncioDispatcher(loop=asyncio.get_running_loop()))
+    for name, field, text in texts_with_macros(plan):
+        pvs[name].set_field(field, text)
     return pvs
 
 

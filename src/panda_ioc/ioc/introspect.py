@@ -1,9 +1,11 @@
 """Ask a PandA what it has."""
 
 import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from ..client import AsyncioClient
-from ..protocol import ChangeGroup, GetBlockInfo, GetFieldInfo, Identify, PandaError
+from ..protocol import ChangeGroup, CommandError, FieldInfo, GetBlockInfo, GetFieldInfo, Identify, RemoteProtocolError
 from .model import Block, Model
 from .poll import Poll
 
@@ -11,29 +13,51 @@ from .poll import Poll
 MAX_INSTANCES = 1024
 
 
-class ModelError(PandaError):
-    """The PandA describes itself in a way that cannot be served."""
-
-
 async def introspect(client: AsyncioClient) -> Model:
     """Ask for all there is to know, in three round trips for any number of blocks, and two more inside.
+
+    A block that the PandA cannot describe is left out with a remark: all others can still be served.
 
     Args:
         client: connected; what it is told here counts as told in later polls
 
     Raises:
-        ModelError: what it says makes no sense
         PandaError: see `AsyncioClient.send`
     """
-    identity, block_infos = await asyncio.gather(client.send(Identify()), client.send(GetBlockInfo()))
-    for name, info in block_infos.items():
+    identity, infos = await _all(client.send(Identify()), client.send(GetBlockInfo()))
+    remarks = []
+    for name, info in list(infos.items()):
         if not 1 <= info.number <= MAX_INSTANCES:
-            raise ModelError(f"the PandA claims to have {info.number} blocks {name}, not 1 to {MAX_INSTANCES}")
-    asked = asyncio.gather(*(client.send(GetFieldInfo(name)) for name in block_infos))
-    polled = await client.send(Poll((ChangeGroup.ALL,)))
-    fields = await asked
-    blocks = {
-        name: Block(name, info, block_fields)
-        for (name, info), block_fields in zip(block_infos.items(), fields, strict=True)
-    }
-    return Model(identity, blocks, polled.changes)
+            remarks.append(f"block {name} is not served: the PandA claims to have {info.number} of it")
+            del infos[name]
+    *told, polled = await _all(*(_fields(client, name) for name in infos), client.send(Poll((ChangeGroup.ALL,))))
+    fields: dict[str, Mapping[str, FieldInfo] | str] = dict(zip(infos, told, strict=True))
+    if polled.refused:
+        raise CommandError("*CHANGES?", polled.refused[ChangeGroup.ALL])
+    remarks += [f"block {name} is not served: {told}" for name, told in fields.items() if isinstance(told, str)]
+    return Model(
+        identity,
+        {name: Block(name, infos[name], told) for name, told in fields.items() if not isinstance(told, str)},
+        polled.changes,
+        tuple(remarks),
+    )
+
+
+async def _all(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Await all at once; when one fails, the others are not left running."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _fields(client: AsyncioClient, block: str) -> Mapping[str, FieldInfo] | str:
+    """The fields of a block, or why it has none that make sense."""
+    try:
+        return await client.send(GetFieldInfo(block))
+    except (CommandError, RemoteProtocolError) as error:
+        if not client.connected:
+            raise
+        return str(error)

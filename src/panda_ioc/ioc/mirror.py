@@ -4,19 +4,24 @@ What the PandA says goes to the records that are made of it; what a client puts 
 PandA is the truth: a put that it refuses leaves its own value, and an alarm that says why.
 """
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ..client import AsyncioClient, PandaConnectionError
-from ..protocol import Changes, PandaError
+from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
+from ..protocol import Changes, CommandError, PandaError
 from . import status
-from .binding import Binding, Pv
+from .binding import Binding, Known, Pv
 from .codecs import Refusal, Value
+from .log import PUT
 from .plan import Plan
-from .record import Record
+from .record import Record, shorten
 
 log = logging.getLogger(__name__)
+
+#: Bytes of a value in a line of the log.
+_SHOWN_BYTES = 80
 
 
 class Mirror:
@@ -29,26 +34,30 @@ class Mirror:
 
     def __init__(self, plan: Plan, changes: Changes) -> None:
         self._plan = plan
-        self._texts: dict[str, str] = dict(changes.values)
-        self._in_error: set[str] = set(changes.in_error)
+        self._known = Known(dict(changes.values), set(changes.in_error))
+        self._pvs: Mapping[str, Pv] = {}
         self._bindings: dict[str, Binding] = {}
         self._by_key: dict[str, list[Binding]] = {}
+        self._by_target: dict[str, list[Binding]] = {}
         self._client: AsyncioClient | None = None
         self._refresh: Callable[[], Awaitable[None]] | None = None
-        self._lost = ""
+        #: What was put while the connection failed: it need not be told any more when that is back.
+        self._unsure: set[str] = set()
         self.puts_accepted = 0
         self.puts_refused = 0
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take the records as they are served with their initial values; post what these do not show."""
+        self._pvs = pvs
         for record in self._plan.records:
-            binding = Binding(record, pvs[record.name], self._texts, self._in_error)
+            binding = Binding(record, pvs[record.name], self._known)
             self._bindings[record.name] = binding
             for key in {*record.sources, record.units_source} - {None}:
                 self._by_key.setdefault(str(key), []).append(binding)
-            if record.sources or record.target:
+            if record.target is not None:
+                self._by_target.setdefault(record.target, []).append(binding)
+            if binding.is_of_the_panda:
                 binding.begin()
-        self._pvs = pvs
 
     def initial_values(self) -> dict[str, Value]:
         """What each record starts with, before it is served."""
@@ -56,7 +65,7 @@ class Mirror:
         for record in self._plan.records:
             value = record.constant
             if value is None and record.sources:
-                value = Binding(record, _NoPv(), self._texts, self._in_error).initial()
+                value = Binding(record, _NoPv(), self._known).initial()
             elif value is None and record.target is None:
                 value = "" if record.kind.is_text else 0
             if value is not None:
@@ -72,38 +81,38 @@ class Mirror:
             changes: everything that it says now
         """
         self._client, self._refresh = client, refresh
-        was_lost, self._lost = self._lost, ""
-        self._texts.clear()
-        self._texts.update(changes.values)
-        self._in_error.clear()
-        self._in_error.update(changes.in_error)
+        known = self._known
+        was_lost, known.lost = known.lost, ""
+        known.texts.clear()
+        known.texts.update(changes.values)
+        known.in_error.clear()
+        known.in_error.update(changes.in_error)
+        for target in self._unsure:
+            known.refusals.pop(target, None)
+        self._unsure.clear()
         if was_lost:
-            for binding in self._bindings.values():
-                binding.lost = ""
             self._refresh_all()
 
     def disconnected(self, reason: str) -> None:
         """The PandA is gone: every record that shows something of it says so."""
-        self._client, self._refresh, self._lost = None, None, reason
-        for binding in self._bindings.values():
-            if binding.record.sources or binding.record.target:
-                binding.lost = reason
-                binding.refresh()
+        self._client, self._refresh, self._known.lost = None, None, reason
+        self._refresh_all()
 
     def apply(self, changes: Changes) -> None:
         """Post what the PandA says has changed."""
+        known = self._known
         touched: dict[int, Binding] = {}
         for key, text in changes.values.items():
-            same = self._texts.get(key) == text and key not in self._in_error
-            self._texts[key] = text
-            self._in_error.discard(key)
+            same = known.texts.get(key) == text and key not in known.in_error
+            known.texts[key] = text
+            known.in_error.discard(key)
             for binding in self._by_key.get(key, ()):
                 if not same:
                     touched[id(binding)] = binding
                 elif binding.record.pulses:
                     binding.pulse()
         for key in changes.in_error:
-            self._in_error.add(key)
+            known.in_error.add(key)
             for binding in self._by_key.get(key, ()):
                 touched[id(binding)] = binding
         for binding in touched.values():
@@ -112,31 +121,43 @@ class Mirror:
     async def put(self, name: str, value: Any) -> None:
         """Send what a client put; return when the PandA has taken it and the readbacks are true."""
         binding = self._bindings[name]
+        target = binding.record.target
         binding.putting += 1
         try:
-            if binding.record.target is not None:
-                await self._send(binding, binding.text_to_put(value))
+            if target is not None:
+                await self._send(binding, value)
+                self._known.refusals.pop(target, None)
+                self._unsure.discard(target)
+                self.puts_accepted += 1
             binding.accepted(value)
-            self.puts_accepted += 1
         except (PandaError, Refusal) as problem:
             self._refused(binding, value, problem)
         finally:
             binding.putting -= 1
-            binding.refresh()
+            for beside in self._by_target.get(target or "", [binding]):
+                beside.refresh()
 
     async def _send(self, binding: Binding, value: Any) -> None:
-        record = binding.record
-        if self._client is None or self._refresh is None:
-            raise PandaConnectionError(f"no connection to the PandA: {self._lost}")
-        command = record.codec.command(record.target or "", value)
-        if command is not None:
-            await self._client.send(command)
-            log.info("put %s = %r", self._plan.pv(record.name), value)
-            await self._refresh()
+        client, refresh = self._client, self._refresh
+        if client is None or refresh is None:
+            raise PandaConnectionError(f"no connection to the PandA: {self._known.lost}")
+        command = binding.command(value)
+        if command is None:
+            return
+        try:
+            await client.send(command)
+        except (PandaConnectionError, PandaTimeoutError) as problem:
+            raise PandaConnectionError(f"it is not known whether the PandA took it: {problem}") from problem
+        with contextlib.suppress(PandaConnectionError):  # it took it; that it is lost since, other alarms tell
+            await refresh()
+        log.log(PUT, "put %s = %s", self._plan.pv(binding.record.name), _shown(binding.record, value))
 
-    def _refused(self, binding: Binding, value: Any, problem: Exception) -> None:
-        reason = getattr(problem, "reason", str(problem))
-        binding.refusal = reason
+    def _refused(self, binding: Binding, value: Any, problem: PandaError | Refusal) -> None:
+        target = binding.record.target or ""
+        reason = problem.reason if isinstance(problem, CommandError) else str(problem)
+        self._known.refusals[target] = reason
+        if isinstance(problem, PandaConnectionError):
+            self._unsure.add(target)
         self.puts_refused += 1
         text = f"{self._plan.pv(binding.record.name)} = {_shown(binding.record, value)}: {reason}"
         log.warning("refused %s", text)
@@ -145,15 +166,16 @@ class Mirror:
 
     def _refresh_all(self) -> None:
         for binding in self._bindings.values():
-            if binding.record.sources or binding.record.target:
+            if binding.is_of_the_panda:
                 binding.refresh()
 
 
 def _shown(record: Record, value: Any) -> str:
-    """A value as a message shows it: a choice by its label."""
+    """A value as a message shows it: short, a choice by its label."""
     if record.labels and isinstance(value, int) and 0 <= value < len(record.labels):
         return repr(record.labels[value])
-    return repr(value)
+    short = shorten(str(value), _SHOWN_BYTES) if isinstance(value, str) else value
+    return repr(short) if short == value else f"{short!r}..."
 
 
 class _NoPv:

@@ -29,11 +29,13 @@ class Model:
         identity: its versions
         blocks: by name, sorted
         changes: every value that it reported, as the first answer to `*CHANGES?`
+        remarks: what it has that makes no sense and is left out, and why
     """
 
     identity: Identity
     blocks: Mapping[str, Block]
     changes: Changes
+    remarks: tuple[str, ...] = ()
 
     def fields(self) -> Iterator[tuple[str, str, FieldInfo]]:
         """Every field of every instance: ("PULSE1", "DELAY", its info)."""

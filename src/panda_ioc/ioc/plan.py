@@ -4,6 +4,7 @@ Records, PVI, screens, documentation and the offline cache are all made from it,
 printed, compared and tested without EPICS.
 """
 
+import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,12 @@ from .model import Model
 from .record import NAME_BYTES, Access, Kind, Record
 from .rules import BIT_CHOICES, POSITION_CHOICES, Place, field_records
 from .status import COMPLETION, status_records
+
+#: Characters of a name without the prefix. No PandA has a longer one; a name that would leave no room for a
+#: prefix is left out, rather than all others with it.
+_LONGEST_NAME = 42
+
+_NAME_CHARACTERS = set(string.ascii_letters + string.digits + "_-+:;[]<>/{}")
 
 #: Parts of a position's record name, and what they are called in its row of POSITIONS.
 _POSITION_COLUMNS = {"SCALED": "VAL", **{part: part for part in ("SCALE", "OFFSET", "UNITS", "CAPTURE", "DATASET")}}
@@ -59,10 +66,10 @@ def make_plan(model: Model, prefix: str) -> Plan:
         *_arm(model),
         *_choices(model),
     ]
-    records = list(_with_rows(records, model))
-    kept, remarks = _without_duplicates(records)
+    named, bad_names = _with_good_names(_with_rows(records, model))
+    kept, duplicates = _without_duplicates(named)
     _check_lengths(prefix, kept)
-    return Plan(prefix, tuple(kept), tuple(remarks))
+    return Plan(prefix, tuple(kept), (*model.remarks, *bad_names, *duplicates))
 
 
 def _places(model: Model) -> Iterator[Place]:
@@ -146,6 +153,20 @@ def _positions(model: Model) -> list[Place]:
     return [place for place in _places(model) if place.info.type == "pos_out"]
 
 
+def _with_good_names(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
+    """Leave out what has a name that EPICS does not take."""
+    kept: list[Record] = []
+    remarks: list[str] = []
+    for record in records:
+        if len(record.name) > _LONGEST_NAME:
+            remarks.append(f"{record.name[:_LONGEST_NAME]}... is not served: the name is longer than {_LONGEST_NAME}")
+        elif bad := _illegal(record.name):
+            remarks.append(f"{record.name!r} is not served: EPICS allows no {bad} in a name")
+        else:
+            kept.append(record)
+    return kept, remarks
+
+
 def _without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
     """Leave out what has a name that is taken: a server may have blocks FOO (2 of them) and FOO1."""
     kept: list[Record] = []
@@ -164,16 +185,16 @@ def _without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[s
 
 
 def _check_prefix(prefix: str) -> None:
-    bad = sorted({character for character in prefix if not character.isascii() or not _legal(character)})
+    bad = _illegal(prefix)
     if not prefix or bad:
         raise PlanError(
-            f"{prefix!r} cannot be the prefix of record names: "
-            + (f"{' '.join(bad)} is not allowed" if bad else "it is empty")
+            f"{prefix!r} cannot be the prefix of record names: " + (f"{bad} is not allowed" if bad else "it is empty")
         )
 
 
-def _legal(character: str) -> bool:
-    return character.isalnum() or character in "_-+:;[]<>/{}"
+def _illegal(name: str) -> str:
+    """The characters of a name that EPICS does not allow, with blanks between."""
+    return " ".join(sorted(set(name) - _NAME_CHARACTERS))
 
 
 def _check_lengths(prefix: str, records: Iterable[Record]) -> None:

@@ -21,20 +21,24 @@ from ..protocol import (
 from .codecs import (
     AS_IT_IS,
     BIT,
+    OTHER,
     SIGNED,
     CaptureChoice,
     Captures,
     Choice,
     Codec,
+    Coefficient,
     Label,
     Real,
     Scaled,
     Time,
     Trigger,
     Whole,
+    digits_for,
 )
 from .record import (
     DESC_BYTES,
+    EGU_BYTES,
     LABEL_BYTES,
     MAX_CHOICES,
     STRING_BYTES,
@@ -127,9 +131,9 @@ def _int(place: Place) -> Record:
 
 
 def _scalar(place: Place) -> Record:
-    units = place.info.units if isinstance(place.info, ScalarFieldInfo) else ""
+    units, scale = (place.info.units, place.info.scale) if isinstance(place.info, ScalarFieldInfo) else ("", 1.0)
     record = _value(place, _kind(place, Kind.AI, Kind.AO), Real())
-    return replace(record, units=units, precision=5)
+    return replace(record, units=units, precision=digits_for(scale, 2))
 
 
 def _bit(place: Place) -> Record:
@@ -155,10 +159,8 @@ def _enum(place: Place) -> Record:
 
 
 def _time(place: Place) -> Record:
-    units = place.info.units if isinstance(place.info, TimeFieldInfo) else "s"
-    codec = Time()
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), codec)
-    return replace(record, units=units, units_source=f"{place.source}.UNITS", precision=codec.precision(units))
+    record = _value(place, _kind(place, Kind.AI, Kind.AO), Time())
+    return replace(record, units_source=f"{place.source}.UNITS")
 
 
 def _time_units(place: Place) -> Record:
@@ -202,18 +204,15 @@ def _scaled(place: Place) -> Record:
         sources=(source, f"{source}.SCALE", f"{source}.OFFSET"),
         block=place.instance,
         units_source=f"{source}.UNITS",
-        precision=5,
     )
 
 
 def _scale(place: Place) -> Record:
-    record = _attribute(place, "SCALE", Kind.AO, Real(), "What one count is worth in UNITS")
-    return replace(record, precision=5)
+    return _attribute(place, "SCALE", Kind.AO, Coefficient(), "What one count is worth in UNITS")
 
 
 def _offset(place: Place) -> Record:
-    record = _attribute(place, "OFFSET", Kind.AO, Real(), "Position in UNITS at a count of 0")
-    return replace(record, precision=5)
+    return _attribute(place, "OFFSET", Kind.AO, Coefficient(), "Position in UNITS at a count of 0")
 
 
 def _units(place: Place) -> Record:
@@ -222,8 +221,13 @@ def _units(place: Place) -> Record:
 
 def _capture(place: Place) -> Record:
     labels = place.info.capture_labels if isinstance(place.info, PosOutFieldInfo | ExtOutFieldInfo) else ()
-    record = _attribute(place, "CAPTURE", Kind.MBBO, CaptureChoice(labels), "What PCAP captures of it")
-    return _chosen(record, labels)
+    record = _attribute(place, "CAPTURE", Kind.MBBO, Choice(labels), "What PCAP captures of it")
+    if len(labels) <= 2:
+        return _chosen(record, labels)
+    # A PandA takes and reports any combination, also those that it lists no label for.
+    if len(labels) < MAX_CHOICES:
+        return replace(record, codec=CaptureChoice(labels), labels=(*labels, OTHER))
+    return replace(record, kind=Kind.STRINGOUT, codec=Captures(labels), labels=labels)
 
 
 def _dataset(place: Place) -> Record:
@@ -298,14 +302,18 @@ def with_companions(record: Record) -> Iterator[Record]:
         record = replace(record, choices=name)
         yield Record(name, Kind.TEXTIN, "All choices, one in a line", block=record.block, constant=choices)
     yield record
+    if len(record.units.encode()) > EGU_BYTES:
+        yield Record(
+            f"{record.name}:UNITS", Kind.TEXTIN, "Its units in full", block=record.block, constant=record.units
+        )
     if _loses_text(record):
         yield _text(record)
 
 
 def _loses_text(record: Record) -> bool:
     """Whether a record may have a value that it cannot show whole."""
-    if isinstance(record.codec, CaptureChoice):
-        return len(record.labels) > 2
+    if isinstance(record.codec, CaptureChoice | Captures):
+        return True
     if record.kind is Kind.MBBO:
         return _longest(record.labels) > LABEL_BYTES
     is_text = record.kind in {Kind.STRINGIN, Kind.STRINGOUT} and bool(record.sources)
@@ -315,7 +323,7 @@ def _loses_text(record: Record) -> bool:
 def _text(record: Record) -> Record:
     codec = record.codec
     if isinstance(codec, CaptureChoice):
-        codec = Captures(record.labels)
+        codec = Captures(codec.labels)
     elif isinstance(codec, Choice):
         codec = Label(record.labels)
     kind = Kind.TEXTOUT if record.kind.is_out else Kind.TEXTIN

@@ -6,7 +6,6 @@ import importlib
 import logging
 import random
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,7 @@ from .introspect import introspect
 from .lean_dso import skip_setuptools
 from .mirror import Mirror
 from .model import Model
-from .plan import Plan, make_plan
+from .plan import Plan, PlanError, make_plan
 from .poll import PERIODS, Poller
 
 log = logging.getLogger(__name__)
@@ -30,6 +29,9 @@ log = logging.getLogger(__name__)
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
 EXIT_CHANGED = 75
+
+#: Seconds that a connection must have lasted for the pauses before reconnecting to start small again.
+STABLE = 10.0
 
 
 @dataclass(frozen=True)
@@ -111,63 +113,81 @@ class _Ioc:
         self._plan = plan
         self._mirror = mirror
         self._pvs = pvs
-        self._started = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
         self._reconnects = 0
+        self._poller: Poller | None = None
+        self._publishing: asyncio.Handle = self._loop.call_soon(self._publish)
 
     async def keep(self, client: AsyncioClient, model: Model) -> int:
         """Keep records and PandA in step; come back after each loss. Return an exit code if that is no use."""
+        delays = _delays()
         try:
             while True:
+                began = self._loop.time()
                 reason = await self._follow(client, model)
                 log.error("lost the PandA: %s", reason)
-                self._show("DISCONNECTED", reason)
                 self._mirror.disconnected(reason)
+                self._show("DISCONNECTED", reason)
                 await client.close()
-                client, model = await self._reconnect()
-                if make_plan(model, self._plan.prefix) != self._plan:
+                if self._loop.time() - began > STABLE:
+                    delays = _delays()
+                client, model = await self._reconnect(delays)
+                if not self._is_the_same(model):
                     log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
                     return EXIT_CHANGED
                 self._reconnects += 1
                 log.info("the PandA is back")
         finally:
+            self._publishing.cancel()
             await client.close()
 
     async def _follow(self, client: AsyncioClient, model: Model) -> str:
         """Poll until the PandA is lost; return why."""
-        poller = Poller(client, self._mirror.apply, self._options.periods)
-        self._mirror.connected(client, poller.refresh, model.changes)
+        self._poller = Poller(client, self._mirror.apply, self._options.periods)
+        self._mirror.connected(client, self._poller.refresh, model.changes)
         self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
-        publishing = asyncio.create_task(self._publish(poller))
-        try:
-            return await poller.run()
-        finally:
-            publishing.cancel()
+        return await self._poller.run()
 
-    async def _reconnect(self) -> tuple[AsyncioClient, Model]:
+    async def _reconnect(self, delays: Iterator[float]) -> tuple[AsyncioClient, Model]:
         """Try until the PandA answers."""
         options = self._options
-        for delay in _delays():
+        client = AsyncioClient(options.host, options.control_port, options.data_port)
+        for delay in delays:
             await asyncio.sleep(delay)
-            client = AsyncioClient(options.host, options.control_port, options.data_port)
+            self._show("CONNECTING", f"connecting to {client.host}:{client.control_port}")
             try:
                 await client.connect()
                 return client, await introspect(client)
             except PandaError as error:
-                self._show("CONNECTING", str(error))
+                log.warning("the PandA is not back: %s", error)
+                self._show("DISCONNECTED", str(error))
                 await client.close()
+            except asyncio.CancelledError:
+                await client.close()
+                raise
         raise AssertionError  # the delays never end
 
-    async def _publish(self, poller: Poller) -> None:
+    def _is_the_same(self, model: Model) -> bool:
+        """Whether the records that are served are right for a PandA."""
+        try:
+            return make_plan(model, self._plan.prefix) == self._plan
+        except PlanError as error:
+            log.warning("%s", error)
+            return False
+
+    def _publish(self) -> None:
         """Show once a second how the IOC is."""
-        pvs = self._pvs
-        period_ms = min(self._options.periods.values()) * 1e3
-        while True:
-            pvs[status.UPTIME].post(time.monotonic() - self._started)
-            pvs[status.RECONNECTS].post(self._reconnects)
-            pvs[status.POLL_PERIOD].post(period_ms)
-            pvs[status.POLL_DURATION].post(poller.take_duration() * 1e3)
-            pvs[status.PUTS_ACCEPTED].post(self._mirror.puts_accepted)
-            await asyncio.sleep(1)
+        self._publishing = self._loop.call_later(1, self._publish)
+        period, duration = self._poller.take_statistics() if self._poller else (0.0, 0.0)
+        for name, value in (
+            (status.UPTIME, self._loop.time() - self._started),
+            (status.RECONNECTS, self._reconnects),
+            (status.POLL_PERIOD, period * 1e3),
+            (status.POLL_DURATION, duration * 1e3),
+            (status.PUTS_ACCEPTED, self._mirror.puts_accepted),
+        ):
+            self._pvs[name].post(value)
 
     def _show(self, state: str, text: str) -> None:
         severity = NO_ALARM if state == "CONNECTED" else Alarm(Severity.MAJOR, Status.COMM, text)

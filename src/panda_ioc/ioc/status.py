@@ -47,7 +47,7 @@ def status_records(identity: Identity) -> Iterator[Record]:
             yield Record(f"SYSTEM:{name}:TEXT", Kind.TEXTIN, description, block="SYSTEM", constant=version)
     yield Record(UPTIME, Kind.AI, "Time since the IOC started", units="s", precision=0)
     yield Record(RECONNECTS, Kind.LONGIN, "Times that the PandA came back")
-    yield Record(POLL_PERIOD, Kind.AI, "Time between polls of the settings", units="ms", precision=1)
+    yield Record(POLL_PERIOD, Kind.AI, "Time from poll to poll, mean of 1 s", units="ms", precision=1)
     yield Record(POLL_DURATION, Kind.AI, "Time that a poll takes, mean of 1 s", units="ms", precision=1)
     yield Record(PUTS_ACCEPTED, Kind.LONGIN, "Puts that the PandA accepted")
     yield Record(PUTS_REFUSED, Kind.LONGIN, "Puts that were refused")
