@@ -105,12 +105,19 @@ async def test_console_from_a_pipe(panda: Server, port: str) -> None:
     said = await panda_ioc(
         *("console", "127.0.0.1", "--control-port", port),
         stdin="*CLOCK_FREQ?\nPULSE1.PULSES=3\n\nNOPE?\nPGEN1.TABLE<\n1\n2\n\nPGEN1.TABLE?\n*METADATA.DESIGN=a<b\n",
+        code=1,  # one of them failed
     )
     assert said.splitlines() == [
         *("OK =125000000", "OK", "ERR Character '.' expected"),
         *("OK", "!1", "!2", ".", "OK"),
     ]
     assert panda.panda.fields["PULSE1.PULSES"].raw == 3
+
+
+async def test_console_does_not_send_a_table_that_ended_early(panda: Server, port: str) -> None:
+    said = await panda_ioc("console", "127.0.0.1", "--control-port", port, stdin="PGEN1.TABLE<\n1\n2", code=1)
+    assert "PGEN1.TABLE" in said
+    assert panda.panda.fields["PGEN1.TABLE"].read() == []
 
 
 async def test_console_completes_names_and_choices(panda: Server, port: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from ..client.common import CONTROL_PORT, DATA_PORT
+from ..ioc import log  # noqa: F401 - makes the level "put" known
 from ..protocol import PandaError
 
 P = ParamSpec("P")
@@ -40,6 +41,8 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except PandaError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # who read our output has seen enough: click ends without a word
         except OSError as error:
             raise click.ClickException(
                 f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -49,7 +52,11 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def log_to_stdout(level: str) -> None:
-    """Write logs as lines to standard output, where containers look for them."""
+    """Write logs as lines to standard output, where containers look for them.
+
+    Args:
+        level: a name that logging knows; "put" also tells every put that was accepted
+    """
     logging.basicConfig(
         level=level.upper(),
         stream=sys.stdout,
@@ -59,5 +66,5 @@ def log_to_stdout(level: str) -> None:
 
 def log_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option for how much it logs."""
-    levels = click.Choice(["debug", "info", "warning", "error"], case_sensitive=False)
+    levels = click.Choice(["debug", "put", "info", "warning", "error"], case_sensitive=False)
     return click.option("--log-level", type=levels, default="info", show_default=True, help="How much to log.")(command)

@@ -2,6 +2,8 @@
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
+import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,24 +31,30 @@ def console(host: str, control_port: int, data_port: int) -> None:
     """Talk to the PandA at HOST: NAME? asks, NAME=value sets, NAME< writes a table up to a blank line."""
     from ..client import AsyncioClient
 
-    async def talk() -> None:
+    async def talk() -> bool:
         async with AsyncioClient(host, control_port, data_port) as client:
             typed = sys.stdin.isatty()
             lines = _typed_lines(host, *await _names_and_labels(client)) if typed else _piped_lines()
+            refused = False
             async for command in _commands(lines):
-                await _answer(client, command)
+                refused |= not await _answer(client, command)
+            return refused and not typed
 
-    asyncio.run(talk())
+    sys.exit(asyncio.run(talk()))
 
 
-async def _answer(client: "AsyncioClient", command: list[str]) -> None:
+async def _answer(client: "AsyncioClient", command: list[str]) -> bool:
+    """Send a command and show its reply; return whether it was accepted."""
     try:
-        for line in await client.send(Raw(command)):
-            click.echo(line)
+        reply = await client.send(Raw(command))
     except PandaError as error:
-        click.echo(f"! {error}", err=True)
         if not client.connected:
             raise
+        click.echo(f"! {error}", err=True)
+        return False
+    for line in reply:
+        click.echo(line)
+    return not reply[0].startswith("ERR")
 
 
 async def _commands(lines: AsyncIterator[str]) -> AsyncIterator[list[str]]:
@@ -62,13 +70,26 @@ async def _commands(lines: AsyncIterator[str]) -> AsyncIterator[list[str]]:
                 if not data:
                     break
             else:
-                command.append("")
+                raise click.ClickException(f"{line!r} was not sent: its data does not end with a blank line")
         yield command
 
 
 async def _piped_lines() -> AsyncIterator[str]:
-    for line in sys.stdin:
-        yield line.rstrip("\n")
+    reader = asyncio.StreamReader(limit=1 << 20)
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    else:  # a file: it cannot be waited for, and need not be
+        reader.feed_data(sys.stdin.buffer.read())
+        reader.feed_eof()
+    while True:
+        try:
+            line = await reader.readline()
+        except ValueError as error:
+            raise click.ClickException("a line on standard input is far too long for a PandA") from error
+        if not line:
+            return
+        yield line.decode(errors="replace").rstrip("\n")
 
 
 async def _typed_lines(host: str, names: list[str], labels: Mapping[str, Iterable[str]]) -> AsyncIterator[str]:

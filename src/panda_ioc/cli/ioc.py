@@ -57,7 +57,11 @@ def run(
     clear_bobfiles: bool,  # noqa: ARG001 - there are no screens to clear
     log_level: str,
 ) -> None:
-    """Serve the PandA at HOST as process variables that begin with PREFIX, until stopped."""
+    """Serve the PandA at HOST as process variables that begin with PREFIX, until stopped.
+
+    Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when the PandA came
+    back with other blocks or firmware, so that it has to be started anew.
+    """
     from ..ioc.run import Options
 
     if screens_dir:
@@ -97,6 +101,8 @@ def records(*, host: str, prefix: str, control_port: int, data_port: int, as_jso
             return make_plan(await introspect(client), prefix)
 
     plan = asyncio.run(ask())
+    for remark in plan.remarks:
+        click.echo(remark, err=True)
     if as_json:
         click.echo(
             json.dumps({"prefix": plan.prefix, "records": [_plain(record) for record in plan.records]}, indent=1)

@@ -19,8 +19,17 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
 
     with BlockingClient(host, control_port, data_port) as client:
         state = client.send(GetState(), timeout=30)
-    file.write_text("".join(f"{line}\n" for line in state), encoding="utf-8")
-    click.echo(f"saved {sum('=' in line for line in state)} settings to {file}")
+    _write("".join(f"{line}\n" for line in state), file)
+    click.echo(f"saved all settings of {host} to {file}")
+
+
+def _write(text: str, file: Path) -> None:
+    """Write a file whole or not at all: a former one with its name stays until the new one is complete."""
+    part = file.with_name(f"{file.name}.part") if file.is_file() or not file.exists() else file
+    with part.open("w", encoding="utf-8", newline="\n") as writing:
+        writing.write(text)
+    if part != file:
+        part.replace(file)
 
 
 @click.command()
@@ -33,7 +42,7 @@ def load(host: str, file: Path, control_port: int, data_port: int) -> None:
     from ..protocol import SetState, StateError
 
     try:
-        state = file.read_text(encoding="utf-8").splitlines()
+        state = file.read_bytes().decode().split("\n")
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{file}: is not text in UTF-8") from error
     with BlockingClient(host, control_port, data_port) as client:
@@ -42,4 +51,4 @@ def load(host: str, file: Path, control_port: int, data_port: int) -> None:
         except StateError as error:
             lines = "\n".join(f"  {line}: {reason}" for line, reason in error.failures)
             raise click.ClickException(f"the PandA took all of {file} but this:\n{lines}") from error
-    click.echo(f"loaded {file}")
+    click.echo(f"{host} took all of {file}")

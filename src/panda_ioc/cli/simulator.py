@@ -21,15 +21,19 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--control-port", type=_PORT, default=CONTROL_PORT, show_default=True, help="0 for any that is free.")
 @click.option("--data-port", type=_PORT, default=DATA_PORT, show_default=True, help="0 for any that is free.")
 @click.option("--device", type=click.Path(path_type=Path), help="Device file; a PandABox if none is given.")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End with standard input: when who started it ends.")
 @clear_errors
-def simulator(host: str, control_port: int, data_port: int, device: Path | None) -> None:
+def simulator(*, host: str, control_port: int, data_port: int, device: Path | None, until_eof: bool) -> None:
     """Run a PandA in software, until stopped."""
     from ..simulator import PANDABOX, Server, load
 
     async def serve() -> None:
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, stop.set)
+        if until_eof:
+            loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing is ever written to it
         spec = load(device or PANDABOX)
         async with Server(spec, host=host, control_port=control_port, data_port=data_port) as server:
             click.echo(f"PandA in software: control port {server.control_port}, data port {server.data_port}")
@@ -48,8 +52,12 @@ def demo(prefix: str, log_level: str) -> None:
     from ..ioc.run import Options
     from .ioc import end, serve
 
-    command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as panda:  # noqa: S603 - ourselves
+    command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0", "--until-eof"]
+    # The pipe to its input ends with this process, however that ends. In a group of its own, Ctrl-C does not
+    # reach it: the IOC is to stop first.
+    with subprocess.Popen(  # noqa: S603 - ourselves
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
+    ) as panda:
         try:
             line = panda.stdout.readline() if panda.stdout else ""
             ports = re.findall(r"port (\d+)", line)
