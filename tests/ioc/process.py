@@ -19,6 +19,7 @@ class Ioc:
     Attributes:
         prefix: what its records begin with
         output: the lines that it wrote so far
+        environment: where it listens, and where PVA clients find it
         pva: a client that finds it
     """
 
@@ -26,7 +27,7 @@ class Ioc:
         self.process = process
         self.prefix = prefix
         self.output: list[str] = []
-        self._environment = environment
+        self.environment = environment
         self._changed = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
         self.pva = Context("pva", conf=environment, useenv=False)

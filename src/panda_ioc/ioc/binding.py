@@ -6,13 +6,13 @@ from typing import Any, Protocol
 from ..protocol import Command
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Label, NotUnderstood, Refusal, Value
-from .record import EGU_BYTES, STRING_BYTES, Kind, Record, shorten
+from .record import STRING_BYTES, Content, Kind, Record, shorten
 
 
 class Pv(Protocol):
     """What serves a record."""
 
-    def post(self, value: Value, alarm: Alarm = NO_ALARM) -> None:
+    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
         """Give it a value and an alarm."""
 
     def set_field(self, field: str, value: str) -> None:
@@ -47,7 +47,7 @@ class Binding:
 
     def __init__(self, record: Record, pv: Pv, known: Known) -> None:
         self.record = record
-        self.putting = 0
+        self.putting = False
         self._pv = pv
         self._known = known
         self._value: Value = "" if record.kind.is_text else 0
@@ -146,7 +146,7 @@ class Binding:
         units = self._known.texts.get(self.record.units_source or "", self._units)
         if units != self._units:
             self._units = units
-            self._pv.set_field("EGU", shorten(units, EGU_BYTES))
+            self._pv.set_field("EGU", units)
         text = self._text()
         precision = None if text is None else self.record.codec.precision(text, units)
         if precision not in {None, self._precision}:

@@ -17,7 +17,17 @@ _LABEL_FIELDS = (
 )  # fmt: skip
 
 #: softioc's device type of each kind.
-_DEVICE_TYPES = {Kind.TEXTIN: "PythonLongStringIn", Kind.TEXTOUT: "PythonLongStringOut"}
+_DEVICE_TYPES = {
+    Kind.TEXTIN: "PythonLongStringIn",
+    Kind.TEXTOUT: "PythonLongStringOut",
+    Kind.ARRAYOUT: "PythonWfOut",
+}
+
+#: What the elements of an array are called in EPICS. Its memory is not touched until there are so many.
+_ELEMENTS = {
+    "i1": "CHAR", "u1": "UCHAR", "i2": "SHORT", "u2": "USHORT", "i4": "LONG", "u4": "ULONG",
+    "i8": "INT64", "u8": "UINT64", "f4": "FLOAT", "f8": "DOUBLE", "str": "STRING",
+}  # fmt: skip
 
 _NUMBERS = {Kind.AI, Kind.AO, Kind.LONGIN, Kind.LONGOUT}
 _LIMITED = {Kind.AO, Kind.LONGOUT}
@@ -50,15 +60,13 @@ def _record(plan: Plan, record: Record) -> Iterator[str]:
         yield f"  field({field}, {_quoted(value)})\n"
     for alias in record.aliases:
         yield f"  alias({_quoted(plan.pv(alias))})\n"
-    if record.kind.record_type == "waveform":
-        yield '  info(Q:form, "String")\n'
     yield "}\n"
 
 
 def _fields(record: Record, pv: str) -> Iterator[tuple[str, str]]:
     kind = record.kind
     yield "DTYP", _DEVICE_TYPES.get(kind, "Python")
-    yield "OUT" if kind.is_out and kind is not Kind.TEXTOUT else "INP", f"@{pv}"
+    yield "OUT" if kind.is_out and kind.record_type != "waveform" else "INP", f"@{pv}"
     if not kind.is_out:
         yield "DISP", "1"  # clients may not put
         yield "PINI", "YES"
@@ -68,10 +76,13 @@ def _fields(record: Record, pv: str) -> Iterator[tuple[str, str]]:
         yield from zip(_LABEL_FIELDS, short_labels(record.labels), strict=False)
     if kind in {Kind.BI, Kind.BO}:
         yield from zip(("ZNAM", "ONAM"), record.labels, strict=True)
-    if kind.record_type == "waveform":
+    if kind.is_long_text:
         yield "FTVL", "CHAR"
         yield "NELM", str(text_length(record))
-    if kind in _NUMBERS:
+    if kind.is_array:
+        yield "FTVL", _ELEMENTS[record.dtype]
+        yield "NELM", str(max(record.length, 1))
+    if kind in _NUMBERS or kind.is_array:
         yield from _number_fields(record)
 
 

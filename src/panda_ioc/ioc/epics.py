@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 from epicscorelibs.ioc import dbCore
 from softioc import device, softioc
 from softioc.asyncio_dispatcher import AsyncioDispatcher
@@ -24,12 +25,11 @@ from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
 
 from .alarm import NO_ALARM, Alarm
-from .codecs import Value
 from .database import database, text_length, texts_with_macros
 from .plan import Plan
-from .record import STRING_BYTES, Kind, Record, shorten
+from .record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, shorten
 
-OnPut = Callable[[str, Any], Awaitable[None]]
+OnPut = Callable[[str, Any], Awaitable[object]]
 
 for _name in ("dbScanLock", "dbScanUnlock", "dbProcess"):
     getattr(dbCore, _name).argtypes = (ctypes.c_void_p,)
@@ -50,7 +50,12 @@ _DEVICES = {
     Kind.STRINGOUT: device.stringout,
     Kind.TEXTIN: device.long_stringin,
     Kind.TEXTOUT: device.long_stringout,
+    Kind.ARRAYIN: device.waveform,
+    Kind.ARRAYOUT: device.waveform_out,
 }
+
+#: How long what is written to a field may be.
+_FIELD_BYTES = {"EGU": EGU_BYTES}
 
 
 class Pv:
@@ -63,14 +68,18 @@ class Pv:
         on_put: is awaited for every put, with the record's name and the value; the put completes after it
     """
 
-    def __init__(self, record: Record, pv: str, initial: Value | None, on_put: OnPut | None) -> None:
+    def __init__(self, record: Record, pv: str, initial: Content | None, on_put: OnPut | None) -> None:
         self.record = record
         self._name = pv
         self._posting = False
         options: dict[str, Any] = {}
-        if record.kind.record_type == "waveform":
+        if record.kind.is_long_text:
             options.update(_wf_nelm=text_length(record), _wf_dtype=np.dtype("uint8"))
             initial = initial if initial is not None else ""
+        if record.kind.is_array:
+            self._dtype = np.dtype("S40" if record.dtype == "str" else record.dtype)
+            options.update(_wf_nelm=max(record.length, 1), _wf_dtype=self._dtype)
+            initial = initial if initial is not None else np.empty(0, self._dtype)
         if initial is not None:
             options["initial_value"] = self._fit(initial)
         if record.kind.is_out:
@@ -82,7 +91,7 @@ class Pv:
             )
         self._device = _DEVICES[record.kind](pv, **options)
 
-    def post(self, value: Value, alarm: Alarm = NO_ALARM) -> None:
+    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
         """Give the record a value and an alarm; monitors have been told when this returns.
 
         While a put of a client is under way, they are told when it completes; when another put waits behind
@@ -105,17 +114,29 @@ class Pv:
 
     def set_field(self, field: str, value: str) -> None:
         """Set another field of the record, such as EGU; clients that watch properties are told."""
-        data = ctypes.create_string_buffer(shorten(value, STRING_BYTES).encode(errors="replace"), STRING_BYTES + 1)
+        cut = shorten(value, _FIELD_BYTES.get(field, STRING_BYTES))
+        data = ctypes.create_string_buffer(cut.encode(errors="replace"), STRING_BYTES + 1)
         with self._locked():
             # Not by softioc's own set_field, which is a put that DISP refuses.
             db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
 
-    def _fit(self, value: Value) -> Value:
-        """Cut text to what the record holds."""
+    def _fit(self, value: Content) -> Content:
+        """Cut text and arrays to what the record holds."""
         if isinstance(value, str):
-            limit = text_length(self.record) - 1 if self.record.kind.record_type == "waveform" else STRING_BYTES
-            return shorten(value, limit)
+            return shorten(value, text_length(self.record) - 1 if self.record.kind.is_long_text else STRING_BYTES)
+        if self.record.kind.is_array:
+            return self._as_array(value)
         return value
+
+    def _as_array(self, value: Any) -> npt.NDArray[Any]:
+        value = value[: max(self.record.length, 1)]
+        if self._dtype.kind != "S" or (isinstance(value, np.ndarray) and value.dtype == self._dtype):
+            return np.asarray(value, self._dtype)
+        try:
+            return np.array(value, f"S{STRING_BYTES}").astype(self._dtype)
+        except UnicodeEncodeError:
+            short = [shorten(text, STRING_BYTES).encode(errors="replace") for text in value]
+            return np.array(short, self._dtype)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -128,8 +149,8 @@ class Pv:
             dbCore.dbScanUnlock(fields)
 
 
-def serve(plan: Plan, initial: Mapping[str, Value], on_put: OnPut) -> dict[str, Pv]:
-    """Start EPICS with the records of a plan. It can be done once in a process, in a running event loop.
+def serve(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str, Pv]:
+    """Start EPICS with the records of a plan, over Channel Access. It can be done once in a process, in a running loop.
 
     Args:
         plan: what to serve
@@ -139,14 +160,15 @@ def serve(plan: Plan, initial: Mapping[str, Value], on_put: OnPut) -> dict[str, 
     Returns:
         the records by name
     """
-    pvs = {record.name: Pv(record, plan.pv(record.name), initial.get(record.name), on_put) for record in plan.records}
+    records = {record.name: record for record in plan.records}
+    pvs = {name: Pv(record, plan.pv(name), initial.get(name), on_put) for name, record in records.items()}
     with tempfile.NamedTemporaryFile("w", suffix=".db", encoding="utf-8") as file:
         file.write(database(plan))
         file.flush()
         softioc.dbLoadDatabase(file.name)
     # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
     ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
-    softioc.iocInit(AsyncioDispatcher(loop=asyncio.get_running_loop()))
+    softioc.iocInit(AsyncioDispatcher(loop=asyncio.get_running_loop()), enable_pva=False)
     for name, field, text in texts_with_macros(plan):
         pvs[name].set_field(field, text)
     return pvs

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ..protocol import EnumFieldInfo, ExtOutBitsFieldInfo, PandaError
 from .codecs import ArmSwitch, LabelText
 from .model import Model
-from .record import NAME_BYTES, Access, Kind, Record
+from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, Place, field_records
 from .status import COMPLETION, status_records
 
@@ -37,15 +37,22 @@ class Plan:
         prefix: goes before every name, with a colon between
         records: all records, in display order
         remarks: what could not be served, and why
+        tables: all tables, in display order
     """
 
     prefix: str
     records: tuple[Record, ...]
     remarks: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     def pv(self, name: str) -> str:
         """The full name of a record."""
         return f"{self.prefix}:{name}"
+
+    @property
+    def items(self) -> tuple[Record | Table, ...]:
+        """All records, then all tables."""
+        return (*self.records, *self.tables)
 
 
 def make_plan(model: Model, prefix: str) -> Plan:
@@ -68,8 +75,13 @@ def make_plan(model: Model, prefix: str) -> Plan:
     ]
     named, bad_names = _with_good_names(_with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
-    _check_lengths(prefix, kept)
-    return Plan(prefix, tuple(kept), (*model.remarks, *bad_names, *duplicates))
+    tables: tuple[Table, ...] = ()
+    _check_lengths(prefix, [*(name for record in kept for name in (record.name, *record.aliases)), *_names(tables)])
+    return Plan(prefix, tuple(kept), (*model.remarks, *bad_names, *duplicates), tables)
+
+
+def _names(tables: Iterable[Table]) -> list[str]:
+    return [table.name for table in tables]
 
 
 def _places(model: Model) -> Iterator[Place]:
@@ -197,8 +209,8 @@ def _illegal(name: str) -> str:
     return " ".join(sorted(set(name) - _NAME_CHARACTERS))
 
 
-def _check_lengths(prefix: str, records: Iterable[Record]) -> None:
-    longest = max((name for record in records for name in (record.name, *record.aliases)), key=len)
+def _check_lengths(prefix: str, names: Iterable[str]) -> None:
+    longest = max(names, key=len)
     room = NAME_BYTES - len(longest) - 1
     if len(prefix) > room:
         raise PlanError(

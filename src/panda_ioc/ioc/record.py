@@ -1,9 +1,19 @@
 """A record as it is planned: all that must be known to serve it, to draw it, to describe it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+import numpy.typing as npt
 
 from .codecs import AS_IT_IS, Codec, Value
+
+#: The numbers or the texts of an array record, or of a column of a table.
+Array = npt.NDArray[Any] | Sequence[str]
+
+#: What a PV holds: one value, an array, or a table as its columns.
+Content = Value | Array | Mapping[str, Array]
 
 #: Bytes of text that a string record holds, that a label of an mbbo holds, that a client sees of DESC, that EGU holds.
 STRING_BYTES = 39
@@ -36,6 +46,8 @@ class Kind(Enum):
     STRINGOUT = "stringout"
     TEXTIN = "waveform in"
     TEXTOUT = "waveform out"
+    ARRAYIN = "waveform array in"
+    ARRAYOUT = "waveform array out"
 
     @property
     def is_out(self) -> bool:
@@ -46,6 +58,21 @@ class Kind(Enum):
     def is_text(self) -> bool:
         """Whether its value is text."""
         return self in {Kind.STRINGIN, Kind.STRINGOUT, Kind.TEXTIN, Kind.TEXTOUT}
+
+    @property
+    def is_long_text(self) -> bool:
+        """Whether its value is text that may be longer than a string record holds."""
+        return self in {Kind.TEXTIN, Kind.TEXTOUT}
+
+    @property
+    def is_array(self) -> bool:
+        """Whether its value is an array."""
+        return self in {Kind.ARRAYIN, Kind.ARRAYOUT}
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether its value is the index of a label."""
+        return self in {Kind.BI, Kind.BO, Kind.MBBI, Kind.MBBO}
 
     @property
     def record_type(self) -> str:
@@ -85,6 +112,9 @@ class Record:
         constant: a value that never changes
         healthy: what the PandA says when all is well; anything else is a major alarm
         pulses: whether a change that is reported with the value unchanged was a pulse
+        dtype: of the elements of an array record, as numpy writes it, "u2", or "str"
+        length: the most elements of an array record
+        service: which part of the IOC gives it values and takes puts; "" for what mirrors a field of the PandA
     """
 
     name: str
@@ -106,6 +136,48 @@ class Record:
     constant: Value | None = None
     healthy: str | None = None
     pulses: bool = False
+    dtype: str = ""
+    length: int = 0
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: how it is called in the table's structure: "time1"
+        label: how it is shown: "TIME1"
+        dtype: of its elements, as for `Record`
+        choices: what its texts can be; none where any text or number can be there
+        low, high: limits of its numbers
+    """
+
+    name: str
+    label: str
+    dtype: str
+    choices: tuple[str, ...] = ()
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as a PV of its own, which PV Access alone can serve: columns of one length, put as one.
+
+    Attributes:
+        name, description, access, block, service: as for `Record`
+        columns: in order
+        max_rows: the most rows
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    max_rows: int
+    access: Access = Access.READ
+    block: str = ""
+    service: str = ""
 
 
 def shorten(text: str, limit: int) -> str:

@@ -14,13 +14,14 @@ from ..client import AsyncioClient
 from ..protocol import ChangeGroup, PandaError
 from . import status
 from .alarm import NO_ALARM, Alarm, Severity, Status
-from .binding import Pv
 from .introspect import introspect
 from .lean_dso import skip_setuptools
 from .mirror import Mirror
 from .model import Model
 from .plan import Plan, PlanError, make_plan
 from .poll import PERIODS, Poller
+from .served import Pv, Side, join
+from .services import Service, Services
 
 log = logging.getLogger(__name__)
 
@@ -85,33 +86,46 @@ async def _serve(options: Options) -> int:
         await client.connect()
         model = await introspect(client)
         plan = make_plan(model, options.prefix)
-        mirror = Mirror(plan, model.changes)
-        epics = await loading
+        services = Services(plan, _services(plan, model))
+        epics, pva = await loading
     except BaseException:
         await client.close()
         raise
     for remark in plan.remarks:
         log.warning("%s", remark)
-    pvs: dict[str, Pv] = epics.serve(plan, mirror.initial_values(), mirror.put)
-    mirror.bind(pvs)
+    initial = services.initial_values()
+    over_ca: dict[str, Side] = epics.serve(plan, initial, services.put)
+    over_pva = pva.make_pvs(plan, initial, services.put)
+    pvs = join({item.name: initial.get(item.name) for item in plan.items}, over_ca, over_pva)
+    services.bind(pvs)
+    server = pva.Server(plan, over_pva, {})
     gc.freeze()  # and need not be looked at by the collector ever again
     gc.enable()
     log.info("serving %s:%d as %s: %d records", client.host, client.control_port, plan.prefix, len(plan.records))
-    return await _Ioc(options, plan, mirror, pvs).keep(client, model)
+    try:
+        return await _Ioc(options, plan, services, pvs).keep(client, model)
+    finally:
+        server.stop()
+        await services.close()
 
 
-def _load_epics() -> Any:
+def _services(plan: Plan, model: Model) -> dict[str, Service]:
+    """The parts of the IOC that own what is planned, by the name that records have."""
+    return {"": Mirror(plan, model.changes)}
+
+
+def _load_epics() -> tuple[Any, Any]:
     skip_setuptools()
-    return importlib.import_module("panda_ioc.ioc.epics")
+    return importlib.import_module("panda_ioc.ioc.epics"), importlib.import_module("panda_ioc.ioc.pva")
 
 
 class _Ioc:
     """What runs once the records are served."""
 
-    def __init__(self, options: Options, plan: Plan, mirror: Mirror, pvs: Mapping[str, Pv]) -> None:
+    def __init__(self, options: Options, plan: Plan, services: Services, pvs: Mapping[str, Pv]) -> None:
         self._options = options
         self._plan = plan
-        self._mirror = mirror
+        self._services = services
         self._pvs = pvs
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
@@ -127,7 +141,7 @@ class _Ioc:
                 began = self._loop.time()
                 reason = await self._follow(client, model)
                 log.error("lost the PandA: %s", reason)
-                self._mirror.disconnected(reason)
+                self._services.disconnected(reason)
                 self._show("DISCONNECTED", reason)
                 await client.close()
                 if self._loop.time() - began > STABLE:
@@ -144,8 +158,8 @@ class _Ioc:
 
     async def _follow(self, client: AsyncioClient, model: Model) -> str:
         """Poll until the PandA is lost; return why."""
-        self._poller = Poller(client, self._mirror.apply, self._options.periods)
-        self._mirror.connected(client, self._poller.refresh, model.changes)
+        self._poller = Poller(client, self._services.apply, self._options.periods)
+        self._services.connected(client, self._poller.refresh, model.changes)
         self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
         return await self._poller.run()
 
@@ -185,7 +199,7 @@ class _Ioc:
             (status.RECONNECTS, self._reconnects),
             (status.POLL_PERIOD, period * 1e3),
             (status.POLL_DURATION, duration * 1e3),
-            (status.PUTS_ACCEPTED, self._mirror.puts_accepted),
+            (status.PUTS_ACCEPTED, self._services.puts_accepted),
         ):
             self._pvs[name].post(value)
 

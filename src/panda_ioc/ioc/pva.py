@@ -1,0 +1,225 @@
+"""The one place that knows p4p: serves a plan over PV Access, posts values, hands puts on.
+
+Here are the structures that clients see. They are those that EPICS' own server gave these records, with what
+that had no room for: texts of any length, all choices in full, the reason of an alarm as its message. A put
+that is refused fails at the client, with the reason.
+
+p4p calls from threads of its own; whatever it brings is handled in the event loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any
+
+from p4p import Type
+from p4p import Value as Structure
+from p4p.nt import NTEnum, NTScalar, NTTable
+from p4p.server import Server as P4pServer
+from p4p.server import StaticProvider
+from p4p.server.raw import SharedPV
+
+from .alarm import NO_ALARM, Alarm, Severity, Status
+from .plan import Plan
+from .record import Access, Content, Kind, Record, Table
+
+#: Is given the name of a record or table and what a client puts; gives the reason of a refusal, "" if there is none.
+OnPut = Callable[[str, Any], Awaitable[str]]
+
+#: A PV without a value of its own: structures in structures, down to texts. None is an empty place in a list.
+Tree = Mapping[str, Any]
+
+#: p4p's codes for the dtypes of numpy.
+_CODES = {
+    "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I",
+    "i8": "l", "u8": "L", "f4": "f", "f8": "d", "str": "s",
+}  # fmt: skip
+
+_SCALARS = {Kind.AI: "d", Kind.AO: "d", Kind.LONGIN: "i", Kind.LONGOUT: "i"}
+
+#: The kinds of alarm as PV Access groups them: 1 is the device, 2 its driver, 6 a value that is not known.
+_STATUS = {Status.NO_ALARM: 0, Status.READ: 1, Status.WRITE: 1, Status.STATE: 1, Status.COMM: 2, Status.UDF: 6}
+
+_FORMS = ("Default", "String", "Binary", "Decimal", "Hex", "Exponential", "Engineering")
+
+#: Fields of a record, and what clients find them as.
+_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "EGU": ("display.units", str),
+    "PREC": ("display.precision", int),
+}
+
+_UNDEFINED = Alarm(Severity.INVALID, Status.UDF, "no value yet")
+
+
+class Pv:
+    """A record or table as a PV.
+
+    Args:
+        planned: what it is
+        initial: its value until the first post; None leaves it undefined, in alarm
+        on_put: is awaited for every put, with the record's name and the value
+        put_to: the record that puts are handed to, if not the same
+    """
+
+    def __init__(
+        self, planned: Record | Table, initial: Content | None, on_put: OnPut, put_to: str | None = None
+    ) -> None:
+        self.planned = planned
+        self._on_put = on_put
+        self._put_to = put_to or planned.name
+        self._loop = asyncio.get_running_loop()
+        self._puts: set[asyncio.Task[None]] = set()
+        self._is_choice = isinstance(planned, Record) and planned.kind.is_choice
+        self._type = _type_of(planned)
+        start = Structure(self._type, _properties(planned))
+        _fill(start, self._value(initial), NO_ALARM if initial is not None else _UNDEFINED)
+        self.shared = SharedPV(handler=self, initial=start)
+
+    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
+        """Give it a value and an alarm."""
+        update = Structure(self._type, {})
+        _fill(update, self._value(value), alarm)
+        self.shared.post(update)
+
+    def set_field(self, field: str, value: str) -> None:
+        """Set what belongs to a field of the record, EGU or PREC."""
+        name, convert = _FIELDS[field]
+        if self._type.has(name):
+            self.shared.post(Structure(self._type, {name: convert(value)}))
+
+    def put(self, _shared: SharedPV, operation: Any) -> None:
+        """Called by p4p, in one of its threads, when a client puts."""
+        try:
+            self._loop.call_soon_threadsafe(self._begin, operation)
+        except RuntimeError:
+            operation.done(error="the IOC is stopping")
+
+    def _begin(self, operation: Any) -> None:
+        task = self._loop.create_task(self._take(operation))
+        self._puts.add(task)
+        task.add_done_callback(self._puts.discard)
+
+    async def _take(self, operation: Any) -> None:
+        reason = f"{self.planned.name} was not put: the IOC is stopping"
+        try:
+            reason = await self._refusal(operation.value())
+        finally:
+            operation.done(error=reason or None)
+
+    async def _refusal(self, put: Any) -> str:
+        """Hand a put on; return why it is refused."""
+        if self.planned.access is Access.READ:
+            return f"{self.planned.name} can only be read"
+        value = self._value_in(put)
+        if value is None:
+            return f"{self.planned.name}: there is no value in what was put"
+        return await self._on_put(self._put_to, value)
+
+    def _value_in(self, put: Any) -> Any:
+        """The value that was put; None if there is none."""
+        if isinstance(self.planned, Table):
+            names = [column.name for column in self.planned.columns]
+            return {name: put[f"value.{name}"] for name in names if put.changed(f"value.{name}")} or None
+        field = "value.index" if self._is_choice else "value"
+        return put[field] if put.changed(field) else None
+
+    def _value(self, value: Content | None) -> Any:
+        """A value as the structure has it; None for none."""
+        if value is not None and self._is_choice:
+            return {"index": value}
+        return value
+
+
+def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str, Pv]:
+    """Make the records and tables of a plan, by name. Nobody sees them yet."""
+    names = {record.name for record in plan.records}
+    pvs = {}
+    for planned in plan.items:
+        text = f"{planned.name}:TEXT"
+        is_cut = isinstance(planned, Record) and planned.kind is Kind.STRINGOUT and text in names
+        pvs[planned.name] = Pv(planned, initial.get(planned.name), on_put, text if is_cut else None)
+    return pvs
+
+
+class Server:
+    """Serves PVs until it is stopped. Where it listens, `EPICS_PVAS_...` and `EPICS_PVA_...` say.
+
+    Args:
+        plan: what is served
+        pvs: its records and tables
+        trees: what else is served, by full name
+    """
+
+    def __init__(self, plan: Plan, pvs: Mapping[str, Pv], trees: Mapping[str, Tree]) -> None:
+        self._provider = StaticProvider("panda-ioc")
+        for pv in pvs.values():
+            aliases = pv.planned.aliases if isinstance(pv.planned, Record) else ()
+            for name in (pv.planned.name, *aliases):
+                self._provider.add(plan.pv(name), pv.shared)
+        for name, tree in trees.items():
+            self._provider.add(name, SharedPV(initial=_structure(tree)))
+        self._server = P4pServer(providers=[self._provider])
+
+    def stop(self) -> None:
+        """Disconnect all clients and serve no more."""
+        self._server.stop()
+
+
+def _fill(update: Any, value: Any, alarm: Alarm) -> None:
+    if value is not None:
+        update["value"] = value
+    nanoseconds = time.time_ns()
+    update["timeStamp"] = {"secondsPastEpoch": nanoseconds // 10**9, "nanoseconds": nanoseconds % 10**9}
+    update["alarm"] = {"severity": int(alarm.severity), "status": _STATUS[alarm.status], "message": alarm.message}
+
+
+@cache
+def _scalar(code: str) -> Any:
+    return NTScalar.buildType(code, display=True, control=True, form=True)
+
+
+@cache
+def _choice() -> Any:
+    return NTEnum.buildType(extra=[("display", ("S", None, [("description", "s")]))])
+
+
+def _type_of(planned: Record | Table) -> Any:
+    if isinstance(planned, Table):
+        return NTTable.buildType([(column.name, f"a{_CODES[column.dtype]}") for column in planned.columns])
+    if planned.kind.is_choice:
+        return _choice()
+    if planned.kind.is_array:
+        return _scalar(f"a{_CODES[planned.dtype]}")
+    return _scalar(_SCALARS.get(planned.kind, "s"))
+
+
+def _properties(planned: Record | Table) -> dict[str, Any]:
+    """All of a structure that is not its value."""
+    if isinstance(planned, Table):
+        return {"labels": [column.label for column in planned.columns], "descriptor": planned.description}
+    if planned.kind.is_choice:
+        return {"value": {"choices": planned.labels}, "display": {"description": planned.description}}
+    display: dict[str, Any] = {"description": planned.description, "units": planned.units}
+    if not _type_of(planned).has("control"):
+        return {"display": display}
+    limits = {"limitLow": planned.low or 0, "limitHigh": planned.high or 0}
+    display.update(limits, precision=planned.precision or 0, form={"choices": _FORMS})
+    return {"display": display, "control": limits}
+
+
+def _structure(tree: Tree) -> Any:
+    """Texts in structures as one structure; the members of a list are structures of one kind."""
+    return Structure(Type(_members(tree)), tree)
+
+
+def _members(tree: Tree) -> list[tuple[str, Any]]:
+    members: list[tuple[str, Any]] = []
+    for name, inside in tree.items():
+        if isinstance(inside, str):
+            members.append((name, "s"))
+        elif isinstance(inside, Mapping):
+            members.append((name, ("S", None, _members(inside))))
+        else:
+            members.append((name, ("aS", None, _members(next(filter(None, inside))))))
+    return members

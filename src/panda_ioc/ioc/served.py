@@ -1,0 +1,64 @@
+"""What serves a record: Channel Access and PV Access as one."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from .alarm import NO_ALARM, Alarm, Severity, Status
+from .record import Content
+
+
+class Side(Protocol):
+    """A record as one of the two protocols serves it."""
+
+    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
+        """Give it a value and an alarm."""
+
+    def set_field(self, field: str, value: str) -> None:
+        """Set another field of it."""
+
+
+class Pv:
+    """A record or a table, wherever it is served.
+
+    Args:
+        sides: what serves it
+        value: what it was made with; None if it has no value yet
+
+    Attributes:
+        value: what was posted last
+        alarm: the alarm that went with it
+    """
+
+    def __init__(self, sides: tuple[Side, ...], value: Content | None) -> None:
+        self._sides = sides
+        self.value = value
+        self.alarm = NO_ALARM
+
+    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
+        """Give it a value and an alarm; monitors have been told when this returns."""
+        self.value, self.alarm = value, alarm
+        for side in self._sides:
+            side.post(value, alarm)
+
+    def refuse(self, reason: str) -> None:
+        """Show that a put was refused: the value as it was, with an alarm that says why."""
+        alarm = Alarm(Severity.MAJOR, Status.WRITE, reason)
+        if self.value is not None and self.alarm != alarm:
+            self.post(self.value, alarm)
+
+    def set_field(self, field: str, value: str) -> None:
+        """Set another field of it: EGU or PREC."""
+        for side in self._sides:
+            side.set_field(field, value)
+
+
+def join(names: Mapping[str, Content | None], *servers: Mapping[str, Side]) -> dict[str, Pv]:
+    """Make one of what several servers have under a name.
+
+    Args:
+        names: all names, with the first values
+        servers: what each serves, by name
+    """
+    return {
+        name: Pv(tuple(server[name] for server in servers if name in server), value) for name, value in names.items()
+    }

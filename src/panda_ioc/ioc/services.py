@@ -1,0 +1,156 @@
+"""The parts of the IOC that own PVs, and the way of a put to the one that owns what was put.
+
+The mirror owns what shows fields of the PandA; tables and captured data have services of their own. A record
+or table of the plan says by its `service` whose it is.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from ..client import AsyncioClient
+from ..protocol import Changes, CommandError, PandaError
+from . import status
+from .codecs import Refusal
+from .log import PUT
+from .plan import Plan
+from .record import Content, Record, Table, shorten
+from .served import Pv
+
+log = logging.getLogger(__name__)
+
+#: Waits for a poll of everything that begins after the call.
+Refresh = Callable[[], Awaitable[None]]
+
+#: Bytes of a value in a line of the log.
+_SHOWN_BYTES = 80
+
+
+class Service(Protocol):
+    """A part of the IOC that owns PVs. All is called in the event loop."""
+
+    def initial_values(self) -> Mapping[str, Content]:
+        """What its PVs start with; one that is not among them is undefined until it is posted."""
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        """Take all PVs, by name, as they are served."""
+
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+        """The PandA is there.
+
+        Args:
+            client: what commands are sent with
+            refresh: waits for a poll of everything
+            changes: everything that it says now
+        """
+
+    def disconnected(self, reason: str) -> None:
+        """The PandA is gone."""
+
+    def apply(self, changes: Changes) -> None:
+        """The PandA says what has changed."""
+
+    async def put(self, name: str, value: Any) -> None:
+        """Take what a client put to a record or table; return when it is done and all that is shown is true.
+
+        Args:
+            name: the record or table
+            value: a number, an index of a choice, text, an array, or the columns of a table that were put
+
+        Raises:
+            Refusal, PandaError: it is refused, and nothing changed
+        """
+
+    async def close(self) -> None:
+        """The IOC ends."""
+
+
+class Services:
+    """All services as one.
+
+    Args:
+        plan: what is served
+        services: by the name that records have
+    """
+
+    def __init__(self, plan: Plan, services: Mapping[str, Service]) -> None:
+        self._plan = plan
+        self._services = services
+        self._planned = {item.name: item for item in plan.items}
+        self._pvs: Mapping[str, Pv] = {}
+        self.puts_accepted = 0
+        self.puts_refused = 0
+
+    def initial_values(self) -> dict[str, Content]:
+        """What all records and tables start with."""
+        return {name: value for service in self._services.values() for name, value in service.initial_values().items()}
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        """See `Service`, as for all that follow."""
+        self._pvs = pvs
+        for service in self._services.values():
+            service.bind(pvs)
+
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+        for service in self._services.values():
+            service.connected(client, refresh, changes)
+
+    def disconnected(self, reason: str) -> None:
+        for service in self._services.values():
+            service.disconnected(reason)
+
+    def apply(self, changes: Changes) -> None:
+        for service in self._services.values():
+            service.apply(changes)
+
+    async def close(self) -> None:
+        for service in self._services.values():
+            await service.close()
+
+    async def put(self, name: str, value: Any) -> str:
+        """Hand on what a client put; return when it is done, with why it was refused, "" if it was not."""
+        planned = self._planned[name]
+        try:
+            _check(planned, value)
+            await self._services[planned.service].put(name, value)
+        except (PandaError, Refusal) as problem:
+            reason = problem.reason if isinstance(problem, CommandError) else str(problem)
+        except Exception as bug:
+            log.exception("%s was not put", name)
+            reason = f"an error of the IOC: {bug!r}"
+        else:
+            self.puts_accepted += 1
+            log.log(PUT, "put %s = %s", self._plan.pv(name), _shown(planned, value))
+            return ""
+        self._refused(planned, value, reason)
+        return reason
+
+    def _refused(self, planned: Record | Table, value: Any, reason: str) -> None:
+        self._pvs[planned.name].refuse(reason)
+        self.puts_refused += 1
+        text = f"{self._plan.pv(planned.name)} = {_shown(planned, value)}: {reason}"
+        log.warning("refused %s", text)
+        self._pvs[status.LAST_REFUSED].post(text)
+        self._pvs[status.PUTS_REFUSED].post(self.puts_refused)
+
+
+def _check(planned: Record | Table, value: Any) -> None:
+    """What holds for every service."""
+    if not isinstance(planned, Record):
+        return
+    if planned.kind.is_choice and not 0 <= value < len(planned.labels):
+        raise Refusal(f"there is no choice {value}, only 0 to {len(planned.labels) - 1}")
+    if planned.kind.is_array and len(value) > planned.length:
+        raise Refusal(f"{len(value)} elements are more than the {planned.length} that {planned.name} holds")
+
+
+def _shown(planned: Record | Table, value: Any) -> str:
+    """A value as a message shows it: short, a choice by its label, of more values how many there are."""
+    if isinstance(planned, Table):
+        return f"{max(map(len, value.values()), default=0)} rows"
+    if planned.kind.is_array:
+        return f"{len(value)} elements"
+    if planned.labels and isinstance(value, int) and 0 <= value < len(planned.labels):
+        return repr(planned.labels[value])
+    short = shorten(str(value), _SHOWN_BYTES) if isinstance(value, str) else value
+    return repr(short) if short == value else f"{short!r}..."

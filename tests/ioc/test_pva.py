@@ -1,0 +1,173 @@
+"""Records over PV Access, as real clients see them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from aioca import FORMAT_TIME, caget, caput
+from p4p.client.asyncio import Context, RemoteError
+
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import GetLine, Put
+from panda_ioc.simulator import Server, load
+
+from .process import Ioc, running_ioc
+
+MAJOR, INVALID = 2, 3
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[Server]:
+    async with Server(load(), control_port=0, data_port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
+    async with running_ioc(server.control_port, "TEST-PVA", ca_ports) as ioc:
+        yield ioc
+
+
+@pytest.fixture
+async def other(server: Server) -> AsyncIterator[AsyncioClient]:
+    async with AsyncioClient("127.0.0.1", server.control_port) as client:
+        yield client
+
+
+async def raw(ioc: Ioc, name: str) -> Any:
+    return (await ioc.pva_get(name)).raw
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "code"),
+    [
+        ("PULSE1:PULSES", "epics:nt/NTScalar:1.0", "d"),
+        ("COUNTER1:MIN", "epics:nt/NTScalar:1.0", "i"),
+        ("TTLOUT1:VAL", "epics:nt/NTScalar:1.0", "s"),
+        ("LUT1:FUNC", "epics:nt/NTScalar:1.0", "s"),
+        ("SEQ1:LABEL", "epics:nt/NTScalar:1.0", "s"),
+        ("BITS:A", "epics:nt/NTEnum:1.0", "S"),
+        ("PULSE1:DELAY:UNITS", "epics:nt/NTEnum:1.0", "S"),
+        ("PCAP:ARM", "epics:nt/NTEnum:1.0", "S"),
+    ],
+)
+async def test_structures(ioc: Ioc, name: str, identity: str, code: str) -> None:
+    value = await raw(ioc, name)
+    assert value.getID() == identity
+    assert value.type("value").aspy()[0] == code
+    assert value.timeStamp.secondsPastEpoch > 1.7e9
+    assert value.alarm.severity == 0
+    assert value.display.description
+
+
+async def test_units_limits_and_precision(ioc: Ioc) -> None:
+    shift = await raw(ioc, "CALC1:SHIFT")
+    assert (shift.control.limitLow, shift.control.limitHigh) == (0, 2)
+    assert (shift.display.limitLow, shift.display.limitHigh, shift.display.precision) == (0, 2, 0)
+    assert (await raw(ioc, "SYSTEM:TEMP_ZYNQ")).display.units == "deg"
+    await ioc.pva_put("PULSE3:DELAY:UNITS", "us")
+    delay = await raw(ioc, "PULSE3:DELAY")
+    assert (delay.display.units, delay.display.precision) == ("us", 3)
+
+
+async def test_texts_and_descriptions_are_whole(ioc: Ioc, other: AsyncioClient) -> None:
+    function = "(A&B&C&D)|(~A&~B&~C&~D)|(A&~B&C&~D)|(E?A:B)"
+    await ioc.pva_put("LUT3:FUNC", function)
+    assert await other.send(GetLine("LUT3.FUNC")) == function
+    assert await ioc.pva_get("LUT3:FUNC") == function
+    assert await caget(ioc.pv("LUT3:FUNC")) == function[:39]
+    long = await raw(ioc, "PULSE1:STEP")
+    if len(long.display.description.encode()) > 39:
+        assert long.display.description == await ioc.pva_get("PULSE1:STEP:DESCRIPTION")
+
+
+async def test_aliases_are_the_same(ioc: Ioc) -> None:
+    await ioc.pva_put("POSITIONS:3:SCALE", 0.5)
+    assert await ioc.pva_get("COUNTER2:OUT:SCALE") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "says"),
+    [
+        ("TTLOUT6:VAL", "ONE", "ttlin3.val", "did you mean TTLIN3.VAL"),
+        ("LUT2:FUNC", "A|B", "A||", "Invalid expression"),
+        ("PULSE4:WIDTH", 0.5, -1.0, "negative"),
+        ("CALC1:SHIFT", 1, 9, "9 is not from 0 to 2"),
+        ("COUNTER7:OUT:SCALE", 1, float("nan"), "nan"),
+        ("TTLIN6:TERM", 1, 7, "no choice 7"),
+        ("TTLIN6:TERM", 1, -1, "no choice -1"),
+        ("PCAP:ARM", 0, 1, "Nothing configured for capture"),
+        ("SRGATE1:FORCE_SET", 0, 7, "no choice 7"),
+    ],
+)
+async def test_a_refused_put_fails_at_the_client(ioc: Ioc, name: str, good: Any, bad: Any, says: str) -> None:
+    await ioc.pva_put(name, good)
+    before = await ioc.pva_get(name)
+    refused = await ioc.pva_get("IOC:PUTS_REFUSED")
+    with pytest.raises(RemoteError, match=says):
+        await ioc.pva_put(name, bad)
+    after = await ioc.pva_get(name)
+    assert after == before
+    assert (after.severity, says in after.raw.alarm.message) == (MAJOR, True)
+    assert (await caget(ioc.pv(name), format=FORMAT_TIME)).severity == MAJOR
+    assert says in await ioc.pva_get("IOC:LAST_REFUSED")
+    assert await ioc.pva_get("IOC:PUTS_REFUSED") == refused + 1
+    await ioc.pva_put(name, good)
+    assert (await ioc.pva_get(name)).severity == 0
+
+
+async def test_what_only_shows_cannot_be_put(ioc: Ioc) -> None:
+    with pytest.raises(RemoteError, match="PULSE1:QUEUED can only be read"):
+        await ioc.pva_put("PULSE1:QUEUED", 3)
+
+
+async def test_a_put_of_something_else_than_the_value_is_refused(ioc: Ioc) -> None:
+    with pytest.raises(RemoteError, match="no value"):
+        await ioc.pva_put("PULSE1:PULSES", {"alarm.severity": 1})
+
+
+async def test_alarms(ioc: Ioc, server: Server) -> None:
+    undefined = await ioc.pva_get("INENC3:SETP")
+    assert (undefined.severity, undefined.raw.alarm.message) == (INVALID, "no value yet")
+    label = "Biss timeout error (did not received right number of sck for biss frame)"
+    changed: asyncio.Queue[Any] = asyncio.Queue()
+    subscription = ioc.pva.monitor(ioc.pv("OUTENC2:HEALTH"), changed.put)
+    assert await asyncio.wait_for(changed.get(), 5) == "OK"
+    server.panda.set_raw("OUTENC2.HEALTH", 1)
+    bad = await asyncio.wait_for(changed.get(), 5)
+    assert (bad, bad.severity, bad.raw.alarm.message) == (label, MAJOR, label)
+    subscription.close()
+
+
+async def test_puts_over_both_protocols_at_once(ioc: Ioc, other: AsyncioClient) -> None:
+    """Whoever was last, both protocols and the PandA agree in the end; in between, every put is true when done."""
+    for turn in range(30):
+        await asyncio.gather(
+            ioc.pva_put("PULSE2:PULSES", 2 * turn),
+            caput(ioc.pv("PULSE2:PULSES"), 2 * turn + 1, wait=True, timeout=5),
+            other.send(Put("PULSE1.PULSES", str(turn))),
+        )
+        said = int(await other.send(GetLine("PULSE2.PULSES")))
+        assert said in {2 * turn, 2 * turn + 1}
+        assert await ioc.pva_get("PULSE2:PULSES") == said
+        assert await caget(ioc.pv("PULSE2:PULSES")) == said
+
+
+async def test_puts_of_two_pva_clients_to_one_record(ioc: Ioc) -> None:
+    """Monitors are told of every put, though there is always another one waiting."""
+    seen: asyncio.Queue[Any] = asyncio.Queue()
+    subscription = ioc.pva.monitor(ioc.pv("PULSE4:PULSES"), seen.put)
+    await asyncio.wait_for(seen.get(), 5)
+
+    async def put(numbers: range) -> None:
+        with Context("pva", conf=ioc.environment, useenv=False) as client:
+            for number in numbers:
+                await asyncio.wait_for(client.put(ioc.pv("PULSE4:PULSES"), number), 5)
+
+    await asyncio.gather(put(range(100, 120)), put(range(200, 220)))
+    values: set[int] = set()
+    while not {119, 219} <= values:
+        values.add(int(await asyncio.wait_for(seen.get(), 5)))
+    assert len(values) > 20
+    subscription.close()
