@@ -1,0 +1,57 @@
+"""COUNTER: an up and down counter."""
+
+from .base import Block, Changes, bit_in, bit_out, matches, param, pos_out, rising, wrap
+
+
+class Counter(Block):
+    """Counts edges of TRIG while ENABLE is high."""
+
+    ENABLE: int = bit_in()
+    TRIG: int = bit_in()
+    DIR: int = bit_in()
+    TRIG_EDGE: int = param()
+    OUT_MODE: int = param()
+    SET: int = param(signed=True)
+    START: int = param(signed=True)
+    STEP: int = param(signed=True)  # the hardware takes it as signed, whatever its field says
+    MAX: int = param(signed=True)
+    MIN: int = param(signed=True)
+    CARRY: int = bit_out()
+    OUT: int = pos_out()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+        self._carry = 0
+        self._overflowed = 0  # since ENABLE rose
+
+    def step(self, now: int, changes: Changes) -> None:
+        disabled = False
+        if rising(changes, "ENABLE"):
+            self._count, self._overflowed = self.START, 0
+        elif "SET" in changes:
+            self._count, self._overflowed = self.SET, 0
+        elif "ENABLE" in changes:
+            disabled = True
+        elif self.ENABLE and "TRIG" in changes:
+            self._carry = 0
+            if matches(self.TRIG_EDGE, self.TRIG):
+                self._count_step()
+        self._publish(disabled=disabled)
+
+    def _count_step(self) -> None:
+        step = self.STEP or 1
+        low, high = (self.MIN, self.MAX) if self.MIN or self.MAX else (-(2**31), 2**31 - 1)
+        count = self._count + (-step if self.DIR else step)
+        if not low <= count <= high:
+            count += (low - high - 1) if count > high else (high - low + 1)
+            self._carry = self._overflowed = 1
+        self._count = wrap(count)
+
+    def _publish(self, *, disabled: bool) -> None:
+        if disabled:
+            self._carry = 0
+        if self.OUT_MODE == 0:  # On-Change
+            self.OUT, self.CARRY = self._count, self._carry
+        elif disabled:
+            self.OUT, self.CARRY = self._count, self._overflowed

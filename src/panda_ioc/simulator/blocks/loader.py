@@ -1,0 +1,173 @@
+"""How a table comes from memory into SEQ or PGEN.
+
+A write to TABLE_LENGTH starts a transfer from TABLE_ADDRESS; the words then come at one a tick. A length by
+itself is a fixed table, which can be played again and again. With its highest bit set it is one of a stream:
+each row is played once, more tables can follow, and the stream ends with a table that lacks the bit. A length of 0
+clears everything, which is also the way out of every error.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from .base import earliest
+
+#: The bit of TABLE_LENGTH that says that more tables follow.
+MORE = 1 << 31
+
+#: Ticks from the write until the first row is in, besides one for each of its words.
+_LATENCY = 7
+
+#: Ticks from the write until the transfer begins, if nothing else is being transferred.
+_REQUEST = 3
+
+#: Ticks from a write until it shows that the table was cleared, or that it was refused.
+_CLEARED = 2
+_REFUSED = 1
+
+#: Gives so many words from an address on.
+Memory = Callable[[int, int], Sequence[int]]
+
+
+class Event(Enum):
+    """What shows some ticks after a write."""
+
+    READY = auto()
+    CLEARED = auto()
+    REFUSED = auto()
+
+
+class _Mode(Enum):
+    EMPTY = auto()
+    FIXED = auto()
+    STREAM = auto()
+    LAST = auto()
+    CLOSED = auto()  # after the end of a stream, or an error: takes nothing until it is cleared
+
+
+@dataclass(slots=True)
+class _Table:
+    words: Sequence[int]
+    row_words: int
+    begin: int  # as if it had been written then, with nothing else being transferred
+    next_row: int = 0
+
+    @property
+    def rows_left(self) -> int:
+        return len(self.words) // self.row_words - self.next_row
+
+    def row_in(self, row: int) -> int:
+        """The tick in which a row is in."""
+        return self.begin + _LATENCY + (row + 1) * self.row_words
+
+
+class Loader:
+    """The tables that were written, and the place that is played.
+
+    Args:
+        row_words: how many words a row has
+        memory: where the words are
+    """
+
+    def __init__(self, row_words: int, memory: Memory) -> None:
+        self.row_words = row_words
+        self.memory = memory
+        self._mode = _Mode.EMPTY
+        self._tables: deque[_Table] = deque()
+        self._events: dict[int, list[Event]] = {}
+        self._playing = False
+        self._at_end = False
+
+    @property
+    def streams(self) -> bool:
+        """Whether rows are played only once."""
+        return self._mode in {_Mode.STREAM, _Mode.LAST}
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the row that was last taken is the last one of all."""
+        return self._at_end
+
+    @property
+    def rows_left(self) -> int:
+        """How many rows of a stream are still to be taken."""
+        if not self.streams:
+            return 0
+        return sum(table.rows_left for table in self._tables)
+
+    def may_push(self, now: int) -> bool:
+        """Whether a table may be written now."""
+        if self._mode is _Mode.STREAM:
+            return not self._tables or now > self._tables[-1].begin + _REQUEST
+        return self._mode is _Mode.EMPTY
+
+    def write(self, now: int, address: int, length: int) -> None:
+        """A write to TABLE_LENGTH."""
+        words = length & ~MORE
+        if not words:
+            self._clear()
+            self._note(now + _CLEARED, Event.CLEARED)
+        elif not self.may_push(now):
+            self._note(now + _REFUSED, Event.REFUSED)
+        else:
+            first = self._mode is _Mode.EMPTY
+            if length & MORE:
+                self._mode = _Mode.STREAM
+            else:
+                self._mode = _Mode.FIXED if first else _Mode.LAST
+            previous = self._tables[-1] if self._tables else None
+            begin = max(now, previous.begin + len(previous.words)) if previous else now
+            table = _Table(self.memory(address, words), self.row_words, begin)
+            self._tables.append(table)
+            if first:
+                self._note(table.row_in(0), Event.READY)
+
+    def close(self) -> None:
+        """The stream ended, or something went wrong: take no more tables until cleared."""
+        self._clear()
+        self._mode = _Mode.CLOSED
+
+    def _clear(self) -> None:
+        self._tables.clear()
+        for events in self._events.values():
+            events[:] = [event for event in events if event is not Event.READY]
+        self._mode = _Mode.EMPTY
+        self._playing = self._at_end = False
+
+    def rewind(self) -> None:
+        """Begin to play: the first row of a fixed table is next, or the next one of a stream."""
+        self._playing = True
+        self._at_end = False
+        if self._mode is _Mode.FIXED:
+            self._tables[0].next_row = 0
+
+    def take(self, now: int) -> list[int] | None:
+        """The next row; None if it is not in, or was cleared while it was played."""
+        tables = self._tables
+        while len(tables) > 1 and not tables[0].rows_left:
+            tables.popleft()
+        if not self._playing or not tables:
+            return None
+        table = tables[0]
+        if not table.rows_left or now < table.row_in(table.next_row):
+            return None
+        start = table.next_row * self.row_words
+        table.next_row += 1
+        self._at_end = self._mode is not _Mode.STREAM and len(tables) == 1 and not table.rows_left
+        return [int(word) for word in table.words[start : start + self.row_words]]
+
+    def loaded(self, now: int) -> bool:
+        """Whether the first row is in."""
+        return bool(self._tables) and now >= self._tables[0].row_in(0)
+
+    def _note(self, tick: int, event: Event) -> None:
+        self._events.setdefault(tick, []).append(event)
+
+    def events(self, now: int) -> list[Event]:
+        """What shows in this tick."""
+        return self._events.pop(now, [])
+
+    def wake(self) -> int | None:
+        """The tick of the next event."""
+        return earliest(*self._events)

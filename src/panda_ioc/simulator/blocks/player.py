@@ -1,0 +1,90 @@
+"""What SEQ and PGEN have in common: they play a table, once it is loaded and while ENABLE is high."""
+
+from typing import ClassVar
+
+from .base import Block, Changes, bit_in, bit_out, param, readback, rising
+from .loader import Event, Loader, Memory
+
+#: Every STATE above is one in which the table is played.
+UNREADY, WAIT_ENABLE = range(2)
+
+#: HEALTH.
+OK, UNDERRUN, NOT_READY = range(3)
+
+
+class Player(Block):
+    """A block that plays a table.
+
+    Args:
+        memory: where tables are loaded from
+    """
+
+    row_words: ClassVar[int]
+
+    ENABLE: int = bit_in()
+    TABLE_ADDRESS: int = param()
+    TABLE_LENGTH: int = param()
+    REPEATS: int = param()
+    ACTIVE: int = bit_out()
+    STATE: int = readback()
+    HEALTH: int = readback()
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__()
+        self.loader = Loader(self.row_words, memory)
+
+    def begin(self, now: int) -> None:
+        """ENABLE rose: play from the first row on."""
+        raise NotImplementedError
+
+    def play(self, now: int, changes: Changes) -> None:
+        """Go on playing."""
+        raise NotImplementedError
+
+    def step(self, now: int, changes: Changes) -> int | None:
+        running = self.STATE > WAIT_ENABLE
+        events = self.loader.events(now)
+        if "TABLE_LENGTH" in changes:
+            self.loader.write(now, self.TABLE_ADDRESS, self.TABLE_LENGTH)
+        if running and not self.ENABLE:
+            self._abort(now)
+        elif running and Event.REFUSED in events:
+            self.fail(NOT_READY)
+        elif running:
+            self.play(now, changes)
+        elif self.STATE == WAIT_ENABLE and rising(changes, "ENABLE"):
+            self.ACTIVE, self.HEALTH = 1, OK
+            self.loader.rewind()
+            self.begin(now)
+        elif Event.READY in events and self.STATE == UNREADY:
+            self.STATE = WAIT_ENABLE
+        elif Event.CLEARED in events and self.STATE == WAIT_ENABLE:
+            self.STATE = UNREADY
+        if Event.REFUSED in events:
+            self.HEALTH = self.HEALTH or NOT_READY
+        return self.loader.wake()
+
+    def _abort(self, now: int) -> None:
+        """ENABLE fell: a fixed table can be played again, a stream is lost."""
+        ready = not self.loader.streams and self.loader.loaded(now)
+        if self.loader.streams:
+            self.loader.close()
+        self.stop(WAIT_ENABLE if ready else UNREADY)
+
+    def fail(self, health: int) -> None:
+        """Stop because of an error; the first one stays to be seen."""
+        self.loader.close()
+        self.HEALTH = self.HEALTH or health
+        self.stop(UNREADY)
+
+    def finish(self) -> None:
+        """Stop because all was played."""
+        if self.loader.streams:
+            self.loader.close()
+            self.stop(UNREADY)
+        else:
+            self.stop(WAIT_ENABLE)
+
+    def stop(self, state: int) -> None:
+        """Stop, whatever the reason."""
+        self.ACTIVE, self.STATE = 0, state

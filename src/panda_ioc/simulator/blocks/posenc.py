@@ -1,0 +1,108 @@
+"""POSENC: follows a position with quadrature or step and direction signals; OUTENC has the same stepper inside.
+
+A prescaler that nothing but a write to its period restarts allows one step every so many ticks. Whether
+to step, and which way, is decided by where things were in the tick before.
+"""
+
+from .base import Block, Changes, bit_in, bit_out, earliest, param, pos_in, readback, wrap
+
+DISABLED, AT_POSITION, SLEWING = range(3)
+QUADRATURE, STEP_DIRECTION = range(2)
+
+#: (A, B) in the order in which they follow each other in the positive direction.
+_CYCLE = ((0, 0), (1, 0), (1, 1), (0, 1))
+
+
+class Stepper:
+    """Goes to a target, one step at a time.
+
+    Attributes:
+        track: where it is
+        state: DISABLED, AT_POSITION or SLEWING
+        phase: how many steps it made, in the cycle of A and B
+        stepped: whether it made a step in this tick
+        period: a step is allowed every so many ticks; at least 1
+    """
+
+    def __init__(self) -> None:
+        self.track = 0
+        self.state = DISABLED
+        self.phase = 0
+        self.stepped = False
+        self._direction = 0
+        self.period = 1
+        self._base = -2  # steps are allowed in the ticks base + k * period, k > 0
+
+    def restart(self, now: int) -> None:
+        """A write to the period: start the prescaler again. Call it after `step`."""
+        self._base = now + 1
+
+    def step(self, now: int, target: int, *, enabled: int) -> int | None:
+        """Do what happens in a tick.
+
+        Returns:
+            the tick of the next step
+        """
+        self.stepped = False
+        if not enabled:
+            self.state, self._direction = DISABLED, 0
+            return None
+        if self.state == DISABLED:
+            self.track = target
+        elif self._direction and self._allowed(now):
+            self.track = wrap(self.track + self._direction)
+            self.phase = (self.phase + self._direction) % 4
+            self.stepped = True
+        self._direction = (target > self.track) - (target < self.track)
+        self.state = SLEWING if self._direction else AT_POSITION
+        return self.next_step(now)
+
+    def next_step(self, now: int) -> int | None:
+        """The tick after this one in which a step will be made."""
+        if not self._direction:
+            return None
+        periods = max(-(-(now + 1 - self._base) // self.period), 1)
+        return self._base + periods * self.period
+
+    def _allowed(self, now: int) -> bool:
+        return now > self._base and (now - self._base) % self.period == 0
+
+    @property
+    def quadrature(self) -> tuple[int, int]:
+        """A and B."""
+        return _CYCLE[self.phase]
+
+
+class Posenc(Block):
+    """Follows INP."""
+
+    ENABLE: int = bit_in()
+    INP: int = pos_in()
+    PERIOD: int = param()
+    PROTOCOL: int = param()
+    A: int = bit_out()
+    B: int = bit_out()
+    STATE: int = readback()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stepper = Stepper()
+
+    def step(self, now: int, changes: Changes) -> int | None:
+        stepper = self._stepper
+        was_disabled = stepper.state == DISABLED
+        stepper.step(now, self.INP, enabled=self.ENABLE)
+        if "PERIOD" in changes:
+            stepper.restart(now)
+        stepper.period = max(self.PERIOD, 1 + self.PROTOCOL)  # a pulse and a pause take two ticks
+        self.STATE = stepper.state
+        lower_at = None
+        if not self.ENABLE:
+            stepper.phase = self.A = self.B = 0
+        elif self.PROTOCOL == QUADRATURE:
+            self.A, self.B = stepper.quadrature
+        else:
+            # While disabled the position counts as 0, and the comparison still sees that when ENABLE rises.
+            self.A, self.B = int(stepper.stepped), int((0 if was_disabled else stepper.track) >= self.INP)
+            lower_at = now + 1 if stepper.stepped or was_disabled else None
+        return earliest(lower_at, stepper.next_step(now))

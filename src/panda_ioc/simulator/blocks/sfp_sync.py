@@ -1,0 +1,32 @@
+"""SFPn_SYNC: the link to another PandA. There is none, so nothing ever comes in."""
+
+from types import MappingProxyType
+
+from .base import Block, Changes, bit_in, bit_out, pos_in, pos_out, readback
+
+_BITS = [f"BIT{place}" for place in range(1, 9)]
+_POSITIONS = [f"POS{place}" for place in range(1, 5)]
+
+LINK_DOWN = 1
+
+
+class SfpSyncIn(Block):
+    """What another PandA sends."""
+
+    more_ports = MappingProxyType({**{bit: bit_out() for bit in _BITS}, **{pos: pos_out() for pos in _POSITIONS}})
+
+    LINKUP: int = readback()
+    HEALTH: int = readback(initial=LINK_DOWN)
+    ERR_CNT: int = readback()
+
+    def step(self, now: int, changes: Changes) -> None:
+        """Nothing comes in."""
+
+
+class SfpSyncOut(Block):
+    """What is sent to another PandA."""
+
+    more_ports = MappingProxyType({**{bit: bit_in() for bit in _BITS}, **{pos: pos_in() for pos in _POSITIONS}})
+
+    def step(self, now: int, changes: Changes) -> None:
+        """Nobody listens."""
