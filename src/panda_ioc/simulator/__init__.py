@@ -1,10 +1,12 @@
-"""A PandA in software: it answers on the control port as a real server does.
+"""A PandA in software: its blocks run, and it answers on its ports as a real server does.
 
-`Panda` is its state, `Session` one connection without sockets, `Server` all of it on TCP ports.
+`Simulation` is all of it without sockets and clocks, `Server` serves one on TCP ports in real time. `blocks` can be
+driven on their own.
 """
 
 from .panda import Panda
 from .server import Server
+from .simulation import Simulation
 from .spec import PANDABOX, DeviceSpec, load
 
-__all__ = ["PANDABOX", "DeviceSpec", "Panda", "Server", "load"]
+__all__ = ["PANDABOX", "DeviceSpec", "Panda", "Server", "Simulation", "load"]

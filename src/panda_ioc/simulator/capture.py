@@ -127,7 +127,7 @@ class Capture:
             raise Refused("Nothing configured for capture")
         self.acquisition = Acquisition(layout, self.buffer_bytes)
         self.completion = "Busy"
-        self._panda.set_raw("PCAP.ACTIVE", 1)
+        self._show_active(1)
         armed, self._armed = self._armed, asyncio.Event()
         armed.set()
         self.on_arm(layout)
@@ -152,7 +152,11 @@ class Capture:
         if self.acquisition is not None and self.busy:
             self.acquisition.end(reason)
             self.completion = reason
-            self._panda.set_raw("PCAP.ACTIVE", 0)
+            self._show_active(0)
+
+    def _show_active(self, active: int) -> None:
+        if "PCAP.ACTIVE" in self._panda.fields:
+            self._panda.set_raw("PCAP.ACTIVE", active)
 
     async def next(self, after: Acquisition | None) -> Acquisition:
         """Wait for an acquisition that is not the one that a reader has had."""

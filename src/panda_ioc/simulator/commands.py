@@ -18,6 +18,7 @@ from .tables import FORMATS, TableField
 
 def query(context: Context, name: str) -> Value:
     """Answer `name?`."""
+    context.panda.refresh()
     if name.startswith("*"):
         command, scanner = system_command(name)
         if command.query is None:

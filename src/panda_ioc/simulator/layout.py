@@ -147,10 +147,14 @@ def _item(field: Field, capture: str, kind: str, words: int) -> Item:
 
 
 def _deviations(raw: npt.NDArray[np.void], item: Item) -> npt.NDArray[np.float64]:
-    """Standard deviations, in Python's integers: slow, and exact."""
+    """Standard deviations, in Python's integers: slow, and exact; without a sum there are none."""
+    names = raw.dtype.names or ()
+    sums = [column for column in (f"{item.name}.Mean", f"{item.name}.Sum") if column in names]
+    if not sums:
+        return np.full(len(raw), np.nan)
     rows = zip(
         raw[f"{_GATE}.Value"].tolist(),
-        raw[f"{item.name}.Mean"].tolist(),
+        raw[sums[0]].tolist(),
         raw[f"{item.name}.StdDev"].tolist(),
         strict=True,
     )

@@ -20,10 +20,14 @@ class Panda:
 
     Args:
         spec: what it is made of
+
+    Attributes:
+        refresh: is called before anything is read, so that what makes blocks live can bring the fields up to date
     """
 
     def __init__(self, spec: DeviceSpec) -> None:
         self.spec = spec
+        self.refresh: Callable[[], None] = lambda: None
         self.serial = 0
         self.logs = {group: ChangeLog() for group in GROUPS}
         self._group_of: dict[str, ChangeGroup] = {}

@@ -6,10 +6,10 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from .capture import Capture
 from .dataport import DataPort, Faults
-from .panda import Panda
+from .running import Runner
 from .session import LineTooLong, Session
+from .simulation import Simulation
 from .spec import DeviceSpec
 from .system import Context
 
@@ -20,6 +20,7 @@ class _ControlPort(asyncio.Protocol):
     def __init__(self, server: "Server") -> None:
         self._server = server
         self._session = Session(Context(server.panda, server.capture))
+        self._runner = server.runner
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -30,6 +31,7 @@ class _ControlPort(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None  # noqa: S101 - asyncio's promise, not input
         replies: list[bytes] = []
+        self._runner.sync()
         try:
             replies += self._session.receive(data)
         except LineTooLong:
@@ -37,6 +39,7 @@ class _ControlPort(asyncio.Protocol):
             self._transport.close()
         else:
             self._transport.write(b"".join(replies))
+        self._runner.schedule()
 
     def pause_writing(self) -> None:
         """The client does not read its replies: take no more commands until it does."""
@@ -60,20 +63,31 @@ class Server:
         spec: what it is
         host: where to listen
         control_port, data_port: which ports; 0 for any that is free
+        speed: of its time, see `Runner`
 
     Attributes:
-        panda: its state
+        simulation: what is served
+        panda: its fields
         capture: its PCAP
+        runner: lets its time pass
         faults: what its data connections are to do wrong
 
     Use it as an asynchronous context manager.
     """
 
     def __init__(
-        self, spec: DeviceSpec, *, host: str = "127.0.0.1", control_port: int = 8888, data_port: int = 8889
+        self,
+        spec: DeviceSpec,
+        *,
+        host: str = "127.0.0.1",
+        control_port: int = 8888,
+        data_port: int = 8889,
+        speed: float = 1.0,
     ) -> None:
-        self.panda = Panda(spec)
-        self.capture = Capture(self.panda)
+        self.simulation = Simulation(spec)
+        self.panda = self.simulation.panda
+        self.capture = self.simulation.capture
+        self.runner = Runner(self.simulation, speed)
         self.faults = Faults()
         self.connections: set[asyncio.Transport] = set()
         self.data_connections: dict[asyncio.Task[None], socket.socket] = {}
@@ -104,6 +118,7 @@ class Server:
 
     async def close(self) -> None:
         """Close the ports and all connections."""
+        self.runner.stop()
         if self._control is not None:
             self._control.close()
             for transport in list(self.connections):

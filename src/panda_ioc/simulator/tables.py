@@ -38,16 +38,17 @@ class TableField(Field):
         words: what it holds; empty while it streams
         mode: INIT, FIXED, STREAMING or STREAMING_LAST
         writer: who is in the middle of writing it
-        on_rows: is given every buffer that was accepted
+        on_rows: is given every buffer with the mode that it leads to, before it is accepted; it may refuse
+        count_queued: how many lines of a stream wait to be played
     """
 
     def __init__(self, name: str, spec: FieldSpec, changed: Callable[[str], None]) -> None:
         super().__init__(name, spec, None, True, False, ChangeGroup.TABLE, changed)  # noqa: FBT003
         self.words: Words = np.empty(0, np.uint32)
         self.mode = "INIT"
-        self.queued_lines = 0
         self.writer: object | None = None
-        self.on_rows: Callable[[TableField, Words], None] = lambda *_: None
+        self.on_rows: Callable[[TableField, Words, str], None] = lambda *_: None
+        self.count_queued: Callable[[], int] = lambda: 0
         self.attributes = {
             "MAX_LENGTH": Attribute(lambda: str(spec.max_length)),
             "LENGTH": Attribute(lambda: str(len(self.words))),
@@ -56,7 +57,7 @@ class TableField(Field):
                 lambda: [f"{column.bits} {name} {column.type}" for name, column in spec.columns.items()]
             ),
             "ROW_WORDS": Attribute(lambda: str(spec.row_words)),
-            "QUEUED_LINES": Attribute(lambda: str(self.queued_lines), reported=True),
+            "QUEUED_LINES": Attribute(lambda: str(self.count_queued()), reported=True),
             "MODE": Attribute(lambda: self.mode),
             "INFO": Attribute(lambda: "table"),
         }
@@ -89,10 +90,11 @@ class TableField(Field):
             raise Refused("Table write is not a whole number of rows")
         if len(words) > self.spec.max_length:
             raise Refused("Too many points for table")
-        self.mode = self._next_mode(len(words), add=add, last=last)
+        mode = self._next_mode(len(words), add=add, last=last)
+        self.on_rows(self, words, mode)
+        self.mode = mode
         self.words = np.empty(0, np.uint32) if add else words
         self.changed(self.name)
-        self.on_rows(self, words)
 
     def _next_mode(self, length: int, *, add: bool, last: bool) -> str:
         if add and not length:

@@ -143,6 +143,7 @@ def _delay(field: Field, _buses: Buses) -> Attributes:
             raise Refused("Number out of range")
         delay = value
         field.changed(f"{field.name}.DELAY")
+        field.on_write(field)
 
     return {
         "DELAY": Attribute(lambda: str(delay), write, reported=True),

@@ -66,6 +66,9 @@ VALUE, DIFF, SUM_LOW, SUM_HIGH, MINIMUM, MAXIMUM, SQUARES_LOW, SQUARES_MID, SQUA
 
 TS_START, TS_END, TS_TRIG, GATE_DURATION, BITS0 = 0x200, 0x220, 0x240, 0x260, 0x270
 
+#: A code that means nothing.
+NOTHING = 0x2F0
+
 
 def _timestamp(tick_of: Callable[[Moment], int | None], word: int) -> Word:
     return lambda moment: wrap(moment.window.since_start(tick_of(moment)) >> 32 * word)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import numpy as np
+import numpy.typing as npt
+
 from .base import earliest
 
 #: The bit of TABLE_LENGTH that says that more tables follow.
@@ -26,8 +29,10 @@ _REQUEST = 3
 _CLEARED = 2
 _REFUSED = 1
 
+Words = Sequence[int] | npt.NDArray[np.uint32]
+
 #: Gives so many words from an address on.
-Memory = Callable[[int, int], Sequence[int]]
+Memory = Callable[[int, int], Words]
 
 
 class Event(Enum):
@@ -48,7 +53,7 @@ class _Mode(Enum):
 
 @dataclass(slots=True)
 class _Table:
-    words: Sequence[int]
+    words: Words
     row_words: int
     begin: int  # as if it had been written then, with nothing else being transferred
     next_row: int = 0
@@ -95,6 +100,16 @@ class Loader:
         if not self.streams:
             return 0
         return sum(table.rows_left for table in self._tables)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is taken until the table is cleared."""
+        return self._mode in {_Mode.LAST, _Mode.CLOSED}
+
+    @property
+    def next_push(self) -> int:
+        """From which tick on the next table of a stream may be written."""
+        return self._tables[-1].begin + _REQUEST + 1 if self._tables else 0
 
     def may_push(self, now: int) -> bool:
         """Whether a table may be written now."""

@@ -6,7 +6,7 @@ two captures are in `window`.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
 
@@ -91,6 +91,14 @@ class Pcap(Block):
             self._sending.clear()
             self.on_end(now, ended)
         return earliest(self._error_at, self._ends_at, self._next_word(now) if self.show_data else None)
+
+    def choose(self, codes: Sequence[int]) -> None:
+        """Set the list of what is captured, as writes to START_WRITE and WRITE do one by one."""
+        self._codes = list(codes)
+
+    def complete(self, now: int) -> None:
+        """Note which captures were complete by a tick that is over."""
+        self._send(now)
 
     def _write_list(self, changes: Changes) -> None:
         if "START_WRITE" in changes:

@@ -1,0 +1,261 @@
+"""The clock of the simulation: blocks, the wires between them, and what is due when.
+
+Time is a number of ticks. A tick costs something only if something is due in it: a value that arrives at a
+block, or a block that asked to be called. Every wire takes at least one tick, so within a tick no block sees what
+another one does, their order does not matter, and the same inputs give the same outputs every time.
+"""
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from .blocks.base import ANY, Block, Kind
+from .motion import Value, at, delayed
+
+#: Ticks of the clock in a second.
+TICKS = 125_000_000
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """An entry of a bus, or the pin of a connector: what an output says, and who listens.
+
+    Attributes:
+        name: "PULSE1.OUT"
+        value: what it is since the last change
+        wires: where it goes: the block, its input, and how many ticks later
+    """
+
+    name: str
+    value: Value = 0
+    wires: list[tuple["Node", str, int]] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A block in its place.
+
+    Attributes:
+        name: "PULSE1"
+        block: what it is
+        slots: the slot of each output, by its port
+        wake: the tick in which it is to be called if nothing happens before
+        following: positions that move by themselves, at inputs that want to know each count
+        sources: the slot that each input is connected to
+        said, say: what the outputs were after the last call, and how they are read all at once
+    """
+
+    name: str
+    block: Block
+    slots: dict[str, Slot]
+    wake: int | None = None
+    following: dict[str, Value] = field(default_factory=dict)
+    sources: dict[str, Slot] = field(default_factory=dict)
+    said: tuple[Any, ...] = ()
+    say: Callable[[Block], tuple[Any, ...]] = lambda _: ()
+
+
+class Engine:
+    """Runs blocks.
+
+    Attributes:
+        now: the last tick that is over
+        nodes: the blocks by name
+        changed: slots that changed since somebody last looked, and emptied this
+        events: how often something was due at a block
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.nodes: dict[str, Node] = {}
+        self.changed: set[Slot] = set()
+        self.events = 0
+        self._due: dict[int, dict[Node, dict[str, Value]]] = {}
+        self._ticks: list[int] = []
+        self._calls: dict[int, list[Callable[[], None]]] = {}
+        self._running = False
+
+    def add(self, name: str, block: Block) -> Node:
+        """Put a block in its place."""
+        outputs = block.names(Kind.BIT_OUT, Kind.POS_OUT)
+        slots = {port: Slot(f"{name}.{port}", vars(block)[port]) for port in outputs}
+        node = Node(name, block, slots)
+        if outputs:
+            read = attrgetter(*outputs)
+            node.say = read if len(outputs) > 1 else lambda block: (read(block),)
+            node.said = node.say(block)
+        self.nodes[name] = node
+        return node
+
+    def put(self, tick: int, node: Node, values: Mapping[str, Value]) -> None:
+        """Set inputs or parameters of a block in a tick to come."""
+        if tick <= self.now:
+            raise ValueError(f"tick {tick} is over; the last one was {self.now}")
+        self._bucket(tick).setdefault(node, {}).update(values)
+
+    def write(self, node: Node, values: Mapping[str, Value]) -> None:
+        """Set inputs or parameters of a block in the next tick, and let that tick pass.
+
+        Where time passes already, in a call from `run`, that does not wait for it.
+        """
+        self.put(self.now + 1, node, values)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let a tick pass, unless time passes already."""
+        if not self._running:
+            self.run(self.now + 1)
+
+    def call_at(self, tick: int, call: Callable[[], None]) -> None:
+        """Have something called in a tick to come, before its blocks; what it sets arrives a tick later."""
+        if tick <= self.now:
+            raise ValueError(f"tick {tick} is over; the last one was {self.now}")
+        self._bucket(tick)
+        self._calls.setdefault(tick, []).append(call)
+
+    def connect(self, slot: Slot, node: Node, port: str, ticks: int) -> None:
+        """Lay a wire to an input, instead of the one that it has. What was on its way there is lost."""
+        if ticks < 1:
+            raise ValueError("a wire takes at least one tick")
+        self.disconnect(node, port)
+        slot.wires.append((node, port, ticks))
+        node.sources[port] = slot
+        self.put(self.now + ticks, node, {port: delayed(slot.value, ticks)})
+
+    def disconnect(self, node: Node, port: str) -> None:
+        """Take the wire of an input away, with all that was on its way there."""
+        slot = node.sources.pop(port, None)
+        if slot is None:
+            return
+        slot.wires[:] = [wire for wire in slot.wires if wire[:2] != (node, port)]
+        for bucket in self._due.values():
+            if node in bucket:
+                bucket[node].pop(port, None)
+
+    def run(self, until: int, *, limit: int | None = None) -> bool:
+        """Let time pass.
+
+        Args:
+            until: the last tick
+            limit: stop after about so many events
+
+        Returns:
+            whether it is over; False if the limit was reached before
+        """
+        last = None if limit is None else self.events + limit
+        self._running = True
+        try:
+            over = self._run(until, last)
+        finally:
+            self._running = False
+        if over:
+            self.now = max(self.now, until)
+        return over
+
+    def _run(self, until: int, last: int | None) -> bool:
+        ticks, due, calls = self._ticks, self._due, self._calls
+        while ticks and ticks[0] <= until:
+            if last is not None and self.events >= last:
+                return False
+            self.now = now = heapq.heappop(ticks)
+            if now in calls:
+                for call in calls.pop(now):
+                    call()
+            for node, values in due.pop(now).items():
+                if values or node.wake == now:
+                    self._visit(node, now, values)
+        return True
+
+    def next_due(self) -> int | None:
+        """The next tick in which something may happen."""
+        return self._ticks[0] if self._ticks else None
+
+    def _bucket(self, tick: int) -> dict[Node, dict[str, Value]]:
+        bucket = self._due.get(tick)
+        if bucket is None:
+            bucket = self._due[tick] = {}
+            heapq.heappush(self._ticks, tick)
+        return bucket
+
+    def _visit(self, node: Node, now: int, values: dict[str, Value]) -> None:
+        self.events += 1
+        block = node.block
+        turned = False
+        for name, value in values.items():
+            if name in node.following or not isinstance(value, int):
+                turned = _follow(node, name, value) or turned
+        if not turned and node.wake != now and _all_quiet(block, values):
+            vars(block).update(values)
+            return
+        for name, value in node.following.items():
+            values[name] = at(value, now)
+        wake = block.tick(now, values)
+        for name, value in node.following.items():
+            wake = _earlier(wake, _next_call(block, name, value, now))
+        if wake != node.wake:
+            node.wake = wake
+            if wake is not None:
+                self._bucket(wake).setdefault(node, {})
+        said = node.say(block)
+        if said != node.said:
+            before, node.said = node.said, said
+            for slot, old, new in zip(node.slots.values(), before, said, strict=True):
+                if old != new:
+                    self._set(slot, new, now)
+
+    def _set(self, slot: Slot, value: Value, now: int) -> None:
+        slot.value = value
+        self.changed.add(slot)
+        moving = not isinstance(value, int)
+        for node, port, ticks in slot.wires:
+            arrival = now + ticks
+            bucket = self._due.get(arrival)
+            if bucket is None:
+                bucket = self._bucket(arrival)
+            arriving = bucket.get(node)
+            if arriving is None:
+                arriving = bucket[node] = {}
+            arriving[port] = delayed(value, ticks) if moving else value
+
+
+def _follow(node: Node, name: str, value: Value) -> bool:
+    """Note whether an input moves by itself, if its block does not understand that; say whether that changed."""
+    if isinstance(value, int):
+        return node.following.pop(name, None) is not None
+    if node.block.ports[name].moving:
+        return False
+    node.following[name] = value
+    return True
+
+
+def _all_quiet(block: Block, values: Mapping[str, Value]) -> bool:
+    """Whether nothing happens in a block because of these values."""
+    quiet = block.quiet
+    for name, value in values.items():
+        band = quiet.get(name)
+        if band is None:
+            return False
+        if not (band is ANY or (isinstance(value, int) and band[0] <= value <= band[1])):
+            return False
+    return True
+
+
+def _next_call(block: Block, name: str, value: Value, now: int) -> int | None:
+    """The tick in which a value that moves by itself matters to a block."""
+    if isinstance(value, int):
+        return None
+    present = value.at(now)
+    band = block.quiet.get(name)
+    if band is ANY:
+        return None
+    if band is None or not band[0] <= present <= band[1]:
+        band = (present, present)
+    return value.leaves(now + 1, *band)
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

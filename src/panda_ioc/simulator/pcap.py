@@ -1,0 +1,84 @@
+"""PCAP joined with what the two ports see of it: what is armed there is armed here, and samples go back."""
+
+import numpy as np
+
+from .blocks import capture as words
+from .blocks.pcap import Pcap
+from .capture import Capture
+from .columns import codes
+from .engine import Node
+from .layout import Layout
+from .wiring import Wiring
+
+
+class PcapBridge:
+    """One PCAP block, with the wires to what it captures.
+
+    Args:
+        wiring: all blocks
+        node: the block
+        pcap: the same
+        capture: what the ports see
+    """
+
+    def __init__(self, wiring: Wiring, node: Node, pcap: Pcap, capture: Capture) -> None:
+        self._wiring = wiring
+        self._node = node
+        self._pcap = pcap
+        self._capture = capture
+        self._wired: set[str] = set()
+        self._order: list[int] = []  # where in a list of captured words each word of a sample is
+        pcap.show_data = False  # nobody looks at single words
+        pcap.on_start = self._started
+        pcap.on_end = self._ended
+        capture.on_arm = self.arm
+        capture.on_disarm = self.disarm
+
+    def arm(self, layout: Layout) -> None:
+        """Arm."""
+        wanted = codes(layout.items, self._wiring.panda.buses.positions)
+        listed = list(dict.fromkeys(wanted))  # a word that two columns share is captured once
+        self._order = [listed.index(code) for code in wanted]
+        self._wire(listed)
+        self._pcap.choose(listed)
+        self._write("ARM")
+
+    def disarm(self) -> None:
+        """End the run, if there is one."""
+        self._write("DISARM")
+
+    def overrun(self) -> None:
+        """End the run, if there is one, as if nobody had taken its data in time."""
+        self._write("OVERRUN")
+
+    def flush(self) -> None:
+        """Pass on the samples that there are."""
+        self._pcap.complete(self._wiring.engine.now)
+        if self._pcap.samples:
+            rows, self._pcap.samples = self._pcap.samples, []
+            self._capture.append(np.array(rows, np.int32)[:, self._order].view(np.uint32))
+
+    def _started(self, _tick: int) -> None:
+        self._capture.start()
+
+    def _ended(self, _tick: int, reason: str) -> None:
+        self.flush()
+        self._capture.end(reason)
+
+    def _write(self, port: str) -> None:
+        self._wiring.engine.write(self._node, {port: 0})
+
+    def _wire(self, listed: list[int]) -> None:
+        """Connect what is captured of the two buses, and nothing else: every wire costs time."""
+        wiring = self._wiring
+        positions, bits = words.slots(listed)
+        wanted = {f"POS[{slot}]": wiring.positions[slot] for slot in positions if slot < len(wiring.positions)}
+        wanted |= {f"BIT[{slot}]": wiring.bits[slot] for slot in bits if slot < len(wiring.bits)}
+        for port in self._wired - set(wanted):
+            wiring.engine.disconnect(self._node, port)
+        for port in sorted(set(wanted) - self._wired):
+            wiring.engine.connect(wanted[port], self._node, port, wiring.delays.captured)
+        if set(wanted) != self._wired:
+            for _ in range(wiring.delays.captured):  # what is on the buses must be here before the first capture
+                wiring.engine.settle()
+        self._wired = set(wanted)

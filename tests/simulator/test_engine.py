@@ -1,0 +1,152 @@
+"""The engine: wires take their ticks, nothing costs but what happens, and moving positions are exact."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panda_ioc.simulator.blocks import Block
+from panda_ioc.simulator.blocks.base import bit_in, bit_out, pos_in, pos_out
+from panda_ioc.simulator.blocks.bits import Bits
+from panda_ioc.simulator.blocks.calc import Calc
+from panda_ioc.simulator.blocks.clock import Clock
+from panda_ioc.simulator.blocks.pcomp import Pcomp
+from panda_ioc.simulator.engine import Engine, Node
+from panda_ioc.simulator.motion import FRACTION, Ramp
+
+
+class Probe(Block):
+    """Notes what comes in."""
+
+    BIT: int = bit_in()
+    POS: int = pos_in()
+    OUT: int = bit_out()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, str, int]] = []
+
+    def step(self, now: int, changes: object) -> None:
+        assert isinstance(changes, dict)
+        self.seen += [(now, name, value) for name, value in changes.items()]
+        self.OUT = self.BIT
+
+
+class Mover(Block):
+    """Says where it is, and understands that it moves."""
+
+    SET: object = pos_in(moving=True)
+    OUT: object = pos_out()
+
+    def step(self, now: int, changes: object) -> None:
+        self.OUT = self.SET
+
+
+def probed(engine: Engine, source: Node, port: str, ticks: int, to: str = "BIT") -> Probe:
+    probe = Probe()
+    engine.connect(source.slots[port], engine.add(f"PROBE{len(engine.nodes)}", probe), to, ticks)
+    return probe
+
+
+def test_a_wire_takes_its_ticks() -> None:
+    engine = Engine()
+    bits = engine.add("BITS", Bits())
+    near, far = (probed(engine, bits, "OUTA", ticks) for ticks in (1, 35))
+    engine.run(100)
+    engine.put(110, bits, {"A": 1})
+    engine.put(112, bits, {"A": 0})
+    engine.run(1000)
+    assert near.seen == [(111, "BIT", 1), (113, "BIT", 0)]
+    assert far.seen == [(145, "BIT", 1), (147, "BIT", 0)]
+
+
+def test_another_wire_takes_what_is_on_its_way() -> None:
+    engine = Engine()
+    bits = engine.add("BITS", Bits())
+    probe = probed(engine, bits, "OUTA", 10)
+    node = engine.nodes["PROBE1"]
+    engine.put(20, bits, {"A": 1, "B": 1})
+    engine.run(25)
+    engine.connect(bits.slots["OUTB"], node, "BIT", 3)
+    engine.run(27)
+    assert probe.seen == []
+    engine.run(50)
+    assert probe.seen == [(28, "BIT", 1)]
+    engine.disconnect(node, "BIT")
+    engine.put(60, bits, {"B": 0})
+    engine.run(90)
+    assert len(probe.seen) == 1
+
+
+def test_hours_of_idle_are_free() -> None:
+    engine = Engine()
+    clock = engine.add("CLOCK", Clock())
+    engine.put(1, clock, {"PERIOD": 1000, "ENABLE": 1})
+    engine.put(2001, clock, {"ENABLE": 0})
+    engine.run(10**15)
+    assert engine.events < 10
+    assert engine.next_due() is None
+    assert engine.now == 10**15
+
+
+def test_a_run_can_be_cut_into_pieces() -> None:
+    engine = Engine()
+    clock = engine.add("CLOCK", Clock())
+    engine.put(1, clock, {"PERIOD": 2, "ENABLE": 1})
+    assert not engine.run(10**9, limit=50)
+    assert 50 <= engine.events <= 52
+    assert 40 < engine.now < 60
+    with pytest.raises(ValueError, match="is over"):
+        engine.put(engine.now, clock, {"ENABLE": 0})
+    engine.put(engine.now + 1, clock, {"ENABLE": 0})
+    assert engine.run(10**9, limit=50)
+
+
+def test_calls_come_before_the_blocks_of_their_tick() -> None:
+    engine = Engine()
+    bits = engine.add("BITS", Bits())
+    probe = probed(engine, bits, "OUTA", 1)
+    engine.call_at(50, lambda: engine.write(bits, {"A": 1}))
+    engine.run(100)
+    assert probe.seen == [(52, "BIT", 1)]
+    with pytest.raises(ValueError, match="is over"):
+        engine.call_at(100, lambda: None)
+
+
+positions = st.integers(-(2**20), 2**20)
+
+
+@given(positions, st.integers(-(2**46), 2**46), st.integers(1, 60), positions)
+def test_a_moving_position_reaches_a_block_count_by_count(base: int, rate: int, ticks: int, later: int) -> None:
+    """A block that knows nothing of moving positions sees the same as if every count had been sent to it."""
+    ramp = Ramp(5, base << FRACTION, rate)
+    engine = Engine()
+    mover = engine.add("MOVER", Mover())
+    calc = engine.add("CALC", Calc())
+    engine.connect(mover.slots["OUT"], calc, "INPA", 2)
+    probe = probed(engine, calc, "OUT", 1, "POS")
+    engine.put(5, mover, {"SET": ramp})
+    engine.put(5 + ticks, mover, {"SET": later})
+    engine.run(200)
+    expected = []
+    value = 0
+    for tick in range(5, 6 + ticks):
+        new = later if tick == 5 + ticks else ramp.at(tick)
+        if new != value:
+            expected.append((tick + 3, "POS", new))
+        value = new
+    assert probe.seen == expected
+
+
+def test_pcomp_costs_one_event_for_each_edge_of_a_motor_that_moves() -> None:
+    engine = Engine()
+    mover = engine.add("MOVER", Mover())
+    pcomp = engine.add("PCOMP", Pcomp())
+    engine.connect(mover.slots["OUT"], pcomp, "INP", 2)
+    probe = probed(engine, pcomp, "OUT", 1)
+    engine.put(5, pcomp, {"START": 1000, "WIDTH": 10, "STEP": 100, "PULSES": 3})
+    engine.put(6, pcomp, {"ENABLE": 1})
+    engine.put(10, mover, {"SET": Ramp(10, 0, 1 << FRACTION - 3)})  # a count in 8 ticks
+    engine.run(10**6)
+    at = [12 + 8 * position + 1 for position in (1000, 1010, 1100, 1110, 1200, 1210)]
+    assert [tick for tick, _, _ in probe.seen] == at
+    assert engine.events < 40
