@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,13 @@ os.environ.update(
     EPICS_CA_AUTO_ADDR_LIST="NO",
     EPICS_CA_MAX_SEARCH_PERIOD="60",
 )
+
+
+async def until(condition: Callable[[], bool], timeout: float = 10) -> None:
+    """Wait for something that nobody tells of."""
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,9 @@ from .wide import variance_numerator
 Frame = npt.NDArray[np.void]
 Values = npt.NDArray[np.generic]
 
+#: What a file has beside its columns.
+RESERVED = frozenset({"acquisitions", "entry"})
+
 #: Sums of a sample are divided by this: for how many ticks its gate was high.
 GATE = "PCAP.GATE_DURATION.Value"
 
@@ -69,7 +72,7 @@ def stored_columns(
             and is stored only with raw data
 
     Raises:
-        CaptureError: a standard deviation lacks what it is computed of
+        CaptureError: a standard deviation lacks what it is computed of, or two columns would be called the same
     """
     given = names or {}
     columns = []
@@ -91,7 +94,23 @@ def stored_columns(
                 scaled=not raw and field.scale is not None,
             )
         )
+    called: set[str] = set()
+    for column in columns:
+        check_dataset_name(column.name)
+        if column.name in called:
+            raise CaptureError(f"two columns are called {column.name!r}: change the name of a dataset")
+        called.add(column.name)
     return columns
+
+
+def check_dataset_name(name: str) -> None:
+    """Check that a file can have a dataset of a name.
+
+    Raises:
+        CaptureError: it cannot
+    """
+    if not name or name in RESERVED or name.strip(".") == "" or "/" in name or "\0" in name:
+        raise CaptureError(f"{name!r} cannot be the name of a dataset")
 
 
 def _is_helper(start: StartData) -> bool:

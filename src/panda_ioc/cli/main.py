@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import ioc, setup, simulator
+from . import capture, ioc, setup, simulator
 from .console import console
 
 
@@ -21,6 +21,8 @@ for command in (
     console,
     setup.save,
     setup.load,
+    capture.capture,
+    capture.plot,
 ):
     main.add_command(command)
 

@@ -1,0 +1,113 @@
+"""Where a file goes: its name from a template and a number, its directory, and what may be made on the way."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import CaptureError
+
+#: What a template may have in it, as areaDetector's: %s for the directory, %s for the name, %d for the number.
+_DIRECTIVE = re.compile(r"%(?:%|-?\d{0,3}s|[-0]{0,2}\d{0,3}(?:\.\d{1,3})?d)")
+
+_MAX_PATH = 1023
+
+
+@dataclass(frozen=True)
+class FileName:
+    """How a file is called.
+
+    Attributes:
+        directory: absolute
+        name: of the file
+        template: how both and the number become a path, such as "%s%s_%4.4d.h5"; "" for directory and name alone
+        number: see above
+    """
+
+    directory: str
+    name: str
+    template: str = ""
+    number: int = 0
+
+    def path(self) -> Path:
+        """The path of the file.
+
+        Raises:
+            CaptureError: what was given makes no path of a file in that directory
+        """
+        directory = checked_directory(self.directory)
+        if not self.name:
+            raise CaptureError("there is no file name")
+        if "/" in self.name or "\0" in self.name or self.name in {".", ".."}:
+            raise CaptureError(f"{self.name!r} is no name of a file: the directory is given apart from it")
+        path = Path(self._filled(f"{directory}/".replace("//", "/"))) if self.template else directory / self.name
+        if path.parent != directory:
+            raise CaptureError(f"the template {self.template!r} makes {path}, which is not in {directory}")
+        if len(bytes(path)) > _MAX_PATH or len(path.name.encode()) > 255:
+            raise CaptureError(f"the path of the file is too long: {str(path)[:80]}...")
+        return path
+
+    def _filled(self, directory: str) -> str:
+        check_template(self.template)
+        values: list[str | int] = [directory, self.name]
+        arguments = []
+        for directive in re.findall(_DIRECTIVE, self.template):
+            if directive.endswith("s"):
+                arguments.append(values.pop(0) if values else "")
+            elif directive != "%%":
+                arguments.append(self.number)
+        return self.template % tuple(arguments)
+
+
+def check_template(template: str) -> None:
+    """Check that a template has in it what may be: at most two %s, one %d, with widths.
+
+    Raises:
+        CaptureError: it has something else
+    """
+    directives = [directive for directive in _DIRECTIVE.findall(template) if directive != "%%"]
+    rest = _DIRECTIVE.sub("", template)
+    strings = [directive[-1] for directive in directives]
+    if "%" in rest or "\0" in rest or strings not in (["s", "s"], ["s", "s", "d"]):
+        raise CaptureError(
+            f"{template!r} is no template: it needs %s for the directory, %s for the name, "
+            "and may have %d for the number"
+        )
+
+
+def checked_directory(directory: str) -> Path:
+    """A directory as people write it, as a path.
+
+    Raises:
+        CaptureError: it is not absolute, or leads upwards
+    """
+    if not directory:
+        raise CaptureError("there is no directory for the file")
+    path = Path(directory)
+    if not path.is_absolute() or ".." in path.parts or "\0" in directory:
+        raise CaptureError(f"{directory!r} is not the absolute path of a directory, without '..'")
+    return path
+
+
+def make_directory(directory: str, levels: int) -> bool:
+    """Make a directory if that is allowed; return whether it exists then.
+
+    Args:
+        directory: which
+        levels: how many levels may be made, as areaDetector's CreateDirectory: none for 0; at most -n at the
+            end of the path for a negative n; all below the first n for a positive one
+
+    Raises:
+        CaptureError: it cannot be made
+    """
+    path = checked_directory(directory)
+    try:
+        if path.is_dir():
+            return True
+        missing = [part for part in (path, *path.parents) if not part.exists()]
+        allowed = -levels if levels < 0 else len(path.parts) - 1 - levels
+        if not levels or len(missing) > allowed:
+            return False
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CaptureError(f"cannot make the directory {path}: {error.strerror}") from error
+    return True

@@ -1,0 +1,84 @@
+"""A picture of a captured file: its columns against time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from .errors import CaptureError
+from .live import TIMES
+
+#: More than these make no difference to a picture: of longer columns, every nth value is drawn.
+_MAX_POINTS = 100_000
+
+
+def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
+    """Draw columns of a file, one above the other.
+
+    Args:
+        file: as `HdfFile` makes it; it may still be growing
+        output: where the picture goes, its ending says in which format; None for a window
+        chosen: names of columns; all if there is none
+
+    Raises:
+        CaptureError: there is nothing to draw, or nothing to draw it with
+    """
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - an extra
+
+        if output is not None:
+            mpl.use("agg")
+        from matplotlib import pyplot as plt  # noqa: PLC0415
+    except ImportError as error:
+        raise CaptureError(f"drawing needs the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
+    if output is None and plt.get_backend().lower() == "agg":
+        raise CaptureError("no window can be opened here: name a file for the picture")
+    try:
+        with h5py.File(file, "r", swmr=True) as opened:
+            columns = {name: item for name, item in opened.items() if isinstance(item, h5py.Dataset) and item.ndim == 1}
+            shown = _chosen(columns, chosen, file)
+            rows = min((len(dataset) for dataset in shown.values()), default=0)
+            if not rows:
+                raise CaptureError(f"{file} has no samples")
+            part = slice(0, rows, max(1, -(-rows // _MAX_POINTS)))
+            time, label = _time(columns, part, rows)
+            figure, axes = plt.subplots(len(shown), sharex=True, squeeze=False, figsize=(10, 1.5 + 1.8 * len(shown)))
+            for axis, (name, dataset) in zip(axes[:, 0], shown.items(), strict=True):
+                axis.plot(time, dataset[part], linewidth=1)
+                axis.set_ylabel(f"{name}\n{dataset.attrs.get('units', '')}".strip(), fontsize="small")
+                axis.grid(visible=True, alpha=0.3)
+    except OSError as error:
+        raise CaptureError(f"cannot read {file}: {error}") from error
+    axes[-1, 0].set_xlabel(label)
+    figure.suptitle(file.name)
+    figure.tight_layout()
+    if output is None:
+        plt.show()
+    else:
+        try:
+            figure.savefig(output, dpi=100)
+        except (OSError, ValueError) as error:
+            raise CaptureError(f"cannot write {output}: {error}") from error
+
+
+def _chosen(columns: dict[str, Any], chosen: Sequence[str], file: Path) -> dict[str, Any]:
+    if unknown := [name for name in chosen if name not in columns]:
+        raise CaptureError(f"{file} has no column {', '.join(unknown)}; it has {', '.join(columns) or 'none'}")
+    if chosen:
+        return {name: columns[name] for name in chosen}
+    return {name: dataset for name, dataset in columns.items() if _column(dataset) not in TIMES} or columns
+
+
+def _time(columns: dict[str, Any], part: slice, rows: int) -> tuple[Any, str]:
+    for wanted in TIMES:
+        for dataset in columns.values():
+            if _column(dataset) == wanted:
+                scale = 1.0 if dataset.attrs.get("scaled", True) else float(dataset.attrs.get("scale", 1.0))
+                return dataset[:rows][part] * scale, "time in s"
+    return np.arange(rows)[part], "sample"
+
+
+def _column(dataset: Any) -> str:
+    return f"{dataset.attrs.get('field', '')}.{dataset.attrs.get('capture', '')}"

@@ -1,0 +1,143 @@
+"""Commands about captured data: into a file, and as a picture."""
+# ruff: noqa: PLC0415 - see the package
+
+import asyncio
+import contextlib
+import signal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from ..protocol import PandaError
+from .common import clear_errors, panda_options
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from ..capture.recorder import Recorder
+    from ..client import AsyncioClient
+
+#: Seconds that a disk may take for what waits, at the end.
+_CLOSE_TIMEOUT = 60.0
+
+
+@click.command()
+@panda_options
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--arm", is_flag=True, help="Arm PCAP once all is ready, for each acquisition.")
+@click.option("--samples", type=click.IntRange(1), help="End after so many samples.")
+@click.option(
+    "--acquisitions", type=click.IntRange(0), help="End after so many acquisitions, 0 for never.  [default: 1]"
+)
+@click.option("--raw", is_flag=True, help="Store integers as the hardware made them; attributes tell how they scale.")
+@click.option("--compression", default="none", show_default=True, help="none, gzip, lz4 or zstd.")
+@click.option("--nexus", is_flag=True, help="Mark the data so that NeXus viewers plot them.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if there is one.")
+@clear_errors
+def capture(
+    *,
+    host: str,
+    file: Path,
+    control_port: int,
+    data_port: int,
+    arm: bool,
+    samples: int | None,
+    acquisitions: int | None,
+    raw: bool,
+    compression: str,
+    nexus: bool,
+    overwrite: bool,
+) -> None:
+    """Capture what the PandA at HOST sends into an HDF5 FILE, which others can read while it grows.
+
+    It ends after one acquisition, or with Ctrl-C; exits with 1 if the file does not have all that was captured.
+    """
+    from ..capture.columns import stored_columns
+    from ..capture.hdf import FileOptions, HdfFile
+    from ..capture.recorder import Recorder, Storing
+    from ..capture.selection import First
+    from ..client import AsyncioClient
+
+    options = FileOptions(compression=compression, nexus=nexus, overwrite=overwrite)
+    limit = acquisitions if acquisitions is not None else 0 if samples else 1
+
+    async def run() -> "Recorder":
+        async with AsyncioClient(host, control_port, data_port) as client:
+            columns = partial(stored_columns, raw=raw, gate_captured=await _gate_is_captured(client))
+            recorder = Recorder(Storing(lambda: HdfFile(file, options), columns), First(samples or 0, limit))
+            with _progress(samples) as progress:
+                await _record(client, recorder, progress, arm=arm)
+            return recorder
+
+    recorder = asyncio.run(run())
+    click.echo(
+        f"{file}: {recorder.writer.flushed} samples of {recorder.acquisitions} acquisitions, "
+        f"{recorder.missed} missed, last end: {recorder.end_reason or 'none'}"
+    )
+    if recorder.error:
+        raise recorder.error
+
+
+async def _gate_is_captured(client: "AsyncioClient") -> bool:
+    """Whether people want it; in raw data it may be there for us alone, to divide means by."""
+    from ..protocol import CommandError, GetLine
+
+    try:
+        return await client.send(GetLine("PCAP.GATE_DURATION.CAPTURE")) != "No"
+    except CommandError:  # a PandA without
+        return False
+
+
+def _progress(samples: int | None) -> "tqdm[NoReturn]":
+    from tqdm import tqdm
+
+    return tqdm(total=samples, unit=" samples", unit_scale=True, disable=None)
+
+
+async def _record(client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", *, arm: bool) -> None:
+    """Give the recorder what comes, until it has enough, it cannot go on, or somebody stops it."""
+    from ..capture.errors import CaptureError
+    from ..protocol import Disarm
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    receiving = asyncio.create_task(_receive(client, recorder, progress, arm=arm))
+    ends = [receiving, asyncio.create_task(stop.wait()), asyncio.create_task(recorder.wait_closed())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in ends:
+        task.cancel()
+    (failure, *_) = await asyncio.gather(*ends, return_exceptions=True)
+    recorder.finish(failure if isinstance(failure, PandaError) else None)
+    if arm and stop.is_set():
+        await client.send(Disarm())
+    if not await recorder.wait_closed(_CLOSE_TIMEOUT):
+        raise CaptureError(f"the disk took nothing for {_CLOSE_TIMEOUT:g} s: the file is not complete")
+
+
+async def _receive(client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", *, arm: bool) -> None:
+    from ..protocol import Arm, EndData, FrameData, ReadyData
+
+    async with contextlib.aclosing(client.data(scaled=False)) as stream:
+        async for data in stream:
+            recorder.take(data)
+            if isinstance(data, FrameData):
+                progress.update(len(data.data))
+            if recorder.finished:
+                return
+            if arm and isinstance(data, ReadyData | EndData):
+                await client.send(Arm())
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Picture to write, such as x.png; else a window.")
+@click.option("--column", "-c", multiple=True, help="Column to show; all if none is named.")
+@clear_errors
+def plot(*, file: Path, output: Path | None, column: tuple[str, ...]) -> None:
+    """Show the columns of a captured FILE against time, also while it is written."""
+    from ..capture.picture import draw
+
+    draw(file, output, column)

@@ -1,0 +1,76 @@
+"""What people watch: the last samples, in units, against time."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panda_ioc.capture.live import LiveView, Snapshot
+from panda_ioc.protocol import FieldCapture, FrameData, StartData
+
+from .. import samples
+from .recorded import events
+
+
+def shown(view: LiveView) -> Snapshot:
+    what = view.shown()
+    assert what
+    return what.snapshot()
+
+
+def test_nothing_before_the_first_acquisition() -> None:
+    assert LiveView().shown() is None
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=10), st.integers(1, 120))
+def test_the_last_samples_however_they_came(sizes: list[int], points: int) -> None:
+    view = LiveView(points)
+    total = sum(sizes)
+    data = samples.rows(total)
+    for event in events(b"OK\n" + samples.acquisition(*np.split(data, np.cumsum(sizes)[:-1]))):
+        view.take(event)
+    snapshot = shown(view)
+    numbers = np.arange(max(total - points, 0), total)
+    trace = snapshot.by_field()["COUNTER1.OUT"]
+    np.testing.assert_array_equal(trace.values, 0.5 * (1000 - numbers) + 10)
+    assert trace.field.units == "mm"
+    np.testing.assert_array_equal(snapshot.by_field()["PCAP.BITS0"].values, numbers.astype(np.uint32))
+    np.testing.assert_allclose(snapshot.time, numbers * 1e-4)
+    assert (snapshot.time_source, snapshot.samples) == ("PCAP.TS_TRIG", total)
+    assert trace.statistics.last == trace.values[-1]
+    assert trace.statistics.mean == trace.values.mean()
+    assert (trace.statistics.minimum, trace.statistics.maximum) == (trace.values.min(), trace.values.max())
+
+
+def test_without_time_stamps_against_the_number() -> None:
+    fields = tuple(FieldCapture("INENC1.VAL", capture, "int32", 1.0, 0.0, "mm") for capture in ("Min", "Max", "Value"))
+    start = StartData(fields, 0, "Raw", 12)
+    view = LiveView(3)
+    view.take(start)
+    for number in range(5):
+        view.take(FrameData(np.array([(1, 2, number)], start.dtype)))
+    snapshot = shown(view)
+    assert snapshot.time.tolist() == [2, 3, 4]
+    assert snapshot.time_source == ""
+    assert snapshot.by_field()["INENC1.VAL"].values.tolist() == [2, 3, 4]
+    assert len(snapshot.traces) == 3
+
+
+def test_fewer_or_more_points() -> None:
+    view = LiveView(100)
+    for event in events(b"OK\n" + samples.acquisition(samples.rows(60), samples.rows(60, 60))):
+        view.take(event)
+    version = view.version
+    view.points = 10
+    assert view.version > version
+    assert len(shown(view).time) == 10
+    view.points = 1000
+    assert len(shown(view).time) == 60
+
+
+def test_an_acquisition_without_samples_yet() -> None:
+    view = LiveView()
+    _, start, *_ = events(b"OK\n" + samples.acquisition())
+    view.take(start)
+    snapshot = shown(view)
+    assert len(snapshot.time) == 0
+    assert np.isnan(snapshot.by_field()["COUNTER1.OUT"].statistics.mean)

@@ -1,0 +1,130 @@
+"""`panda-ioc capture` and `plot`, against a PandA in software over TCP."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from panda_ioc.simulator import Server
+
+from ..conftest import until
+from .test_cli import panda_ioc
+
+
+def capture_counter(panda: Server) -> None:
+    """Choose a counter and the time for capture."""
+    for name in ("COUNTER1.OUT", "PCAP.TS_TRIG"):
+        write = panda.panda.fields[name].attributes["CAPTURE"].write
+        assert write
+        write("Value")
+
+
+def samples_on_arm(panda: Server, rows: int, reason: str = "Ok") -> None:
+    """Make samples as soon as it is armed: a counter, and time in two words."""
+
+    def on_arm(*_: object) -> None:
+        panda.capture.start()
+        numbers = np.arange(rows, dtype=np.uint32)
+        panda.capture.append(np.stack([numbers, numbers * 125, numbers * 0], axis=1))
+        if reason:
+            panda.capture.end(reason)
+
+    panda.capture.on_arm = on_arm
+    panda.capture.on_disarm = lambda: panda.capture.end("Disarmed")
+
+
+@pytest.fixture
+def ports(panda: Server) -> tuple[str, ...]:
+    capture_counter(panda)
+    return ("127.0.0.1", "--control-port", str(panda.control_port), "--data-port", str(panda.data_port))
+
+
+def counted(path: Path) -> list[float]:
+    with h5py.File(path) as file:
+        return [float(value) for value in file["COUNTER1.OUT.Value"][:]]
+
+
+async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    samples_on_arm(panda, 5000)
+    said = await panda_ioc("capture", *ports, path, "--arm", "--acquisitions", "2")
+    assert said.endswith("x.h5: 10000 samples of 2 acquisitions, 0 missed, last end: Ok\n")
+    assert counted(path) == [*map(float, range(5000))] * 2
+    await panda_ioc("plot", path, "-o", tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    said = await panda_ioc("plot", path, "-c", "NOPE", "-o", tmp_path / "y.png", code=1)
+    assert "has no column NOPE; it has COUNTER1.OUT.Value, PCAP.TS_TRIG.Value" in said
+    said = await panda_ioc("plot", tmp_path / "nothing.h5", "-o", tmp_path / "y.png", code=1)
+    assert "cannot read" in said
+    said = await panda_ioc("capture", *ports, path, "--arm", code=1)
+    assert "exists" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "dtype"),
+    [((), 5000, "float64"), (("--samples", "1234"), 1234, "float64"), (("--raw", "--nexus"), 5000, "int32")],
+)
+async def test_what_is_captured(
+    panda: Server, ports: tuple[str, ...], tmp_path: Path, options: tuple[str, ...], rows: int, dtype: str
+) -> None:
+    samples_on_arm(panda, 5000)
+    await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", *options)
+    assert len(counted(tmp_path / "x.h5")) == rows
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file["COUNTER1.OUT.Value"].dtype == dtype
+
+
+async def test_an_overrun_is_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    samples_on_arm(panda, 100, "Data overrun")
+    said = await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", code=1)
+    assert "the acquisition ended with: Data overrun" in said
+    assert len(counted(tmp_path / "x.h5")) == 100
+
+
+async def test_where_no_file_can_be(ports: tuple[str, ...], tmp_path: Path) -> None:
+    said = await panda_ioc("capture", *ports, tmp_path / "nothing/x.h5", "--arm", code=1)
+    assert "nothing/x.h5" in said
+
+
+async def test_a_panda_that_goes_away(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    samples_on_arm(panda, 100)
+    panda.faults.cut = 500
+    said = await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", code=1)
+    assert "the data port" in said or "lost" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_stopped_by_hand(panda: Server, ports: tuple[str, ...], tmp_path: Path, number: int) -> None:
+    samples_on_arm(panda, 100, reason="")
+    path = tmp_path / "x.h5"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", "capture", *ports, str(path), "--arm"), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        await until(_has_rows(path), 20)
+        process.send_signal(number)
+        said, _ = await asyncio.wait_for(process.communicate(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert said.decode().endswith("100 samples of 1 acquisitions, 0 missed, last end: none\n")
+    assert process.returncode == 0
+    assert panda.capture.completion == "Disarmed"
+    assert len(counted(path)) == 100
+
+
+def _has_rows(path: Path) -> Callable[[], bool]:
+    def has_rows() -> bool:
+        try:
+            with h5py.File(path, swmr=True) as file:
+                return len(file["COUNTER1.OUT.Value"]) == 100
+        except (OSError, KeyError):
+            return False
+
+    return has_rows
