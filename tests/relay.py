@@ -2,7 +2,13 @@
 
 import asyncio
 import contextlib
+import re
 from typing import Self
+
+#: What the server hears instead of a line that is to be answered with something else: so what comes before and
+#: after keeps its order.
+_IN_ITS_PLACE = b"*ECHO harmed?\n"
+_ITS_ANSWER = b"OK =harmed\n"
 
 
 class Relay:
@@ -12,7 +18,8 @@ class Relay:
         port: where the server is
         after: what the client says that does the harm, once; nothing for no harm
         harm: "cut" ends both connections before the server hears it; "reset" likewise, rudely; "stall" passes
-            nothing on from then; anything else is said to the client in place of the server's answer
+            nothing on from then; anything else is said to the client in place of the server's answer, and the
+            server does not hear the line
 
     Attributes:
         port: where to connect
@@ -61,14 +68,14 @@ class Relay:
             if self._after and self._after in data and not self.harmed.is_set():
                 self.harmed.set()
                 await self._do_harm(back)
-                continue
+                data = re.sub(re.escape(self._after) + rb"[^\n]*\n", _IN_ITS_PLACE, data)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            writer.write(data)
+            writer.write(data.replace(_ITS_ANSWER, self._harm.encode()))
             await writer.drain()
         raise ConnectionResetError
 
@@ -80,5 +87,3 @@ class Relay:
             raise ConnectionResetError
         elif self._harm == "cut":
             raise ConnectionResetError
-        else:
-            back.write(self._harm.encode())

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from aioca import camonitor
 from p4p.client.asyncio import Context
 
 from ..conftest import free_port
@@ -114,3 +115,13 @@ async def running_ioc(
         if process.returncode is None:
             process.kill()
         await ioc.ended()
+
+
+async def until(pv: str, value: object, timeout: float = 5) -> None:
+    """Wait until a record has a value."""
+    reached = asyncio.Event()
+    monitor = camonitor(pv, lambda now: reached.set() if now == value else None)
+    try:
+        await asyncio.wait_for(reached.wait(), timeout)
+    finally:
+        monitor.close()

@@ -1,24 +1,13 @@
 """The PandA goes away and comes back."""
 
-import asyncio
 from collections.abc import Iterator
 
-from aioca import FORMAT_TIME, caget, camonitor, caput
+from aioca import FORMAT_TIME, caget, caput
 
 from panda_ioc.simulator import Server, load
 
 from ..conftest import free_port
-from .process import running_ioc
-
-
-async def until(pv: str, value: object, timeout: float = 5) -> None:
-    """Wait until a record has a value."""
-    reached = asyncio.Event()
-    monitor = camonitor(pv, lambda now: reached.set() if now == value else None)
-    try:
-        await asyncio.wait_for(reached.wait(), timeout)
-    finally:
-        monitor.close()
+from .process import running_ioc, until
 
 
 async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> None:

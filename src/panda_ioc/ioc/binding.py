@@ -27,12 +27,14 @@ class Known:
         texts: what it said last, by key
         in_error: the keys that it could not read
         refusals: why the last put failed, by what was written; nothing where it did not fail
+        unsure: what was put while the connection failed: that need not be told any more when it is back
         lost: why there is no connection; empty while there is one
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     in_error: set[str] = field(default_factory=set)
     refusals: dict[str, str] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
     lost: str = ""
 
 
@@ -115,8 +117,10 @@ class Binding:
     def _update(self) -> Alarm:
         """Bring the value up to date; return the alarm that goes with it."""
         known = self._known
+        target = self.record.target or ""
         if known.lost and self.is_of_the_panda:
-            return Alarm(Severity.INVALID, Status.COMM, known.lost)
+            reason = known.refusals[target] if target in known.unsure else known.lost
+            return Alarm(Severity.INVALID, Status.COMM, reason)
         if not known.in_error.isdisjoint(self.record.sources):
             return Alarm(Severity.INVALID, Status.READ, "the PandA could not read it")
         text = self._text()
@@ -126,7 +130,7 @@ class Binding:
             except NotUnderstood as problem:
                 return Alarm(Severity.INVALID, Status.READ, str(problem))
             self._defined = True
-        refusal = known.refusals.get(self.record.target or "")
+        refusal = known.refusals.get(target)
         if refusal is not None:
             return Alarm(Severity.MAJOR, Status.WRITE, refusal)
         if not self._defined:

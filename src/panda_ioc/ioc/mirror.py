@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from ..protocol import Changes, CommandError, PandaError
+from ..protocol import Changes, CommandError, PandaError, RemoteProtocolError
 from .binding import Binding, Known, Pv
 from .codecs import Refusal, Value
 from .plan import Plan
@@ -34,8 +34,6 @@ class Mirror:
         self._by_target: dict[str, list[Binding]] = {}
         self._client: AsyncioClient | None = None
         self._refresh: Refresh | None = None
-        #: What was put while the connection failed: it need not be told any more when that is back.
-        self._unsure: set[str] = set()
         #: Held by a put to a target: clients that put the same at once do so one after the other.
         self._turns: dict[str, asyncio.Lock] = {}
 
@@ -72,9 +70,9 @@ class Mirror:
         known.texts.update(changes.values)
         known.in_error.clear()
         known.in_error.update(changes.in_error)
-        for target in self._unsure:
+        for target in known.unsure:
             known.refusals.pop(target, None)
-        self._unsure.clear()
+        known.unsure.clear()
         if was_lost:
             self._refresh_all()
 
@@ -113,7 +111,7 @@ class Mirror:
                 if target is not None:
                     await self._send(binding, value)
                     self._known.refusals.pop(target, None)
-                    self._unsure.discard(target)
+                    self._known.unsure.discard(target)
                 binding.accepted(value)
             except (PandaError, Refusal) as problem:
                 self._refused(target or "", problem)
@@ -135,15 +133,17 @@ class Mirror:
             return
         try:
             await client.send(command)
-        except (PandaConnectionError, PandaTimeoutError) as problem:
-            raise PandaConnectionError(f"it is not known whether the PandA took it: {problem}") from problem
+        except (PandaConnectionError, PandaTimeoutError, RemoteProtocolError) as problem:
+            raise PandaConnectionError(f"not known whether the PandA took it: {problem}") from problem
         with contextlib.suppress(PandaConnectionError):  # it took it; that it is lost since, other alarms tell
             await refresh()
 
     def _refused(self, target: str, problem: PandaError | Refusal) -> None:
         self._known.refusals[target] = problem.reason if isinstance(problem, CommandError) else str(problem)
         if isinstance(problem, PandaConnectionError):
-            self._unsure.add(target)
+            self._known.unsure.add(target)
+        else:
+            self._known.unsure.discard(target)
 
     def _refresh_all(self) -> None:
         for binding in self._bindings.values():

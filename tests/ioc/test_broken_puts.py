@@ -1,0 +1,88 @@
+"""The connection breaks in the middle of a put: the client is told that nobody knows, and all is true afterwards."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, camonitor, caput
+from p4p.client.asyncio import RemoteError
+
+from panda_ioc.simulator import Server
+
+from ..relay import Relay
+from .process import Ioc, running_ioc, until
+
+NOT_KNOWN = "not known whether the PandA took it"
+INVALID = 3
+
+#: The record that is put, and others of each kind.
+NAMES = ["PULSE1:PULSES", "PULSE1:DELAY", "TTLOUT1:VAL", "SEQ1:LABEL", "COUNTER1:OUT:SCALED"]
+
+
+class Watch:
+    """All that monitors are told of some records: severities over CA, and what PVA says of the alarm."""
+
+    def __init__(self, ioc: Ioc) -> None:
+        self.severities: dict[str, list[int]] = {name: [] for name in NAMES}
+        self.messages: list[str] = []
+        for name in NAMES:
+            camonitor(ioc.pv(name), self._ca(name), format=FORMAT_TIME, all_updates=True)
+        self._pva = ioc.pva.monitor(ioc.pv(NAMES[0]), self._message, request="field(value,alarm)")
+
+    def _ca(self, name: str) -> Any:
+        return lambda value: self.severities[name].append(value.severity)
+
+    async def _message(self, value: Any) -> None:
+        self.messages.append(value.raw.alarm.message)
+
+
+@pytest.mark.parametrize(
+    ("number", "harm", "over_pva"),
+    [
+        (1, "cut", False),
+        (2, "cut", True),
+        (3, "reset", False),
+        (4, "stall", True),
+        (5, "\x00\xff what is this\n", False),
+    ],
+)
+async def test_the_panda_is_lost_while_a_put_is_under_way(
+    panda: Server, ca_ports: Iterator[int], number: int, harm: str, over_pva: bool
+) -> None:
+    pulses = panda.panda.fields["PULSE1.PULSES"]
+    pulses.write("3")
+    async with Relay(panda.control_port, after=b"PULSE1.PULSES=5", harm=harm) as relay:
+        async with running_ioc(relay.port, f"TEST-BROKEN{number}", ca_ports) as ioc:
+            pvs = [ioc.pv(name) for name in NAMES]
+            assert await caget(pvs[0]) == 3
+            watch = Watch(ioc)
+            if over_pva:
+                with pytest.raises(RemoteError, match=NOT_KNOWN):
+                    await ioc.pva_put(NAMES[0], 5)
+            else:
+                await caput(pvs[0], 5, wait=True, timeout=10)
+            # Somebody else sets another value meanwhile: what the PandA has is the truth when it is back.
+            pulses.write("77")
+            assert f"= 5.0: {NOT_KNOWN}" in str(await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
+            await until(ioc.pv("IOC:RECONNECTS"), 1)
+            await until(pvs[0], 77)
+            values = await caget(pvs, format=FORMAT_TIME)
+            assert [value.severity for value in values] == [0] * len(NAMES)
+            assert all(INVALID in severities for severities in watch.severities.values())
+            assert any(NOT_KNOWN in message for message in watch.messages)
+            await caput(pvs[0], 6, wait=True, timeout=5)
+            assert pulses.read() == "6"
+
+
+async def test_an_answer_that_is_none_to_a_put(panda: Server, ca_ports: Iterator[int]) -> None:
+    """The connection goes on: only this put is not known to have been taken."""
+    async with Relay(panda.control_port, after=b"PULSE1.PULSES=5", harm="!PULSE1.PULSES=5\n.\n") as relay:
+        async with running_ioc(relay.port, "TEST-BROKEN6", ca_ports) as ioc:
+            pv = ioc.pv("PULSE1:PULSES")
+            await asyncio.wait_for(caput(pv, 5, wait=True, timeout=10), 10)
+            assert NOT_KNOWN in await caget(f"{pv}.AMSG")
+            assert await caget(pv) == 0
+            await caput(pv, 6, wait=True, timeout=5)
+            assert (await caget(pv, format=FORMAT_TIME)).severity == 0
+            assert await caget(ioc.pv("IOC:RECONNECTS")) == 0
