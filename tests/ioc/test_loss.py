@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
-from aioca import FORMAT_TIME, caget, caput
+from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, caget, caput
 
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import SetState
 from panda_ioc.simulator import Server, load
 
 from ..conftest import free_port
@@ -33,6 +35,37 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
                 assert back.panda.fields["PULSE1.PULSES"].raw == 6
                 await until(ioc.pv("IOC:RECONNECTS"), 1)
                 assert await ioc.stop() == 0
+
+
+async def test_a_panda_that_was_set_up_anew_while_it_was_away(ca_ports: Iterator[int]) -> None:
+    """Units and scales are settings: the same PandA goes on being served, and shows them as they are now."""
+    port = free_port()
+    changed = {
+        "PULSE1.DELAY.UNITS": "us",
+        "PULSE1.DELAY": "12",
+        "COUNTER1.OUT.UNITS": "mm",
+        "COUNTER1.OUT.SCALE": "1e-09",
+        "COUNTER1.OUT.CAPTURE": "Min Max",
+        "*METADATA.LABEL_SEQ1": "fly scan",
+    }
+    async with Server(load(), control_port=port, data_port=0) as panda:
+        async with running_ioc(panda.control_port, "TEST-ANEW", ca_ports) as ioc:
+            delay, scaled = ioc.pv("PULSE1:DELAY"), ioc.pv("COUNTER1:OUT:SCALED")
+            await panda.close()
+            await until(ioc.pv("Status"), 0)
+            async with Server(load(), control_port=port, data_port=0) as back:
+                async with AsyncioClient("127.0.0.1", back.control_port) as client:
+                    await client.send(SetState([f"{name}={value}" for name, value in changed.items()]))
+                await until(ioc.pv("IOC:RECONNECTS"), 1, 10)
+                await until(delay, 12)
+                properties = await caget([delay, scaled], format=FORMAT_CTRL)
+                assert [(value.units, value.precision) for value in properties] == [("us", 3), ("mm", 10)]
+                over_pva = await ioc.pva_get("PULSE1:DELAY")
+                assert (over_pva.raw.display.units, over_pva.raw.display.precision) == ("us", 3)
+                assert await caget(ioc.pv("PULSE1:DELAY:UNITS"), datatype=str) == "us"
+                assert await caget(ioc.pv("COUNTER1:OUT:CAPTURE"), datatype=str) == "Min Max"
+                assert await caget(ioc.pv("SEQ1:LABEL"), datatype=DBR_CHAR_STR) == "fly scan"
+                assert ioc.process.returncode is None
 
 
 async def test_a_panda_that_comes_back_as_another_ends_the_ioc(ca_ports: Iterator[int]) -> None:
