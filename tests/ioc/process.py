@@ -22,6 +22,7 @@ class Ioc:
         output: the lines that it wrote so far
         environment: where it listens, and where PVA clients find it
         pva: a client that finds it
+        environment: what clients in other processes need to find it
     """
 
     def __init__(self, process: asyncio.subprocess.Process, prefix: str, environment: dict[str, str]) -> None:
