@@ -15,6 +15,8 @@ import pytest
 
 from panda_ioc.simulator import Server, load
 
+from .replay import replaying
+
 #: Recordings of a real server. They are not part of the project: what needs them is skipped without them.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -66,12 +68,19 @@ def ca_ports() -> Iterator[int]:
     return iter(_ports)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The recordings."""
     if not SHARED.is_dir():
         pytest.skip("there are no recordings of a real server here")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+async def replay_port(shared: Path) -> AsyncIterator[int]:
+    """A recording of a real PandABox, played on a port."""
+    async with replaying(shared, free_port(), free_port()) as port:
+        yield port
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The asyncio client over real sockets: against the simulated PandA, and against servers that are none."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -152,22 +151,10 @@ async def test_the_connection_ends_in_an_orderly_way() -> None:
         assert await asyncio.wait_for(server.lost, 5) is None
 
 
-async def test_the_recording(shared: Path) -> None:
-    port = free_port()
-    replay = await asyncio.create_subprocess_exec(
-        *("python3", str(shared / "tools" / "replay_panda.py"), "--control-port", str(port)),
-        *("--data-port", str(free_port())),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert replay.stdout
-        await asyncio.wait_for(replay.stdout.readline(), 10)
-        async with AsyncioClient("127.0.0.1", port) as client:
-            blocks = await client.send(GetBlockInfo())
-            fields = await asyncio.gather(*(client.send(GetFieldInfo(block)) for block in blocks))
-            changes = await client.send(GetChanges())
-        assert sum(map(len, fields)) > 200
-        assert len(changes.values) > 1000
-    finally:
-        replay.terminate()
-        await replay.wait()
+async def test_the_recording(replay_port: int) -> None:
+    async with AsyncioClient("127.0.0.1", replay_port) as client:
+        blocks = await client.send(GetBlockInfo())
+        fields = await asyncio.gather(*(client.send(GetFieldInfo(block)) for block in blocks))
+        changes = await client.send(GetChanges())
+    assert sum(map(len, fields)) > 200
+    assert len(changes.values) > 1000

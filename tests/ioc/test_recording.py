@@ -1,37 +1,20 @@
 """A real PandABox's answers, played by the replay server: every name that beamlines know answers as they know it."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from aioca import FORMAT_CTRL, caget, caput
 
-from ..conftest import SHARED, free_port
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import GetChanges
+
 from .process import Ioc, running_ioc
+from .writing_back import WriteBack, over_ca, over_pva, settings_of, write_back
 
 #: Names of what other issues bring: tables, PVI, captured data.
 LATER = (":TABLE:", ":PVI", "DATA:")
-
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="there are no recordings of a real server here")
-
-
-@pytest.fixture(scope="module")
-async def replay_port() -> AsyncIterator[int]:
-    port = free_port()
-    replay = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(SHARED / "tools" / "replay_panda.py"), "--control-port", str(port)),
-        *("--data-port", str(free_port())),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert replay.stdout
-        await asyncio.wait_for(replay.stdout.readline(), 10)
-        yield port
-    finally:
-        replay.terminate()
-        await replay.wait()
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +34,8 @@ def listed(path: Path) -> Iterator[tuple[str, int, list[str]]]:
             yield name, int(datatype), enums[0] if enums else []
 
 
-async def test_every_listed_record_answers_over_ca(ioc: Ioc) -> None:
-    names = list(listed(SHARED / "compat" / "pandablocks-ioc-pvs.tsv"))
+async def test_every_listed_record_answers_over_ca(ioc: Ioc, shared: Path) -> None:
+    names = list(listed(shared / "compat" / "pandablocks-ioc-pvs.tsv"))
     assert len(names) > 1600
     values = await caget([ioc.pv(name) for name, _, _ in names], format=FORMAT_CTRL, throw=False)
     wrong = []
@@ -68,8 +51,8 @@ async def test_every_listed_record_answers_over_ca(ioc: Ioc) -> None:
     assert not wrong
 
 
-async def test_every_listed_record_answers_over_pva(ioc: Ioc) -> None:
-    names = [name for name, _, _ in listed(SHARED / "compat" / "pandablocks-ioc-pvs.tsv")]
+async def test_every_listed_record_answers_over_pva(ioc: Ioc, shared: Path) -> None:
+    names = [name for name, _, _ in listed(shared / "compat" / "pandablocks-ioc-pvs.tsv")]
     values = await asyncio.wait_for(ioc.pva.get([ioc.pv(name) for name in names]), 30)
     assert len(values) == len(names)
     by_name = dict(zip(names, values, strict=True))
@@ -80,9 +63,9 @@ async def test_every_listed_record_answers_over_pva(ioc: Ioc) -> None:
     assert by_name["SEQ1:LABEL"] == "Sequencer"
 
 
-async def test_aliases_are_the_same_records(ioc: Ioc) -> None:
+async def test_aliases_are_the_same_records(ioc: Ioc, shared: Path) -> None:
     aliases = {}
-    for line in (SHARED / "compat" / "pandablocks-ioc-pvs.tsv").read_text().splitlines():
+    for line in (shared / "compat" / "pandablocks-ioc-pvs.tsv").read_text().splitlines():
         listed_name, _, of = line.partition("alias of ")
         name = listed_name.partition("\t")[0]
         if of and not any(later in f":{name}" for later in LATER):
@@ -96,3 +79,26 @@ async def test_a_put_and_a_restored_value(ioc: Ioc) -> None:
     assert await caget(ioc.pv("PULSE1:PULSES")) == 42
     await caput(ioc.pv("TTLOUT1:VAL"), "PULSE9.OUT", wait=True, timeout=5)
     assert await caget(ioc.pv("TTLOUT1:VAL")) == "ZERO"
+
+
+def number_or_text(value: str) -> float | str:
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+async def told(port: int) -> dict[str, float | str]:
+    """All that the PandA says of itself; how it writes a number does not matter."""
+    async with AsyncioClient("127.0.0.1", port) as client:
+        changes = await client.send(GetChanges())
+    return {key: number_or_text(value) for key, value in changes.values.items()}
+
+
+@pytest.mark.parametrize("way", [over_ca, over_pva])
+async def test_every_setting_is_read_and_written_back(ioc: Ioc, replay_port: int, way: WriteBack) -> None:
+    settings = await settings_of(replay_port)
+    assert len(settings) > 900
+    before = await told(replay_port)
+    await write_back(ioc, settings, way)
+    assert await told(replay_port) == before

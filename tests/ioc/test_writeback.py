@@ -1,19 +1,17 @@
 """Every setting survives being read and written back, as scan software and people do it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.introspect import introspect
-from panda_ioc.ioc.plan import make_plan
-from panda_ioc.ioc.record import Access, Kind, Record
+from panda_ioc.ioc.record import Record
 from panda_ioc.protocol import GetState, SetState
 from panda_ioc.simulator import Server, load
 
 from .process import Ioc, running_ioc
+from .writing_back import WriteBack, over_ca, over_pva, settings_of, write_back
 
 #: Settings that EPICS has no room for, that have no label, that are small or large or strange.
 SETTINGS = [
@@ -44,9 +42,7 @@ async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
 
 @pytest.fixture
 async def settings(ioc: Ioc, server: Server) -> list[Record]:
-    async with AsyncioClient("127.0.0.1", server.control_port) as client:
-        plan = make_plan(await introspect(client), "X")
-    return [record for record in plan.records if record.access is Access.READ_WRITE]
+    return await settings_of(server.control_port)
 
 
 async def state(server: Server) -> list[str]:
@@ -54,30 +50,16 @@ async def state(server: Server) -> list[str]:
         return await client.send(GetState())
 
 
-async def over_ca(ioc: Ioc, record: Record) -> None:
-    pv = ioc.pv(record.name)
-    datatype = DBR_CHAR_STR if record.kind is Kind.TEXTOUT else None
-    await caput(pv, await caget(pv, datatype=datatype), datatype=datatype, wait=True, timeout=10)
-
-
-async def over_pva(ioc: Ioc, record: Record) -> None:
-    await ioc.pva_put(record.name, await ioc.pva_get(record.name))
-
-
-@pytest.mark.parametrize("write_back", [over_ca, over_pva])
+@pytest.mark.parametrize("way", [over_ca, over_pva])
 @pytest.mark.parametrize("armed", [False, True])
 async def test_reading_and_writing_back(
-    ioc: Ioc, server: Server, settings: list[Record], write_back: type, armed: bool
+    ioc: Ioc, server: Server, settings: list[Record], way: WriteBack, armed: bool
 ) -> None:
     assert len(settings) > 900
     if armed:
         await caput(ioc.pv("PCAP:ARM"), 1, wait=True, timeout=5)
     before = await state(server)
-    refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
-    await asyncio.gather(*(write_back(ioc, record) for record in settings))
-    assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused, await ioc.pva_get("IOC:LAST_REFUSED")
-    values = await caget([ioc.pv(record.name) for record in settings], format=FORMAT_TIME)
-    assert [str(value.name) for value in values if value.severity] == []
+    await write_back(ioc, settings, way)
     assert await state(server) == before
     assert await caget(ioc.pv("PCAP:ARM")) == armed
     await caput(ioc.pv("PCAP:ARM"), 0, wait=True, timeout=5)

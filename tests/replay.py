@@ -1,0 +1,24 @@
+"""A recording of a real PandABox's answers, played as a server."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+
+@asynccontextmanager
+async def replaying(shared: Path, control_port: int, data_port: int) -> AsyncIterator[int]:
+    """Play it, from the recordings' folder, on two ports; give the one of its commands."""
+    replay = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(shared / "tools" / "replay_panda.py")),
+        *("--control-port", str(control_port), "--data-port", str(data_port)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert replay.stdout
+        await asyncio.wait_for(replay.stdout.readline(), 10)
+        yield control_port
+    finally:
+        replay.terminate()
+        await replay.wait()
