@@ -118,10 +118,10 @@ async def running_ioc(
         await ioc.ended()
 
 
-async def until(pv: str, value: object, timeout: float = 5) -> None:
+async def until(pv: str, value: object, timeout: float = 5, *, datatype: Any = None) -> None:
     """Wait until a record has a value."""
     reached = asyncio.Event()
-    monitor = camonitor(pv, lambda now: reached.set() if now == value else None)
+    monitor = camonitor(pv, lambda now: reached.set() if now == value else None, datatype=datatype)
     try:
         await asyncio.wait_for(reached.wait(), timeout)
     finally:
