@@ -131,3 +131,18 @@ class Hostile:
             writer.close()
             if not self.lost.done():
                 self.lost.set_result(ended)
+
+
+@pytest.fixture
+async def deaf_port() -> AsyncIterator[int]:
+    """The port of a server that reads nothing, so that what is sent to it piles up."""
+    over = asyncio.Event()
+
+    async def ignore(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await over.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(ignore, "127.0.0.1", 0, limit=1024) as server:
+        yield server.sockets[0].getsockname()[1]
+        over.set()

@@ -12,8 +12,8 @@ import pytest
 
 from panda_ioc.simulator import Server
 
+from ..command import panda_ioc
 from ..conftest import until
-from .test_cli import panda_ioc
 
 
 def capture_counter(panda: Server) -> None:

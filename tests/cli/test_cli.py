@@ -5,36 +5,15 @@ import json
 import os
 import pty
 import signal
-import sys
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from aioca import caget, caput
 
 from panda_ioc import __version__
 from panda_ioc.simulator import Server, load
 
-from ..conftest import Hostile, free_port
-from ..ioc.process import environment
-
-
-async def panda_ioc(*arguments: str | Path, stdin: str = "", code: int = 0) -> str:
-    """Run the command to its end; return what it wrote."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", *map(str, arguments)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(stdin.encode()), 20)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode == code, output.decode()
-    assert "Traceback" not in output.decode()
-    return output.decode()
+from ..command import panda_ioc, running
+from ..conftest import Hostile
 
 
 @pytest.fixture
@@ -122,14 +101,6 @@ async def test_console_does_not_send_a_table_that_ended_early(panda: Server, por
 
 async def test_console_completes_names_and_choices(panda: Server, port: str) -> None:
     main, side = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "console", "127.0.0.1", "--control-port", port),
-        env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
-        stdin=side,
-        stdout=side,
-        stderr=side,
-    )
-    os.close(side)
     output = ""
 
     async def until(text: str) -> None:
@@ -139,7 +110,11 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
                 output += (await asyncio.to_thread(os.read, main, 4096)).decode(errors="replace")
         output = output.partition(text)[2]
 
-    try:
+    terminal = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    async with running(
+        *("console", "127.0.0.1", "--control-port", port), environment=terminal, stdin=side, stdout=side, stderr=side
+    ) as process:
+        os.close(side)
         await until("127.0.0.1>")
         # What is typed, and what then appears: choices in a menu, the rest of the chosen one, the answer.
         for typed, shown in [
@@ -155,30 +130,20 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
         assert panda.panda.fields["TTLOUT10.VAL"].read() == "ONE"
         os.write(main, b"\x04")
         assert await asyncio.wait_for(process.wait(), 10) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-        os.close(main)
+    os.close(main)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_simulator(number: signal.Signals) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
+    options = ("simulator", "--control-port", "0", "--data-port", "0")
+    async with running(*options, stdout=asyncio.subprocess.PIPE) as process:
         assert process.stdout
         line = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
         port = line.split()[-4].rstrip(",")
-        assert "OK =125000000" in await panda_ioc(
-            "console", "127.0.0.1", "--control-port", port, stdin="*CLOCK_FREQ?\n"
-        )
+        answer = await panda_ioc("console", "127.0.0.1", "--control-port", port, stdin="*CLOCK_FREQ?\n")
+        assert answer == "OK =125000000\n"
         process.send_signal(number)
         assert await asyncio.wait_for(process.wait(), 10) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
 
 
 async def test_simulator_that_cannot_start(panda: Server, port: str, tmp_path: Path) -> None:
@@ -187,36 +152,5 @@ async def test_simulator_that_cannot_start(panda: Server, port: str, tmp_path: P
     assert "device.yaml:2: blocks.A.count" in await panda_ioc("simulator", "--device", tmp_path / "device.yaml", code=1)
 
 
-@pytest.fixture
-async def demo(ca_ports: Iterator[int]) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "demo", "--prefix", "TEST-DEMO"),
-        env={**os.environ, **environment(next(ca_ports))},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    yield process
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-
-
-async def test_demo(demo: asyncio.subprocess.Process) -> None:
-    assert demo.stdout
-    said = ""
-    async with asyncio.timeout(20):
-        while "serving" not in said:
-            said += (await demo.stdout.readline()).decode()
-    port = next(line for line in said.splitlines() if "console" in line).split()[-1]
-    await caput("TEST-DEMO:PULSE1:WIDTH", 0.1, wait=True, timeout=5)
-    assert await caget("TEST-DEMO:PULSE1:WIDTH", timeout=5) == 0.1
-    assert "OK =0.1" in await panda_ioc("console", "127.0.0.1", "--control-port", port, stdin="PULSE1.WIDTH?\n")
-    demo.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(demo.wait(), 10) == 0
-    refused = await panda_ioc("console", "127.0.0.1", "--control-port", port, code=1)  # its PandA ended with it
-    assert "Connection refused" in refused
-
-
 async def test_the_default_device_is_in_the_package() -> None:
     assert load().name == "pandabox"
-    assert free_port() > 0

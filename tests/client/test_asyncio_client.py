@@ -151,6 +151,16 @@ async def test_the_connection_ends_in_an_orderly_way() -> None:
         assert await asyncio.wait_for(server.lost, 5) is None
 
 
+async def test_closing_does_not_wait_for_a_server_that_reads_nothing(deaf_port: int) -> None:
+    client = AsyncioClient("127.0.0.1", deaf_port)
+    await client.connect()
+    sending = asyncio.create_task(client.send(PutTable("SEQ1.TABLE", range(2000000)), timeout=60))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(client.close(), 10)
+    with pytest.raises(PandaConnectionError):
+        await asyncio.wait_for(sending, 10)
+
+
 async def test_the_recording(replay_port: int) -> None:
     async with AsyncioClient("127.0.0.1", replay_port) as client:
         blocks = await client.send(GetBlockInfo())

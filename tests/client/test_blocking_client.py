@@ -110,27 +110,30 @@ async def test_a_late_answer_is_not_taken_for_the_next() -> None:
         await in_thread(work)
 
 
-async def test_a_server_that_does_not_read_what_we_send() -> None:
-    done = asyncio.Event()
-
-    async def ignore(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await done.wait()
-        writer.close()
-
-    server = await asyncio.start_server(ignore, "127.0.0.1", 0, limit=1024)
-    port = server.sockets[0].getsockname()[1]
-
+async def test_a_server_that_does_not_read_what_we_send(deaf_port: int) -> None:
     def work() -> None:
-        with BlockingClient("127.0.0.1", port) as client:
+        with BlockingClient("127.0.0.1", deaf_port) as client:
             with pytest.raises(PandaTimeoutError):
                 client.send([GetLine("*ECHO " + "x" * 900) for _ in range(20000)], timeout=0.5)
             with pytest.raises(PandaConnectionError, match="not connected"):
                 client.send(Identify())
 
-    async with server:
-        await in_thread(work)
-        done.set()
+    await in_thread(work)
+
+
+async def test_closing_while_another_thread_cannot_send_all(deaf_port: int) -> None:
+    def work() -> None:
+        client = BlockingClient("127.0.0.1", deaf_port)
+        client.connect()
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(client.send, PutTable("SEQ1.TABLE", range(2000000)), timeout=60)
+            while not sending.running():
+                pass
+            client.close()
+            with pytest.raises(PandaConnectionError):
+                sending.result(10)
+
+    await in_thread(work)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import asyncio
 import os
 import pty
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,26 +12,14 @@ from aioca import caget
 
 from panda_ioc.simulator import Server, load
 
+from ..command import outcome, running
 from ..conftest import Hostile, free_port
 from .process import environment, running_ioc
 
 
-async def start(*arguments: str, timeout: float = 15) -> tuple[int, str]:
-    """Run the command; return its exit code and what it wrote."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", *arguments),
-        env={**os.environ, **environment(free_port())},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), timeout)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    return process.returncode, output.decode()
+async def start(*arguments: str) -> tuple[int | None, str]:
+    """Run the command, where nobody else hears it; return its exit code and what it wrote."""
+    return await outcome(*arguments, environment=environment(free_port()))
 
 
 async def fails(*arguments: str) -> str:
@@ -102,12 +89,9 @@ async def test_it_stops_cleanly_while_it_waits_for_a_silent_server(ca_ports: Ite
         writer.close()
 
     server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "run", "127.0.0.1", "X", "--control-port", str(port)),
-        env={**os.environ, **environment(next(ca_ports))},
-    )
-    async with server:
+    port = str(server.sockets[0].getsockname()[1])
+    options = ("run", "127.0.0.1", "X", "--control-port", port)
+    async with server, running(*options, environment=environment(next(ca_ports))) as process:
         await asyncio.wait_for(asked.wait(), 10)
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 5) == 0
@@ -115,17 +99,15 @@ async def test_it_stops_cleanly_while_it_waits_for_a_silent_server(ca_ports: Ite
 
 async def test_it_runs_at_a_terminal(panda: Server, ca_ports: Iterator[int]) -> None:
     main, side = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "softioc", "127.0.0.1", "TEST-TTY"),
-        *("--control-port", str(panda.control_port), "--clear-bobfiles"),
-        env={**os.environ, **environment(next(ca_ports))},
+    async with running(
+        *("softioc", "127.0.0.1", "TEST-TTY", "--control-port", str(panda.control_port), "--clear-bobfiles"),
+        environment=environment(next(ca_ports)),
         stdin=side,
         stdout=side,
         stderr=side,
         start_new_session=True,
-    )
-    os.close(side)
-    try:
+    ) as process:
+        os.close(side)
         output = ""
         async with asyncio.timeout(15):
             while "serving" not in output:
@@ -133,10 +115,7 @@ async def test_it_runs_at_a_terminal(panda: Server, ca_ports: Iterator[int]) -> 
         assert await caget("TEST-TTY:Status", timeout=5) == 2
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 10) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-        os.close(main)
+    os.close(main)
 
 
 async def test_another_device(tmp_path: Path, ca_ports: Iterator[int]) -> None:

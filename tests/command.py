@@ -1,0 +1,52 @@
+"""The command `panda-ioc`, as a process of its own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+
+@asynccontextmanager
+async def running(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, **streams: Any
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the command; what is left of it at the end is killed.
+
+    Args:
+        arguments: what follows `panda-ioc`
+        environment: variables besides those of the tests
+        streams: stdin and so on, as for `asyncio.create_subprocess_exec`
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", *map(str, arguments)),
+        env={**os.environ, **(environment or {})},
+        **streams,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def outcome(
+    *arguments: str | Path, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> tuple[int | None, str]:
+    """Run the command to its end; return its exit code and what it wrote."""
+    pipe = asyncio.subprocess.PIPE
+    streams = {"stdin": pipe, "stdout": pipe, "stderr": asyncio.subprocess.STDOUT}
+    async with running(*arguments, environment=environment, **streams) as process:
+        output, _ = await asyncio.wait_for(process.communicate(stdin.encode()), 20)
+    return process.returncode, output.decode()
+
+
+async def panda_ioc(*arguments: str | Path, stdin: str = "", code: int = 0) -> str:
+    """Run the command to its end, which must be with an exit code and without a traceback; return what it wrote."""
+    ended, output = await outcome(*arguments, stdin=stdin)
+    assert ended == code, output
+    assert "Traceback" not in output
+    return output
