@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from panda_ioc.simulator.session import LineTooLong
 
@@ -112,28 +110,3 @@ def test_a_table_that_is_cut_off_stays_and_can_be_written_again() -> None:
     one.session.close()
     assert other.say("PGEN1.TABLE?") == ["!1", "."]
     assert other.say("PGEN1.TABLE<", "3", "") == ["OK"]
-
-
-@given(st.binary(max_size=400), st.lists(st.integers(0, 400)))
-def test_any_bytes_give_the_same_replies_in_any_split(data: bytes, cuts: list[int]) -> None:
-    def replies(pieces: list[bytes]) -> bytes:
-        session = SHARED_PEERS.session
-        said = b""
-        try:
-            for piece in pieces:
-                said += b"".join(session.receive(piece))
-            said += b"".join(session.receive(b"\n\n*CLOCK_FREQ?\n"))
-        except LineTooLong:
-            SHARED_PEERS.__init__()  # type: ignore[misc]
-            return said + b"too long"
-        return said
-
-    places = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
-    pieces = [data[start:end] for start, end in zip(places, places[1:], strict=False)]
-    whole = replies([data])
-    assert whole.endswith((b"OK =125000000\n", b"too long"))
-    if b"=" not in data:  # nothing is changed by the first time that could show in the second
-        assert replies(pieces) == whole
-
-
-SHARED_PEERS = Peers()
