@@ -9,6 +9,7 @@ import pytest
 from aioca import caget, caput
 
 from ..command import panda_ioc, running
+from ..conftest import until
 from ..ioc.process import environment
 
 
@@ -20,7 +21,7 @@ async def demo(ca_ports: Iterator[int]) -> AsyncIterator[asyncio.subprocess.Proc
         yield process
 
 
-async def until(demo: asyncio.subprocess.Process, text: str) -> list[str]:
+async def says(demo: asyncio.subprocess.Process, text: str) -> list[str]:
     """Wait until it has said something; return the lines up to there."""
     assert demo.stdout
     said: list[str] = []
@@ -31,16 +32,8 @@ async def until(demo: asyncio.subprocess.Process, text: str) -> list[str]:
     return said
 
 
-async def children(demo: asyncio.subprocess.Process) -> list[psutil.Process]:
-    """What it has started, as soon as there is any."""
-    async with asyncio.timeout(20):
-        while not (found := psutil.Process(demo.pid).children(recursive=True)):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.001)
-    return found
-
-
 async def test_demo(demo: asyncio.subprocess.Process) -> None:
-    said = await until(demo, "serving")
+    said = await says(demo, "serving")
     port = next(line for line in said if "console" in line).split()[-1]
     await caput("TEST-DEMO:PULSE1:WIDTH", 0.1, wait=True, timeout=5)
     assert await caget("TEST-DEMO:PULSE1:WIDTH", timeout=5) == 0.1
@@ -54,9 +47,11 @@ async def test_demo(demo: asyncio.subprocess.Process) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["as soon as it has a child", "Stop with Ctrl-C", "serving"])
 async def test_nothing_is_left_of_it(demo: asyncio.subprocess.Process, number: signal.Signals, moment: str) -> None:
-    started = await children(demo)
+    itself = psutil.Process(demo.pid)
+    await until(lambda: bool(itself.children()))
+    started = itself.children(recursive=True)
     if not moment.startswith("as soon"):
-        await until(demo, moment)
+        await says(demo, moment)
     demo.send_signal(number)
     assert await asyncio.wait_for(demo.wait(), 10) in {0, -number}
     _, left = await asyncio.to_thread(psutil.wait_procs, started, 10)

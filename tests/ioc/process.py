@@ -118,7 +118,7 @@ async def running_ioc(
         await ioc.ended()
 
 
-async def until(pv: str, value: object, timeout: float = 5, *, datatype: Any = None) -> None:
+async def becomes(pv: str, value: object, timeout: float = 5, *, datatype: Any = None) -> None:
     """Wait until a record has a value."""
     reached = asyncio.Event()
     monitor = camonitor(pv, lambda now: reached.set() if now == value else None, datatype=datatype)

@@ -11,7 +11,7 @@ from p4p.client.asyncio import RemoteError
 from panda_ioc.simulator import Server
 
 from ..relay import Relay
-from .process import Ioc, running_ioc, until
+from .process import Ioc, becomes, running_ioc
 
 NOT_KNOWN = "not known whether the PandA took it"
 INVALID = 3
@@ -65,8 +65,8 @@ async def test_the_panda_is_lost_while_a_put_is_under_way(
             # Somebody else sets another value meanwhile: what the PandA has is the truth when it is back.
             pulses.write("77")
             assert f"= 5.0: {NOT_KNOWN}" in str(await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
-            await until(ioc.pv("IOC:RECONNECTS"), 1)
-            await until(pvs[0], 77)
+            await becomes(ioc.pv("IOC:RECONNECTS"), 1)
+            await becomes(pvs[0], 77)
             values = await caget(pvs, format=FORMAT_TIME)
             assert [value.severity for value in values] == [0] * len(NAMES)
             assert all(INVALID in severities for severities in watch.severities.values())

@@ -12,7 +12,7 @@ from panda_ioc.ioc.record import short_labels, shorten
 from panda_ioc.protocol import GetLine, Put
 from panda_ioc.simulator import Server, load
 
-from .process import Ioc, running_ioc, until
+from .process import Ioc, becomes, running_ioc
 
 TEXTS = [
     *("$(X)", "${X=Y}$(", "$(X=$(X))", 'a "word"', '"', "back\\slash\\", "\\n\\x41", "'; exit; echo '", "%s%n{0}"),
@@ -95,13 +95,13 @@ async def test_each_choice_can_be_put_by_number_and_as_text(ioc: Ioc, other: Asy
 @pytest.mark.parametrize("text", TEXTS)
 async def test_what_the_panda_says_later(ioc: Ioc, server: Server, other: AsyncioClient, text: str) -> None:
     server.panda.set_raw("ODD.STATE", TEXTS.index(text))
-    await until(ioc.pv("ODD:STATE"), shorten(text, 39))
-    await until(ioc.pv("ODD:STATE:TEXT"), text, datatype=DBR_CHAR_STR)
+    await becomes(ioc.pv("ODD:STATE"), shorten(text, 39))
+    await becomes(ioc.pv("ODD:STATE:TEXT"), text, datatype=DBR_CHAR_STR)
     assert await whole(ioc, "ODD:STATE:TEXT") == text
     await other.send(Put("ODD.POS.UNITS", text))
-    await until(ioc.pv("ODD:POS:UNITS"), shorten(text, 39))
-    await until(ioc.pv("ODD:POS:UNITS:TEXT"), text, datatype=DBR_CHAR_STR)
-    await until(ioc.pv("ODD:POS:SCALED.EGU"), shorten(text, 15))
+    await becomes(ioc.pv("ODD:POS:UNITS"), shorten(text, 39))
+    await becomes(ioc.pv("ODD:POS:UNITS:TEXT"), text, datatype=DBR_CHAR_STR)
+    await becomes(ioc.pv("ODD:POS:SCALED.EGU"), shorten(text, 15))
     assert await whole(ioc, "ODD:POS:UNITS:TEXT") == text
 
 

@@ -9,7 +9,7 @@ from panda_ioc.protocol import SetState
 from panda_ioc.simulator import Server, load
 
 from ..conftest import free_port
-from .process import running_ioc, until
+from .process import becomes, running_ioc
 
 
 async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> None:
@@ -19,7 +19,7 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
         async with running_ioc(panda.control_port, "TEST-LOSS", ca_ports) as ioc:
             pvs = [ioc.pv(name) for name in names]
             await panda.close()
-            await until(ioc.pv("Status"), 0, 3)
+            await becomes(ioc.pv("Status"), 0, 3)
             assert [value.severity for value in await caget(pvs, format=FORMAT_TIME)] == [3] * len(pvs)
             refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
             await caput(ioc.pv("PULSE1:PULSES"), 5, wait=True, timeout=1)
@@ -27,13 +27,13 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
             # Another server with other values: it is the truth.
             async with Server(load(), control_port=port, data_port=0) as back:
                 back.panda.fields["PULSE1.PULSES"].write("77")
-                await until(ioc.pv("Status"), 2, 10)
-                await until(ioc.pv("PULSE1:PULSES"), 77)
+                await becomes(ioc.pv("Status"), 2, 10)
+                await becomes(ioc.pv("PULSE1:PULSES"), 77)
                 severities = [value.severity for value in await caget(pvs[1:], format=FORMAT_TIME)]
                 assert severities == [0] * len(severities)
                 await caput(ioc.pv("PULSE1:PULSES"), 6, wait=True, timeout=5)
                 assert back.panda.fields["PULSE1.PULSES"].raw == 6
-                await until(ioc.pv("IOC:RECONNECTS"), 1)
+                await becomes(ioc.pv("IOC:RECONNECTS"), 1)
                 assert await ioc.stop() == 0
 
 
@@ -52,12 +52,12 @@ async def test_a_panda_that_was_set_up_anew_while_it_was_away(ca_ports: Iterator
         async with running_ioc(panda.control_port, "TEST-ANEW", ca_ports) as ioc:
             delay, scaled = ioc.pv("PULSE1:DELAY"), ioc.pv("COUNTER1:OUT:SCALED")
             await panda.close()
-            await until(ioc.pv("Status"), 0)
+            await becomes(ioc.pv("Status"), 0)
             async with Server(load(), control_port=port, data_port=0) as back:
                 async with AsyncioClient("127.0.0.1", back.control_port) as client:
                     await client.send(SetState([f"{name}={value}" for name, value in changed.items()]))
-                await until(ioc.pv("IOC:RECONNECTS"), 1, 10)
-                await until(delay, 12)
+                await becomes(ioc.pv("IOC:RECONNECTS"), 1, 10)
+                await becomes(delay, 12)
                 properties = await caget([delay, scaled], format=FORMAT_CTRL)
                 assert [(value.units, value.precision) for value in properties] == [("us", 3), ("mm", 10)]
                 over_pva = await ioc.pva_get("PULSE1:DELAY")
