@@ -7,35 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 
 from panda_ioc.simulator import Server
 
+from ..acquire import capture_counter, samples_on_arm
 from ..command import panda_ioc
 from ..conftest import until
-
-
-def capture_counter(panda: Server) -> None:
-    """Choose a counter and the time for capture."""
-    for name in ("COUNTER1.OUT", "PCAP.TS_TRIG"):
-        write = panda.panda.fields[name].attributes["CAPTURE"].write
-        assert write
-        write("Value")
-
-
-def samples_on_arm(panda: Server, rows: int, reason: str = "Ok") -> None:
-    """Make samples as soon as it is armed: a counter, and time in two words."""
-
-    def on_arm(*_: object) -> None:
-        panda.capture.start()
-        numbers = np.arange(rows, dtype=np.uint32)
-        panda.capture.append(np.stack([numbers, numbers * 125, numbers * 0], axis=1))
-        if reason:
-            panda.capture.end(reason)
-
-    panda.capture.on_arm = on_arm
-    panda.capture.on_disarm = lambda: panda.capture.end("Disarmed")
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ class FileWriter:
         dropped: samples that did not fit into the queue
         queued_bytes: bytes of samples that wait
         swmr: whether others can read the file as it grows
+        limit: bytes of samples that may wait
         error: why it could not be written; None if all is well
     """
 
@@ -68,7 +69,7 @@ class FileWriter:
         self._columns = columns
         self._ended = ended
         self._lazy = lazy
-        self._limit = limit
+        self.limit = limit
         self._queue: deque[Written] = deque()
         self._wake = threading.Condition()
         self._flush_wanted: list[threading.Event] = []
@@ -81,7 +82,7 @@ class FileWriter:
         """Give it something to write; return whether there was room. It never waits."""
         size = data.data.nbytes if isinstance(data, FrameData) else 0
         with self._wake:
-            if isinstance(data, FrameData) and (self.dropped or self.queued_bytes + size > self._limit):
+            if isinstance(data, FrameData) and (self.dropped or self.queued_bytes + size > self.limit):
                 self.dropped += len(data.data)
                 self._wake.notify()
                 return False
@@ -172,7 +173,7 @@ class FileWriter:
         if self._file is not None:
             self._file.end("Disk too slow")
         raise CaptureError(
-            f"the disk was too slow: {self.dropped} samples did not fit into the {self._limit / 2**20:g} MiB "
+            f"the disk was too slow: {self.dropped} samples did not fit into the {self.limit / 2**20:g} MiB "
             "that may wait for it, and are missing"
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..protocol import EnumFieldInfo, ExtOutBitsFieldInfo, PandaError
 from .codecs import ArmSwitch, LabelText
+from .data.records import data_records, data_tables, live_records
 from .model import Model
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, Place, field_records
@@ -72,10 +73,12 @@ def make_plan(model: Model, prefix: str) -> Plan:
         *_labels(model),
         *_arm(model),
         *_choices(model),
+        *data_records(prefix),
+        *live_records(model),
     ]
     named, bad_names = _with_good_names(_with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
-    tables: tuple[Table, ...] = ()
+    tables = tuple(data_tables())
     _check_lengths(prefix, [*(name for record in kept for name in (record.name, *record.aliases)), *_names(tables)])
     return Plan(prefix, tuple(kept), (*model.remarks, *bad_names, *duplicates), tables)
 

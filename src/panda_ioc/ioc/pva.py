@@ -8,11 +8,13 @@ p4p calls from threads of its own; whatever it brings is handled in the event lo
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 from p4p import Type
 from p4p import Value as Structure
 from p4p.nt import NTEnum, NTScalar, NTTable
@@ -72,15 +74,41 @@ class Pv:
         self._puts: set[asyncio.Task[None]] = set()
         self._is_choice = isinstance(planned, Record) and planned.kind.is_choice
         self._type = _type_of(planned)
+        self._labels: tuple[str, ...] = ()
         start = Structure(self._type, _properties(planned))
         _fill(start, self._value(initial), NO_ALARM if initial is not None else _UNDEFINED)
         self.shared = SharedPV(handler=self, initial=start)
 
     def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
         """Give it a value and an alarm."""
+        if isinstance(self.planned, Table) and not self.planned.columns:
+            value = self._with_columns_of(value)
         update = Structure(self._type, {})
         _fill(update, self._value(value), alarm)
         self.shared.post(update)
+
+    def _with_columns_of(self, value: Any) -> Mapping[str, Any]:
+        """Take the columns of a value, by their labels; give the value as the structure has it.
+
+        Another structure is another PV to clients: they are disconnected, and find it as it is now.
+        """
+        if tuple(value) != self._labels:
+            self._labels = tuple(value)
+            columns = [(name, f"a{_CODES[np.asarray(array).dtype.str[1:]]}") for name, array in self._named(value)]
+            self._type = NTTable.buildType(columns)
+            start = Structure(self._type, {"labels": self._labels, "descriptor": self.planned.description})
+            self.shared.close()
+            self.shared.open(start)
+        return dict(self._named(value))
+
+    @staticmethod
+    def _named(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """The columns by names that a structure can have."""
+        named: dict[str, Any] = {}
+        for label, array in value.items():
+            name = re.sub(r"\W", "_", label.partition(" ")[0]).lower()
+            named[name if name not in named else f"{name}_{len(named)}"] = array
+        return list(named.items())
 
     def set_field(self, field: str, value: str) -> None:
         """Set what belongs to a field of the record, EGU or PREC."""

@@ -167,7 +167,7 @@ class Table:
 
     Attributes:
         name, description, access, block, service: as for `Record`
-        columns: in order
+        columns: in order; none where they change: then they are those of each value, by their labels
         max_rows: the most rows
     """
 

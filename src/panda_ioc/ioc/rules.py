@@ -36,6 +36,7 @@ from .codecs import (
     Whole,
     digits_for,
 )
+from .data.settings import SERVICE as DATA
 from .record import (
     DESC_BYTES,
     EGU_BYTES,
@@ -237,6 +238,7 @@ def _dataset(place: Place) -> Record:
         "Its name in files, if not its own",
         access=Access.READ_WRITE,
         block=place.instance,
+        service=DATA,
     )
 
 

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import importlib
 import logging
-import random
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,9 @@ from ..client import AsyncioClient
 from ..protocol import ChangeGroup, PandaError
 from . import status
 from .alarm import NO_ALARM, Alarm, Severity, Status
+from .backoff import delays
+from .data.service import DataService
+from .data.settings import SERVICE
 from .introspect import introspect
 from .lean_dso import skip_setuptools
 from .mirror import Mirror
@@ -111,7 +113,7 @@ async def _serve(options: Options) -> int:
 
 def _services(plan: Plan, model: Model) -> dict[str, Service]:
     """The parts of the IOC that own what is planned, by the name that records have."""
-    return {"": Mirror(plan, model.changes)}
+    return {"": Mirror(plan, model.changes), SERVICE: DataService(plan, model)}
 
 
 def _load_epics() -> tuple[Any, Any]:
@@ -135,7 +137,7 @@ class _Ioc:
 
     async def keep(self, client: AsyncioClient, model: Model) -> int:
         """Keep records and PandA in step; come back after each loss. Return an exit code if that is no use."""
-        delays = _delays()
+        pauses = delays()
         try:
             while True:
                 began = self._loop.time()
@@ -145,8 +147,8 @@ class _Ioc:
                 self._show("DISCONNECTED", reason)
                 await client.close()
                 if self._loop.time() - began > STABLE:
-                    delays = _delays()
-                client, model = await self._reconnect(delays)
+                    pauses = delays()
+                client, model = await self._reconnect(pauses)
                 if not self._is_the_same(model):
                     log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
                     return EXIT_CHANGED
@@ -163,12 +165,12 @@ class _Ioc:
         self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
         return await self._poller.run()
 
-    async def _reconnect(self, delays: Iterator[float]) -> tuple[AsyncioClient, Model]:
+    async def _reconnect(self, pauses: Iterator[float]) -> tuple[AsyncioClient, Model]:
         """Try until the PandA answers."""
         options = self._options
         client = AsyncioClient(options.host, options.control_port, options.data_port)
-        for delay in delays:
-            await asyncio.sleep(delay)
+        for pause in pauses:
+            await asyncio.sleep(pause)
             self._show("CONNECTING", f"connecting to {client.host}:{client.control_port}")
             try:
                 await client.connect()
@@ -207,11 +209,3 @@ class _Ioc:
         severity = NO_ALARM if state == "CONNECTED" else Alarm(Severity.MAJOR, Status.COMM, text)
         self._pvs[status.CONNECTION].post(status.CONNECTION_STATES.index(state), severity)
         self._pvs[status.CONNECTION_TEXT].post(text, severity)
-
-
-def _delays() -> Iterator[float]:
-    """Seconds to wait before each attempt: from 0.5 doubling to 10, shortened at random by up to a half."""
-    delay = 0.5
-    while True:
-        yield delay * random.uniform(0.5, 1)
-        delay = min(2 * delay, 10)

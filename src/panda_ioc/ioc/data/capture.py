@@ -1,0 +1,204 @@
+"""Captures into files, as the settings say: how one begins, what it shows as it goes, how it ends."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ... import __version__
+from ...capture.columns import Column
+from ...capture.errors import CaptureError
+from ...capture.files import FileName, make_directory
+from ...capture.hdf import FileOptions, HdfFile
+from ...capture.recorder import LOST, Recorder, Storing
+from ...capture.selection import MODES
+from ...protocol import Data, PandaError, StartData
+from ..codecs import Refusal
+from .receiver import Receiver
+from .settings import CAPTURE_MODES, COMPRESSION_CHOICES, Settings
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a disk may take to make a directory or a file, to flush, and to close a file.
+DISK_TIMEOUT = 10.0
+
+Columns = Callable[[StartData], Sequence[Column]]
+
+
+class Captures:
+    """One capture after the other.
+
+    Args:
+        settings: how files are made
+        receiver: gives the data
+        columns: makes what is stored of an acquisition, given whether it is stored raw
+        changed: called when a capture began or ended
+
+    Attributes:
+        recorder: the capture under way, or the last one
+        path: of its file
+        failure: why it did not go well; "" if it did
+    """
+
+    def __init__(
+        self, settings: Settings, receiver: Receiver, columns: Callable[[bool], Columns], changed: Callable[[], None]
+    ) -> None:
+        self.recorder: Recorder | None = None
+        self.path = ""
+        self.failure = ""
+        self.attributes: Mapping[str, str] = {}
+        self.descriptions: Mapping[str, str] = {}
+        self._settings = settings
+        self._receiver = receiver
+        self._columns = columns
+        self._changed = changed
+        self._starting = False
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether a capture is under way."""
+        return self._watching is not None
+
+    @property
+    def status(self) -> str:
+        """How it goes, in words."""
+        recorder = self.recorder
+        if self.failure:
+            return f"ERROR: {self.failure}"
+        if recorder is None:
+            return "Idle"
+        if self.active:
+            return "Closing the file" if recorder.finished else "Capturing"
+        return f"OK: {recorder.writer.flushed} samples in {self.path}"
+
+    def take(self, data: Data) -> None:
+        """Take what comes from the data port."""
+        if self.recorder is not None:
+            self.recorder.take(data)
+
+    def lost(self, error: PandaError) -> None:
+        """The data connection is lost: so is the capture."""
+        if self.recorder is not None:
+            self.recorder.finish(error, LOST)
+
+    async def start(self) -> None:
+        """Begin; return when no sample will be missed any more.
+
+        Raises:
+            Refusal, PandaError: it cannot begin; `failure` says why, too
+        """
+        if self.active:
+            return
+        if self._starting:
+            raise Refusal("a capture is just being started")
+        self._starting = True
+        try:
+            recorder = await self._begin()
+        except PandaError as error:
+            self.failure = str(error)
+            raise
+        finally:
+            self._starting = False
+            self._changed()
+        self._watching = asyncio.create_task(self._watch(recorder))
+        self._changed()
+
+    async def stop(self) -> None:
+        """End the capture under way; return when its file is closed.
+
+        Raises:
+            CaptureError: the disk takes nothing
+        """
+        watching = self._watching
+        if self.recorder is not None and watching is not None:
+            self.recorder.finish()
+            self._changed()
+            if not await self.recorder.wait_closed(DISK_TIMEOUT):
+                raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
+            await watching
+
+    async def flush(self) -> None:
+        """Let readers of the file see all that came.
+
+        Raises:
+            CaptureError: the disk takes nothing
+        """
+        recorder = self.recorder
+        if recorder is not None and not await asyncio.to_thread(recorder.writer.flush, DISK_TIMEOUT):
+            raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not flushed yet")
+
+    async def directory_exists(self) -> bool:
+        """Whether the directory exists, after making it if that is allowed.
+
+        Raises:
+            CaptureError: it cannot be made, or the disk does not answer
+        """
+        directory = self._settings["HDF_DIRECTORY"]
+        if not directory:
+            return False
+        return await _on_disk(make_directory, directory, self._settings["CREATE_DIRECTORY"])
+
+    def set_flush_period(self, seconds: float) -> None:
+        """Change how often the file under way is flushed."""
+        if self.recorder is not None:
+            self.recorder.writer.flush_period = seconds
+
+    async def _begin(self) -> Recorder:
+        settings = self._settings
+        if self.recorder is not None and not self.recorder.writer.closed:
+            raise CaptureError(f"the disk has not taken all of the last file yet: {self.path}")
+        name = FileName(
+            *(settings[part] for part in ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE", "FILE_NUMBER"))
+        )
+        path = name.path()
+        if not await self.directory_exists():
+            raise CaptureError(
+                f"the directory {path.parent} does not exist, and CREATE_DIRECTORY does not let it be made"
+            )
+        await self._receiver.wait_ready()
+        recorder = Recorder(
+            self._storing(path), MODES[CAPTURE_MODES[settings["CAPTURE_MODE"]]](settings["NUM_CAPTURE"])
+        )
+        if not settings["LAZY_OPEN"] and not await asyncio.to_thread(recorder.writer.wait_opened, DISK_TIMEOUT):
+            recorder.finish(CaptureError(f"the disk took over {DISK_TIMEOUT:g} s to make {path}"))
+        if recorder.writer.error or recorder.error:
+            raise recorder.writer.error or recorder.error or CaptureError("unknown")
+        self.recorder, self.path, self.failure = recorder, str(path), ""
+        if self._receiver.start is not None:
+            recorder.join(self._receiver.start, self._receiver.samples)
+        log.info("capturing into %s", path)
+        return recorder
+
+    def _storing(self, path: Path) -> Storing:
+        settings = self._settings
+        options = FileOptions(
+            compression=COMPRESSION_CHOICES[settings["COMPRESSION"]],
+            nexus=bool(settings["NEXUS"]),
+            overwrite=bool(settings["OVERWRITE"]),
+            attributes={**self.attributes, "ioc_version": __version__},
+            descriptions=self.descriptions,
+        )
+        return Storing(
+            lambda: HdfFile(path, options),
+            self._columns(bool(settings["RAW"])),
+            flush_period=settings["FLUSH_PERIOD"],
+            lazy=bool(settings["LAZY_OPEN"]),
+        )
+
+    async def _watch(self, recorder: Recorder) -> None:
+        await recorder.wait_closed()
+        self.failure = str(recorder.error or "")
+        self._watching = None
+        if self.failure:
+            log.error("the capture into %s failed: %s", self.path, self.failure)
+        else:
+            log.info("captured %d samples into %s", recorder.writer.flushed, self.path)
+        self._changed()
+
+
+async def _on_disk(function: Callable[[str, int], bool], directory: str, levels: int) -> bool:
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(function, directory, levels), DISK_TIMEOUT)
+    except TimeoutError:
+        raise CaptureError(f"the disk with {directory} did not answer within {DISK_TIMEOUT:g} s") from None

@@ -1,0 +1,245 @@
+"""The service that owns all PVs about captured data: takes puts, and shows what is so."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from ...capture.columns import GATE, Column, check_dataset_name, stored_columns
+from ...capture.errors import CaptureError
+from ...capture.live import LiveView
+from ...client import AsyncioClient
+from ...protocol import Arm, Changes, Data, PandaError, StartData
+from ..alarm import NO_ALARM, Alarm, Severity, Status
+from ..codecs import Refusal
+from ..model import Model
+from ..plan import Plan
+from ..record import Content
+from ..served import Pv
+from ..services import Refresh
+from .capture import Captures
+from .datasets import capturable, dtype_name, expected_columns
+from .publish import Progress
+from .receiver import Receiver
+from .records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
+from .settings import SERVICE, Settings
+from .view import View
+
+#: The attribute of GATE_DURATION that says whether people want it in their files.
+_GATE_CAPTURE = GATE.replace(".Value", ".CAPTURE")
+
+_DATASET = ":DATASET"
+
+#: Seconds that a capture may take to end with the IOC.
+_CLOSE_TIMEOUT = 10.0
+
+
+class DataService:
+    """See the module.
+
+    Args:
+        plan: what is served
+        model: what the PandA has
+    """
+
+    def __init__(self, plan: Plan, model: Model) -> None:
+        self._records = [record for record in plan.records if record.service == SERVICE]
+        self._fields = capturable(model)
+        self._known = dict(model.changes.values)
+        self._settings = Settings()
+        self._names: dict[str, str] = {}
+        self._datasets: tuple[list[str], list[str], str] = ([], [], "")
+        self._pvs: Mapping[str, Pv] = {}
+        self._client: AsyncioClient | None = None
+        self._live = LiveView(self._settings["LIVE:NUM_POINTS"])
+        self._receiver = Receiver(self._take, self._lost)
+        self._captures = Captures(self._settings, self._receiver, self._columns, self._show)
+        self._captures.attributes = {"panda_versions": str(model.identity)}
+        self._captures.descriptions = {
+            f"{instance}.{field}": info.description for instance, field, info in model.fields()
+        }
+        self._progress = Progress(self._receiver, self._captures)
+        self._view = View(self._live, self._settings)
+        self._acquiring = False
+        self._puts: Mapping[str, Callable[[Any], Awaitable[None]]] = {
+            CAPTURE: self._put_capture,
+            ACQUIRE: self._put_acquire,
+            FLUSH_NOW: self._put_flush,
+        }
+
+    # What a service does: see `Service`.
+
+    def initial_values(self) -> Mapping[str, Content]:
+        values: dict[str, Content] = {
+            record.name: _nothing(record.kind.is_text, record.kind.is_array) for record in self._records
+        }
+        values.update({record.name: record.constant for record in self._records if record.constant is not None})
+        values.update(self._settings.values())
+        return values
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        self._pvs = pvs
+        self._progress.bind(pvs)
+        self._view.bind(pvs)
+        self._show_datasets()
+        self._show()
+
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002
+        self._client = client
+        self._known.update(changes.values)
+        self._show_datasets()
+        self._receiver.open(client)
+
+    def disconnected(self, reason: str) -> None:  # noqa: ARG002 - the data port tells for itself
+        self._client = None
+
+    def apply(self, changes: Changes) -> None:
+        self._known.update(changes.values)
+        if any(key.endswith(".CAPTURE") for key in changes.values):
+            self._show_datasets()
+
+    async def put(self, name: str, value: Any) -> None:
+        if name in self._puts:
+            await self._puts[name](value)
+        elif name in self._settings:
+            await self._put_setting(name, value)
+        elif name.endswith(_DATASET):
+            self._put_dataset(name, value)
+        else:
+            raise Refusal(f"{name} can only be read")
+
+    async def close(self) -> None:
+        if self._captures.recorder is not None:
+            self._captures.recorder.finish()
+            await self._captures.recorder.wait_closed(_CLOSE_TIMEOUT)
+        await self._receiver.close()
+        await self._view.close()
+        self._progress.close()
+
+    # Puts.
+
+    async def _put_capture(self, value: int) -> None:
+        if value:
+            self._check_datasets()
+            await self._captures.start()
+            if self._settings["AUTO_INCREMENT"]:
+                self._settings.put("DATA:FILE_NUMBER", self._settings["FILE_NUMBER"] + 1)
+                self._pvs["DATA:FILE_NUMBER"].post(self._settings["FILE_NUMBER"])
+        else:
+            await self._captures.stop()
+        self._show()
+        self._pvs[CAPTURE].post(int(self._captures.active))
+
+    async def _put_acquire(self, value: int) -> None:
+        if not value or self._acquiring:
+            self._pvs[ACQUIRE].post(int(self._acquiring))
+            return
+        client = self._client
+        if client is None:
+            raise Refusal("there is no connection to the PandA")
+        self._acquiring = True
+        try:
+            await self._receiver.wait_ready()
+            ended = asyncio.ensure_future(self._receiver.wait_end())
+            try:
+                await client.send(Arm())
+                self._pvs[ACQUIRE].post(1)
+                await ended
+            finally:
+                ended.cancel()
+            if not self._receiver.ready:
+                raise Refusal("the data connection was lost")
+            await self._captures.flush()
+        finally:
+            self._acquiring = False
+        self._progress.publish()
+        self._pvs[ACQUIRE].post(0)
+
+    async def _put_flush(self, value: int) -> None:
+        if value:
+            await self._captures.flush()
+            self._progress.publish()
+        self._pvs[FLUSH_NOW].post(0)
+
+    async def _put_setting(self, name: str, value: Any) -> None:
+        before = self._settings.values()[name]
+        self._settings.put(name, value)
+        match name.removeprefix("DATA:"):
+            case "HDF_DIRECTORY" | "CREATE_DIRECTORY":
+                try:
+                    exists = await self._captures.directory_exists()
+                except CaptureError:
+                    self._settings.put(name, before)
+                    raise
+                self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
+            case "FLUSH_PERIOD":
+                self._captures.set_flush_period(value)
+            case "RAW":
+                self._show_datasets()
+            case "LIVE:NUM_POINTS":
+                self._live.points = int(value)
+                self._view.wake()
+        self._pvs[name].post(value)
+
+    def _put_dataset(self, name: str, value: str) -> None:
+        if value:
+            check_dataset_name(value)
+        self._names[name.removesuffix(_DATASET).replace(":", ".")] = value
+        self._pvs[name].post(value)
+        self._show_datasets()
+
+    # What comes.
+
+    def _take(self, data: Data) -> None:
+        self._captures.take(data)
+        if self._settings["LIVE:ACQUIRE"]:
+            self._live.take(data)
+            self._view.wake()
+        self._progress.wake()
+
+    def _lost(self, error: PandaError) -> None:
+        self._captures.lost(error)
+        self._progress.wake()
+
+    def _columns(self, raw: bool) -> Callable[[StartData], Sequence[Column]]:  # noqa: FBT001
+        """What is stored of an acquisition: by the names, and the choice of the gate, that hold when it begins."""
+        return lambda start: stored_columns(
+            start, dict(self._names), raw=raw, gate_captured=self._known.get(_GATE_CAPTURE, "No") != "No"
+        )
+
+    # What is shown.
+
+    def _show(self) -> None:
+        """Show whether a capture is under way, and how the last one went."""
+        captures = self._captures
+        alarm = Alarm(Severity.MAJOR, Status.WRITE, captures.failure) if captures.failure else NO_ALARM
+        self._pvs["DATA:HDF_FULL_FILE_PATH"].post(captures.path)
+        self._pvs["DATA:STATUS"].post(captures.status, alarm)
+        self._pvs["DATA:WRITE_STATUS"].post(int(bool(captures.failure)), alarm)
+        self._pvs["DATA:WRITE_MESSAGE"].post(captures.failure, alarm)
+        self._progress.publish()
+        if self._pvs[CAPTURE].value != int(captures.active):
+            self._pvs[CAPTURE].post(int(captures.active))
+
+    def _show_datasets(self) -> None:
+        raw = bool(self._settings["RAW"])
+        try:
+            columns = expected_columns(self._fields, self._known.get, self._names, raw=raw)
+            datasets = [column.name for column in columns], [dtype_name(column) for column in columns], ""
+        except CaptureError as error:
+            datasets = [], [], str(error)
+        if datasets == self._datasets or not self._pvs:
+            return
+        self._datasets = names, types, problem = datasets
+        alarm = Alarm(Severity.MINOR, Status.STATE, problem) if problem else NO_ALARM
+        self._pvs[DATASETS].post({"name": names, "dtype": types}, alarm)
+        self._pvs[f"{DATASETS}:Name"].post(names, alarm)
+        self._pvs[f"{DATASETS}:DType"].post(types, alarm)
+        self._pvs[f"{DATASETS}:LABELS"].post(["Name", "Type"])
+
+    def _check_datasets(self) -> None:
+        if problem := self._datasets[2]:
+            raise Refusal(problem)
+
+
+def _nothing(is_text: bool, is_array: bool) -> Content:  # noqa: FBT001
+    return "" if is_text else [] if is_array else 0

@@ -1,0 +1,352 @@
+"""Captures through a real IOC: what its PVs say, and what is in the files."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, camonitor, caput
+
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import Put
+from panda_ioc.simulator import Server, load
+
+from ..acquire import capture_counter, samples_on_arm
+from .process import Ioc, running_ioc
+
+DEFAULTS: dict[str, Any] = {
+    "HDF_FILE_NAME": "x.h5",
+    "CAPTURE_MODE": "FOREVER",
+    "NUM_CAPTURE": 0,
+    "FLUSH_PERIOD": 0.1,
+    "RAW": 0,
+    "OVERWRITE": 0,
+    "LAZY_OPEN": 0,
+    "FILE_TEMPLATE": "",
+    "AUTO_INCREMENT": 0,
+    "CREATE_DIRECTORY": 0,
+}
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[Server]:
+    async with Server(load(), control_port=0, data_port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
+    data = ("--data-port", str(server.data_port))
+    async with running_ioc(server.control_port, "TEST-DATA", ca_ports, *data) as ioc:
+        yield ioc
+
+
+@pytest.fixture
+async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator["DataPvs"]:
+    """The DATA PVs, set up to capture a counter and the time into a new directory."""
+    pvs = DataPvs(ioc, tmp_path)
+    capture_counter(server)
+    for name, value in {**DEFAULTS, "HDF_DIRECTORY": str(tmp_path)}.items():
+        await pvs.put(name, value)
+    yield pvs
+    await ioc.pva_put("PCAP:ARM", 0)
+    await pvs.put("CAPTURE", 0)
+    samples_on_arm(server, 0)
+
+
+class DataPvs:
+    """`DATA:...` of an IOC."""
+
+    def __init__(self, ioc: Ioc, directory: Path) -> None:
+        self.ioc = ioc
+        self.path = directory / "x.h5"
+
+    async def put(self, name: str, value: Any) -> None:
+        await self.ioc.pva_put(f"DATA:{name}", value)
+
+    async def get(self, name: str) -> Any:
+        return await self.ioc.pva_get(f"DATA:{name}")
+
+    async def until(self, name: str, value: object) -> None:
+        """Wait until a monitor brings a value."""
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        subscription = self.ioc.pva.monitor(self.ioc.pv(f"DATA:{name}"), queue.put)
+        try:
+            async with asyncio.timeout(10):
+                while await queue.get() != value:
+                    pass
+        finally:
+            subscription.close()
+
+    async def arm(self) -> None:
+        await self.ioc.pva_put("PCAP:ARM", 1)
+
+    def column(self, name: str = "COUNTER1.OUT.Value") -> list[float]:
+        with h5py.File(self.path, swmr=True) as file:
+            return [float(value) for value in file[name][:]]
+
+
+async def test_a_fly_scan(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 1000)
+    await data.put("FLUSH_PERIOD", 0.0)
+    await data.put("CAPTURE", 1)
+    assert (await data.get("STATUS"), await data.get("HDF_FULL_FILE_PATH")) == ("Capturing", str(data.path))
+    for arms in (1, 2, 3):
+        await data.arm()
+        await data.until("NUM_CAPTURED", 1000 * arms)
+        assert data.column() == [*map(float, range(1000))] * arms
+    assert await data.get("SWMR_ACTIVE") == 1
+    await data.put("CAPTURE", 0)
+    assert await data.get("STATUS") == f"OK: 3000 samples in {data.path}"
+    for name, value in {"NUM_RECEIVED": 3000, "NUM_ACQUISITIONS": 3, "MISSED": 0, "DROPPED": 0}.items():
+        assert await data.get(name) == value, name
+    assert await data.get("END_REASON") == "Ok"
+    assert await data.get("WRITE_STATUS") == 0
+    with h5py.File(data.path) as file:
+        assert "sw: 4.1" in str(file.attrs["panda_versions"]).lower() or "4.1" in str(file.attrs["panda_versions"])
+        assert file["acquisitions/samples"][:].tolist() == [1000, 1000, 1000]
+
+
+async def test_modes(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 1000)
+    for mode, wanted in (("FIRST_N", range(100)), ("LAST_N", range(900, 1000))):
+        await data.put("OVERWRITE", 1)
+        await data.put("CAPTURE_MODE", mode)
+        await data.put("NUM_CAPTURE", 100)
+        await data.put("CAPTURE", 1)
+        await data.arm()
+        await data.until("CAPTURE", 0)
+        assert data.column() == list(map(float, wanted))
+        assert await data.get("NUM_CAPTURED") == 100
+        assert (await data.get("STATUS")).startswith("OK: 100 samples")
+
+
+async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    async with AsyncioClient("127.0.0.1", server.control_port) as client:
+        # Not by this IOC: as on the web page.
+        await client.send(Put("COUNTER2.OUT.CAPTURE", "Min Max Mean"))
+        await client.send(Put("PCAP.BITS0.CAPTURE", "Value"))
+    samples_on_arm(server, 0, reason="")
+    await ioc.pva_put("COUNTER1:OUT:DATASET", "position")
+    try:
+        for raw in (0, 1):
+            await data.put("RAW", raw)
+            await data.put("OVERWRITE", 1)
+            await data.put("CAPTURE", 1)
+            await data.arm()
+            table = await data.get("DATASETS")
+            told = dict(zip(table.value["name"], table.value["dtype"], strict=True))
+            server.capture.start()
+            server.capture.end("Ok")
+            await data.until("END_REASON", "Ok")
+            await data.put("CAPTURE", 0)
+            with h5py.File(data.path) as file:
+                found = {name: str(item.dtype) for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            assert told == found
+            assert list(await caget(ioc.pv("DATA:DATASETS:Name"))) == list(told)
+            assert list(await caget(ioc.pv("DATA:DATASETS:DType"))) == list(told.values())
+            assert {"position", "COUNTER2.OUT.Min", "COUNTER2.OUT.Max", "PCAP.BITS0.Value"} < set(told)
+    finally:
+        await ioc.pva_put("COUNTER1:OUT:DATASET", "")
+        async with AsyncioClient("127.0.0.1", server.control_port) as client:
+            await client.send(Put("COUNTER2.OUT.CAPTURE", "No"))
+            await client.send(Put("PCAP.BITS0.CAPTURE", "No"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"HDF_FILE_NAME": ""}, "there is no file name"),
+        ({"HDF_DIRECTORY": "/nowhere/at/all"}, "/nowhere/at/all does not exist"),
+        ({"CAPTURE_MODE": "LAST_N"}, "the number is 0"),
+    ],
+)
+async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dict[str, Any], reason: str) -> None:
+    for name, value in settings.items():
+        await data.put(name, value)
+    with pytest.raises(Exception, match=reason):
+        await data.put("CAPTURE", 1)
+    assert await data.get("CAPTURE") == 0
+    status = await caget(ioc.pv("DATA:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
+    assert reason in str(status)
+    assert status.severity == 2
+    assert await data.get("WRITE_STATUS") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("HDF_DIRECTORY", "relative", "absolute path"),
+        ("HDF_DIRECTORY", "/tmp/../etc", "absolute path"),  # noqa: S108
+        ("HDF_FILE_NAME", "../x.h5", "no name of a file"),
+        ("FILE_TEMPLATE", "%s%s%n", "no template"),
+        ("NUM_CAPTURE", -1, "-1 is not from 0"),
+        ("FLUSH_PERIOD", float("nan"), "no time"),
+        ("LIVE:NUM_POINTS", 0, "0 is not from 1"),
+        ("LIVE:RATE", 100.0, "100.0 is not from 0.1"),
+    ],
+)
+async def test_settings_that_make_no_sense(data: DataPvs, name: str, value: Any, reason: str) -> None:
+    before = await data.get(name)
+    with pytest.raises(Exception, match=reason):
+        await data.put(name, value)
+    assert await data.get(name) == before
+
+
+async def test_an_existing_file_is_kept(data: DataPvs) -> None:
+    data.path.write_text("precious")
+    with pytest.raises(Exception, match="exists"):
+        await data.put("CAPTURE", 1)
+    assert data.path.read_text() == "precious"
+    await data.put("OVERWRITE", 1)
+    await data.put("CAPTURE", 1)
+    await data.put("CAPTURE", 0)
+    assert h5py.is_hdf5(data.path)
+
+
+async def test_files_with_numbers(data: DataPvs) -> None:
+    await data.put("FILE_TEMPLATE", "%s%s_%3.3d.h5")
+    await data.put("AUTO_INCREMENT", 1)
+    await data.put("FILE_NUMBER", 7)
+    for number in (7, 8):
+        await data.put("CAPTURE", 1)
+        await data.put("CAPTURE", 0)
+        assert await data.get("HDF_FULL_FILE_PATH") == str(data.path.parent / f"x.h5_00{number}.h5")
+        assert await data.get("FILE_NUMBER") == number + 1
+
+
+async def test_directories_are_made_as_far_as_is_allowed(data: DataPvs, ioc: Ioc) -> None:
+    directory = data.path.parent / "a/b"
+    await data.put("CREATE_DIRECTORY", -1)
+    await data.put("HDF_DIRECTORY", str(directory))
+    assert await data.get("DIRECTORY_EXISTS") == 0
+    await data.put("CREATE_DIRECTORY", -2)
+    assert await data.get("DIRECTORY_EXISTS") == 1
+    assert directory.is_dir()
+    await caput(ioc.pv("DATA:HDFDirectory"), str(data.path.parent), datatype=DBR_CHAR_STR, wait=True, timeout=5)
+    assert await data.get("HDF_DIRECTORY") == str(data.path.parent)
+
+
+async def test_lazy_files(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10)
+    await data.put("LAZY_OPEN", 1)
+    await data.put("CAPTURE", 1)
+    assert not data.path.exists()
+    await data.arm()
+    await data.until("NUM_CAPTURED", 10)
+    await data.put("CAPTURE", 0)
+    assert len(data.column()) == 10
+
+
+async def test_acquire_and_wait(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10, reason="")
+    await data.put("FLUSH_PERIOD", 1000.0)
+    await data.put("CAPTURE", 1)
+    waiting = asyncio.create_task(data.put("ACQUIRE", 1))
+    await data.until("ACQUIRE", 1)
+    assert not waiting.done()
+    server.capture.end("Ok")
+    await waiting
+    assert await data.get("NUM_CAPTURED") == 10
+    assert len(data.column()) == 10
+
+
+async def test_flush_now(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10, reason="")
+    await data.put("FLUSH_PERIOD", 1000.0)
+    await data.put("CAPTURE", 1)
+    await data.arm()
+    await data.until("NUM_RECEIVED", 10)
+    await data.put("FLUSH_NOW", 1)
+    assert await data.get("NUM_CAPTURED") == 10
+    assert len(data.column()) == 10
+
+
+async def test_bad_ends_are_told(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    samples_on_arm(server, 10, reason="Data overrun")
+    await data.put("CAPTURE_MODE", "FIRST_N")
+    await data.put("CAPTURE", 1)
+    await data.arm()
+    await data.until("CAPTURE", 0)
+    assert await data.get("STATUS") == "ERROR: the acquisition ended with: Data overrun"
+    assert await data.get("END_REASON") == "Data overrun"
+    assert (await caget(ioc.pv("DATA:STATUS"), format=FORMAT_TIME, datatype=DBR_CHAR_STR)).severity == 2
+    assert len(data.column()) == 10
+
+
+async def test_the_data_port_is_lost(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 1000, reason="")
+    await data.put("CAPTURE", 1)
+    await data.arm()
+    await data.until("NUM_CAPTURED", 1000)
+    server.faults.cut = 10
+    server.capture.append(np.zeros((1000, 3), np.uint32))
+    await data.until("CAPTURE", 0)
+    server.faults.cut = None
+    assert (await data.get("STATUS")).startswith("ERROR: ")
+    server.capture.end("Ok")
+    await data.until("CONNECTION", 1)
+    samples_on_arm(server, 10)
+    await data.put("OVERWRITE", 1)
+    await data.put("CAPTURE", 1)
+    await data.arm()
+    await data.until("NUM_CAPTURED", 10)
+
+
+async def test_a_capture_that_begins_in_an_acquisition(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 100, reason="")
+    await data.arm()
+    await data.until("LIVE:NUM_SAMPLES", 100)
+    await data.put("CAPTURE", 1)
+    server.capture.append(np.zeros((50, 3), np.uint32))
+    server.capture.end("Ok")
+    await data.until("NUM_CAPTURED", 50)
+    assert await data.get("MISSED") == 100
+
+
+async def test_the_live_view(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    write = server.panda.fields["COUNTER1.OUT"].attributes["UNITS"].write
+    assert write
+    write("mm")
+    await data.put("LIVE:NUM_POINTS", 20)
+    samples_on_arm(server, 100)
+    async with asyncio.timeout(10):
+        await data.arm()
+        await data.until("LIVE:CURRENT_POINT", 20)
+    samples = await ioc.pva.get(ioc.pv("COUNTER1:OUT:LIVE"))
+    assert list(samples) == list(map(float, range(80, 100)))
+    assert samples.raw.display.units == "mm"
+    assert list(await caget(ioc.pv("COUNTER1:OUT:LIVE"))) == list(samples)
+    assert list(await data.get("LIVE:TIME")) == [pytest.approx(number * 1e-6) for number in range(80, 100)]
+    table = await data.get("LIVE")
+    assert table.labels == ["time (s)", "COUNTER1.OUT.Value (mm)", "PCAP.TS_TRIG.Value (s)"]
+    assert list(table.value["counter1_out_value"]) == list(samples)
+    statistics = {part: await ioc.pva_get(f"COUNTER1:OUT:LIVE:{part}") for part in ("MEAN", "MIN", "MAX", "LAST")}
+    assert statistics == {"MEAN": 89.5, "MIN": 80, "MAX": 99, "LAST": 99}
+    await data.put("LIVE:NUM_POINTS", 1000)
+
+
+async def test_ca_monitors_see_the_counters(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    samples_on_arm(server, 10)
+    seen: asyncio.Queue[int] = asyncio.Queue()
+    monitor = camonitor(ioc.pv("DATA:NumCaptured"), seen.put_nowait)
+    try:
+        await data.put("CAPTURE", 1)
+        await data.arm()
+        async with asyncio.timeout(10):
+            while await seen.get() != 10:
+                pass
+    finally:
+        monitor.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_no_permission(data: DataPvs) -> None:
+    data.path.parent.chmod(0o500)
+    with pytest.raises(Exception, match="Permission denied"):
+        await data.put("CAPTURE", 1)
+    data.path.parent.chmod(0o700)
