@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 from aioca import camonitor
@@ -97,13 +98,18 @@ def environment(ca_port: int) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_ioc(
-    panda_port: int, prefix: str, ca_ports: Iterator[int], *options: str, ready: str = "serving "
+    panda_port: int,
+    prefix: str,
+    ca_ports: Iterator[int],
+    *options: str,
+    ready: str = "serving ",
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Ioc]:
-    """An IOC for the PandA on a port, ready to answer; it is stopped at the end."""
+    """An IOC for the PandA on a port, ready to answer, with extra variables; it is stopped at the end."""
     variables = environment(next(ca_ports))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "panda_ioc", "run", "127.0.0.1", prefix, "--control-port", str(panda_port), *options),
-        env={**os.environ, **variables},
+        env={**os.environ, **variables, **extra},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -16,6 +16,7 @@ from panda_ioc.protocol import Put
 from panda_ioc.simulator import Server, load
 
 from ..acquire import capture_counter, samples_on_arm
+from .datapvs import DataPvs
 from .process import Ioc, running_ioc
 
 DEFAULTS: dict[str, Any] = {
@@ -46,7 +47,7 @@ async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
 
 
 @pytest.fixture
-async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator["DataPvs"]:
+async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator[DataPvs]:
     """The DATA PVs, set up to capture a counter and the time into a new directory."""
     pvs = DataPvs(ioc, tmp_path)
     capture_counter(server)
@@ -56,38 +57,6 @@ async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator["DataP
     await ioc.pva_put("PCAP:ARM", 0)
     await pvs.put("CAPTURE", 0)
     samples_on_arm(server, 0)
-
-
-class DataPvs:
-    """`DATA:...` of an IOC."""
-
-    def __init__(self, ioc: Ioc, directory: Path) -> None:
-        self.ioc = ioc
-        self.path = directory / "x.h5"
-
-    async def put(self, name: str, value: Any) -> None:
-        await self.ioc.pva_put(f"DATA:{name}", value)
-
-    async def get(self, name: str) -> Any:
-        return await self.ioc.pva_get(f"DATA:{name}")
-
-    async def until(self, name: str, value: object) -> None:
-        """Wait until a monitor brings a value."""
-        queue: asyncio.Queue[Any] = asyncio.Queue()
-        subscription = self.ioc.pva.monitor(self.ioc.pv(f"DATA:{name}"), queue.put)
-        try:
-            async with asyncio.timeout(10):
-                while await queue.get() != value:
-                    pass
-        finally:
-            subscription.close()
-
-    async def arm(self) -> None:
-        await self.ioc.pva_put("PCAP:ARM", 1)
-
-    def column(self, name: str = "COUNTER1.OUT.Value") -> list[float]:
-        with h5py.File(self.path, swmr=True) as file:
-            return [float(value) for value in file[name][:]]
 
 
 async def test_a_fly_scan(data: DataPvs, server: Server) -> None:

@@ -1,0 +1,115 @@
+"""A whole IOC in capture: samples lost, CPU, memory, and how long CA gets of other PVs take meanwhile."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import psutil
+
+PREFIX = "BENCH"
+CA_PORT, PVA_PORT = 35064, 35075
+ENVIRONMENT = {
+    "EPICS_CA_SERVER_PORT": str(CA_PORT),
+    "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
+    "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
+    "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
+    "EPICS_CA_ADDR_LIST": f"127.0.0.1:{CA_PORT}",
+    "EPICS_CA_AUTO_ADDR_LIST": "NO",
+    "EPICS_PVA_SERVER_PORT": str(PVA_PORT),
+    "EPICS_PVAS_INTF_ADDR_LIST": "127.0.0.1",
+    "EPICS_PVA_BROADCAST_PORT": str(PVA_PORT + 1),
+    "EPICS_PVA_AUTO_ADDR_LIST": "NO",
+}
+os.environ.update(ENVIRONMENT)
+
+from aioca import DBR_CHAR_STR, caget, caput, purge_channel_caches  # noqa: E402 - the environment comes first
+
+OTHERS = ("PULSE1:WIDTH", "SEQ1:PRESCALE", "CLOCK1:PERIOD", "INENC1:VAL", "BITS:0:VAL", "IOC:UPTIME")
+
+
+async def put(name: str, value: object, *, text: bool = False) -> None:
+    datatype = DBR_CHAR_STR if text else None
+    await caput(f"{PREFIX}:DATA:{name}", value, datatype=datatype, wait=True, timeout=20)
+
+
+async def measure(arguments: argparse.Namespace, ioc: psutil.Process, folder: Path, expected: int) -> None:
+    await caget([f"{PREFIX}:{name}" for name in OTHERS], timeout=20)
+    await put("HDF_DIRECTORY", str(folder), text=True)
+    await put("HDF_FILE_NAME", "x.h5", text=True)
+    await put("CAPTURE_MODE", "FIRST_N")
+    await put("RAW", int(arguments.raw))
+    await put("CAPTURE", 1)
+    before, began = ioc.cpu_times(), time.perf_counter()
+    await caput(f"{PREFIX}:PCAP:ARM", 1, wait=True, timeout=10)
+    latencies: list[float] = []
+    memory = 0
+    while await caget(f"{PREFIX}:DATA:CAPTURE"):
+        for name in OTHERS:
+            asked = time.perf_counter()
+            await caget(f"{PREFIX}:{name}")
+            latencies.append(time.perf_counter() - asked)
+        memory = max(memory, ioc.memory_info().rss)
+        await asyncio.sleep(0.1)
+    elapsed = time.perf_counter() - began
+    used = ioc.cpu_times()
+    cpu = used.user + used.system - before.user - before.system
+    status = await caget(f"{PREFIX}:DATA:STATUS", datatype=DBR_CHAR_STR)
+    with h5py.File(folder / "x.h5") as file:
+        stored = len(file["COUNTER1.OUT.Value"])
+    print(f"{elapsed:.0f} s, {expected * 60 / elapsed / 1e6:.1f} MB/s: {status}")
+    print(f"samples lost      {expected - stored} of {expected}")
+    print(f"CPU of the IOC    {cpu / elapsed * 100:.1f} % of a core")
+    print(f"memory of the IOC {memory / 1e6:.0f} MB at most")
+    median, worst = np.percentile(latencies, (50, 99)) * 1e3
+    print(f"CA gets           {median:.1f} ms median, {worst:.1f} ms 99 %")
+    purge_channel_caches()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=60, help="MB/s")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--raw", action="store_true")
+    parser.add_argument("--folder", type=Path, help="where the file goes")
+    arguments = parser.parse_args()
+    panda_command = [
+        sys.executable,
+        str(Path(__file__).with_name("capture_panda.py")),
+        str(arguments.rate),
+        str(arguments.seconds),
+    ]
+    with (
+        tempfile.TemporaryDirectory(dir=arguments.folder) as folder,
+        subprocess.Popen(panda_command, stdout=subprocess.PIPE, text=True) as panda,
+    ):
+        assert panda.stdout
+        control, data, expected = panda.stdout.readline().split()
+        command = [
+            sys.executable,
+            "-m",
+            "panda_ioc",
+            "run",
+            "127.0.0.1",
+            PREFIX,
+            "--control-port",
+            control,
+            "--data-port",
+            data,
+        ]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as ioc:
+            try:
+                asyncio.run(measure(arguments, psutil.Process(ioc.pid), Path(folder), int(expected)))
+            finally:
+                ioc.terminate()
+                panda.terminate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Captured data: received, and stored in HDF5, beside pandablocks and beside bare references.
+
+All take the same bytes over loopback, one after the other, each in a process of its own.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_cases import CASES
+from peers import environment
+
+HERE = Path(__file__).parent
+
+#: The peer cannot use other ports.
+CONTROL_PORT, DATA_PORT = 8888, 8889
+
+#: What is divided by what.
+RATIOS = [
+    ("ours asyncio", "pandablocks asyncio"),
+    ("ours blocking", "pandablocks asyncio"),
+    ("ours asyncio", "bare socket"),
+    ("ours blocking", "bare socket"),
+    ("ours hdf scaled", "pandablocks hdf"),
+    ("ours hdf scaled", "bare h5py scaled"),
+    ("ours hdf raw", "pandablocks hdf"),
+    ("ours hdf raw", "bare h5py raw"),
+]
+
+
+@contextlib.contextmanager
+def source(total: int) -> Iterator[None]:
+    """The data port."""
+    command = [sys.executable, str(HERE / "source.py"), str(CONTROL_PORT), str(DATA_PORT), str(total)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            if not process.stdout or process.stdout.readline() != "ready\n":
+                raise SystemExit(f"ports {CONTROL_PORT} and {DATA_PORT} are not free")
+            yield
+        finally:
+            process.terminate()
+
+
+def measure(name: str, total: int) -> dict[str, float]:
+    """Run a case; return its rate in MB/s, CPU seconds for a gigabyte, and memory in MB."""
+    python = Path(sys.executable)
+    if name.startswith("pandablocks"):
+        python = environment("pandablocks-0.10.4", "pandablocks==0.10.4", "h5py") / "python"
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [python, HERE / "data_cases.py", name, str(DATA_PORT), str(total), folder],
+            check=True,
+            stdout=subprocess.PIPE,
+            timeout=600,
+        )
+    cost = json.loads(done.stdout.splitlines()[-1])
+    return {"rate": total / cost["seconds"] / 1e6, "cpu": cost["cpu"] / total * 1e9, "memory": cost["megabytes"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bytes", type=int, default=10**9)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--case", action="append", choices=CASES)
+    arguments = parser.parse_args()
+    results: dict[str, dict[str, float]] = {}
+    with source(arguments.bytes):
+        for name in arguments.case or CASES:
+            runs = [measure(name, arguments.bytes) for _ in range(arguments.runs)]
+            results[name] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            cost = results[name]
+            print(
+                f"{name:22} {cost['rate']:7.0f} MB/s {cost['cpu']:6.2f} CPU-s/GB {cost['memory']:6.0f} MB", flush=True
+            )
+    print("\nratios: rate, CPU")
+    for ours, other in RATIOS:
+        if ours in results and other in results:
+            rate = results[ours]["rate"] / results[other]["rate"]
+            cpu = results[ours]["cpu"] / results[other]["cpu"]
+            print(f"{ours:16} / {other:20} {rate:6.2f} {cpu:6.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Captures when the disk blocks, is full, or the IOC is stopped: PVs stay alive, and tell the truth."""
+
+import asyncio
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import h5py
+import numpy as np
+import psutil
+import pytest
+from aioca import DBR_CHAR_STR, FORMAT_TIME, caget
+
+from panda_ioc.simulator import Server
+
+from ..acquire import capture_counter, samples_on_arm
+from .datapvs import DataPvs
+from .process import Ioc, running_ioc
+
+ROWS = 1 << 18  # 3 MiB of samples
+
+
+def block(rows: int = ROWS) -> np.ndarray:
+    return np.zeros((rows, 3), np.uint32)
+
+
+@pytest.fixture
+async def iocs(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator["Starter"]:
+    async with AsyncExitStack() as stack:
+        yield Starter(panda, ca_ports, stack)
+
+
+class Starter:
+    """Starts IOCs that capture a counter of the PandA."""
+
+    def __init__(self, panda: Server, ca_ports: Iterator[int], stack: AsyncExitStack) -> None:
+        self._panda = panda
+        self._ca_ports = ca_ports
+        self._stack = stack
+
+    async def capturing(self, directory: Path, rows: int, **variables: str) -> tuple[Ioc, DataPvs]:
+        """An IOC with a capture under way that has some rows."""
+        capture_counter(self._panda)
+        samples_on_arm(self._panda, rows, reason="")
+        ports = ("--data-port", str(self._panda.data_port))
+        ioc = await self._stack.enter_async_context(
+            running_ioc(self._panda.control_port, "TEST-DISK", self._ca_ports, *ports, extra=variables)
+        )
+        data = DataPvs(ioc, directory)
+        for name, value in {"HDF_DIRECTORY": str(directory), "HDF_FILE_NAME": "x.h5", "FLUSH_PERIOD": 0.1}.items():
+            await data.put(name, value)
+        await data.put("CAPTURE", 1)
+        await data.arm()
+        await data.until("NUM_CAPTURED", rows)
+        return ioc, data
+
+
+@pytest.fixture(scope="session")
+def blocking_library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What makes the disk of a process block: see its source."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    library = tmp_path_factory.mktemp("library") / "blockeddisk.so"
+    source = Path(__file__).parent.parent / "blockeddisk.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
+    return str(library)
+
+
+async def test_a_disk_that_blocks(iocs: Starter, panda: Server, tmp_path: Path, blocking_library: str) -> None:
+    blocked, directory = tmp_path / "blocked", tmp_path / "data"
+    directory.mkdir()
+    ioc, data = await iocs.capturing(
+        directory,
+        10,
+        LD_PRELOAD=blocking_library,
+        BLOCKED_DIRECTORY=str(directory),
+        BLOCKED_WHILE=str(blocked),
+    )
+    # As much as may wait comes to the file when the disk is back.
+    blocked.touch()
+    for _ in range(4):
+        panda.capture.append(block())
+    await data.until("NUM_RECEIVED", 4 * ROWS + 10)
+    assert await data.get("NUM_CAPTURED") == 10
+    assert (await data.get("STATUS"), await data.get("DROPPED")) == ("Capturing", 0)
+    blocked.unlink()
+    await data.until("NUM_CAPTURED", 4 * ROWS + 10)
+    # More than that is counted, and ends the capture.
+    blocked.touch()
+    for _ in range(40):
+        panda.capture.append(block())
+    await data.until("NUM_RECEIVED", 44 * ROWS + 10)
+    assert await caget(ioc.pv("PULSE1:PULSES")) == 0
+    await ioc.pva_put("PULSE1:PULSES", 2)
+    blocked.unlink()
+    await data.until("CAPTURE", 0)
+    dropped = int(await data.get("DROPPED"))
+    assert dropped > 0
+    assert f"{dropped} samples did not fit" in await data.get("STATUS")
+    assert await data.get("NUM_CAPTURED") == 44 * ROWS + 10 - dropped
+    assert len(data.column()) == 44 * ROWS + 10 - dropped
+
+
+async def test_a_disk_that_is_full(iocs: Starter, panda: Server, tmp_path: Path) -> None:
+    ioc, data = await iocs.capturing(tmp_path, 1000)
+    psutil.Process(ioc.process.pid).rlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+    panda.capture.append(block())
+    await data.until("CAPTURE", 0)
+    status = await caget(ioc.pv("DATA:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
+    assert status.startswith(f"ERROR: cannot write {data.path}: ")
+    assert status.severity == 2
+    assert await data.get("WRITE_STATUS") == 1
+    rows = await data.get("NUM_CAPTURED")
+    assert rows >= 1000
+    assert data.column()[:1000] == [*map(float, range(1000))]
+
+
+async def test_the_directory_goes_away(iocs: Starter, tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    _, data = await iocs.capturing(directory, 10)
+    await data.put("CAPTURE", 0)
+    shutil.rmtree(directory)
+    with pytest.raises(Exception, match="does not exist"):
+        await data.put("CAPTURE", 1)
+    assert await data.get("CAPTURE") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_stopped_in_a_capture(iocs: Starter, panda: Server, tmp_path: Path, number: int) -> None:
+    ioc, data = await iocs.capturing(tmp_path, 1000)
+    await data.put("FLUSH_PERIOD", 1000.0)
+    panda.capture.append(block(500))
+    await data.until("NUM_RECEIVED", 1500)
+    assert await ioc.stop(number) == 0
+    assert len(data.column()) == 1500
+    with h5py.File(data.path) as file:
+        assert file.attrs["end_reason"] == b"Capture stopped"
+
+
+async def test_killed_in_a_capture(iocs: Starter, tmp_path: Path) -> None:
+    ioc, data = await iocs.capturing(tmp_path, 1000)
+    ioc.process.kill()
+    await asyncio.wait_for(ioc.ended(), 10)
+    assert data.column() == [*map(float, range(1000))]
