@@ -92,9 +92,9 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, tmp_path: Path, 
     await data.until("NUM_CAPTURED", 4 * ROWS + 10)
     # More than that is counted, and ends the capture.
     blocked.touch()
-    for _ in range(40):
+    for _ in range(60):
         panda.capture.append(block())
-    await data.until("NUM_RECEIVED", 44 * ROWS + 10)
+    await data.until("NUM_RECEIVED", 64 * ROWS + 10)
     assert await caget(ioc.pv("PULSE1:PULSES")) == 0
     await ioc.pva_put("PULSE1:PULSES", 2)
     blocked.unlink()
@@ -102,8 +102,8 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, tmp_path: Path, 
     dropped = int(await data.get("DROPPED"))
     assert dropped > 0
     assert f"{dropped} samples did not fit" in await data.get("STATUS")
-    assert await data.get("NUM_CAPTURED") == 44 * ROWS + 10 - dropped
-    assert len(data.column()) == 44 * ROWS + 10 - dropped
+    assert await data.get("NUM_CAPTURED") == 64 * ROWS + 10 - dropped
+    assert len(data.column()) == 64 * ROWS + 10 - dropped
 
 
 async def test_a_disk_that_is_full(iocs: Starter, panda: Server, tmp_path: Path) -> None:
