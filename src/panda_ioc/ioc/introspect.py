@@ -2,10 +2,22 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..client import AsyncioClient
-from ..protocol import ChangeGroup, CommandError, FieldInfo, GetBlockInfo, GetFieldInfo, Identify, RemoteProtocolError
+from ..protocol import (
+    ChangeGroup,
+    CommandError,
+    FieldInfo,
+    GetBlockInfo,
+    GetFieldInfo,
+    GetTable,
+    Identify,
+    RemoteProtocolError,
+    TableContent,
+    TableFieldInfo,
+)
 from .model import Block, Model
 from .poll import Poll
 
@@ -14,7 +26,7 @@ MAX_INSTANCES = 1024
 
 
 async def introspect(client: AsyncioClient) -> Model:
-    """Ask for all there is to know, in three round trips for any number of blocks, and two more inside.
+    """Ask for all there is to know, in four round trips for any number of blocks, and two more inside.
 
     A block that the PandA cannot describe is left out with a remark: all others can still be served.
 
@@ -35,12 +47,27 @@ async def introspect(client: AsyncioClient) -> Model:
     if polled.refused:
         raise CommandError("*CHANGES?", polled.refused[ChangeGroup.ALL])
     remarks += [f"block {name} is not served: {told}" for name, told in fields.items() if isinstance(told, str)]
-    return Model(
+    model = Model(
         identity,
         {name: Block(name, infos[name], told) for name, told in fields.items() if not isinstance(told, str)},
         polled.changes,
         tuple(remarks),
     )
+    return replace(model, tables=await _tables(client, model))
+
+
+async def _tables(client: AsyncioClient, model: Model) -> dict[str, TableContent]:
+    """What the tables hold; one that cannot be read is left out."""
+    names = [f"{instance}.{name}" for instance, name, info in model.fields() if isinstance(info, TableFieldInfo)]
+    contents = await _all(*(_table(client, name) for name in names))
+    return {name: content for name, content in zip(names, contents, strict=True) if content is not None}
+
+
+async def _table(client: AsyncioClient, name: str) -> TableContent | None:
+    try:
+        return await client.send(GetTable(name))
+    except CommandError:
+        return None
 
 
 async def _all(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -1,9 +1,9 @@
 """A picture of a PandA: what it has and what it was set to when it was asked. Plain immutable data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..protocol import BlockInfo, Changes, FieldInfo, Identity
+from ..protocol import BlockInfo, Changes, FieldInfo, Identity, TableContent
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,14 @@ class Model:
         blocks: by name, sorted
         changes: every value that it reported, as the first answer to `*CHANGES?`
         remarks: what it has that makes no sense and is left out, and why
+        tables: what its tables hold, by their names on the PandA: "SEQ1.TABLE"
     """
 
     identity: Identity
     blocks: Mapping[str, Block]
     changes: Changes
     remarks: tuple[str, ...] = ()
+    tables: Mapping[str, TableContent] = field(default_factory=dict)
 
     def fields(self) -> Iterator[tuple[str, str, FieldInfo]]:
         """Every field of every instance: ("PULSE1", "DELAY", its info)."""

@@ -15,6 +15,7 @@ from .model import Model
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, Place, field_records
 from .status import COMPLETION, status_records
+from .tableplan import planned_tables, records_of, tables_of
 
 #: Characters of a name without the prefix. No PandA has a longer one; a name that would leave no room for a
 #: prefix is left out, rather than all others with it.
@@ -67,6 +68,7 @@ def make_plan(model: Model, prefix: str) -> Plan:
         PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
     """
     _check_prefix(prefix)
+    planned, bad_tables = planned_tables(model)
     records = [
         *status_records(model.identity),
         *(record for place in _places(model) for record in field_records(place)),
@@ -75,16 +77,14 @@ def make_plan(model: Model, prefix: str) -> Plan:
         *_choices(model),
         *data_records(prefix),
         *live_records(model),
+        *(record for table in planned for record in records_of(table, f"{prefix}:{table.name}")),
     ]
     named, bad_names = _with_good_names(_with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
-    tables = tuple(data_tables())
-    _check_lengths(prefix, [*(name for record in kept for name in (record.name, *record.aliases)), *_names(tables)])
-    return Plan(prefix, tuple(kept), (*model.remarks, *bad_names, *duplicates), tables)
-
-
-def _names(tables: Iterable[Table]) -> list[str]:
-    return [table.name for table in tables]
+    tables = (*data_tables(), *(table for made in planned for table in tables_of(made)))
+    names = [name for record in kept for name in (record.name, *record.aliases)]
+    _check_lengths(prefix, [*names, *(table.name for table in tables)])
+    return Plan(prefix, tuple(kept), (*model.remarks, *bad_tables, *bad_names, *duplicates), tables)
 
 
 def _places(model: Model) -> Iterator[Place]:

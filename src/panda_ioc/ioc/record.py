@@ -114,6 +114,7 @@ class Record:
         pulses: whether a change that is reported with the value unchanged was a pulse
         dtype: of the elements of an array record, as numpy writes it, "u2", or "str"
         length: the most elements of an array record
+        staged: whether a put takes effect only with another one, so that it is no setting to be kept and restored
         service: which part of the IOC gives it values and takes puts; "" for what mirrors a field of the PandA
     """
 
@@ -138,6 +139,7 @@ class Record:
     pulses: bool = False
     dtype: str = ""
     length: int = 0
+    staged: bool = False
     service: str = ""
 
 

@@ -24,6 +24,8 @@ from .plan import Plan, PlanError, make_plan
 from .poll import PERIODS, Poller
 from .served import Pv, Side, join
 from .services import Service, Services
+from .tableplan import TABLES, planned_tables
+from .tables import Tables
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +115,11 @@ async def _serve(options: Options) -> int:
 
 def _services(plan: Plan, model: Model) -> dict[str, Service]:
     """The parts of the IOC that own what is planned, by the name that records have."""
-    return {"": Mirror(plan, model.changes), SERVICE: DataService(plan, model)}
+    return {
+        "": Mirror(plan, model.changes),
+        SERVICE: DataService(plan, model),
+        TABLES: Tables(planned_tables(model)[0], model.tables),
+    }
 
 
 def _load_epics() -> tuple[Any, Any]:

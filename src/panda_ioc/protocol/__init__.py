@@ -13,11 +13,13 @@ from .commands import (
     Get,
     GetLine,
     GetMultiline,
+    GetTable,
     Identify,
     Identity,
     Put,
     PutTable,
     Raw,
+    TableContent,
 )
 from .control import ControlConnection
 from .data import DataConnection
@@ -75,6 +77,7 @@ __all__ = [
     "GetMultiline",
     "GetPcapBitsLabels",
     "GetState",
+    "GetTable",
     "Identify",
     "Identity",
     "LineBuffer",
@@ -94,6 +97,7 @@ __all__ = [
     "StartData",
     "StateError",
     "TableColumn",
+    "TableContent",
     "TableFieldInfo",
     "TimeFieldInfo",
     "UintFieldInfo",

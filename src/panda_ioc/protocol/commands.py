@@ -150,6 +150,38 @@ class Append(PutTable):
         return "<<|" if self.last else "<<"
 
 
+@dataclass(frozen=True, eq=False)
+class TableContent:
+    """What a table holds.
+
+    Attributes:
+        words: (n,) uint32, row after row; empty while the table streams
+        mode: INIT, FIXED, STREAMING or STREAMING_LAST; "" from a server before 4.0
+    """
+
+    words: npt.NDArray[np.uint32]
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class GetTable(Command[TableContent]):
+    """Read a table: far faster than in ASCII.
+
+    Args:
+        field: the table, "SEQ1.TABLE"
+    """
+
+    field: str
+
+    def conversation(self) -> Conversation[TableContent]:
+        name = _name(self.field)
+        words, mode = yield [Request(f"{name}.B?"), Request(f"{name}.MODE?")]
+        lines = words.any()
+        if isinstance(lines, bytes):
+            raise RemoteProtocolError(f"{words.request!r} was answered with one value, not with lines: {lines[:80]!r}")
+        return TableContent(_from_base64(words.request, lines), "" if mode.error is not None else mode.line())
+
+
 @dataclass(frozen=True)
 class Arm(Command[None]):
     """Arm PCAP. Refused while it is busy and when nothing is set to be captured."""
@@ -220,3 +252,18 @@ def _base64_lines(words: npt.NDArray[np.uint32]) -> list[str]:
         binascii.b2a_base64(data[start : start + _BASE64_CHUNK], newline=False).decode()
         for start in range(0, len(data), _BASE64_CHUNK)
     ]
+
+
+def _from_base64(request: str, lines: Sequence[bytes]) -> npt.NDArray[np.uint32]:
+    """The words in lines of base64, each of which may be padded."""
+    joined = b"".join(lines)
+    try:
+        if b"=" in joined[:-2]:
+            data = b"".join(binascii.a2b_base64(line, strict_mode=True) for line in lines)
+        else:
+            data = binascii.a2b_base64(joined, strict_mode=True)
+    except ValueError as error:
+        raise RemoteProtocolError(f"{request!r} was answered with what is no base64: {error}") from None
+    if len(data) % 4:
+        raise RemoteProtocolError(f"{request!r} was answered with {len(data)} bytes, which are no whole words")
+    return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
