@@ -84,12 +84,15 @@ class Pv:
             options["initial_value"] = self._fit(initial)
         if record.kind.is_out:
             options.update(
-                on_update=lambda value: on_put(record.name, value) if on_put else None,
+                on_update=lambda value: on_put(record.name, self._put_value(value)) if on_put else None,
                 validate=lambda _record, _value: not self._posting,
                 always_update=True,
                 blocking=True,
             )
         self._device = _DEVICES[record.kind](pv, **options)
+        if record.kind.is_array and record.dtype == "str":
+            # softioc would turn every text of an array into a string and back whenever it is posted.
+            self._device._value_to_epics = self._device._epics_to_value = lambda value: value  # noqa: SLF001
 
     def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
         """Give the record a value and an alarm; monitors have been told when this returns.
@@ -126,6 +129,12 @@ class Pv:
             return shorten(value, text_length(self.record) - 1 if self.record.kind.is_long_text else STRING_BYTES)
         if self.record.kind.is_array:
             return self._as_array(value)
+        return value
+
+    def _put_value(self, value: Any) -> Any:
+        """What a client put, as services take it."""
+        if self.record.kind.is_array and self.record.dtype == "str":
+            return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
         return value
 
     def _as_array(self, value: Any) -> npt.NDArray[Any]:

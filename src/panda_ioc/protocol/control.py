@@ -121,11 +121,39 @@ class ControlConnection:
 
     def _receive_lines(self, data: bytes) -> bytes:
         to_send = bytearray()
-        for line in self._buffer.feed(data):
-            to_send += self._receive_line(line)
+        lines = self._buffer.feed(data)
+        position = 0
+        while position < len(lines):
+            position = self._collect(lines, position)
+            if position < len(lines):
+                to_send += self._receive_line(lines[position])
+                position += 1
         if len(self._buffer) > MAX_REPLY_LINE:
             raise _too_long(self._buffer.unfinished)
         return bytes(to_send)
+
+    def _collect(self, lines: list[bytes], start: int) -> int:
+        """Take what goes on with a multi-line value, many lines at once; return where it stopped."""
+        if self._multiline is None:
+            return start
+        end = start
+        while end < len(lines) and lines[end][:1] == b"!":
+            end += 1
+        if end > start:
+            more = lines[start:end]
+            self._multiline_bytes += sum(map(len, more))
+            longest = max(more, key=len)
+            if len(longest) > MAX_REPLY_LINE:
+                raise _too_long(longest)
+            self._multiline += [line[1:] for line in more]
+            if len(self._multiline) > MAX_REPLY_LINES or self._multiline_bytes > MAX_REPLY_BYTES:
+                raise self._endless(more[-1])
+        return end
+
+    def _endless(self, line: bytes) -> RemoteProtocolError:
+        batch = self._batches[0]
+        request = batch.requests[len(batch.replies)].line
+        return RemoteProtocolError(f"the reply to {request!r} has no end: {_shown(line)}")
 
     def _receive_line(self, line: bytes) -> bytes:
         """Take one line; when it completes the replies to a batch, let its command go on."""
@@ -150,12 +178,6 @@ class ControlConnection:
                 reply = Reply(request, lines=self._multiline)
                 self._multiline = None
                 return reply
-            if line.startswith(b"!"):
-                self._multiline_bytes += len(line)
-                if len(self._multiline) == MAX_REPLY_LINES or self._multiline_bytes > MAX_REPLY_BYTES:
-                    raise RemoteProtocolError(f"the reply to {request!r} has no end: {_shown(line)}")
-                self._multiline.append(line[1:])
-                return None
         elif line == b"OK":
             return Reply(request)
         elif line.startswith(b"OK ="):
