@@ -12,6 +12,7 @@ from ..protocol import EnumFieldInfo, ExtOutBitsFieldInfo, PandaError
 from .codecs import ArmSwitch, LabelText
 from .data.records import data_records, data_tables, live_records
 from .model import Model
+from .pvi import pvi_records
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, Place, field_records
 from .status import COMPLETION, status_records
@@ -82,6 +83,7 @@ def make_plan(model: Model, prefix: str) -> Plan:
     named, bad_names = _with_good_names(_with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
     tables = (*data_tables(), *(table for made in planned for table in tables_of(made)))
+    kept += pvi_records((*kept, *tables), prefix)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
     return Plan(prefix, tuple(kept), (*model.remarks, *bad_tables, *bad_names, *duplicates), tables)

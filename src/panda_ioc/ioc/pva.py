@@ -18,19 +18,18 @@ import numpy as np
 from p4p import Type
 from p4p import Value as Structure
 from p4p.nt import NTEnum, NTScalar, NTTable
+from p4p.nt.common import alarm, timeStamp
 from p4p.server import Server as P4pServer
 from p4p.server import StaticProvider
 from p4p.server.raw import SharedPV
 
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .plan import Plan
+from .pvi import Tree, pvi_trees
 from .record import Access, Content, Kind, Record, Table
 
 #: Is given the name of a record or table and what a client puts; gives the reason of a refusal, "" if there is none.
 OnPut = Callable[[str, Any], Awaitable[str]]
-
-#: A PV without a value of its own: structures in structures, down to texts. None is an empty place in a list.
-Tree = Mapping[str, Any]
 
 #: p4p's codes for the dtypes of numpy.
 _CODES = {
@@ -176,17 +175,17 @@ class Server:
     Args:
         plan: what is served
         pvs: its records and tables
-        trees: what else is served, by full name
     """
 
-    def __init__(self, plan: Plan, pvs: Mapping[str, Pv], trees: Mapping[str, Tree]) -> None:
+    def __init__(self, plan: Plan, pvs: Mapping[str, Pv]) -> None:
         self._provider = StaticProvider("panda-ioc")
         for pv in pvs.values():
             aliases = pv.planned.aliases if isinstance(pv.planned, Record) else ()
             for name in (pv.planned.name, *aliases):
                 self._provider.add(plan.pv(name), pv.shared)
-        for name, tree in trees.items():
-            self._provider.add(name, SharedPV(initial=_structure(tree)))
+        for name, tree in pvi_trees(plan.items, plan.prefix).items():
+            if name not in pvs:
+                self._provider.add(plan.pv(name), SharedPV(initial=_structure(tree)))
         self._server = P4pServer(providers=[self._provider])
 
     def stop(self) -> None:
@@ -194,12 +193,12 @@ class Server:
         self._server.stop()
 
 
-def _fill(update: Any, value: Any, alarm: Alarm) -> None:
+def _fill(update: Any, value: Any, state: Alarm) -> None:
     if value is not None:
         update["value"] = value
     nanoseconds = time.time_ns()
     update["timeStamp"] = {"secondsPastEpoch": nanoseconds // 10**9, "nanoseconds": nanoseconds % 10**9}
-    update["alarm"] = {"severity": int(alarm.severity), "status": _STATUS[alarm.status], "message": alarm.message}
+    update["alarm"] = {"severity": int(state.severity), "status": _STATUS[state.status], "message": state.message}
 
 
 @cache
@@ -237,8 +236,10 @@ def _properties(planned: Record | Table) -> dict[str, Any]:
 
 
 def _structure(tree: Tree) -> Any:
-    """Texts in structures as one structure; the members of a list are structures of one kind."""
-    return Structure(Type(_members(tree)), tree)
+    """A structure of texts, with the time and an alarm."""
+    structure = Structure(Type([("alarm", alarm), ("timeStamp", timeStamp), *_members(tree)]), tree)
+    _fill(structure, None, NO_ALARM)
+    return structure
 
 
 def _members(tree: Tree) -> list[tuple[str, Any]]:

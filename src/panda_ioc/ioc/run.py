@@ -102,7 +102,7 @@ async def _serve(options: Options) -> int:
     over_pva = pva.make_pvs(plan, initial, services.put)
     pvs = join({item.name: initial.get(item.name) for item in plan.items}, over_ca, over_pva)
     services.bind(pvs)
-    server = pva.Server(plan, over_pva, {})
+    server = pva.Server(plan, over_pva)
     gc.freeze()  # and need not be looked at by the collector ever again
     gc.enable()
     log.info("serving %s:%d as %s: %d records", client.host, client.control_port, plan.prefix, len(plan.records))
