@@ -21,9 +21,9 @@ class Ioc:
     Attributes:
         prefix: what its records begin with
         output: the lines that it wrote so far
-        environment: where it listens, and where PVA clients find it
+        environment: where it listens, and what clients in other processes need to find it
         pva: a client that finds it
-        environment: what clients in other processes need to find it
+        raw: another one, which gives structures as they are
     """
 
     def __init__(self, process: asyncio.subprocess.Process, prefix: str, environment: dict[str, str]) -> None:
@@ -34,6 +34,9 @@ class Ioc:
         self._changed = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
         self.pva = Context("pva", conf=environment, useenv=False)
+        # A client of p4p that has met a table gives numbers, too, as structures from then on.
+        self._subscriptions: list[Any] = []
+        self.raw = Context("pva", conf=environment, useenv=False, nt=False)
 
     def pv(self, name: str) -> str:
         """The full name of a record."""
@@ -42,6 +45,17 @@ class Ioc:
     async def pva_get(self, name: str) -> Any:
         """Read a record over PVA."""
         return await asyncio.wait_for(self.pva.get(self.pv(name)), 5)
+
+    async def raw_get(self, name: str) -> Any:
+        """Read a structure over PVA."""
+        return await asyncio.wait_for(self.raw.get(self.pv(name)), 5)
+
+    async def monitor(self, name: str) -> asyncio.Queue[Any]:
+        """What a monitor of structures gets after its first value, until the IOC is stopped."""
+        seen: asyncio.Queue[Any] = asyncio.Queue()
+        self._subscriptions.append(self.raw.monitor(self.pv(name), seen.put))
+        await asyncio.wait_for(seen.get(), 5)
+        return seen
 
     async def pva_put(self, name: str, value: Any) -> None:
         """Write a record over PVA, and wait until it is done."""
@@ -67,7 +81,10 @@ class Ioc:
 
     async def ended(self, timeout: float = 20) -> int:
         """Wait until it ends; return its exit code."""
+        for subscription in self._subscriptions:
+            subscription.close()
         self.pva.close()
+        self.raw.close()
         async with asyncio.timeout(timeout):
             await self._reading
             return await self.process.wait()

@@ -67,7 +67,7 @@ ENTRY = re.compile(r'string (\w+) = "PREFIX:([^"]+)"\s*\} (\w+)$', re.MULTILINE)
 @pytest.mark.parametrize("name", ["PVI", "SEQ1:PVI", "PCAP:PVI", "DATA:PVI"])
 async def test_pvi_has_all_that_was_recorded(ioc: Ioc, shared: Path, name: str) -> None:
     recorded = (shared / "compat" / "pvi" / f"{name.replace(':', '_')}.txt").read_text()
-    served = (await ioc.pva_get(name)).pvi.todict()
+    served = (await ioc.raw_get(name)).pvi.todict()
     wanted = {(entry, letter, pv) for letter, pv, entry in ENTRY.findall(recorded)}
     assert len(wanted) > 10
     missing = {(entry, letter, pv) for entry, letter, pv in wanted if served.get(entry, {}).get(letter) != ioc.pv(pv)}
@@ -75,7 +75,7 @@ async def test_pvi_has_all_that_was_recorded(ioc: Ioc, shared: Path, name: str) 
 
 
 async def test_numbered_blocks_are_lists(ioc: Ioc) -> None:
-    value = (await ioc.pva_get("PVI")).value.todict()
+    value = (await ioc.raw_get("PVI")).value.todict()
     assert value["seq"] == [None, {"d": ioc.pv("SEQ1:PVI")}, {"d": ioc.pv("SEQ2:PVI")}]
     assert len(value["ttlout"]) == 11
     assert value["pcap"] == {"d": ioc.pv("PCAP:PVI")}
@@ -85,7 +85,7 @@ async def test_numbered_blocks_are_lists(ioc: Ioc) -> None:
 async def test_a_table_is_as_it_was_recorded(ioc: Ioc, shared: Path) -> None:
     recorded = (shared / "compat" / "pvi" / "SEQ1_TABLE.txt").read_text()
     columns = re.findall(r"^ {8}(\w+)\[\] (\w+) =", recorded, re.MULTILINE)
-    served = await ioc.pva_get("SEQ1:TABLE")
+    served = await ioc.raw_get("SEQ1:TABLE")
     assert served.getID() == "epics:nt/NTTable:1.0"
     codes = {"uint16_t": "aH", "string": "as", "int32_t": "ai", "uint32_t": "aI", "uint8_t": "aB"}
     assert served.type("value").aspy()[2] == [(name, codes[kind]) for kind, name in columns]

@@ -83,7 +83,9 @@ class Services:
 
     def initial_values(self) -> dict[str, Content]:
         """What all records and tables start with."""
-        return {name: value for service in self._services.values() for name, value in service.initial_values().items()}
+        constants = {record.name: record.constant for record in self._plan.records if record.constant is not None}
+        told = [service.initial_values() for service in self._services.values()]
+        return {name: value for values in (constants, *told) for name, value in values.items()}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """See `Service`, as for all that follow."""

@@ -73,14 +73,15 @@ class _Held:
         return self.planned.modes.index(VIEW if self.edited is None else EDIT)
 
     def values(self) -> dict[str, Content]:
-        """Everything that is shown of it, by name."""
+        """Everything that is shown of it, by name; the table itself comes last, so whoever sees it finds all true."""
         planned, columns = self.planned, self.columns if self.edited is None else self.edited
         length = len(next(iter(self.columns.values())))
-        values: dict[str, Content] = {planned.name: self.columns, planned.beside(ROWS): length}
+        values: dict[str, Content] = {planned.beside(ROWS): length}
         for name, column in planned.columns:
             values[name] = columns[column.name]
         if planned.streams:
             values[planned.beside(STATE)] = self.content.mode
+        values[planned.name] = self.columns
         return values
 
 
@@ -126,8 +127,6 @@ class Tables:
                     **table.values(),
                     planned.beside(MODE): table.mode,
                     planned.beside(LABELS): labels,
-                    planned.beside(f"{MODE}:{EDIT}"): planned.modes.index(EDIT),
-                    planned.beside(f"{MODE}:{SUBMIT}"): planned.modes.index(SUBMIT),
                     planned.beside(CLEAR): 0,
                     planned.beside(APPEND): planned.rows.decode(_EMPTY.words),
                     planned.beside(APPEND_LAST): planned.rows.decode(_EMPTY.words),
