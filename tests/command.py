@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,18 @@ from typing import Any
 
 @asynccontextmanager
 async def running(
-    *arguments: str | Path, environment: Mapping[str, str] | None = None, **streams: Any
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, through: Sequence[str] = (), **streams: Any
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the command; what is left of it at the end is killed.
 
     Args:
         arguments: what follows `panda-ioc`
         environment: variables besides those of the tests
+        through: a program that runs it, which is given it as its last arguments
         streams: stdin and so on, as for `asyncio.create_subprocess_exec`
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", *map(str, arguments)),
+        *(*through, sys.executable, "-m", "panda_ioc", *map(str, arguments)),
         env={**os.environ, **(environment or {})},
         **streams,
     )
@@ -38,7 +39,7 @@ async def outcome(
 ) -> tuple[int | None, str]:
     """Run the command to its end; return its exit code and what it wrote."""
     pipe = asyncio.subprocess.PIPE
-    streams = {"stdin": pipe, "stdout": pipe, "stderr": asyncio.subprocess.STDOUT}
+    streams: Any = {"stdin": pipe, "stdout": pipe, "stderr": asyncio.subprocess.STDOUT}
     async with running(*arguments, environment=environment, **streams) as process:
         output, _ = await asyncio.wait_for(process.communicate(stdin.encode()), 20)
     return process.returncode, output.decode()

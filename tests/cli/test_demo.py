@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -15,7 +16,7 @@ from ..ioc.process import environment
 
 @pytest.fixture
 async def demo(ca_ports: Iterator[int]) -> AsyncIterator[asyncio.subprocess.Process]:
-    streams = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+    streams: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
     variables = environment(next(ca_ports))
     async with running("demo", "--prefix", "TEST-DEMO", environment=variables, **streams) as process:
         yield process

@@ -26,10 +26,15 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
 def _write(text: str, file: Path) -> None:
     """Write a file whole or not at all: a former one with its name stays until the new one is complete."""
     part = file.with_name(f"{file.name}.part") if file.is_file() or not file.exists() else file
-    with part.open("w", encoding="utf-8", newline="\n") as writing:
-        writing.write(text)
-    if part != file:
-        part.replace(file)
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as writing:
+            writing.write(text)
+        if part != file:
+            part.replace(file)
+    except OSError as error:
+        if part != file:
+            part.unlink(missing_ok=True)
+        raise click.ClickException(f"{file}: {error.strerror}") from error
 
 
 @click.command()

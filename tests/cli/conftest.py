@@ -1,0 +1,10 @@
+"""What the tests of all commands share."""
+
+import pytest
+
+from panda_ioc.simulator import Server
+
+
+@pytest.fixture
+def port(panda: Server) -> str:
+    return str(panda.control_port)
