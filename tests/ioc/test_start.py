@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aioca import caget
+from aioca import caget, caput
 
 from panda_ioc.simulator import Server, load
 
@@ -95,6 +95,29 @@ async def test_it_stops_cleanly_while_it_waits_for_a_silent_server(ca_ports: Ite
         await asyncio.wait_for(asked.wait(), 10)
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
+@pytest.mark.parametrize(("level", "tells"), [("put", ["PUT", "WARNING"]), ("info", ["WARNING"]), ("error", [])])
+async def test_how_much_it_logs(panda: Server, ca_ports: Iterator[int], level: str, tells: list[str]) -> None:
+    prefix = f"TEST-LOG-{level.upper()}"
+    async with running_ioc(
+        panda.control_port, prefix, ca_ports, "--log-level", level, ready="All initialization complete"
+    ) as ioc:
+        await caput(ioc.pv("PULSE1:PULSES"), 5, wait=True, timeout=5)
+        await caput(ioc.pv("TTLOUT1:VAL"), "nonsense", wait=True, timeout=5)
+        assert await ioc.stop() == 0
+    told = [line.split()[2:] for line in ioc.output if "nonsense" in line or "PULSE1:PULSES" in line]
+    assert [line[0] for line in told] == tells
+    wanted = {"PUT": f"put {prefix}:PULSE1:PULSES = 5.0", "WARNING": f"refused {prefix}:TTLOUT1:VAL = 'nonsense': "}
+    assert all(" ".join(line[1:]).startswith(wanted[line[0]]) for line in told)
+
+
+async def test_the_help_tells_the_exit_codes() -> None:
+    """What a service manager sees: tests of each are here (0, 1) and among those of losses (75)."""
+    code, said = await start("run", "--help")
+    assert code == 0
+    said = " ".join(said.split())
+    assert all(f"with {number} when" in said for number in (0, 1, 75))
 
 
 async def test_it_runs_at_a_terminal(panda: Server, ca_ports: Iterator[int]) -> None:
