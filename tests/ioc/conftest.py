@@ -1,12 +1,47 @@
-"""The Channel Access client of this process ends before its event loop does."""
+"""A PandA in software and an IOC for it, one of each for a module of tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aioca
 import pytest
 
+from panda_ioc.client import AsyncioClient
+from panda_ioc.simulator import DeviceSpec, Server, load
+
+from .process import Ioc, running_ioc
+
 
 @pytest.fixture(scope="session", autouse=True)
 async def close_channels() -> AsyncIterator[None]:
+    """End the Channel Access client of this process before its event loop."""
     yield
     aioca.purge_channel_caches()
+
+
+@pytest.fixture(scope="module")
+def device() -> DeviceSpec:
+    """What the PandA is."""
+    return load()
+
+
+@pytest.fixture(scope="module")
+async def server(device: DeviceSpec) -> AsyncIterator[Server]:
+    """The PandA."""
+    async with Server(device, control_port=0, data_port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def ioc(server: Server, ca_ports: Iterator[int], request: pytest.FixtureRequest) -> AsyncIterator[Ioc]:
+    """Its IOC; the prefix is the module's own."""
+    name = request.module.__name__.rpartition("test_")[2]
+    prefix = getattr(request.module, "PREFIX", f"TEST-{name.upper()}")
+    async with running_ioc(server.control_port, prefix, ca_ports) as ioc:
+        yield ioc
+
+
+@pytest.fixture
+async def other(server: Server) -> AsyncIterator[AsyncioClient]:
+    """Somebody else who talks to the same PandA, as its web page does."""
+    async with AsyncioClient("127.0.0.1", server.control_port) as client:
+        yield client

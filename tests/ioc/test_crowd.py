@@ -3,22 +3,14 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
 
-import pytest
 from aioca import FORMAT_TIME, caget, camonitor
 
 from panda_ioc.simulator import Server
 
-from .process import Ioc, running_ioc
+from .process import Ioc
 
 PUTS = 25
-
-
-@pytest.fixture
-async def ioc(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    async with running_ioc(panda.control_port, "TEST-CROWD", ca_ports) as ioc:
-        yield ioc
 
 
 async def client(ioc: Ioc, how: str, name: str, first: int) -> tuple[int, str]:
@@ -37,8 +29,8 @@ async def client(ioc: Ioc, how: str, name: str, first: int) -> tuple[int, str]:
     return process.returncode, complaint.decode()
 
 
-async def test_all_complete_and_the_last_value_is_the_pandas(panda: Server, ioc: Ioc) -> None:
-    field = panda.panda.fields["PULSE1.PULSES"]
+async def test_all_complete_and_the_last_value_is_the_pandas(server: Server, ioc: Ioc) -> None:
+    field = server.panda.fields["PULSE1.PULSES"]
     written: list[int] = []
     field.on_write = lambda field: written.append(field.raw)
     seen: list[float] = []

@@ -1,18 +1,14 @@
 """Texts that mean something to EPICS or to a shell, or that are too long, pass through an IOC as they are."""
 
-import json
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_CTRL, caget, caput
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.record import short_labels, shorten
 from panda_ioc.protocol import GetLine, Put
-from panda_ioc.simulator import Server, load
+from panda_ioc.simulator import DeviceSpec, Server
 
-from .process import Ioc, becomes, running_ioc
+from .process import Ioc, becomes
 
 TEXTS = [
     *("$(X)", "${X=Y}$(", "$(X=$(X))", 'a "word"', '"', "back\\slash\\", "\\n\\x41", "'; exit; echo '", "%s%n{0}"),
@@ -21,7 +17,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+def device() -> DeviceSpec:
     fields = {
         "CHOICE": {"type": "param enum", "labels": TEXTS},
         "STATE": {"type": "read enum", "labels": TEXTS},
@@ -31,23 +27,8 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
             for index, text in enumerate(TEXTS)
         },
     }
-    device = {"name": "hostile", "blocks": {"ODD": {"count": 1, "description": TEXTS[0], "fields": fields}}}
-    file = tmp_path_factory.mktemp("device") / "device.yaml"
-    file.write_text(json.dumps(device))  # which is YAML too
-    async with Server(load(Path(file)), control_port=0, data_port=0) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    async with running_ioc(server.control_port, "TEST-HOSTILE", ca_ports) as ioc:
-        yield ioc
-
-
-@pytest.fixture
-async def other(server: Server) -> AsyncIterator[AsyncioClient]:
-    async with AsyncioClient("127.0.0.1", server.control_port) as client:
-        yield client
+    block = {"count": 1, "description": TEXTS[0], "fields": fields}
+    return DeviceSpec.model_validate({"name": "hostile", "blocks": {"ODD": block}})
 
 
 async def whole(ioc: Ioc, name: str) -> str:

@@ -1,7 +1,6 @@
 """Records over PV Access, as real clients see them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -10,29 +9,11 @@ from p4p.client.asyncio import Context, RemoteError
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, Put
-from panda_ioc.simulator import Server, load
+from panda_ioc.simulator import Server
 
-from .process import Ioc, running_ioc
+from .process import Ioc
 
 MAJOR, INVALID = 2, 3
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Server]:
-    async with Server(load(), control_port=0, data_port=0) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    async with running_ioc(server.control_port, "TEST-PVA", ca_ports) as ioc:
-        yield ioc
-
-
-@pytest.fixture
-async def other(server: Server) -> AsyncIterator[AsyncioClient]:
-    async with AsyncioClient("127.0.0.1", server.control_port) as client:
-        yield client
 
 
 async def raw(ioc: Ioc, name: str) -> Any:

@@ -1,7 +1,6 @@
 """A real IOC on the simulated PandA, used by real clients."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -9,31 +8,15 @@ from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, CANothing, caget, camo
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, Put
-from panda_ioc.simulator import Server, load
+from panda_ioc.simulator import Server
 
-from .process import Ioc, running_ioc
+from .process import Ioc
+
+#: As beamlines have them.
+PREFIX = "TEST-REC:{PANDA:1}"
 
 NO_ALARM, MAJOR, INVALID = 0, 2, 3
 WRITE_ALARM = 2
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Server]:
-    async with Server(load(), control_port=0, data_port=0) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    async with running_ioc(server.control_port, "TEST-REC:{PANDA:1}", ca_ports) as ioc:
-        yield ioc
-
-
-@pytest.fixture
-async def other(server: Server) -> AsyncIterator[AsyncioClient]:
-    """Somebody else who talks to the same PandA, as its web page does."""
-    async with AsyncioClient("127.0.0.1", server.control_port) as client:
-        yield client
 
 
 class Monitor:

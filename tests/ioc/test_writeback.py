@@ -1,6 +1,6 @@
 """Every setting survives being read and written back, as scan software and people do it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, caget, caput
@@ -10,7 +10,7 @@ from panda_ioc.ioc.record import Record
 from panda_ioc.protocol import GetState, SetState
 from panda_ioc.simulator import Server, load
 
-from .process import Ioc, running_ioc
+from .process import Ioc
 from .writing_back import WriteBack, over_ca, over_pva, settings_of, write_back
 
 #: Settings that EPICS has no room for, that have no label, that are small or large or strange.
@@ -32,12 +32,6 @@ async def server() -> AsyncIterator[Server]:
         async with AsyncioClient("127.0.0.1", server.control_port) as client:
             await client.send(SetState(SETTINGS))
         yield server
-
-
-@pytest.fixture(scope="module")
-async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    async with running_ioc(server.control_port, "TEST-BACK", ca_ports) as ioc:
-        yield ioc
 
 
 @pytest.fixture
