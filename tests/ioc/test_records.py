@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, CANothing, caget, camonitor, caput
+from aioca import DBR_CHAR_STR, DBR_DOUBLE, FORMAT_CTRL, FORMAT_TIME, CANothing, caget, camonitor, caput
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, Put
@@ -100,6 +100,14 @@ async def test_readbacks_are_true_when_a_put_completes(ioc: Ioc) -> None:
     await caput(ioc.pv("COUNTER3:OUT:OFFSET"), 12.5, wait=True, timeout=5)
     assert await caget(ioc.pv("COUNTER3:OUT:SCALED")) == 12.5
     assert await caget(ioc.pv("POSITIONS:4:VAL")) == 12.5
+
+
+async def test_epics_makes_whole_numbers_of_others_for_a_longout(ioc: Ioc, other: AsyncioClient) -> None:
+    """Before the IOC sees them, so all that it can do is to say so in its documentation."""
+    await caput(ioc.pv("COUNTER4:MIN"), -2.7, datatype=DBR_DOUBLE, wait=True, timeout=5)
+    assert await other.send(GetLine("COUNTER4.MIN")) == "-2"
+    await ioc.pva_put("COUNTER4:MIN", 7.9)
+    assert await other.send(GetLine("COUNTER4.MIN")) == "7"
 
 
 async def test_a_put_over_pva(ioc: Ioc, other: AsyncioClient) -> None:
