@@ -58,8 +58,8 @@ async def test_the_same_command_twice_at_once(panda: Server) -> None:
 
 async def test_a_full_table_there_and_back(panda: Server) -> None:
     async with client_of(panda) as client:
-        await client.send(PutTable("SEQ1.TABLE", range(1048576)))
-        lines = await client.send(Get("SEQ1.TABLE"))
+        await client.send(PutTable("SEQ1.TABLE", range(1048576)), timeout=60)
+        lines = await client.send(Get("SEQ1.TABLE"), timeout=60)
     assert len(lines) == 1048576
     assert lines[-1] == b"1048575"
 

@@ -61,8 +61,8 @@ async def test_more_than_the_sockets_hold(panda: Server) -> None:
         with BlockingClient("127.0.0.1", panda.control_port) as client:
             answers = client.send([GetLine("*ECHO " + "x" * 900) for _ in range(20000)], timeout=60)
             assert len(answers) == 20000
-            client.send(PutTable("SEQ1.TABLE", range(1048576)))
-            assert len(client.send(Get("SEQ1.TABLE.B"))) == 87382
+            client.send(PutTable("SEQ1.TABLE", range(1048576)), timeout=60)
+            assert len(client.send(Get("SEQ1.TABLE.B"), timeout=60)) == 87382
 
     await asyncio.wait_for(asyncio.to_thread(work), 90)
 
