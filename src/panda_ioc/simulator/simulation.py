@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .capture import Capture
 from .engine import TICKS, Engine
+from .outside import Outside
 from .panda import Panda
 from .pcap import PcapBridge
 from .session import Session
@@ -28,6 +29,7 @@ class Simulation:
         capture: its PCAP, as the two ports see it
         engine: what runs its blocks
         wiring: its blocks and the wires between them
+        outside: motors, and what drives its inputs
         pcap: what joins PCAP with `capture`; None if it has no PCAP
     """
 
@@ -38,6 +40,7 @@ class Simulation:
         self.wiring = Wiring(self.engine, self.panda, delays or Delays())
         self.wiring.join()
         self.engine.run(max(vars(self.wiring.delays).values()))
+        self.outside = Outside(self.engine)
         self.pcap: PcapBridge | None = None
         for node, pcap in self.wiring.pcaps():
             self.pcap = PcapBridge(self.wiring, node, pcap, self.capture)
