@@ -94,6 +94,7 @@ async def test_what_came_is_given_before_the_loss(panda: Server) -> None:
                         panda.capture.arm()
                         panda.capture.start()
                         panda.capture.append(words(400))
+                    elif isinstance(event, FrameData):
                         panda.capture.append(words(400, 400))
     assert numbers(got) == list(range(400))
 

@@ -1,12 +1,15 @@
 """The data port of the simulated PandA sends what a real one sent of the same samples."""
 
 import asyncio
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from panda_ioc.simulator import Server
+from panda_ioc.simulator.capture import Acquisition
+from panda_ioc.simulator.layout import Item, Layout
 
 SETUP = {
     "PCAP.BITS0.CAPTURE": "Value",
@@ -116,3 +119,23 @@ async def test_a_reader_that_falls_behind_is_told(panda: Server) -> None:
     said = await asyncio.wait_for(reader.readuntil(b"Data overrun\n"), 5)
     assert b"END 50 Data overrun\n" in said
     writer.close()
+
+
+def test_samples_that_come_a_few_at_a_time_are_found_again() -> None:
+    layout = Layout((Item("A.B", "Value", "int32", 1),), helper=False)
+    acquisition = Acquisition(layout, buffer_bytes=4 * 1000)
+    chance = random.Random(1)
+    total = 0
+    while total < 5000:
+        count = chance.choice([1, 2, 7, 40, 249, 250, 600])
+        acquisition.append(np.arange(total, total + count, dtype=np.uint32).reshape(-1, 1))
+        total += count
+        at = chance.randrange(total + 1)
+        found = acquisition.read(at, chance.randrange(1, 2000))
+        if at < acquisition.first:
+            assert found is None
+        else:
+            assert found is not None
+            assert found[:, 0].tolist() == list(range(at, at + len(found)))
+            assert len(found) > 0 or at == total
+    assert total - acquisition.first <= 1600

@@ -1,7 +1,7 @@
 """What PCAP has captured: the acquisition under way, and all that data clients may still read of it."""
 
 import asyncio
-from collections import deque
+import bisect
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -16,6 +16,9 @@ from .panda import Panda
 BUFFER_BYTES = 256 << 20
 
 Words = npt.NDArray[np.uint32]
+
+#: Samples that come a few at a time are put together into blocks of so many.
+_BLOCK = 4096
 
 
 class Acquisition:
@@ -36,13 +39,16 @@ class Acquisition:
         self.samples = 0
         self.reason = ""
         self._limit = max(1, buffer_bytes // (layout.words * 4))
-        self._blocks: deque[tuple[int, Words]] = deque()
+        self._block = max(1, min(_BLOCK, self._limit // 4))
+        self._blocks: list[Words] = []
+        self._firsts: list[int] = []  # the number of the first sample of each block
+        self._growing = np.empty((0, layout.words), np.uint32)  # what the last block is a part of, if it may grow
         self._changed = asyncio.Event()
 
     @property
     def first(self) -> int:
         """The first sample that is still kept."""
-        return self._blocks[0][0] if self._blocks else self.samples
+        return self._firsts[0] if self._firsts else self.samples
 
     def start(self) -> None:
         """PCAP is enabled: readers are given the header."""
@@ -51,12 +57,29 @@ class Acquisition:
 
     def append(self, words: Words) -> None:
         """Add samples: an array of shape (samples, words)."""
-        if len(words):
-            self._blocks.append((self.samples, words))
-            self.samples += len(words)
-            while self.samples - self._blocks[0][0] > self._limit and len(self._blocks) > 1:
-                self._blocks.popleft()
-            self._notify()
+        if not len(words):
+            return
+        if len(words) >= self._block:
+            self._firsts.append(self.samples)
+            self._blocks.append(words)
+            self._growing = self._growing[:0]
+        else:
+            self._grow(words)
+        self.samples += len(words)
+        while self.samples - self._firsts[0] > self._limit and len(self._firsts) > 1:
+            del self._firsts[0], self._blocks[0]
+        self._notify()
+
+    def _grow(self, words: Words) -> None:
+        """Add a few samples to the last block, or begin another one with them."""
+        used = self.samples - self._firsts[-1] if len(self._growing) else 0
+        if used + len(words) > len(self._growing):
+            self._growing = np.empty((self._block, self.layout.words), np.uint32)
+            self._firsts.append(self.samples)
+            self._blocks.append(self._growing[:0])
+            used = 0
+        self._growing[used : used + len(words)] = words
+        self._blocks[-1] = self._growing[: used + len(words)]
 
     def end(self, reason: str) -> None:
         """Nothing follows."""
@@ -69,10 +92,11 @@ class Acquisition:
         """Some samples from a place on, at most so many; None if the place is no longer kept."""
         if at < self.first and self.samples:
             return None
-        for first, words in self._blocks:
-            if first <= at < first + len(words):
-                return words[at - first : at - first + limit]
-        return np.empty((0, self.layout.words), np.uint32)
+        if at >= self.samples:
+            return np.empty((0, self.layout.words), np.uint32)
+        block = bisect.bisect_right(self._firsts, at) - 1
+        start = at - self._firsts[block]
+        return self._blocks[block][start : start + limit]
 
     async def wait(self) -> None:
         """Wait until something happened to it."""
