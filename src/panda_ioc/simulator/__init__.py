@@ -5,8 +5,9 @@ driven on their own.
 """
 
 from .panda import Panda
+from .scenario import Scenario, load_scenario
 from .server import Server
 from .simulation import Simulation
 from .spec import PANDABOX, DeviceSpec, load
 
-__all__ = ["PANDABOX", "DeviceSpec", "Panda", "Server", "Simulation", "load"]
+__all__ = ["PANDABOX", "DeviceSpec", "Panda", "Scenario", "Server", "Simulation", "load", "load_scenario"]

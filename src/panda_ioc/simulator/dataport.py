@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .capture import Acquisition, Capture, Words
+from .faults import Faults
 from .layout import text_header, xml_header
 from .numbers import Refused, format_float
 
@@ -56,22 +57,6 @@ def parse_options(line: str) -> Options:
             raise Refused("Invalid data capture options")
         options = replace(options, **_WORDS[word])
     return options
-
-
-class Faults:
-    """What a data connection is to do wrong, for tests.
-
-    Attributes:
-        stall: while this is clear, nothing is sent
-        cut: cut the connection after so many more bytes of samples
-        corrupt_last_frame: send a last frame that is garbage when an acquisition ends badly
-    """
-
-    def __init__(self) -> None:
-        self.stall = asyncio.Event()
-        self.stall.set()
-        self.cut: int | None = None
-        self.corrupt_last_frame = False
 
 
 class DataPort:

@@ -43,6 +43,7 @@ class Node:
         slots: the slot of each output, by its port
         wake: the tick in which it is to be called if nothing happens before
         following: positions that move by themselves, at inputs that want to know each count
+        meets_moving: whether a value that moves by itself ever came here
         sources: the slot that each input is connected to
         said, say: what the outputs were after the last call, and how they are read all at once
     """
@@ -52,6 +53,7 @@ class Node:
     slots: dict[str, Slot]
     wake: int | None = None
     following: dict[str, Value] = field(default_factory=dict)
+    meets_moving: bool = False
     sources: dict[str, Slot] = field(default_factory=dict)
     said: tuple[Any, ...] = ()
     say: Callable[[Block], tuple[Any, ...]] = lambda _: ()
@@ -94,6 +96,7 @@ class Engine:
         if tick <= self.now:
             raise ValueError(f"tick {tick} is over; the last one was {self.now}")
         self._bucket(tick).setdefault(node, {}).update(values)
+        node.meets_moving = node.meets_moving or not all(isinstance(value, int) for value in values.values())
 
     def write(self, node: Node, values: Mapping[str, Value]) -> None:
         """Set inputs or parameters of a block in the next tick, and let that tick pass.
@@ -182,22 +185,26 @@ class Engine:
     def _visit(self, node: Node, now: int, values: dict[str, Value]) -> None:
         self.events += 1
         block = node.block
-        turned = False
-        for name, value in values.items():
-            if name in node.following or not isinstance(value, int):
-                turned = _follow(node, name, value) or turned
-        if not turned and node.wake != now and _all_quiet(block, values):
+        due = node.wake == now
+        if node.meets_moving:
+            due = _follow_all(node, values) or due
+        if not due and block.quiet and _all_quiet(block, values):
             vars(block).update(values)
             return
-        for name, value in node.following.items():
+        following = node.following
+        for name, value in following.items():
             values[name] = at(value, now)
         wake = block.tick(now, values)
-        for name, value in node.following.items():
+        for name, value in following.items():
             wake = _earlier(wake, _next_call(block, name, value, now))
         if wake != node.wake:
             node.wake = wake
             if wake is not None:
-                self._bucket(wake).setdefault(node, {})
+                bucket = self._due.get(wake)
+                if bucket is None:
+                    bucket = self._bucket(wake)
+                if node not in bucket:
+                    bucket[node] = {}
         said = node.say(block)
         if said != node.said:
             before, node.said = node.said, said
@@ -218,16 +225,19 @@ class Engine:
             if arriving is None:
                 arriving = bucket[node] = {}
             arriving[port] = delayed(value, ticks) if moving else value
+            if moving:
+                node.meets_moving = True
 
 
-def _follow(node: Node, name: str, value: Value) -> bool:
-    """Note whether an input moves by itself, if its block does not understand that; say whether that changed."""
-    if isinstance(value, int):
-        return node.following.pop(name, None) is not None
-    if node.block.ports[name].moving:
-        return False
-    node.following[name] = value
-    return True
+def _follow_all(node: Node, values: Mapping[str, Value]) -> bool:
+    """Note which inputs move by themselves without their block understanding that; say whether one stopped."""
+    stopped = False
+    for name, value in values.items():
+        if isinstance(value, int):
+            stopped = node.following.pop(name, None) is not None or stopped
+        elif not node.block.ports[name].moving:
+            node.following[name] = value
+    return stopped
 
 
 def _all_quiet(block: Block, values: Mapping[str, Value]) -> bool:

@@ -17,6 +17,8 @@ FRACTION = 48
 class Ramp:
     """A position that moves at a constant speed: floor((base + rate * (tick - start)) / 2**shift).
 
+    Whoever puts it on a bus replaces it before it leaves 32 bits.
+
     Attributes:
         start: the tick from which it counts
         base: where it is then, in units of 2**-shift counts

@@ -10,7 +10,7 @@ from ..protocol import ChangeGroup
 from .changelog import GROUPS, ChangeLog
 from .fields import Attribute, Field, Value
 from .numbers import Refused
-from .spec import BlockSpec, DeviceSpec, FieldSpec
+from .spec import BlockSpec, DeviceError, DeviceSpec, FieldSpec
 from .tables import TableField
 from .types import Buses, make_field
 
@@ -39,6 +39,17 @@ class Panda:
             for instance in block.instances(block_name)
         }
         self.metadata = self._make_metadata()
+        for name, value in spec.readings.items():
+            self._show(name, value)
+
+    def _show(self, name: str, value: str) -> None:
+        field = self.fields.get(name)
+        if field is None or field.codec is None:
+            raise DeviceError(f"readings: there is no field {name}")
+        try:
+            field.raw = field.codec.parse(value)
+        except Refused as refused:
+            raise DeviceError(f"readings: {name} cannot be {value!r}: {refused}") from refused
 
     def _make(self, name: str, spec: FieldSpec) -> Field:
         field: Field

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 _SLICE = 1000
 
 #: Seconds between slices: what happens in between is done at once.
-_PERIOD = 0.01
+_PERIOD = 0.02
 
 #: Seconds by which it may be late before it says so, and between two times that it says so.
 _LATE = 0.2

@@ -6,54 +6,20 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from .dataport import DataPort, Faults
+from .control import ControlPort
+from .dataport import DataPort
+from .faults import Faults
 from .running import Runner
-from .session import LineTooLong, Session
+from .scenario import Scenario, drive, play
+from .session import Session
 from .simulation import Simulation
 from .spec import DeviceSpec
+from .steps import Stage
 from .system import Context
+from .wiring import Delays
 
-
-class _ControlPort(asyncio.Protocol):
-    """One connection to the control port."""
-
-    def __init__(self, server: "Server") -> None:
-        self._server = server
-        self._session = Session(Context(server.panda, server.capture))
-        self._runner = server.runner
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
-        self._transport = transport
-        self._server.connections.add(transport)
-
-    def data_received(self, data: bytes) -> None:
-        assert self._transport is not None  # noqa: S101 - asyncio's promise, not input
-        replies: list[bytes] = []
-        self._runner.sync()
-        try:
-            replies += self._session.receive(data)
-        except LineTooLong:
-            self._transport.write(b"".join(replies))
-            self._transport.close()
-        else:
-            self._transport.write(b"".join(replies))
-        self._runner.schedule()
-
-    def pause_writing(self) -> None:
-        """The client does not read its replies: take no more commands until it does."""
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._transport is not None:
-            self._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
-        self._session.close()
-        if self._transport is not None:
-            self._server.connections.discard(self._transport)
+#: Seconds until connections are cut on request, so that who asks for it through one is answered.
+_A_MOMENT = 0.02
 
 
 class Server:
@@ -64,13 +30,13 @@ class Server:
         host: where to listen
         control_port, data_port: which ports; 0 for any that is free
         speed: of its time, see `Runner`
+        delays: how long its wires take
+        scenario: how it is set up, and what happens to it
 
     Attributes:
-        simulation: what is served
-        panda: its fields
-        capture: its PCAP
+        simulation: what is served; another one after a restart
         runner: lets its time pass
-        faults: what its data connections are to do wrong
+        faults: what its ports are to do wrong
 
     Use it as an asynchronous context manager.
     """
@@ -83,29 +49,43 @@ class Server:
         control_port: int = 8888,
         data_port: int = 8889,
         speed: float = 1.0,
+        delays: Delays | None = None,
+        scenario: Scenario | None = None,
     ) -> None:
-        self.simulation = Simulation(spec)
-        self.panda = self.simulation.panda
-        self.capture = self.simulation.capture
-        self.runner = Runner(self.simulation, speed)
         self.faults = Faults()
-        self.connections: set[asyncio.Transport] = set()
+        self.faults.cut_connections = lambda control, data: self._soon(self.cut, control, data)
+        self.faults.restart = lambda spec, down: self._soon(self._restart_soon, spec, down)
+        self.connections: set[ControlPort] = set()
         self.data_connections: dict[asyncio.Task[None], socket.socket] = {}
         self.control_port = control_port
         self.data_port = data_port
         self._host = host
+        self._speed = speed
+        self._delays = delays
+        self._scenario = scenario
         self._control: asyncio.Server | None = None
         self._data: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        self._switch_on(spec)
+
+    def _switch_on(self, spec: DeviceSpec) -> None:
+        self.simulation = Simulation(spec, delays=self._delays)
+        self.panda = self.simulation.panda
+        self.capture = self.simulation.capture
+        self.runner = Runner(self.simulation, self._speed)
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Begin to listen, and let time pass.
 
         Raises:
             OSError: a port is taken, or the address is not of this machine
+            ScenarioError: a setting of the scenario was refused
         """
+        if self._scenario is not None:
+            play(self._scenario, Stage(self.simulation, self.faults))
         loop = asyncio.get_running_loop()
-        self._control = await loop.create_server(lambda: _ControlPort(self), self._host, self.control_port)
+        self._control = await loop.create_server(self._new_session, self._host, self.control_port)
         self.control_port = self._control.sockets[0].getsockname()[1]
         try:
             self._data = socket.create_server((self._host, self.data_port), backlog=5)
@@ -115,14 +95,42 @@ class Server:
         self._data.settimeout(0)  # the event loop waits for it
         self.data_port = self._data.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept(self._data))
+        self.runner.schedule()
 
     async def close(self) -> None:
         """Close the ports and all connections."""
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.gather(self._restarting, return_exceptions=True)
+        await self._close()
+
+    async def restart(self, spec: DeviceSpec | None = None, *, down: float = 0.0) -> None:
+        """Stop, and start again on the same ports with all settings lost.
+
+        Args:
+            spec: what it is from now on; the same if None
+            down: seconds in between
+        """
+        await self._close()
+        await asyncio.sleep(down)
+        self._switch_on(spec or self.panda.spec)
+        await self.start()
+
+    def cut(self, control: bool = True, data: bool = True) -> None:  # noqa: FBT001, FBT002 - the two ports
+        """Cut all connections of the ports, in the middle of whatever they do."""
+        if control:
+            for connection in list(self.connections):
+                connection.abort()
+        if data:
+            for task in self.data_connections:
+                task.cancel()
+
+    async def _close(self) -> None:
         self.runner.stop()
         if self._control is not None:
             self._control.close()
-            for transport in list(self.connections):
-                transport.close()
+            for connection in list(self.connections):
+                connection.close()
             await self._control.wait_closed()
         if self._accepting is not None and self._data is not None:
             tasks = [self._accepting, *self.data_connections]
@@ -130,6 +138,18 @@ class Server:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._data.close()
+
+    def _soon(self, call: object, *arguments: object) -> None:
+        asyncio.get_running_loop().call_later(_A_MOMENT, call, *arguments)  # type: ignore[arg-type]
+
+    def _restart_soon(self, spec: DeviceSpec, down: float) -> None:
+        if self._restarting is None or self._restarting.done():
+            self._restarting = asyncio.create_task(self.restart(spec, down=down))
+
+    def _new_session(self) -> ControlPort:
+        stage = Stage(self.simulation, self.faults)
+        context = Context(self.panda, self.capture, lambda text: drive(text, stage))
+        return ControlPort(Session(context), self.runner, self.faults, self.connections)
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()

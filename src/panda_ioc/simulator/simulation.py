@@ -4,10 +4,13 @@ It knows nothing of connections, and of clocks only that time passes when it is 
 `Runner` in step with the clock on the wall. A command takes a tick or a few.
 """
 
+import logging
 from collections.abc import Sequence
 
 from .capture import Capture
 from .engine import TICKS, Engine
+from .fields import Field
+from .numbers import Refused
 from .outside import Outside
 from .panda import Panda
 from .pcap import PcapBridge
@@ -15,6 +18,8 @@ from .session import Session
 from .spec import DeviceSpec
 from .system import Context
 from .wiring import Delays, Wiring
+
+_log = logging.getLogger(__name__)
 
 
 class Simulation:
@@ -47,6 +52,10 @@ class Simulation:
         self.panda.refresh = self.refresh
         self._session = Session(Context(self.panda, self.capture))
         self._shown = -1
+        try:
+            self.set_up(spec.settings)
+        except Refused as refused:
+            _log.warning("%s does not take all of its settings: %s", spec.name, refused)
 
     @property
     def seconds(self) -> float:
@@ -90,11 +99,51 @@ class Simulation:
         return b"".join(self._session.receive(data)).decode().splitlines()
 
     def set_up(self, lines: Sequence[str]) -> None:
-        """Write settings, as `panda-ioc save` writes them.
+        """Write settings, as `panda-ioc save` writes them, or give any other commands.
 
         Raises:
-            ValueError: some were refused, all others were written
+            Refused: some were refused; all others were written
         """
-        refused = [answer for answer in self.say(*lines) if answer != "OK"]
+        refused = [answer for answer in self.say(*lines) if answer.startswith("ERR ")]
         if refused:
-            raise ValueError(f"{len(refused)} settings were refused, the first one with {refused[0]!r}")
+            more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+            raise Refused(f"{refused[0].removeprefix('ERR ')}{more}")
+
+    def force(self, name: str, shows: str | None) -> None:
+        """Let a field that is only read show something, whatever its block says; None for the truth again.
+
+        Raises:
+            Refused: there is no such field, or it cannot show that
+        """
+        field = self._field(name)
+        if field.codec is None or not field.readable or field.writeable:
+            raise Refused(f"{name} is not a field that is only read")
+        readback = self.wiring.readback(name)
+        raw = None if shows is None else field.codec.parse(shows)
+        if readback is not None:
+            readback.forced = raw
+            self.wiring.show()
+        else:
+            self.panda.set_raw(name, raw or 0)
+
+    def break_field(self, name: str, *, broken: bool) -> None:
+        """Let the reading of a field fail, or work again.
+
+        Raises:
+            Refused: there is no such field
+        """
+        self._field(name)
+        self.panda.set_error(name, in_error=broken)
+
+    def fail(self, reason: str) -> None:
+        """End the acquisition under way, if there is one, with some reason."""
+        if self.pcap is not None:
+            self.pcap.fail(reason)
+        else:
+            self.capture.end(reason)
+
+    def _field(self, name: str) -> Field:
+        field = self.panda.fields.get(name)
+        if field is None:
+            raise Refused(f"there is no field {name}")
+        return field

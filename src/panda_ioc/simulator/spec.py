@@ -10,6 +10,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from .. import yamlfile
+from ..protocol import PandaError
+
+
+class DeviceError(PandaError):
+    """A device that cannot be as it is described."""
+
 
 PANDABOX = Path(__file__).parent / "devices" / "pandabox.yaml"
 
@@ -115,7 +121,13 @@ Capture = Literal["Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev"]
 
 
 class DeviceSpec(_Model):
-    """A PandA."""
+    """A PandA.
+
+    Attributes:
+        bits, positions: the order of the two buses, if it is not that of blocks and fields
+        settings: what it is set to when it is switched on, as `panda-ioc save` writes it
+        readings: what fields that are only read show, where no block says something
+    """
 
     name: str
     software: Line = "4.1"
@@ -124,9 +136,26 @@ class DeviceSpec(_Model):
     metadata: MetadataSpec = MetadataSpec()
     captures: tuple[Capture, ...] = ("Value", "Diff", "Sum", "Min", "Max", "Mean")
     blocks: dict[Name, BlockSpec]
+    bits: tuple[str, ...] = ()
+    positions: tuple[str, ...] = ()
+    settings: tuple[Line, ...] = ()
+    readings: dict[str, Line] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Where the order of a bus is told, it must have every output once."""
+        for name, told, kind in (("bits", self.bits, "bit_out"), ("positions", self.positions, "pos_out")):
+            there = self._outputs(kind)
+            if told and sorted(told) != sorted(there):
+                wrong = set(told) ^ set(there) or {"an entry that is there twice"}
+                raise ValueError(f"{name} must have every {kind} once; this is wrong: {min(wrong)}")
+        return self
 
     def bus(self, kind: Literal["bit_out", "pos_out"]) -> list[str]:
         """The entries of a bus in order: "PULSE1.OUT", ..."""
+        return list(self.bits if kind == "bit_out" else self.positions) or self._outputs(kind)
+
+    def _outputs(self, kind: str) -> list[str]:
         return [
             f"{instance}.{field}"
             for name, block in self.blocks.items()

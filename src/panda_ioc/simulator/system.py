@@ -45,11 +45,13 @@ class Context:
     Attributes:
         panda: the PandA that all connections share
         capture: its PCAP
+        drive: does a step of a scenario; no real PandA has such a command
         seen: per group, up to which change this connection was told
     """
 
     panda: Panda
     capture: Capture
+    drive: Callable[[str], None] | None = None
     seen: dict[ChangeGroup, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, -1))
 
 
@@ -266,6 +268,13 @@ def _act_on_pcap(context: Context, scanner: Scanner, value: str) -> None:
         context.capture.disarm()
 
 
+def _drive(context: Context, scanner: Scanner, value: str) -> None:
+    if context.drive is None:
+        raise Refused("Unknown command")
+    scanner.end()
+    context.drive(value)
+
+
 SYSTEM: dict[str, System] = {
     "IDN": System(_constant(_identity)),
     "ECHO": System(_echo),
@@ -284,4 +293,5 @@ SYSTEM: dict[str, System] = {
     "PCAP": System(_pcap, _act_on_pcap),
     "SAVESTATE": System(assign=_accept_all),
     "VERBOSE": System(assign=_accept_all),
+    "DRIVE": System(assign=_drive),
 }

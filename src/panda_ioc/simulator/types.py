@@ -7,7 +7,7 @@ from ..protocol import ChangeGroup
 from .codecs import Action, Bit, Choice, Codec, Lut, Scalar, Signed, Time, Unsigned
 from .fields import Attribute, Field, Value
 from .numbers import TIME_UNITS, Refused, format_float, parse_float, parse_integer
-from .spec import FieldSpec
+from .spec import DeviceError, FieldSpec
 
 #: Longest times: 48 bits of ticks where a time has two registers, 32 where it is a plain parameter.
 _LONG_TIME = 2**48 - 1
@@ -88,7 +88,10 @@ def make_field(name: str, spec: FieldSpec, buses: Buses, changed: Callable[[str]
         field.labels = codec.labels
         field.raw = codec.labels.index("ZERO") if spec.kind.endswith("_mux") else 0
     if codec is not None and spec.value is not None:
-        field.raw = codec.parse(spec.value)
+        try:
+            field.raw = codec.parse(spec.value)
+        except Refused as refused:
+            raise DeviceError(f"{name} cannot be {spec.value!r}: {refused}") from refused
     for make in _ATTRIBUTES.get(spec.type) or _ATTRIBUTES.get(spec.subtype or spec.kind, ()):
         field.attributes.update(make(field, buses))
     field.attributes["INFO"] = Attribute(lambda: spec.type)

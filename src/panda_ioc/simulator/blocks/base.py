@@ -25,6 +25,8 @@ Changes = Mapping[str, Any]
 #: For a position input, the values that it can have without anything happening: lowest and highest.
 Band = tuple[int, int]
 
+_NO_CHANGES: Changes = MappingProxyType({})
+
 ANY: Band = (-(2**31), 2**31 - 1)
 
 
@@ -150,6 +152,8 @@ class Block:
             values: the ports that are set in it
             written: which parameters are written, even if their value is the same; all in `values` if None
         """
+        if not values:
+            return self.step(now, _NO_CHANGES)
         ports = self.__dict__
         changes = {}
         for name, value in values.items():
@@ -199,7 +203,11 @@ def wrap(value: int) -> int:
 
 def earliest(*ticks: int | None) -> int | None:
     """The first of some ticks."""
-    return min((tick for tick in ticks if tick is not None), default=None)
+    first = None
+    for tick in ticks:
+        if tick is not None and (first is None or tick < first):
+            first = tick
+    return first
 
 
 def rising(changes: Changes, name: str) -> bool:

@@ -6,6 +6,7 @@ timestamps, the gate duration and the bit bus.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from ..motion import Value, at
 from .base import wrap
@@ -75,10 +76,14 @@ def _timestamp(tick_of: Callable[[Moment], int | None], word: int) -> Word:
 
 
 def _bits(word: int) -> Word:
-    names = [f"BIT[{place}]" for place in range(32 * word, 32 * word + 32)]
+    read = itemgetter(*(f"BIT[{place}]" for place in range(32 * word, 32 * word + 32)))
 
     def captured(moment: Moment) -> int:
-        return wrap(sum(at(moment.values[name], moment.now) << place for place, name in enumerate(names)))
+        bits = 0
+        for place, value in enumerate(read(moment.values)):
+            if value:  # what moves by itself may be 0, but is no 0
+                bits |= at(value, moment.now) << place
+        return wrap(bits)
 
     return captured
 

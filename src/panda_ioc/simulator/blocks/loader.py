@@ -14,8 +14,6 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-from .base import earliest
-
 #: The bit of TABLE_LENGTH that says that more tables follow.
 MORE = 1 << 31
 
@@ -41,6 +39,9 @@ class Event(Enum):
     READY = auto()
     CLEARED = auto()
     REFUSED = auto()
+
+
+_NONE: Sequence[Event] = ()
 
 
 class _Mode(Enum):
@@ -179,10 +180,10 @@ class Loader:
     def _note(self, tick: int, event: Event) -> None:
         self._events.setdefault(tick, []).append(event)
 
-    def events(self, now: int) -> list[Event]:
+    def events(self, now: int) -> Sequence[Event]:
         """What shows in this tick."""
-        return self._events.pop(now, [])
+        return self._events.pop(now, _NONE) if self._events else _NONE
 
     def wake(self) -> int | None:
         """The tick of the next event."""
-        return earliest(*self._events)
+        return min(self._events) if self._events else None

@@ -13,8 +13,6 @@ from .player import UNDERRUN, WAIT_ENABLE, Player
 
 WAIT_TRIGGER, PHASE1, PHASE2 = range(WAIT_ENABLE + 1, WAIT_ENABLE + 4)
 
-_OUTPUTS = ("OUTA", "OUTB", "OUTC", "OUTD", "OUTE", "OUTF")
-
 _Met = Callable[["Seq", int], bool]
 
 #: When each trigger of a row is met, given the POSITION of the row. A code that is not here never is.
@@ -39,6 +37,10 @@ _LOOKS_AT = {code: ("BITA", "BITB", "BITC", "POSA", "POSB", "POSC")[(code - 1) /
 
 #: While no trigger is waited for, no input matters but ENABLE.
 _QUIET = dict.fromkeys(_LOOKS_AT.values(), ANY)
+
+
+#: While one bit is waited for, no other input matters.
+_QUIET_BUT = {bit: {name: ANY for name in _QUIET if name != bit} for bit in ("BITA", "BITB", "BITC")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,12 @@ class Seq(Player):
         self._prescale = self.PRESCALE or 1
 
     def _set_outputs(self, bits: int) -> None:
-        for place, name in enumerate(_OUTPUTS):
-            self.__dict__[name] = bits >> place & 1
+        self.OUTA = bits & 1
+        self.OUTB = bits >> 1 & 1
+        self.OUTC = bits >> 2 & 1
+        self.OUTD = bits >> 3 & 1
+        self.OUTE = bits >> 4 & 1
+        self.OUTF = bits >> 5 & 1
 
     def _met(self) -> bool:
         met = _TRIGGERS.get(self._row.trigger)
@@ -183,7 +189,7 @@ class Seq(Player):
         if self.STATE != WAIT_TRIGGER or name is None:
             self.quiet = _QUIET
         elif name.startswith("BIT"):
-            self.quiet = {other: band for other, band in _QUIET.items() if other != name}
+            self.quiet = _QUIET_BUT[name]
         else:
             position = self._row.position
             self.quiet = {**_QUIET, name: (ANY[0], position - 1) if self._row.trigger % 2 else (position + 1, ANY[1])}

@@ -1,0 +1,46 @@
+"""Ask a real PandA for all that it takes to simulate it."""
+
+from pathlib import Path
+
+from ..client import BlockingClient
+from ..protocol import (
+    ChangeGroup,
+    ForgetChanges,
+    GetBlockInfo,
+    GetChanges,
+    GetFieldInfo,
+    GetMetadata,
+    GetMultiline,
+    GetState,
+    Identify,
+)
+from ..simulator.copying import Answers, as_text, device_of
+
+_TIMEOUT = 30.0
+
+
+def copy(host: str, control_port: int, data_port: int, file: Path) -> list[str]:
+    """Copy the blocks and settings of a PandA into a device file.
+
+    Returns:
+        fields that were left out, because the simulator does not know their types
+    """
+    with BlockingClient(host, control_port, data_port, timeout=_TIMEOUT) as client:
+        blocks = client.send(GetBlockInfo())
+        fields = dict(zip(blocks, client.send([GetFieldInfo(block) for block in blocks]), strict=True))
+        client.send(ForgetChanges(ChangeGroup.READ, restart=True))
+        readings = client.send(GetChanges(ChangeGroup.READ)).values
+        answers = Answers(
+            identity=client.send(Identify()),
+            blocks=blocks,
+            fields=fields,
+            bits=[name for name in client.send(GetMultiline("*BITS")) if name],
+            positions=[name for name in client.send(GetMultiline("*POSITIONS")) if name],
+            captures=client.send(GetMultiline("*CAPTURE.OPTIONS")),
+            metadata=client.send(GetMetadata()),
+            state=client.send(GetState()),
+            readings={name: value for name, value in readings.items() if name.count(".") == 1},
+        )
+    device, left_out = device_of(answers, file.stem)
+    file.write_text(as_text(device), encoding="utf-8")
+    return left_out

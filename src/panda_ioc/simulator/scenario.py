@@ -1,0 +1,105 @@
+"""Scenarios: files that say how a simulated PandA is set up, and what happens to it when.
+
+`scenarios/demo.yaml` is one, and the best description of the format; `steps` has all that can happen.
+"""
+
+import logging
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .. import yamlfile
+from ..protocol import PandaError
+from .engine import TICKS
+from .numbers import Refused
+from .steps import Command, Stage, Step
+
+DEMO = Path(__file__).parent / "scenarios" / "demo.yaml"
+
+
+class ScenarioError(PandaError):
+    """A scenario that this PandA cannot be set up for."""
+
+
+_log = logging.getLogger(__name__)
+
+
+class Scenario(BaseModel):
+    """What happens to a simulated PandA.
+
+    Attributes:
+        settings: commands at the start
+        steps: what happens, each at its time
+        repeat: the steps begin again every so many seconds
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: tuple[Command, ...] = ()
+    steps: tuple[Step, ...] = ()
+    repeat: float | None = Field(default=None, gt=0, le=1e7)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        last = max((step.at for step in self.steps), default=0.0)
+        if self.repeat is not None and self.repeat <= last:
+            raise ValueError(f"the steps cannot begin again after {self.repeat:g} s: one is at {last:g} s")
+        return self
+
+
+def load_scenario(path: Path = DEMO) -> Scenario:
+    """Read a scenario file.
+
+    Raises:
+        yamlfile.YamlFileError: it cannot be read or makes no sense; the message has file and line
+    """
+    return yamlfile.load(path, Scenario)
+
+
+def play(scenario: Scenario, stage: Stage) -> None:
+    """Set up a PandA, and let things happen as its time passes.
+
+    Raises:
+        ScenarioError: a setting was refused
+    """
+    try:
+        stage.simulation.set_up(scenario.settings)
+    except Refused as refused:
+        raise ScenarioError(f"a setting of the scenario was refused: {refused}") from refused
+    _begin(scenario, stage)
+
+
+def _begin(scenario: Scenario, stage: Stage) -> None:
+    engine = stage.simulation.engine
+    start = engine.now + 1
+    for step in scenario.steps:
+        engine.call_at(start + step.ticks(), lambda step=step: _try(step, stage))  # type: ignore[misc]
+    if scenario.repeat is not None:
+        engine.call_at(start + round(scenario.repeat * TICKS), lambda: _begin(scenario, stage))
+
+
+def _try(step: Step, stage: Stage) -> None:
+    try:
+        step.action.do(stage)
+    except Refused as refused:
+        _log.warning("step %s at %g s: %s", step.name, step.at, refused)
+
+
+def drive(text: str, stage: Stage) -> None:
+    """Do a step, as `panda-ioc drive` sends it: in JSON.
+
+    Raises:
+        Refused: it makes no sense
+    """
+    try:
+        step = Step.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(place) for place in first["loc"])
+        raise Refused(f"{where}: {first['msg']}" if where else first["msg"]) from None
+    if step.at:
+        engine = stage.simulation.engine
+        engine.call_at(engine.now + max(step.ticks(), 1), lambda: _try(step, stage))
+    else:
+        step.action.do(stage)

@@ -1,0 +1,128 @@
+"""What goes wrong at the ports, on request."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from panda_ioc.client import AsyncioClient, PandaConnectionError
+from panda_ioc.protocol import CommandError, FrameData, Get, GetBlockInfo, Identify, Put, ReadyData
+from panda_ioc.simulator import Server, load
+from panda_ioc.simulator.scenario import Scenario
+
+
+def client_of(panda: Server) -> AsyncioClient:
+    return AsyncioClient("127.0.0.1", panda.control_port, panda.data_port)
+
+
+async def drive(client: AsyncioClient, action: str, **parameters: object) -> None:
+    await client.send(Put("*DRIVE", json.dumps({action: parameters})))
+
+
+async def refused_connection(client: AsyncioClient) -> None:
+    """Wait until the connection is gone."""
+    with pytest.raises(PandaConnectionError):
+        async with asyncio.timeout(5):
+            while True:
+                await client.send(Get("*IDN"))
+
+
+async def test_connections_are_cut(panda: Server) -> None:
+    async with client_of(panda) as client, client_of(panda) as other:
+        await drive(client, "cut", port="control")
+        await refused_connection(client)
+        await refused_connection(other)
+    async with client_of(panda) as client:
+        assert (await client.send(Identify())).software == "4.1"
+
+
+async def test_data_connections_are_cut(panda: Server) -> None:
+    async with client_of(panda) as client:
+        for line in ("PCAP.TS_TRIG.CAPTURE=Value", "PCAP.ENABLE=ONE", "PCAP.TRIG=CLOCK1.OUT", "CLOCK1.ENABLE=ONE"):
+            await client.send(Put(*line.split("=")))
+        await client.send(Put("CLOCK1.PERIOD", "0.001"))
+        cut = False
+        with pytest.raises(PandaConnectionError):
+            async with asyncio.timeout(5):
+                async for data in client.data(scaled=False):
+                    if isinstance(data, ReadyData):
+                        await client.send(Put("*PCAP.ARM", ""))
+                    elif isinstance(data, FrameData) and not cut:
+                        cut = True
+                        await drive(client, "cut", port="data")
+        assert await client.send(Get("*PCAP.STATUS")) == b"Busy 0 0"
+
+
+async def test_slow_replies_come_late_and_in_order(panda: Server) -> None:
+    async with client_of(panda) as client:
+        await drive(client, "slow", seconds=0.2)
+        began = time.monotonic()
+        answers = await asyncio.gather(*(client.send(Put("BITS.A", value)) for value in "0101"))
+        assert answers == [None] * 4
+        assert 0.2 <= time.monotonic() - began < 2
+        await drive(client, "slow", seconds=0)
+        began = time.monotonic()
+        await client.send(Get("BITS.A"))
+        assert time.monotonic() - began < 0.2
+
+
+async def test_it_comes_back_as_something_else(panda: Server) -> None:
+    async with client_of(panda) as client:
+        await client.send(Put("BITS.A", "1"))
+        before = await client.send(GetBlockInfo())
+        await drive(client, "restart", software="9.9", fpga="1.2.3", without=["SEQ", "PGEN"])
+        await refused_connection(client)
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                client = client_of(panda)
+                await client.connect()
+                break
+            except PandaConnectionError:
+                continue
+    try:
+        identity = await client.send(Identify())
+        assert (identity.software, identity.fpga) == ("9.9", "1.2.3")
+        assert set(before) - set(await client.send(GetBlockInfo())) == {"SEQ", "PGEN"}
+        assert await client.send(Get("BITS.A")) == b"0"
+    finally:
+        await client.close()
+
+
+async def test_a_restart_from_python_plays_the_scenario_again() -> None:
+    scenario = Scenario(settings=("BITS.B=1",))
+    async with Server(load(), control_port=0, data_port=0, scenario=scenario) as panda:
+        ports = panda.control_port, panda.data_port
+        first = panda.simulation
+        panda.panda.fields["BITS.B"].write("0")
+        await panda.restart(panda.panda.spec.model_copy(update={"software": "5.0"}))
+        assert (panda.control_port, panda.data_port) == ports
+        assert panda.simulation is not first
+        async with client_of(panda) as client:
+            assert (await client.send(Identify())).software == "5.0"
+            assert await client.send(Get("BITS.B")) == b"1"
+
+
+async def test_a_stalled_data_port_goes_on(panda: Server) -> None:
+    async with client_of(panda) as client:
+        await drive(client, "stall")
+        assert not panda.faults.stall.is_set()
+        await drive(client, "stall", stalled=False)
+        assert panda.faults.stall.is_set()
+        await drive(client, "cut", port="data", after=100)
+        assert panda.faults.cut == 100
+
+
+async def test_what_makes_no_sense_is_an_error(panda: Server) -> None:
+    async with client_of(panda) as client:
+        with pytest.raises(CommandError, match="TTLIN77 is no input"):
+            await drive(client, "level", input="TTLIN77", high=True)
+
+
+async def test_closing_during_a_restart(panda: Server) -> None:
+    async with client_of(panda) as client:
+        await drive(client, "restart", down=60)
+        await refused_connection(client)
+    async with asyncio.timeout(5):
+        await panda.close()
