@@ -1,7 +1,8 @@
 """Read a YAML file into a pydantic model, with messages that name the file and the line."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -20,8 +21,13 @@ class YamlFileError(PandaError):
     """A file that cannot be read, is not YAML, or does not say what it must; the message says where."""
 
 
-def load(path: Path, model: type[M]) -> M:
+def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda content: content) -> M:
     """Read and validate a file.
+
+    Args:
+        path: where it is
+        model: what it must be
+        change: is given what is in it, gives what is validated
 
     Raises:
         YamlFileError: with one line for each thing that is wrong
@@ -41,7 +47,7 @@ def load(path: Path, model: type[M]) -> M:
     except yaml.YAMLError as error:
         raise YamlFileError(f"{path}: {error}") from error
     try:
-        return model.model_validate(content)
+        return model.model_validate(change(content))
     except ValidationError as error:
         problems = [(problem["loc"], problem["msg"]) for problem in error.errors(include_url=False)]
         raise YamlFileError(

@@ -1,6 +1,7 @@
 """Where a file goes: its name from a template and a number, its directory, and what may be made on the way."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,19 +89,32 @@ def checked_directory(directory: str) -> Path:
     return path
 
 
-def make_directory(directory: str, levels: int) -> bool:
+def check_within(path: Path, roots: Sequence[Path]) -> None:
+    """Check that a path, with all links followed, is in one of some directories; anywhere is right if there are none.
+
+    Raises:
+        CaptureError: it is not
+    """
+    real = path.resolve()
+    if roots and not any(real.is_relative_to(root.resolve()) for root in roots):
+        raise CaptureError(f"{path} is not below {' or '.join(map(str, roots))}, where files may be written")
+
+
+def make_directory(directory: str, levels: int, roots: Sequence[Path] = ()) -> bool:
     """Make a directory if that is allowed; return whether it exists then.
 
     Args:
         directory: which
         levels: how many levels may be made, as areaDetector's CreateDirectory: none for 0; at most -n at the
             end of the path for a negative n; all below the first n for a positive one
+        roots: see `check_within`
 
     Raises:
-        CaptureError: it cannot be made
+        CaptureError: it cannot be made, or may not be
     """
     path = checked_directory(directory)
     try:
+        check_within(path, roots)
         if path.is_dir():
             return True
         missing = [part for part in (path, *path.parents) if not part.exists()]

@@ -10,6 +10,7 @@ such as why an acquisition ended, has its place from the start, of fixed size, a
 """
 
 import importlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ from .errors import CaptureError
 
 #: What a file can be compressed with: for each, the class of hdf5plugin, or HDF5's own filter.
 COMPRESSIONS = {"none": None, "gzip": "gzip", "lz4": "LZ4", "zstd": "Zstd"}
+
+#: Bytes that a file grows by before the system is asked to write them.
+_WRITEBACK_BYTES = 8 << 20
 
 #: What is told of each acquisition in a file: a dataset each, with a row for each acquisition.
 _ACQUISITION: Mapping[str, np.dtype[Any]] = {
@@ -109,6 +113,7 @@ class HdfFile:
         self.rows, self.flushed_rows = 0, 0
         self._in_chunk = 0
         self._first_row = 0
+        self._on_its_way = 0
 
     def begin(self, start: StartData, columns: Sequence[Column]) -> None:
         """Begin an acquisition. The first one decides the columns; later ones must have the same.
@@ -275,6 +280,19 @@ class HdfFile:
         with self._disk():
             for growing in self._columns:
                 growing.write(self.rows - self._in_chunk, self._in_chunk)
+            self._start_writeback()
+
+    def _start_writeback(self) -> None:
+        """Let the system begin to write to the disk what is new, and not wait for it.
+
+        Left to itself, Linux collects gigabytes, and then stops whoever writes for seconds.
+        """
+        handle = self._file.id.get_vfd_handle()
+        size = os.fstat(handle).st_size
+        if size - self._on_its_way >= _WRITEBACK_BYTES:
+            # What is still to be written is not forgotten but written: so the advice costs readers nothing.
+            os.posix_fadvise(handle, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
+            self._on_its_way = size
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

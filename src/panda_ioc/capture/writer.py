@@ -20,8 +20,8 @@ from .hdf import HdfFile
 
 log = logging.getLogger(__name__)
 
-#: Bytes of samples that may wait for the disk: two seconds of a fast PandA.
-QUEUE_BYTES = 128 << 20
+#: Bytes of samples that may wait for the disk: more than a second of a fast PandA.
+QUEUE_BYTES = 96 << 20
 
 #: Seconds that samples may wait for more of them, and bytes that are enough.
 _LONGEST_WAIT = 0.1

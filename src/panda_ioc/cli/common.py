@@ -18,6 +18,8 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PORT = click.IntRange(1, 65535)
 
+LOG_LEVELS = click.Choice(["debug", "put", "info", "warning", "error"], case_sensitive=False)
+
 
 def panda_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument HOST and the options for its ports."""
@@ -66,5 +68,6 @@ def log_to_stdout(level: str) -> None:
 
 def log_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option for how much it logs."""
-    levels = click.Choice(["debug", "put", "info", "warning", "error"], case_sensitive=False)
-    return click.option("--log-level", type=levels, default="info", show_default=True, help="How much to log.")(command)
+    return click.option("--log-level", type=LOG_LEVELS, default="info", show_default=True, help="How much to log.")(
+        command
+    )

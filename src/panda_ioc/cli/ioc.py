@@ -7,74 +7,111 @@ import json
 import sys
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ..protocol import ChangeGroup
-from .common import clear_errors, log_option, log_to_stdout, panda_options
+from .. import yamlfile
+from .common import LOG_LEVELS, PORT, Decorator, clear_errors, log_to_stdout, panda_options
 
 if TYPE_CHECKING:
+    from ..ioc.config import Config
     from ..ioc.plan import Plan
-    from ..ioc.run import Options
+
+DIRECTORY = click.Path()
 
 
-def _periods(values: tuple[str, ...]) -> Mapping[ChangeGroup, float]:
-    from ..ioc.poll import PERIODS
-
-    periods = dict(PERIODS)
-    for value in values:
-        name, equals, seconds = value.partition("=")
-        try:
-            group, period = ChangeGroup[name.upper()], float(seconds)
-        except (KeyError, ValueError):
-            group, period = ChangeGroup.ALL, 0.0
-        if not equals or group not in periods or not 0.005 <= period <= 60:
-            names = ", ".join(group.name for group in periods)
-            raise click.BadParameter(
-                f"{value!r} is not GROUP=SECONDS with a group of {names} and 0.005 to 60 seconds", param_hint="--poll"
-            )
-        periods[group] = period
-    return periods
+def _option(name: str, kind: Any, text: str) -> Decorator:
+    """An option that says nothing unless it is given, here or by a variable."""
+    variable = "PANDA_IOC_" + name.strip("-").replace("-", "_").upper()
+    return click.option(name, type=kind, envvar=variable, help=text)
 
 
 @click.command()
-@panda_options
-@click.argument("prefix")
+@click.argument("host", required=False, envvar="PANDA_IOC_HOST")
+@click.argument("prefix", required=False, envvar="PANDA_IOC_PREFIX")
+@click.option("--config", type=click.Path(path_type=Path), envvar="PANDA_IOC_CONFIG", help="YAML file that says all.")
+@_option("--control-port", PORT, "Port of the PandA's commands.  [default: 8888]")
+@_option("--data-port", PORT, "Port of its data.  [default: 8889]")
 @click.option("--poll", multiple=True, metavar="GROUP=SECONDS", help="How often to ask for a group of changes.")
-@click.option("--screens-dir", type=click.Path(), help="Accepted as from pandablocks-ioc; no screens are written yet.")
-@click.option("--clear-bobfiles", is_flag=True, help="Accepted as from pandablocks-ioc.")
-@log_option
+@click.option("--data-root", multiple=True, metavar="DIRECTORY", help="Files are written only below; may be repeated.")
+@_option("--state-dir", DIRECTORY, "Keep settings of DATA and what the PandA has here.")
+@_option("--designs-dir", DIRECTORY, "Save and load whole setups of the PandA here.")
+@_option("--screens-dir", DIRECTORY, "Write screens for Phoebus here.")
+@click.option("--clear-bobfiles", is_flag=True, default=None, help="Remove screens of an earlier run first.")
+@click.option("--read-only", is_flag=True, default=None, envvar="PANDA_IOC_READ_ONLY", help="Refuse every put.")
+@_option("--access-file", click.Path(), "EPICS access security file.")
+@_option("--http-port", click.IntRange(0, 65535), "Serve /metrics, /healthz and /readyz on this port.")
+@_option("--http-host", click.STRING, "Address to serve them on.  [default: 127.0.0.1]")
+@_option("--log-level", LOG_LEVELS, "How much to log.  [default: info]")
 @clear_errors
-def run(
-    *,
-    host: str,
-    prefix: str,
-    control_port: int,
-    data_port: int,
-    poll: tuple[str, ...],
-    screens_dir: str | None,
-    clear_bobfiles: bool,  # noqa: ARG001 - there are no screens to clear
-    log_level: str,
-) -> None:
+def run(*, config: Path | None, **options: Any) -> None:
     """Serve the PandA at HOST as process variables that begin with PREFIX, until stopped.
+
+    All can be said in a YAML file, by options, or by variables such as PANDA_IOC_HTTP_PORT; an option goes over a
+    variable, and both over the file.
 
     Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when the PandA came
     back with other blocks or firmware, so that it has to be started anew.
     """
-    from ..ioc.run import Options
-
-    if screens_dir:
-        click.echo(f"panda-ioc: nothing is written to {screens_dir}: this version makes no screens", err=True)
-    end(serve(Options(host, prefix, control_port, data_port, _periods(poll)), log_level))
+    end(serve(_configuration(config, options)))
 
 
-def serve(options: "Options", log_level: str) -> int:
+def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
+    """What is to be run: the file, and options over it."""
+    from pydantic import ValidationError
+
+    from ..ioc.config import Config, merged
+
+    poll = dict(_poll(value) for value in options["poll"])
+    over = {
+        "prefix": options["prefix"],
+        "panda": {name: options[name] for name in ("host", "control_port", "data_port")},
+        "poll": poll,
+        "data": {"roots": list(options["data_root"]) or None},
+        "state": {"directory": options["state_dir"]},
+        "designs": {"directory": options["designs_dir"]},
+        "screens": {"directory": options["screens_dir"], "clear": options["clear_bobfiles"]},
+        "access": {"read_only": options["read_only"], "file": options["access_file"]},
+        "http": {"port": options["http_port"], "host": options["http_host"]},
+        "log_level": options["log_level"],
+    }
+    if file is not None:
+        return yamlfile.load(
+            file, Config, lambda content: merged(content, over) if isinstance(content, dict) else content
+        )
+    if options["host"] is None or options["prefix"] is None:
+        raise click.UsageError("say HOST and PREFIX, or give a file with --config")
+    try:
+        return Config.model_validate(merged({}, over))
+    except ValidationError as error:
+        problems = [f"--{'-'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+        raise click.UsageError("\n".join(problems)) from error
+
+
+def _poll(value: str) -> tuple[str, float]:
+    name, _, seconds = value.partition("=")
+    try:
+        return name, float(seconds)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not GROUP=SECONDS", param_hint="--poll") from None
+
+
+@click.command()
+def schema() -> None:
+    """Print what a configuration file may say, as a JSON schema."""
+    from ..ioc.config import Config
+
+    click.echo(json.dumps(Config.model_json_schema(), indent=2))
+
+
+def serve(config: "Config") -> int:
     """Run an IOC until it is told to stop; return the exit code for `end`."""
     from ..ioc.run import run
 
-    log_to_stdout(log_level)
-    return asyncio.run(run(options))
+    log_to_stdout(config.log_level)
+    return asyncio.run(run(config))
 
 
 def end(code: int) -> NoReturn:

@@ -16,6 +16,7 @@ def main() -> None:
 for command in (
     ioc.run,
     ioc.records,
+    ioc.schema,
     simulator.demo,
     simulator.simulator,
     console,

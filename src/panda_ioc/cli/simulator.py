@@ -49,7 +49,7 @@ def simulator(*, host: str, control_port: int, data_port: int, device: Path | No
 @clear_errors
 def demo(prefix: str, log_level: str) -> None:
     """Run a PandA in software and an IOC for it, until stopped."""
-    from ..ioc.run import Options
+    from ..ioc.config import Config, PandaConfig
     from .ioc import end, serve
 
     command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0", "--until-eof"]
@@ -71,7 +71,8 @@ def demo(prefix: str, log_level: str) -> None:
                 f"  panda-ioc console 127.0.0.1 --control-port {ports[0]}\n"
                 "Stop with Ctrl-C."
             )
-            code = serve(Options("127.0.0.1", prefix, int(ports[0]), int(ports[1])), log_level)
+            panda_config = PandaConfig(host="127.0.0.1", control_port=int(ports[0]), data_port=int(ports[1]))
+            code = serve(Config(prefix=prefix, panda=panda_config, log_level=log_level))
         finally:
             panda.terminate()
     end(code)

@@ -151,7 +151,7 @@ class AsyncioClient:
                         lambda: _ControlProtocol(address), self.host, self.control_port
                     )
             except CANNOT_CONNECT as error:
-                raise PandaConnectionError(cannot_connect(self.host, self.control_port, error)) from error
+                raise cannot_connect(self.host, self.control_port, error) from error
 
     @property
     def connected(self) -> bool:

@@ -134,7 +134,7 @@ async def data(
                 lambda: _DataProtocol(address, scaled=scaled, flush_period=flush_period), host, port
             )
     except CANNOT_CONNECT as error:
-        raise PandaConnectionError(cannot_connect(host, port, error)) from error
+        raise cannot_connect(host, port, error) from error
     try:
         while True:
             yield await protocol.next()

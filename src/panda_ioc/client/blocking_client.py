@@ -59,7 +59,7 @@ class BlockingClient:
             try:
                 connected = socket.create_connection((self.host, self.control_port), self.timeout)
             except CANNOT_CONNECT as error:
-                raise PandaConnectionError(cannot_connect(self.host, self.control_port, error)) from error
+                raise cannot_connect(self.host, self.control_port, error) from error
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.settimeout(0)  # every wait is in the selector
             self._socket = connected

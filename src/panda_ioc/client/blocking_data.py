@@ -18,7 +18,7 @@ def data(
     try:
         connected = socket.create_connection((host, port), connect_timeout)
     except CANNOT_CONNECT as error:
-        raise PandaConnectionError(cannot_connect(host, port, error)) from error
+        raise cannot_connect(host, port, error) from error
     connection = DataConnection()
     try:
         connected.sendall(connection.connect(scaled))

@@ -1,9 +1,11 @@
 """What both clients share: their defaults, and how they name things in messages."""
 
 import os
+import socket
 from typing import Any
 
 from ..protocol import Command
+from .errors import PandaConnectionError
 
 CONTROL_PORT = 8888
 DATA_PORT = 8889
@@ -27,7 +29,7 @@ def shown(command: Command[Any]) -> str:
 CANNOT_CONNECT = (OSError, ValueError, OverflowError)
 
 
-def cannot_connect(host: str, port: int, error: Exception) -> str:
+def cannot_connect(host: str, port: int, error: Exception) -> PandaConnectionError:
     """Say which connection failed and why."""
     if isinstance(error, TimeoutError):
         reason = "no answer in time"
@@ -37,4 +39,9 @@ def cannot_connect(host: str, port: int, error: Exception) -> str:
         reason = error.strerror or str(error)
     else:
         reason = f"not a name and port of a host ({error})"
-    return f"cannot connect to {host}:{port}: {reason}"
+    return PandaConnectionError(f"cannot connect to {host}:{port}: {reason}", is_permanent=_is_permanent(error))
+
+
+def _is_permanent(error: Exception) -> bool:
+    """Whether a host has no such name, or is none; a name server that does not answer may do so later."""
+    return not isinstance(error, OSError) or (isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN)

@@ -7,7 +7,15 @@ from ..protocol import PandaError
 
 
 class PandaConnectionError(PandaError, ConnectionError):
-    """There is no connection: it could not be made, was lost, or was closed."""
+    """There is no connection: it could not be made, was lost, or was closed.
+
+    Attributes:
+        is_permanent: whether trying again makes no sense: there is no such host
+    """
+
+    def __init__(self, message: str, *, is_permanent: bool = False) -> None:
+        super().__init__(message)
+        self.is_permanent = is_permanent
 
 
 class PandaTimeoutError(PandaError, TimeoutError):

@@ -11,31 +11,40 @@ EPICS base is called:
 
 import asyncio
 import ctypes
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 from epicscorelibs.ioc import dbCore
-from softioc import device, softioc
+from softioc import autosave, device, softioc
 from softioc.asyncio_dispatcher import AsyncioDispatcher
 from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
+from yaml import YAMLError
 
 from .alarm import NO_ALARM, Alarm
 from .database import database, text_length, texts_with_macros
+from .kept import Kept
 from .plan import Plan
 from .record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, shorten
 
-OnPut = Callable[[str, Any], Awaitable[object]]
+log = logging.getLogger(__name__)
+
+OnPut = Callable[[str, Any, str], Awaitable[object]]
 
 for _name in ("dbScanLock", "dbScanUnlock", "dbProcess"):
     getattr(dbCore, _name).argtypes = (ctypes.c_void_p,)
 
 #: Bytes of the reason of an alarm.
 _MESSAGE_BYTES = 39
+
+#: Seconds from one save of what is kept to the next, if it has changed.
+_SAVE_PERIOD = 5.0
 
 _DEVICES = {
     Kind.AI: device.ai,
@@ -65,7 +74,7 @@ class Pv:
         record: how it is planned
         pv: its full name
         initial: its value until the first post; None leaves it undefined, in alarm
-        on_put: is awaited for every put, with the record's name and the value; the put completes after it
+        on_put: is awaited for every put, with the record's name, the value, and who made it; the put completes after
     """
 
     def __init__(self, record: Record, pv: str, initial: Content | None, on_put: OnPut | None) -> None:
@@ -84,7 +93,9 @@ class Pv:
             options["initial_value"] = self._fit(initial)
         if record.kind.is_out:
             options.update(
-                on_update=lambda value: on_put(record.name, self._put_value(value)) if on_put else None,
+                on_update=lambda value: (
+                    on_put(record.name, self._put_value(value), _writers.get(pv, "")) if on_put else None
+                ),
                 validate=lambda _record, _value: not self._posting,
                 always_update=True,
                 blocking=True,
@@ -158,13 +169,31 @@ class Pv:
             dbCore.dbScanUnlock(fields)
 
 
-def serve(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str, Pv]:
+def restore(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
+    """Set what was kept on disk, and keep it from now on: within seconds of a change, and at the end.
+
+    Args:
+        kept: what to keep, by a name that is unique
+        directory: where; it must exist
+        name: of the file, without its ending
+    """
+    autosave.configure(directory, name, save_period=_SAVE_PERIOD, timestamped_backups=False)
+    for key, value in kept.items():
+        autosave.add_pv_to_autosave(value, key, fields=True)
+    try:
+        autosave.load_autosave()
+    except (OSError, YAMLError, AttributeError) as error:  # a file that holds something else
+        log.warning("the settings kept in %s make no sense and are not used: %s", directory, error)
+
+
+def serve(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, rules: str) -> dict[str, Pv]:
     """Start EPICS with the records of a plan, over Channel Access. It can be done once in a process, in a running loop.
 
     Args:
         plan: what to serve
         initial: the first value of each record that has one, by the record's name
         on_put: see `Pv`
+        rules: who may put, as EPICS access security
 
     Returns:
         the records by name
@@ -175,12 +204,50 @@ def serve(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str
         file.write(database(plan))
         file.flush()
         softioc.dbLoadDatabase(file.name)
+    aliases = {plan.pv(alias): plan.pv(record.name) for record in plan.records for alias in record.aliases}
+    _listen_for_writers(aliases)
     # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
     ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
-    softioc.iocInit(AsyncioDispatcher(loop=asyncio.get_running_loop()), enable_pva=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".acf", encoding="utf-8") as file:
+        file.write(rules)
+        file.flush()
+        dbCore.asSetFilename(file.name.encode())
+        softioc.iocInit(AsyncioDispatcher(loop=asyncio.get_running_loop()), enable_pva=False)
     for name, field, text in texts_with_macros(plan):
         pvs[name].set_field(field, text)
     return pvs
+
+
+class _Write(ctypes.Structure):
+    """What EPICS tells of a put: asTrapWriteMessage, as far as it is used. The channel begins with its name."""
+
+    _fields_ = (
+        ("user", ctypes.c_char_p),
+        ("host", ctypes.c_char_p),
+        ("channel", ctypes.POINTER(ctypes.c_char_p)),
+    )
+
+
+#: Who put to each record last, over Channel Access: "user@host".
+_writers: dict[str, str] = {}
+
+_Listener = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Write), ctypes.c_int)
+_listeners: list[Any] = []  # EPICS calls them for as long as the process lives
+
+
+def _listen_for_writers(aliases: Mapping[str, str]) -> None:
+    def told(message: Any, after: int) -> None:
+        if not after:
+            write = message.contents
+            name = write.channel.contents.value.decode(errors="replace").partition(".")[0]
+            _writers[aliases.get(name, name)] = f"{_text(write.user)}@{_text(write.host)}"
+
+    _listeners.append(_Listener(told))
+    dbCore.asTrapWriteRegisterListener(_listeners[-1])
+
+
+def _text(name: bytes | None) -> str:
+    return (name or b"?").decode(errors="replace")
 
 
 def stop(code: int) -> NoReturn:

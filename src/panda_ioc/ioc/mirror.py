@@ -13,6 +13,7 @@ from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
 from ..protocol import Changes, CommandError, PandaError, RemoteProtocolError
 from .binding import Binding, Known, Pv
 from .codecs import Refusal, Value
+from .kept import Kept
 from .plan import Plan
 from .record import Content
 from .services import Refresh
@@ -36,6 +37,10 @@ class Mirror:
         self._refresh: Refresh | None = None
         #: Held by a put to a target: clients that put the same at once do so one after the other.
         self._turns: dict[str, asyncio.Lock] = {}
+
+    def kept(self) -> Mapping[str, Kept]:
+        """Nothing: the PandA keeps what it was told."""
+        return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take the records as they are served with their initial values; post what these do not show."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ..protocol import EnumFieldInfo, ExtOutBitsFieldInfo, PandaError
 from .codecs import ArmSwitch, LabelText
 from .data.records import data_records, data_tables, live_records
+from .designplan import design_records
 from .model import Model
 from .pvi import pvi_records
 from .record import NAME_BYTES, Access, Kind, Record, Table
@@ -58,12 +59,13 @@ class Plan:
         return (*self.records, *self.tables)
 
 
-def make_plan(model: Model, prefix: str) -> Plan:
+def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
     """Plan the records of a PandA.
 
     Args:
         model: what it has
         prefix: what their names begin with, without the colon
+        designs: whether there are designs to save and load
 
     Raises:
         PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
@@ -78,6 +80,7 @@ def make_plan(model: Model, prefix: str) -> Plan:
         *_choices(model),
         *data_records(prefix),
         *live_records(model),
+        *(design_records() if designs else ()),
         *(record for table in planned for record in records_of(table, f"{prefix}:{table.name}")),
     ]
     named, bad_names = _with_good_names(_with_rows(records, model))

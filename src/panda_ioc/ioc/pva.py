@@ -23,13 +23,14 @@ from p4p.server import Server as P4pServer
 from p4p.server import StaticProvider
 from p4p.server.raw import SharedPV
 
+from .access import MayPut
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .plan import Plan
 from .pvi import Tree, pvi_trees
 from .record import Access, Content, Kind, Record, Table
 
-#: Is given the name of a record or table and what a client puts; gives the reason of a refusal, "" if there is none.
-OnPut = Callable[[str, Any], Awaitable[str]]
+#: Is given the name of a record or table, what a client puts, and who it is; gives why it is refused, or "".
+OnPut = Callable[[str, Any, str], Awaitable[str]]
 
 #: p4p's codes for the dtypes of numpy.
 _CODES = {
@@ -59,15 +60,22 @@ class Pv:
     Args:
         planned: what it is
         initial: its value until the first post; None leaves it undefined, in alarm
-        on_put: is awaited for every put, with the record's name and the value
+        on_put: is awaited for every put, with the record's name, the value, and who made it
+        may_put: whether a user, from a host, with some roles, may put
         put_to: the record that puts are handed to, if not the same
     """
 
     def __init__(
-        self, planned: Record | Table, initial: Content | None, on_put: OnPut, put_to: str | None = None
+        self,
+        planned: Record | Table,
+        initial: Content | None,
+        on_put: OnPut,
+        may_put: MayPut,
+        put_to: str | None = None,
     ) -> None:
         self.planned = planned
         self._on_put = on_put
+        self._may_put = may_put
         self._put_to = put_to or planned.name
         self._loop = asyncio.get_running_loop()
         self._puts: set[asyncio.Task[None]] = set()
@@ -130,18 +138,21 @@ class Pv:
     async def _take(self, operation: Any) -> None:
         reason = f"{self.planned.name} was not put: the IOC is stopping"
         try:
-            reason = await self._refusal(operation.value())
+            reason = await self._refusal(operation)
         finally:
             operation.done(error=reason or None)
 
-    async def _refusal(self, put: Any) -> str:
+    async def _refusal(self, operation: Any) -> str:
         """Hand a put on; return why it is refused."""
+        user, host = operation.account(), operation.peer().rpartition(":")[0]
+        if not self._may_put(user, host, list(operation.roles())):
+            return f"{user} from {host} may not put to {self.planned.name}"
         if self.planned.access is Access.READ:
             return f"{self.planned.name} can only be read"
-        value = self._value_in(put)
+        value = self._value_in(operation.value())
         if value is None:
             return f"{self.planned.name}: there is no value in what was put"
-        return await self._on_put(self._put_to, value)
+        return await self._on_put(self._put_to, value, f"{user}@{host}")
 
     def _value_in(self, put: Any) -> Any:
         """The value that was put; None if there is none."""
@@ -158,14 +169,14 @@ class Pv:
         return value
 
 
-def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str, Pv]:
+def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, may_put: MayPut) -> dict[str, Pv]:
     """Make the records and tables of a plan, by name. Nobody sees them yet."""
     names = {record.name for record in plan.records}
     pvs = {}
     for planned in plan.items:
         text = f"{planned.name}:TEXT"
         is_cut = isinstance(planned, Record) and planned.kind is Kind.STRINGOUT and text in names
-        pvs[planned.name] = Pv(planned, initial.get(planned.name), on_put, text if is_cut else None)
+        pvs[planned.name] = Pv(planned, initial.get(planned.name), on_put, may_put, text if is_cut else None)
     return pvs
 
 

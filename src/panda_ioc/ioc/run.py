@@ -4,26 +4,32 @@ import asyncio
 import gc
 import importlib
 import logging
+import os
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..client import AsyncioClient
-from ..protocol import ChangeGroup, PandaError
-from . import status
+from ..protocol import PandaError
+from . import cache, status
+from .access import MayPut, checker, rules
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .backoff import delays
+from .config import Config
 from .data.service import DataService
-from .data.settings import SERVICE
+from .data.settings import SERVICE as DATA
+from .designplan import SERVICE as DESIGNS
+from .designs import Designs
 from .introspect import introspect
 from .lean_dso import skip_setuptools
 from .mirror import Mirror
 from .model import Model
+from .monitoring import Monitoring
 from .plan import Plan, PlanError, make_plan
-from .poll import PERIODS, Poller
+from .poll import Poller
 from .served import Pv, Side, join
 from .services import Service, Services
+from .start import cache_file, file_stem, meet, new_client
 from .tableplan import TABLES, planned_tables
 from .tables import Tables
 
@@ -39,24 +45,7 @@ EXIT_CHANGED = 75
 STABLE = 10.0
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to run an IOC.
-
-    Attributes:
-        host, control_port, data_port: where the PandA is
-        prefix: what the names of all records begin with
-        periods: seconds from poll to poll of each group
-    """
-
-    host: str
-    prefix: str
-    control_port: int = 8888
-    data_port: int = 8889
-    periods: Mapping[ChangeGroup, float] = field(default_factory=lambda: PERIODS)
-
-
-async def run(options: Options) -> int:
+async def run(config: Config) -> int:
     """Run an IOC until it is told to stop by SIGINT or SIGTERM.
 
     Returns:
@@ -69,7 +58,7 @@ async def run(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    running = asyncio.create_task(_serve(options))
+    running = asyncio.create_task(_serve(config))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
@@ -81,57 +70,100 @@ async def run(options: Options) -> int:
     return EXIT_STOPPED
 
 
-async def _serve(options: Options) -> int:
-    client = AsyncioClient(options.host, options.control_port, options.data_port)
+async def _serve(config: Config) -> int:
+    access = rules(config.access)
     gc.disable()  # all that is made from here on is to stay: see below
     # EPICS takes as long to load as the PandA to answer, so both are done at once.
-    loading = asyncio.get_running_loop().run_in_executor(None, _load_epics)
+    loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)
+    client, model = await meet(config)
     try:
-        await client.connect()
-        model = await introspect(client)
-        plan = make_plan(model, options.prefix)
-        services = Services(plan, _services(plan, model))
-        epics, pva = await loading
+        plan = _plan(config, model)
+        services = Services(plan, _services(config, plan, model))
+        epics, pva, may_put = await loading
     except BaseException:
-        await client.close()
+        await _close(client)
         raise
     for remark in plan.remarks:
         log.warning("%s", remark)
+    _restore(config, epics, services)
     initial = services.initial_values()
-    over_ca: dict[str, Side] = epics.serve(plan, initial, services.put)
-    over_pva = pva.make_pvs(plan, initial, services.put)
+    over_ca: dict[str, Side] = epics.serve(plan, initial, services.put, access)
+    over_pva = pva.make_pvs(plan, initial, services.put, may_put)
     pvs = join({item.name: initial.get(item.name) for item in plan.items}, over_ca, over_pva)
     services.bind(pvs)
+    ioc = _Ioc(config, plan, services, pvs)
+    if client is None:
+        ioc.lost("it was not there when the IOC started")
+    else:
+        await _remember(config, model)
+    monitoring = Monitoring(config.http, pvs) if config.http.port is not None else None
+    if monitoring is not None:
+        ioc.on_beat = monitoring.beat
+        log.info("serving HTTP on %s:%d", config.http.host, monitoring.port)
     server = pva.Server(plan, over_pva)
     gc.freeze()  # and need not be looked at by the collector ever again
     gc.enable()
-    log.info("serving %s:%d as %s: %d records", client.host, client.control_port, plan.prefix, len(plan.records))
+    panda = config.panda
+    log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
     try:
-        return await _Ioc(options, plan, services, pvs).keep(client, model)
+        return await ioc.keep(client, model)
     finally:
         server.stop()
         await services.close()
+        if monitoring is not None:
+            monitoring.stop()
 
 
-def _services(plan: Plan, model: Model) -> dict[str, Service]:
+def _restore(config: Config, epics: Any, services: Services) -> None:
+    """Set what was kept of the last run, and keep it from now on."""
+    directory = config.state.directory
+    if directory is None:
+        return
+    if not directory.is_dir() or not os.access(directory, os.W_OK):
+        log.warning("nothing is kept: %s is not a directory that can be written", directory)
+        return
+    epics.restore(services.kept(), directory, file_stem(config.prefix))
+
+
+async def _remember(config: Config, model: Model) -> None:
+    """Keep what the PandA has, for a start without it."""
+    path = cache_file(config)
+    if path is not None:
+        await asyncio.to_thread(cache.write, model, path)
+
+
+async def _close(client: AsyncioClient | None) -> None:
+    if client is not None:
+        await client.close()
+
+
+def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
     """The parts of the IOC that own what is planned, by the name that records have."""
-    return {
+    services: dict[str, Service] = {
         "": Mirror(plan, model.changes),
-        SERVICE: DataService(plan, model),
+        DATA: DataService(plan, model, config.data.roots),
         TABLES: Tables(planned_tables(model)[0], model.tables),
     }
+    if config.designs.directory is not None:
+        services[DESIGNS] = Designs(config.designs.directory)
+    return services
 
 
-def _load_epics() -> tuple[Any, Any]:
+def _plan(config: Config, model: Model) -> Plan:
+    return make_plan(model, config.prefix, designs=config.designs.directory is not None)
+
+
+def _load_epics(access: str) -> tuple[Any, Any, MayPut]:
     skip_setuptools()
-    return importlib.import_module("panda_ioc.ioc.epics"), importlib.import_module("panda_ioc.ioc.pva")
+    may_put = checker(access)
+    return importlib.import_module("panda_ioc.ioc.epics"), importlib.import_module("panda_ioc.ioc.pva"), may_put
 
 
 class _Ioc:
     """What runs once the records are served."""
 
-    def __init__(self, options: Options, plan: Plan, services: Services, pvs: Mapping[str, Pv]) -> None:
-        self._options = options
+    def __init__(self, config: Config, plan: Plan, services: Services, pvs: Mapping[str, Pv]) -> None:
+        self._config = config
         self._plan = plan
         self._services = services
         self._pvs = pvs
@@ -139,42 +171,53 @@ class _Ioc:
         self._started = self._loop.time()
         self._reconnects = 0
         self._poller: Poller | None = None
+        self.on_beat: Callable[[], None] = lambda: None
         self._publishing: asyncio.Handle = self._loop.call_soon(self._publish)
 
-    async def keep(self, client: AsyncioClient, model: Model) -> int:
-        """Keep records and PandA in step; come back after each loss. Return an exit code if that is no use."""
+    async def keep(self, client: AsyncioClient | None, model: Model) -> int:
+        """Keep records and PandA in step; come back after each loss. Return an exit code if that is no use.
+
+        Args:
+            client: connected; None if the PandA is not there yet
+            model: what the PandA has, or had
+        """
         pauses = delays()
         try:
             while True:
-                began = self._loop.time()
-                reason = await self._follow(client, model)
-                log.error("lost the PandA: %s", reason)
-                self._services.disconnected(reason)
-                self._show("DISCONNECTED", reason)
-                await client.close()
-                if self._loop.time() - began > STABLE:
-                    pauses = delays()
+                if client is not None:
+                    began = self._loop.time()
+                    reason = await self._follow(client, model)
+                    log.error("lost the PandA: %s", reason)
+                    self.lost(reason)
+                    await client.close()
+                    if self._loop.time() - began > STABLE:
+                        pauses = delays()
+                    self._reconnects += 1
                 client, model = await self._reconnect(pauses)
                 if not self._is_the_same(model):
+                    await _remember(self._config, model)
                     log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
                     return EXIT_CHANGED
-                self._reconnects += 1
                 log.info("the PandA is back")
         finally:
             self._publishing.cancel()
-            await client.close()
+            await _close(client)
+
+    def lost(self, reason: str) -> None:
+        """Show that there is no PandA."""
+        self._services.disconnected(reason)
+        self._show("DISCONNECTED", reason)
 
     async def _follow(self, client: AsyncioClient, model: Model) -> str:
         """Poll until the PandA is lost; return why."""
-        self._poller = Poller(client, self._services.apply, self._options.periods)
+        self._poller = Poller(client, self._services.apply, self._config.periods)
         self._services.connected(client, self._poller.refresh, model.changes)
         self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
         return await self._poller.run()
 
     async def _reconnect(self, pauses: Iterator[float]) -> tuple[AsyncioClient, Model]:
         """Try until the PandA answers."""
-        options = self._options
-        client = AsyncioClient(options.host, options.control_port, options.data_port)
+        client = new_client(self._config)
         for pause in pauses:
             await asyncio.sleep(pause)
             self._show("CONNECTING", f"connecting to {client.host}:{client.control_port}")
@@ -193,7 +236,7 @@ class _Ioc:
     def _is_the_same(self, model: Model) -> bool:
         """Whether the records that are served are right for a PandA."""
         try:
-            return make_plan(model, self._plan.prefix) == self._plan
+            return _plan(self._config, model) == self._plan
         except PlanError as error:
             log.warning("%s", error)
             return False
@@ -201,6 +244,7 @@ class _Ioc:
     def _publish(self) -> None:
         """Show once a second how the IOC is."""
         self._publishing = self._loop.call_later(1, self._publish)
+        self.on_beat()
         period, duration = self._poller.take_statistics() if self._poller else (0.0, 0.0)
         for name, value in (
             (status.UPTIME, self._loop.time() - self._started),

@@ -12,6 +12,7 @@ from ..client import AsyncioClient
 from ..protocol import Changes, CommandError, PandaError
 from . import status
 from .codecs import Refusal
+from .kept import Kept
 from .log import PUT
 from .plan import Plan
 from .record import Content, Record, Table, shorten
@@ -31,6 +32,9 @@ class Service(Protocol):
 
     def initial_values(self) -> Mapping[str, Content]:
         """What its PVs start with; one that is not among them is undefined until it is posted."""
+
+    def kept(self) -> Mapping[str, Kept]:
+        """What is to be there again after a restart, by names that are unique."""
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take all PVs, by name, as they are served."""
@@ -87,6 +91,10 @@ class Services:
         told = [service.initial_values() for service in self._services.values()]
         return {name: value for values in (constants, *told) for name, value in values.items()}
 
+    def kept(self) -> dict[str, Kept]:
+        """What all services keep on disk."""
+        return {name: kept for service in self._services.values() for name, kept in service.kept().items()}
+
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """See `Service`, as for all that follow."""
         self._pvs = pvs
@@ -109,8 +117,14 @@ class Services:
         for service in self._services.values():
             await service.close()
 
-    async def put(self, name: str, value: Any) -> str:
-        """Hand on what a client put; return when it is done, with why it was refused, "" if it was not."""
+    async def put(self, name: str, value: Any, by: str = "") -> str:
+        """Hand on what a client put; return when it is done, with why it was refused, "" if it was not.
+
+        Args:
+            name: the record or table
+            value: see `Service.put`
+            by: who put it, as "user@host"; "" if nobody knows
+        """
         planned = self._planned[name]
         try:
             _check(planned, value)
@@ -122,7 +136,7 @@ class Services:
             reason = f"an error of the IOC: {bug!r}"
         else:
             self.puts_accepted += 1
-            log.log(PUT, "put %s = %s", self._plan.pv(name), _shown(planned, value))
+            log.log(PUT, "put %s = %s by %s", self._plan.pv(name), _shown(planned, value), by or "somebody")
             return ""
         self._refused(planned, value, reason)
         return reason

@@ -20,6 +20,7 @@ from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
 from ..protocol import Append, Changes, Command, CommandError, GetTable, PutTable, TableContent
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Refusal
+from .kept import Kept
 from .record import Array, Content
 from .served import Pv
 from .services import Refresh
@@ -133,6 +134,10 @@ class Tables:
                 }
             )
         return values
+
+    def kept(self) -> Mapping[str, Kept]:
+        """Nothing: the PandA keeps what it was told."""
+        return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take the PVs as they are served."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from ... import __version__
 from ...capture.columns import Column
 from ...capture.errors import CaptureError
-from ...capture.files import FileName, make_directory
+from ...capture.files import FileName, check_within, make_directory
 from ...capture.hdf import FileOptions, HdfFile
 from ...capture.recorder import LOST, Recorder, Storing
 from ...capture.selection import MODES
@@ -37,6 +37,8 @@ class Captures:
     Attributes:
         recorder: the capture under way, or the last one
         path: of its file
+        roots: files are made only below these directories, anywhere if there are none
+        attributes, descriptions: of its file, as for `FileOptions`
         failure: why it did not go well; "" if it did
     """
 
@@ -46,6 +48,7 @@ class Captures:
         self.recorder: Recorder | None = None
         self.path = ""
         self.failure = ""
+        self.roots: Sequence[Path] = ()
         self.attributes: Mapping[str, str] = {}
         self.descriptions: Mapping[str, str] = {}
         self._settings = settings
@@ -137,7 +140,11 @@ class Captures:
         directory = self._settings["HDF_DIRECTORY"]
         if not directory:
             return False
-        return await _on_disk(make_directory, directory, self._settings["CREATE_DIRECTORY"])
+        making = asyncio.to_thread(make_directory, directory, self._settings["CREATE_DIRECTORY"], self.roots)
+        try:
+            return await asyncio.wait_for(making, DISK_TIMEOUT)
+        except TimeoutError:
+            raise CaptureError(f"the disk with {directory} did not answer within {DISK_TIMEOUT:g} s") from None
 
     def set_flush_period(self, seconds: float) -> None:
         """Change how often the file under way is flushed."""
@@ -179,8 +186,13 @@ class Captures:
             attributes={**self.attributes, "ioc_version": __version__},
             descriptions=self.descriptions,
         )
+
+        def make_file() -> HdfFile:
+            check_within(path, self.roots)
+            return HdfFile(path, options)
+
         return Storing(
-            lambda: HdfFile(path, options),
+            make_file,
             self._columns(bool(settings["RAW"])),
             flush_period=settings["FLUSH_PERIOD"],
             lazy=bool(settings["LAZY_OPEN"]),
@@ -195,10 +207,3 @@ class Captures:
         else:
             log.info("captured %d samples into %s", recorder.writer.flushed, self.path)
         self._changed()
-
-
-async def _on_disk(function: Callable[[str, int], bool], directory: str, levels: int) -> bool:
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(function, directory, levels), DISK_TIMEOUT)
-    except TimeoutError:
-        raise CaptureError(f"the disk with {directory} did not answer within {DISK_TIMEOUT:g} s") from None

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ...capture.columns import GATE, Column, check_dataset_name, stored_columns
@@ -10,7 +12,8 @@ from ...capture.live import LiveView
 from ...client import AsyncioClient
 from ...protocol import Arm, Changes, Data, PandaError, StartData
 from ..alarm import NO_ALARM, Alarm, Severity, Status
-from ..codecs import Refusal
+from ..codecs import Refusal, Value
+from ..kept import Kept
 from ..model import Model
 from ..plan import Plan
 from ..record import Content
@@ -39,9 +42,10 @@ class DataService:
     Args:
         plan: what is served
         model: what the PandA has
+        roots: files are made only below these directories, anywhere if there are none
     """
 
-    def __init__(self, plan: Plan, model: Model) -> None:
+    def __init__(self, plan: Plan, model: Model, roots: Sequence[Path] = ()) -> None:
         self._records = [record for record in plan.records if record.service == SERVICE]
         self._fields = capturable(model)
         self._known = dict(model.changes.values)
@@ -53,6 +57,7 @@ class DataService:
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"])
         self._receiver = Receiver(self._take, self._lost)
         self._captures = Captures(self._settings, self._receiver, self._columns, self._show)
+        self._captures.roots = roots
         self._captures.attributes = {"panda_versions": str(model.identity)}
         self._captures.descriptions = {
             f"{instance}.{field}": info.description for instance, field, info in model.fields()
@@ -74,7 +79,20 @@ class DataService:
         }
         values.update({record.name: record.constant for record in self._records if record.constant is not None})
         values.update(self._settings.values())
+        values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
+
+    def kept(self) -> Mapping[str, Kept]:
+        """What is to be there again after a restart, by the names of records: settings and names of datasets."""
+        settings = self._settings
+        kept = {name: Kept(partial(self._get, name), partial(settings.put, name)) for name in settings.values()}
+        for record in self._records:
+            if record.name.endswith(_DATASET):
+                kept[record.name] = Kept(partial(self._get, record.name), partial(self._set_dataset, record.name))
+        return kept
+
+    def _get(self, name: str) -> Value:
+        return self._settings.values()[name] if name in self._settings else self._names.get(_field(name), "")
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
@@ -180,10 +198,13 @@ class DataService:
                 self._view.wake()
         self._pvs[name].post(value)
 
-    def _put_dataset(self, name: str, value: str) -> None:
+    def _set_dataset(self, name: str, value: str) -> None:
         if value:
             check_dataset_name(value)
-        self._names[name.removesuffix(_DATASET).replace(":", ".")] = value
+        self._names[_field(name)] = value
+
+    def _put_dataset(self, name: str, value: str) -> None:
+        self._set_dataset(name, value)
         self._pvs[name].post(value)
         self._show_datasets()
 
@@ -239,6 +260,11 @@ class DataService:
     def _check_datasets(self) -> None:
         if problem := self._datasets[2]:
             raise Refusal(problem)
+
+
+def _field(record: str) -> str:
+    """The field that a DATASET record names: "INENC1:VAL:DATASET" is of INENC1.VAL."""
+    return record.removesuffix(_DATASET).replace(":", ".")
 
 
 def _nothing(is_text: bool, is_array: bool) -> Content:  # noqa: FBT001

@@ -1,0 +1,71 @@
+"""Whole setups of a PandA as files: saved, and loaded all or nothing."""
+
+import asyncio
+from pathlib import Path
+
+from . import textfile
+from .client import AsyncioClient
+from .protocol import GetState, PandaError, SetState, StateError
+
+#: Seconds that all settings of a PandA may take.
+TIMEOUT = 30.0
+
+#: Refused lines that a message shows.
+_SHOWN = 5
+
+
+class DesignError(PandaError):
+    """A design that cannot be saved or loaded; the message says which and why."""
+
+
+async def save(client: AsyncioClient, path: Path) -> None:
+    """Save all settings of a PandA.
+
+    Args:
+        client: connected, and not used to poll for changes: it will count all as told
+        path: of the file, which is replaced if there is one
+
+    Raises:
+        DesignError: the file cannot be written
+        PandaError: see `AsyncioClient.send`
+    """
+    state = await client.send(GetState(), timeout=TIMEOUT)
+    try:
+        await asyncio.to_thread(textfile.replace, path, "".join(f"{line}\n" for line in state))
+    except OSError as error:
+        raise DesignError(f"{path}: {error.strerror}") from error
+
+
+async def load(client: AsyncioClient, path: Path) -> None:
+    """Load settings into a PandA; if it refuses any of them, bring back what was before.
+
+    Args:
+        client: as for `save`
+        path: of the file
+
+    Raises:
+        DesignError: the file cannot be read, or the PandA refused some of it
+        PandaError: see `AsyncioClient.send`
+    """
+    try:
+        wanted = (await asyncio.to_thread(path.read_bytes)).decode().split("\n")
+    except OSError as error:
+        raise DesignError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DesignError(f"{path}: is not text in UTF-8") from error
+    before = await client.send(GetState(), timeout=TIMEOUT)
+    try:
+        await client.send(SetState(wanted), timeout=TIMEOUT)
+    except StateError as refused:
+        outcome = "all is as it was before"
+        try:
+            await client.send(SetState(before), timeout=TIMEOUT)
+        except StateError as error:
+            outcome = f"and not all could be brought back: {_lines(error)}"
+        raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(refused)}") from refused
+
+
+def _lines(error: StateError) -> str:
+    lines = [f"{line}: {reason}" for line, reason in error.failures]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return "; ".join(lines[:_SHOWN] + more)

@@ -1,0 +1,68 @@
+"""The first meeting with a PandA, or with what is known of it."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from ..client import AsyncioClient, PandaConnectionError
+from . import cache
+from .backoff import delays
+from .config import Config
+from .introspect import introspect
+from .model import Model
+
+log = logging.getLogger(__name__)
+
+
+def new_client(config: Config) -> AsyncioClient:
+    """A client for the PandA of a configuration, not connected yet."""
+    return AsyncioClient(config.panda.host, config.panda.control_port, config.panda.data_port)
+
+
+async def meet(config: Config) -> tuple[AsyncioClient | None, Model]:
+    """Connect and ask what there is.
+
+    While the PandA cannot be connected to, what it had last time is served, if that was kept; else this waits.
+
+    Returns:
+        the client, None if it is not connected; and what the PandA has, or had
+
+    Raises:
+        PandaError: what is there is no PandA, or there is no such host
+    """
+    client = new_client(config)
+    for pause in delays():
+        try:
+            await client.connect()
+            return client, await introspect(client)
+        except PandaConnectionError as error:
+            await client.close()
+            if error.is_permanent:
+                raise
+            path = cache_file(config)
+            kept = cache.read(path) if path else None
+            if kept is not None:
+                log.warning("%s; serving what it had last time, in alarm, until it is there", error)
+                return None, kept
+            log.warning("%s; waiting for it", error)
+        except BaseException:
+            await client.close()
+            raise
+        await asyncio.sleep(pause)
+    raise AssertionError  # the delays never end
+
+
+def cache_file(config: Config) -> Path | None:
+    """Where what the PandA has is kept; None if it is not."""
+    return state_file(config, "panda.json")
+
+
+def state_file(config: Config, ending: str) -> Path | None:
+    """A file of this IOC in the directory for what is kept."""
+    directory = config.state.directory
+    return directory / f"{file_stem(config.prefix)}.{ending}" if directory else None
+
+
+def file_stem(prefix: str) -> str:
+    """A prefix as the beginning of a file's name: without what means something to shells and file systems."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in prefix)

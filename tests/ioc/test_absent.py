@@ -1,0 +1,88 @@
+"""An IOC whose PandA is not there when it starts, with and without what it had last time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aioca import FORMAT_TIME, caget, caput
+
+from panda_ioc.simulator import Server, load
+
+from ..conftest import Hostile, free_port
+from .process import becomes, running_ioc
+
+DEVICE = """
+name: another
+blocks:
+  OTHER:
+    count: 1
+    description: Of another PandA
+    fields:
+      FIELD: {type: param uint}
+"""
+
+
+async def test_it_waits_and_says_so(ca_ports: Iterator[int]) -> None:
+    port = free_port()
+    async with running_ioc(port, "TEST-WAIT", ca_ports, ready=f"127.0.0.1:{port}: Connection refused") as ioc:
+        async with Server(load(), control_port=port, data_port=0):
+            await ioc.wait_for("serving ")
+            assert await caget(ioc.pv("PULSE1:PULSES")) == 0
+            assert await ioc.stop() == 0
+
+
+async def test_it_waits_for_one_that_hangs_up(ca_ports: Iterator[int]) -> None:
+    async with (
+        Hostile(b"", after=b"\n", then="close") as server,
+        running_ioc(server.port, "TEST-HANG", ca_ports, ready="waiting for it") as ioc,
+    ):
+        assert await ioc.stop() == 0
+
+
+async def test_it_serves_what_was_there_last_time(ca_ports: Iterator[int], tmp_path: Path) -> None:
+    port = free_port()
+    kept = ("--state-dir", str(tmp_path))
+    async with Server(load(), control_port=port, data_port=0) as panda:
+        panda.panda.fields["PULSE1.PULSES"].write("5")
+        async with running_ioc(port, "TEST-KEPT", ca_ports, *kept) as ioc:
+            assert await ioc.stop() == 0
+    async with running_ioc(port, "TEST-KEPT", ca_ports, *kept) as ioc:
+        value = await caget(ioc.pv("PULSE1:PULSES"), format=FORMAT_TIME)
+        assert (value, value.severity) == (5, 3)
+        assert (await ioc.pva_get("PULSE1:PULSES")).severity == 3
+        assert await caget(ioc.pv("Status"), datatype=str) == "DISCONNECTED"
+        with pytest.raises(Exception, match="no connection to the PandA"):
+            await ioc.pva_put("PULSE1:PULSES", 6)
+        async with Server(load(), control_port=port, data_port=0):
+            await becomes(ioc.pv("Status"), "CONNECTED", 15, datatype=str)
+            await becomes(ioc.pv("PULSE1:PULSES"), 0)
+            await caput(ioc.pv("PULSE1:PULSES"), 7, wait=True, timeout=5)
+            value = await caget(ioc.pv("PULSE1:PULSES"), format=FORMAT_TIME)
+            assert (value, value.severity) == (7, 0)
+
+
+async def test_another_one_is_there(ca_ports: Iterator[int], tmp_path: Path) -> None:
+    port = free_port()
+    kept = ("--state-dir", str(tmp_path))
+    device = tmp_path / "another.yaml"
+    device.write_text(DEVICE)
+    async with (
+        Server(load(), control_port=port, data_port=0),
+        running_ioc(port, "TEST-OTHER", ca_ports, *kept) as ioc,
+    ):
+        await ioc.stop()
+    async with running_ioc(port, "TEST-OTHER", ca_ports, *kept) as ioc:
+        async with Server(load(device), control_port=port, data_port=0):
+            assert await ioc.ended() == 75
+    async with running_ioc(port, "TEST-OTHER", ca_ports, *kept) as ioc:
+        # What it met last is what it knows.
+        assert (await caget(ioc.pv("OTHER:FIELD"), format=FORMAT_TIME)).severity == 3
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": "0.0.0"}', "\x00\xff", '{"version": 1, "blocks": 3}'])
+async def test_a_cache_that_makes_no_sense(ca_ports: Iterator[int], tmp_path: Path, content: str) -> None:
+    (tmp_path / "TEST-BAD.panda.json").write_text(content, encoding="latin-1")
+    port = free_port()
+    async with running_ioc(port, "TEST-BAD", ca_ports, "--state-dir", str(tmp_path), ready="waiting for it") as ioc:
+        assert any("not used" in line for line in ioc.output)
+        assert await ioc.stop() == 0

@@ -1,0 +1,247 @@
+"""What an IOC is told by a file, by options and by variables, and what it does with it."""
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from aioca import DBR_CHAR_STR, caget, caput
+from prometheus_client.parser import text_string_to_metric_families
+
+from panda_ioc.ioc.config import Config
+from panda_ioc.simulator import Server
+
+from ..command import outcome
+from ..conftest import free_port
+from .process import becomes, environment, running_ioc
+
+GROUPS = """
+UAG(staff) {nobody-here}
+ASG(DEFAULT) {
+  RULE(1, READ)
+  RULE(1, WRITE, TRAPWRITE) { UAG(staff) }
+}
+"""
+
+
+def config_file(directory: Path, panda: Server, **sections: object) -> str:
+    path = directory / "ioc.yaml"
+    where = {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port}
+    path.write_text(yaml.safe_dump({"prefix": "FROM-FILE", "panda": where, **sections}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prefix: X\n", "ioc.yaml:1: panda: Field required"),
+        ("prefix: X\npanda:\n  host: h\n  control_prt: 1\n", "ioc.yaml:4: panda.control_prt: Extra inputs"),
+        ("prefix: X\npanda: {host: h}\npoll:\n  NOPE: 1\n", "ioc.yaml:3: poll: Value error, NOPE is none of"),
+        ("prefix: X\npanda: {host: h}\npoll: {BITS: 0}\n", "BITS is to be polled every 0.005 to 60 seconds"),
+        ("prefix: X\npanda: {host: h}\ndata:\n  roots: [data]\n", "data is not an absolute path"),
+        ("prefix: [\n", "ioc.yaml:2: "),
+        ("- 1\n", "ioc.yaml:1: "),
+    ],
+)
+async def test_files_that_make_no_sense(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "ioc.yaml"
+    path.write_text(text)
+    code, output = await outcome("run", "--config", str(path), environment=environment(free_port()))
+    assert code == 1
+    assert said in output
+    assert "Traceback" not in output
+
+
+async def test_the_schema_describes_the_example() -> None:
+    code, output = await outcome("schema", environment=environment(free_port()))
+    schema = json.loads(output)
+    assert code == 0
+    assert set(schema["required"]) == {"prefix", "panda"}
+    assert set(schema["properties"]) == set(Config.model_fields)
+
+
+async def test_options_go_over_variables_and_both_over_the_file(
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path
+) -> None:
+    file = config_file(tmp_path, panda, log_level="error")
+    # An empty text stands for nothing: HOST and PREFIX come first for the process of a test.
+    variables = {"PANDA_IOC_LOG_LEVEL": "put", "PANDA_IOC_HTTP_PORT": "0", "PANDA_IOC_CONFIG": file}
+    async with running_ioc(panda.control_port, "OVER-FILE", ca_ports, extra=variables) as ioc:
+        await ioc.pva_put("PULSE1:PULSES", 3)
+        line = await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 3")
+        assert line.endswith("@127.0.0.1")
+        await caput(ioc.pv("PULSE1:PULSES"), 4, wait=True, timeout=5)
+        assert "@" in await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 4")
+
+
+async def test_read_only(panda: Server, ca_ports: Iterator[int]) -> None:
+    async with running_ioc(panda.control_port, "TEST-READ", ca_ports, "--read-only") as ioc:
+        with pytest.raises(Exception, match="Write access denied"):
+            await caput(ioc.pv("PULSE1:PULSES"), 3, wait=True, timeout=5)
+        with pytest.raises(Exception, match="may not put to PULSE1:PULSES"):
+            await ioc.pva_put("PULSE1:PULSES", 3)
+        assert await caget(ioc.pv("PULSE1:PULSES")) == 0
+
+
+async def test_an_access_security_file(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    rules = tmp_path / "rules.acf"
+    rules.write_text(GROUPS)
+    async with running_ioc(panda.control_port, "TEST-ACF", ca_ports, "--access-file", str(rules)) as ioc:
+        with pytest.raises(Exception, match="Write access denied"):
+            await caput(ioc.pv("PULSE1:PULSES"), 3, wait=True, timeout=5)
+        with pytest.raises(Exception, match="may not put"):
+            await ioc.pva_put("PULSE1:PULSES", 3)
+
+
+@pytest.mark.parametrize("text", [None, "ASG(DEFAULT) { RULE("])
+async def test_access_security_that_cannot_be_used(panda: Server, tmp_path: Path, text: str | None) -> None:
+    rules = tmp_path / "rules.acf"
+    if text is not None:
+        rules.write_text(text)
+    port = ("--control-port", str(panda.control_port))
+    options = ("run", "127.0.0.1", "X", *port, "--access-file", str(rules))
+    code, output = await outcome(*options, environment=environment(free_port()))
+    assert code == 1
+    assert "access security file" in output
+    assert "Traceback" not in output
+
+
+async def test_files_only_below_the_roots(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "way-out").symlink_to(outside)
+    (outside / "precious.h5").write_text("precious")
+    (inside / "x.h5").symlink_to(outside / "precious.h5")
+    ports = ("--data-port", str(panda.data_port))
+    async with running_ioc(panda.control_port, "TEST-ROOT", ca_ports, *ports, "--data-root", str(inside)) as ioc:
+        for directory in (outside, inside / "way-out", tmp_path):
+            with pytest.raises(Exception, match="is not below"):
+                await ioc.pva_put("DATA:HDF_DIRECTORY", str(directory))
+        await ioc.pva_put("DATA:HDF_DIRECTORY", str(inside))
+        await ioc.pva_put("DATA:HDF_FILE_NAME", "x.h5")
+        await ioc.pva_put("DATA:OVERWRITE", 1)
+        with pytest.raises(Exception, match="is not below"):
+            await ioc.pva_put("DATA:CAPTURE", 1)
+        assert (outside / "precious.h5").read_text() == "precious"
+        await ioc.pva_put("DATA:HDF_FILE_NAME", "y.h5")
+        await ioc.pva_put("DATA:CAPTURE", 1)
+        await ioc.pva_put("DATA:CAPTURE", 0)
+        assert (inside / "y.h5").exists()
+
+
+async def test_settings_of_the_ioc_are_there_after_a_restart(
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path
+) -> None:
+    settings = {"DATA:HDF_DIRECTORY": str(tmp_path), "DATA:NUM_CAPTURE": 12, "INENC1:VAL:DATASET": "x"}
+    kept = ("--state-dir", str(tmp_path))
+    async with running_ioc(panda.control_port, "TEST:SAVE", ca_ports, *kept) as ioc:
+        for name, value in settings.items():
+            await ioc.pva_put(name, value)
+        await ioc.pva_put("PULSE1:PULSES", 5)
+        assert await ioc.stop() == 0
+    panda.panda.fields["PULSE1.PULSES"].write("6")
+    async with running_ioc(panda.control_port, "TEST:SAVE", ca_ports, *kept) as ioc:
+        for name, value in settings.items():
+            assert await ioc.pva_get(name) == value, name
+        assert await caget(ioc.pv("DATA:HDF_DIRECTORY"), datatype=DBR_CHAR_STR) == str(tmp_path)
+        assert await ioc.pva_get("PULSE1:PULSES") == 6
+        assert panda.panda.fields["PULSE1.PULSES"].read() == "6"
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "{", "TEST: [", "DATA:NUM_CAPTURE: -7\nNOPE: 1\n"])
+async def test_kept_settings_that_make_no_sense(
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "TEST-SAVE.softsav").write_text(content)
+    async with running_ioc(panda.control_port, "TEST-SAVE", ca_ports, "--state-dir", str(tmp_path)) as ioc:
+        assert await ioc.pva_get("DATA:NUM_CAPTURE") == 0
+
+
+async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    async with running_ioc(panda.control_port, "TEST-DSGN", ca_ports, "--designs-dir", str(tmp_path)) as ioc:
+        await ioc.pva_put("PULSE1:PULSES", 5)
+        with pytest.raises(Exception, match="there is no name"):
+            await ioc.pva_put("DESIGN:SAVE", 1)
+        for bad in ("../x", "", "a/b", ".hidden"):
+            if bad:
+                with pytest.raises(Exception, match="is no name of a design"):
+                    await ioc.pva_put("DESIGN:NAME", bad)
+        await ioc.pva_put("DESIGN:NAME", "fly scan")
+        await ioc.pva_put("DESIGN:SAVE", 1)
+        assert await ioc.pva_get("DESIGN:STATUS") == "saved fly scan"
+        assert list(await ioc.pva_get("DESIGN:LIST")) == ["fly scan"]
+        await ioc.pva_put("PULSE1:PULSES", 6)
+        await ioc.pva_put("DESIGN:LOAD", 1)
+        assert await ioc.pva_get("DESIGN:LOADED") == "fly scan"
+        await becomes(ioc.pv("PULSE1:PULSES"), 5)
+        # All or nothing.
+        (tmp_path / "bad.design").write_text("PULSE1.PULSES=9\nNOPE.X=1\n")
+        await ioc.pva_put("DESIGN:NAME", "bad")
+        with pytest.raises(Exception, match="all is as it was before: NOPE.X=1: No such block"):
+            await ioc.pva_put("DESIGN:LOAD", 1)
+        assert "NOPE.X=1" in await ioc.pva_get("DESIGN:STATUS")
+        assert panda.panda.fields["PULSE1.PULSES"].read() == "5"
+        await ioc.pva_put("DESIGN:NAME", "nothing")
+        with pytest.raises(Exception, match="No such file"):
+            await ioc.pva_put("DESIGN:LOAD", 1)
+
+
+async def get(port: int, path: str) -> tuple[int, str]:
+    def ask() -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:  # noqa: S310
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_http(ca_ports: Iterator[int]) -> None:
+    from panda_ioc.simulator import load
+
+    panda_port, port = free_port(), free_port()
+    async with Server(load(), control_port=panda_port, data_port=0):
+        async with running_ioc(panda_port, "TEST-HTTP", ca_ports, "--http-port", str(port)) as ioc:
+            await ioc.pva_put("PULSE1:PULSES", 5)
+            await becomes(ioc.pv("IOC:PUTS_ACCEPTED"), 1)
+            status, text = await get(port, "/metrics")
+            metrics = {
+                sample.name: sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+            }
+            assert status == 200
+            assert metrics["panda_ioc_connected"] == 2
+            assert metrics["panda_ioc_puts_accepted_total"] == 1
+            assert metrics["process_resident_memory_bytes"] > 1e7
+            assert await get(port, "/healthz") == (200, "alive\n")
+            assert await get(port, "/readyz") == (200, "connected\n")
+            assert (await get(port, "/"))[0] == 404
+            assert await ioc.stop() == 0
+
+
+async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_path: Path) -> None:
+    from panda_ioc.simulator import load
+
+    panda_port, port = free_port(), free_port()
+    options = ("--http-port", str(port), "--state-dir", str(tmp_path))
+    async with Server(load(), control_port=panda_port, data_port=0):
+        async with running_ioc(panda_port, "TEST-AWAY", ca_ports, *options) as ioc:
+            await ioc.stop()
+    async with running_ioc(panda_port, "TEST-AWAY", ca_ports, *options):
+        assert (await get(port, "/readyz"))[0] == 503
+        assert (await get(port, "/healthz"))[0] == 200
+
+
+async def test_a_port_that_is_taken(panda: Server) -> None:
+    port = ("--control-port", str(panda.control_port))
+    options = ("run", "127.0.0.1", "X", *port, "--http-port", str(panda.data_port))
+    code, output = await outcome(*options, environment=environment(free_port()))
+    assert code == 1
+    assert f"cannot serve HTTP on 127.0.0.1:{panda.data_port}: Address already in use" in output
