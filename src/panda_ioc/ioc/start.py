@@ -42,7 +42,7 @@ async def meet(config: Config) -> tuple[AsyncioClient | None, Model]:
             path = cache_file(config)
             kept = cache.read(path) if path else None
             if kept is not None:
-                log.warning("%s; serving what it had last time, in alarm, until it is there", error)
+                log.warning("%s; until it is there, what it had last time is shown, in alarm", error)
                 return None, kept
             log.warning("%s; waiting for it", error)
         except BaseException:
