@@ -120,12 +120,13 @@ async def running_ioc(
     ca_ports: Iterator[int],
     *options: str,
     ready: str = "serving ",
+    host: str = "127.0.0.1",
     extra: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Ioc]:
     """An IOC for the PandA on a port, ready to answer, with extra variables; it is stopped at the end."""
     variables = environment(next(ca_ports))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "run", "127.0.0.1", prefix, "--control-port", str(panda_port), *options),
+        *(sys.executable, "-m", "panda_ioc", "run", host, prefix, "--control-port", str(panda_port), *options),
         env={**os.environ, **variables, **extra},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

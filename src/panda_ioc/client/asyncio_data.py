@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 from ..protocol import Data, DataConnection, FrameData, PandaError
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect, keep_alive
 from .errors import PandaConnectionError
 
 #: Bytes of samples that may wait.
@@ -39,6 +39,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
         self._transport = transport
+        keep_alive(transport.get_extra_info("socket"))
         transport.write(self._connection.connect(self._scaled))
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is always room enough

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 
 from ..protocol import Data, DataConnection, RemoteProtocolError
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect, keep_alive
 from .errors import PandaConnectionError, PandaTimeoutError
 
 
@@ -21,6 +21,7 @@ def data(
         raise cannot_connect(host, port, error) from error
     connection = DataConnection()
     try:
+        keep_alive(connected)
         connected.sendall(connection.connect(scaled))
         connected.settimeout(timeout)
         while True:

@@ -19,6 +19,19 @@ TIMEOUT = 5.0
 CLOSE_TIMEOUT = 1.0
 
 
+#: For a connection that may be silent for days: seconds of silence until the other side is asked for a sign of
+#: life, from one such question to the next, and how many go unanswered before it is taken for dead.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2}
+
+
+def keep_alive(connected: socket.socket) -> None:
+    """Let the system notice within seconds that nothing is at the other end, though nobody speaks."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        if hasattr(socket, option):  # not on every system
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 def shown(command: Command[Any]) -> str:
     """A command as a message shows it: short, whatever it carries."""
     text = repr(command)
