@@ -30,10 +30,11 @@ BEAT = 0.02
 
 async def main() -> None:
     rate, seconds = float(sys.argv[1]) * 1e6, float(sys.argv[2])
+    control_port, data_port = map(int, sys.argv[3:5] or (0, 0))
     rows = int(rate * BEAT / WORDS / 4)
     loop = asyncio.get_running_loop()
     tasks = set()
-    async with Server(load(), control_port=0, data_port=0) as server:
+    async with Server(load(), control_port=control_port, data_port=data_port) as server:
         for name, capture in CAPTURES.items():
             write = server.panda.fields[name].attributes["CAPTURE"].write
             assert write
@@ -44,6 +45,8 @@ async def main() -> None:
             server.capture.start()
             began = loop.time()
             for number in range(int(seconds / BEAT)):
+                if not server.capture.busy:  # disarmed
+                    return
                 server.capture.append(words)
                 await asyncio.sleep(max(0, began + (number + 1) * BEAT - loop.time()))
             server.capture.end("Ok")
@@ -53,6 +56,7 @@ async def main() -> None:
             tasks.add(task)
 
         server.capture.on_arm = on_arm
+        server.capture.on_disarm = lambda: server.capture.end("Disarmed")
         print(server.control_port, server.data_port, rows * int(seconds / BEAT), flush=True)
         await asyncio.Event().wait()
 
