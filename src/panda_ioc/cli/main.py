@@ -19,6 +19,7 @@ for command in (
     ioc.schema,
     simulator.demo,
     simulator.simulator,
+    simulator.drive,
     console,
     setup.save,
     setup.load,

@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
+import json
 import re
 import signal
 import subprocess
@@ -11,21 +12,44 @@ from pathlib import Path
 import click
 
 from ..client.common import CONTROL_PORT, DATA_PORT
-from .common import clear_errors, log_option
+from .common import clear_errors, log_option, panda_options
 
 _PORT = click.IntRange(0, 65535)
+_FILE = click.Path(path_type=Path)
+_SPEED = "Of its time: 1 is that of the wall, inf as fast as it can, 0 stands still."
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--control-port", type=_PORT, default=CONTROL_PORT, show_default=True, help="0 for any that is free.")
 @click.option("--data-port", type=_PORT, default=DATA_PORT, show_default=True, help="0 for any that is free.")
-@click.option("--device", type=click.Path(path_type=Path), help="Device file; a PandABox if none is given.")
+@click.option("--device", type=_FILE, help="Device file; a PandABox if none is given.")
+@click.option("--scenario", type=_FILE, help="Scenario file: how it is set up, and what happens to it.")
+@click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help=_SPEED)
+@click.option("--from", "source", metavar="HOST", help="Copy the PandA at HOST, with its ports, into FILE, and end.")
 @click.option("--until-eof", is_flag=True, hidden=True, help="End with standard input: when who started it ends.")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @clear_errors
-def simulator(*, host: str, control_port: int, data_port: int, device: Path | None, until_eof: bool) -> None:
-    """Run a PandA in software, until stopped."""
-    from ..simulator import PANDABOX, Server, load
+def simulator(
+    *,
+    host: str,
+    control_port: int,
+    data_port: int,
+    device: Path | None,
+    scenario: Path | None,
+    speed: float,
+    source: str | None,
+    until_eof: bool,
+    file: Path | None,
+) -> None:
+    """Run a PandA in software, until stopped; or, with --from, make a device FILE of a real one."""
+    from ..simulator import PANDABOX, Server, load, load_scenario
+
+    if (source is None) != (file is None):
+        raise click.UsageError("--from HOST and FILE belong together")
+    if source is not None and file is not None:
+        _copy(source, control_port, data_port, file)
+        return
 
     async def serve() -> None:
         stop = asyncio.Event()
@@ -34,13 +58,62 @@ def simulator(*, host: str, control_port: int, data_port: int, device: Path | No
             loop.add_signal_handler(number, stop.set)
         if until_eof:
             loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing is ever written to it
-        spec = load(device or PANDABOX)
-        async with Server(spec, host=host, control_port=control_port, data_port=data_port) as server:
-            click.echo(f"PandA in software: control port {server.control_port}, data port {server.data_port}")
+        panda = Server(
+            load(device or PANDABOX),
+            host=host,
+            control_port=control_port,
+            data_port=data_port,
+            speed=speed,
+            scenario=load_scenario(scenario) if scenario else None,
+        )
+        async with panda:
+            click.echo(f"PandA in software: control port {panda.control_port}, data port {panda.data_port}")
             sys.stdout.flush()
             await stop.wait()
 
     asyncio.run(serve())
+
+
+def _copy(host: str, control_port: int, data_port: int, file: Path) -> None:
+    from .copying import copy
+
+    left_out = copy(host, control_port, data_port, file)
+    for field in left_out:
+        click.echo(f"left out: {field}", err=True)
+    click.echo(f"copied {host} to {file}; serve it with: panda-ioc simulator --device {file}")
+
+
+@click.command()
+@panda_options
+@click.option("--at", type=click.FloatRange(min=0), default=0.0, help="In so many seconds.")
+@click.argument("action")
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+@clear_errors
+def drive(*, host: str, control_port: int, data_port: int, at: float, action: str, parameters: tuple[str, ...]) -> None:
+    r"""Do something to the simulated PandA at HOST: move a motor, drive an input, break something.
+
+    \b
+    panda-ioc drive localhost move motor=INENC1 to=5000 speed=1000
+    panda-ioc drive localhost pulses input=TTLIN1 width=0.001 cycles=10
+    panda-ioc drive localhost restart software=4.2 down=3
+    """
+    from ..client import BlockingClient
+    from ..protocol import Put
+
+    step = {"at": at, action: dict(_parameter(parameter) for parameter in parameters)}
+    with BlockingClient(host, control_port, data_port) as client:
+        client.send(Put("*DRIVE", json.dumps(step)))
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    """NAME=VALUE, where the value is a number, true, false, null, a list in JSON, or else text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 @click.command()
@@ -48,11 +121,13 @@ def simulator(*, host: str, control_port: int, data_port: int, device: Path | No
 @log_option
 @clear_errors
 def demo(prefix: str, log_level: str) -> None:
-    """Run a PandA in software and an IOC for it, until stopped."""
+    """Run a PandA in software, with a scan again and again, and an IOC for it, until stopped."""
     from ..ioc.config import Config, PandaConfig
+    from ..simulator.scenario import DEMO
     from .ioc import end, serve
 
     command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0", "--until-eof"]
+    command += ["--scenario", str(DEMO)]
     # The pipe to its input ends with this process, however that ends. In a group of its own, Ctrl-C does not
     # reach it: the IOC is to stop first.
     with subprocess.Popen(  # noqa: S603 - ourselves
@@ -64,10 +139,15 @@ def demo(prefix: str, log_level: str) -> None:
             if len(ports) != 2:
                 raise click.ClickException("the PandA in software did not start")
             click.echo(
-                f"A PandA in software and its IOC. Try, in another terminal:\n"
+                "A PandA in software and its IOC: a motor at INENC1 sweeps, PCOMP1 triggers, PCAP captures. Try, in "
+                "another terminal:\n"
+                f"  camonitor {prefix}:INENC1:VAL {prefix}:PCAP:ACTIVE {prefix}:COUNTER1:OUT\n"
+                f"  caput -S {prefix}:DATA:HDF_DIRECTORY /tmp; caput -S {prefix}:DATA:HDF_FILE_NAME demo.h5; "
+                f"caput -c {prefix}:DATA:CAPTURE 1\n"
                 f"  caget {prefix}:PULSE1:WIDTH\n"
                 f"  caput -c {prefix}:PULSE1:WIDTH 0.1\n"
                 f"  camonitor {prefix}:BITS:OUTA\n"
+                f"  panda-ioc drive 127.0.0.1 --control-port {ports[0]} level input=TTLIN1 high=true\n"
                 f"  panda-ioc console 127.0.0.1 --control-port {ports[0]}\n"
                 "Stop with Ctrl-C."
             )

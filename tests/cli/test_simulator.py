@@ -1,0 +1,98 @@
+"""The commands about a PandA in software."""
+
+import asyncio
+import contextlib
+import re
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import Get, Put
+from panda_ioc.simulator import Server
+
+from ..command import panda_ioc
+
+
+@contextlib.asynccontextmanager
+async def simulator(*arguments: str | Path) -> AsyncIterator[AsyncioClient]:
+    """A client of a simulator that runs in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0"),
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout
+        line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+        control, data = re.findall(r"port (\d+)", line)
+        async with AsyncioClient("127.0.0.1", int(control), int(data)) as client:
+            yield client
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_copy_is_served_with_a_scenario(panda: Server, tmp_path: Path) -> None:
+    panda.panda.fields["COUNTER1.START"].write("42")
+    copy, scenario = tmp_path / "copy.yaml", tmp_path / "scenario.yaml"
+    ports = ("--control-port", str(panda.control_port), "--data-port", str(panda.data_port))
+    said = await panda_ioc("simulator", "--from", "127.0.0.1", *ports, copy)
+    assert f"panda-ioc simulator --device {copy}" in said
+    scenario.write_text("settings: [BITS.A=1]\nsteps: [{at: 1, level: {input: TTLIN2, high: true}}]\n")
+    async with simulator("--device", copy, "--scenario", scenario, "--speed", "inf") as client:
+        assert await client.send(Get("COUNTER1.START")) == b"42"
+        assert await client.send(Get("BITS.A")) == b"1"
+        async with asyncio.timeout(5):
+            while await client.send(Get("TTLIN2.VAL")) != b"1":
+                pass
+
+
+async def test_driving(panda: Server) -> None:
+    port = ("--control-port", str(panda.control_port))
+    assert await panda_ioc("drive", "127.0.0.1", *port, "jump", "motor=INENC1", "to=-7") == ""
+    assert panda.panda.fields["INENC1.VAL"].codec
+    async with AsyncioClient("127.0.0.1", panda.control_port, panda.data_port) as client:
+        assert await client.send(Get("INENC1.VAL")) == b"-7"
+        said = await panda_ioc("drive", "127.0.0.1", *port, "commands", 'lines=["BITS.A=1", "BITS.B=1"]')
+        assert said == ""
+        assert await client.send(Get("BITS.B")) == b"1"
+        await panda_ioc("drive", "127.0.0.1", *port, "--at", "0.01", "level", "input=TTLIN1", "high=true")
+        async with asyncio.timeout(5):
+            while await client.send(Get("TTLIN1.VAL")) != b"1":
+                pass
+        await client.send(Put("PCAP.TS_TRIG.CAPTURE", "Value"))
+        await panda_ioc("drive", "127.0.0.1", *port, "arm")
+        await panda_ioc("drive", "127.0.0.1", *port, "fail", "reason=Framing error")
+        assert await client.send(Get("*PCAP.COMPLETION")) == b"Framing error"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("jump", "motor=INENC1"), 1, "jump.to: Field required"),
+        (("fly",), 1, "fly: Extra inputs are not permitted"),
+        (("jump", "motor"), 2, "'motor' is not NAME=VALUE"),
+        (("level", "input=INENC1", "high=true"), 1, "INENC1 is no input"),
+    ],
+)
+async def test_driving_what_makes_no_sense(panda: Server, arguments: tuple[str, ...], code: int, says: str) -> None:
+    said = await panda_ioc("drive", "127.0.0.1", "--control-port", str(panda.control_port), *arguments, code=code)
+    assert says in said
+
+
+async def test_what_makes_no_sense(tmp_path: Path) -> None:
+    assert "belong together" in await panda_ioc("simulator", "--from", "127.0.0.1", code=2)
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("steps:\n  - {at: 1, fly: {}}\n")
+    assert f"{bad}:2: steps.0.fly: Extra inputs" in await panda_ioc("simulator", "--scenario", bad, code=1)
+    bad.write_text("settings: [NOPE.X=1]\n")
+    ports = ("--control-port", "0", "--data-port", "0")
+    assert "setting of the scenario was refused" in await panda_ioc("simulator", *ports, "--scenario", bad, code=1)
+    bad.write_text("name: x\nblocks: {A: {count: 1, fields: {V: {type: param uint, value: many}}}}\n")
+    assert "A.V cannot be 'many': Number missing" in await panda_ioc("simulator", "--device", bad, code=1)
