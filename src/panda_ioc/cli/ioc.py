@@ -129,15 +129,7 @@ def end(code: int) -> NoReturn:
 @clear_errors
 def records(*, host: str, prefix: str, control_port: int, data_port: int, as_json: bool) -> None:
     """Print the records that `run HOST PREFIX` would serve."""
-    from ..client import AsyncioClient
-    from ..ioc.introspect import introspect
-    from ..ioc.plan import make_plan
-
-    async def ask() -> "Plan":
-        async with AsyncioClient(host, control_port, data_port) as client:
-            return make_plan(await introspect(client), prefix)
-
-    plan = asyncio.run(ask())
+    plan = _plan_of(host, control_port, data_port, prefix)
     for remark in plan.remarks:
         click.echo(remark, err=True)
     if as_json:
@@ -153,6 +145,51 @@ def records(*, host: str, prefix: str, control_port: int, data_port: int, as_jso
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         click.echo("  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4]]).rstrip())
+
+
+def _plan_of(host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False) -> "Plan":
+    """What would be served for a PandA."""
+    from ..client import AsyncioClient
+    from ..ioc.introspect import introspect
+    from ..ioc.plan import make_plan
+
+    async def ask() -> "Plan":
+        async with AsyncioClient(host, control_port, data_port) as client:
+            return make_plan(await introspect(client), prefix, designs=designs)
+
+    return asyncio.run(ask())
+
+
+@click.command()
+@panda_options
+@click.argument("prefix")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--clear-bobfiles", is_flag=True, help="Remove screens there that this program made for something else.")
+@click.option("--designs", is_flag=True, help="With the screen of an IOC that runs with --designs-dir.")
+@clear_errors
+def screens(
+    *,
+    host: str,
+    prefix: str,
+    directory: Path,
+    control_port: int,
+    data_port: int,
+    clear_bobfiles: bool,
+    designs: bool,
+) -> None:
+    """Write screens for Phoebus to DIRECTORY, of what `run HOST PREFIX` would serve.
+
+    Screens that people changed are kept as they are.
+    """
+    from ..ioc.screens.files import write
+    from ..ioc.screens.make import as_files
+
+    texts = as_files(_plan_of(host, control_port, data_port, prefix, designs=designs))
+    directory.mkdir(parents=True, exist_ok=True)
+    done = write(texts, directory, clear=clear_bobfiles)
+    for name in done.kept:
+        click.echo(f"{directory / name}: changed by people, and kept", err=True)
+    click.echo(f"wrote {len(done.written)} screens to {directory}: begin with Overview.bob")
 
 
 def _plain(record: Any) -> dict[str, Any]:

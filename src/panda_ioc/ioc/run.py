@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ..client import AsyncioClient
@@ -27,6 +28,7 @@ from .model import Model
 from .monitoring import Monitoring
 from .plan import Plan, PlanError, make_plan
 from .poll import Poller
+from .screens.files import try_write
 from .served import Pv, Side, join
 from .services import Service, Services
 from .start import cache_file, file_stem, meet, new_client
@@ -105,6 +107,9 @@ async def _serve(config: Config) -> int:
     gc.enable()
     panda = config.panda
     log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
+    if config.screens.directory is not None:  # which takes a while, and nobody waits for it
+        write = partial(try_write, plan, config.screens.directory, clear=config.screens.clear)
+        asyncio.get_running_loop().run_in_executor(None, write)
     try:
         return await ioc.keep(client, model)
     finally:

@@ -1,0 +1,149 @@
+"""Screens as a viewer sees them: their files are read as XML, their links are followed, their macros expanded."""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from panda_ioc.ioc.plan import Plan
+from panda_ioc.ioc.screens.widgets import Style, text_width
+
+#: Widgets by which people change something.
+SETTERS = {"textentry", "combo", "bool_button", "action_button", "table"}
+
+#: The style that has a font of a size.
+_SIZES = {14: Style.PLAIN, 12: Style.SMALL, 22: Style.TITLE}
+
+#: Pixels that a widget needs beside its text.
+_MARGINS = {"label": 0, "action_button": 14, "bool_button": 20, "combo": 30}
+
+
+@dataclass
+class Opened:
+    """A screen that was opened.
+
+    Attributes:
+        file: its name
+        macros: what it was opened with, and its own
+        clicks: how many clicks away from the overview it is
+        root: its file as XML
+        pvs: every PV that it names, without a prefix for a protocol
+        settable: those of them that people can change there
+    """
+
+    file: str
+    macros: Mapping[str, str]
+    clicks: int
+    root: ET.Element
+    pvs: set[str] = field(default_factory=set)
+    settable: set[str] = field(default_factory=set)
+
+
+def expanded(text: str, macros: Mapping[str, str]) -> str:
+    """A text with its macros; one that nobody gave stays."""
+    return re.sub(r"\$\((\w+)\)", lambda match: macros.get(match[1], match[0]), text)
+
+
+def opened(texts: Mapping[str, str], first: str = "Overview.bob") -> list[Opened]:
+    """Every screen that can be reached, with the macros it gets, over the shortest way."""
+    found: list[Opened] = []
+    seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    waiting = [(first, dict[str, str](), 0)]
+    while waiting:
+        file, macros, clicks = waiting.pop(0)
+        key = (file, tuple(sorted(macros.items())))
+        if key in seen:
+            continue
+        seen.add(key)
+        root = ET.fromstring(texts[file])
+        own = {macro.tag: macro.text or "" for macro in root.findall("macros/*")}
+        screen = Opened(file, {"DID": "D", **own, **macros}, clicks, root)
+        _collect(screen)
+        found.append(screen)
+        for action in root.iter("action"):
+            if action.get("type") == "open_display":
+                given = {macro.tag: expanded(macro.text or "", screen.macros) for macro in action.findall("macros/*")}
+                waiting.append((action.findtext("file") or "", given, clicks + 1))
+    return found
+
+
+def _collect(screen: Opened) -> None:
+    for widget in screen.root.iter("widget"):
+        for tag in ("pv_name", "x_pv", "y_pv"):
+            for element in [*widget.findall(tag), *widget.findall(f"traces/trace/{tag}")]:
+                names = set(names_in(expanded(element.text or "", screen.macros)))
+                screen.pvs |= names
+                if tag == "pv_name" and widget.get("type") in SETTERS:
+                    screen.settable |= names
+        screen.pvs |= set(_chosen(screen, widget))
+
+
+def names_in(name: str) -> Iterator[str]:
+    """The PVs of an IOC that a name of Phoebus stands for."""
+    if name.startswith("="):
+        yield from re.findall(r"`([^`]*)`", name)
+    elif name and not name.startswith("loc://"):
+        yield name.removeprefix("pva://")
+
+
+def _chosen(screen: Opened, widget: ET.Element) -> Iterator[str]:
+    """The PVs that the rules of a plot can choose: whatever can be chosen in a drop-down for them."""
+    for rule in widget.iter("rule"):
+        local = rule.findtext("pv_name")
+        combos = [combo for combo in screen.root.iter("widget") if combo.findtext("pv_name") == local]
+        assert combos, local
+        for item in (item.text for combo in combos for item in combo.findall("items/item")):
+            for exp in rule.findall("exp"):
+                condition = exp.get("bool_exp", "")
+                if condition == "true" or f'"{item}"' in condition:
+                    parts = re.findall(r'"([^"]*)"|(pvStr0)', exp.findtext("expression") or "")
+                    yield expanded("".join(text or item or "" for text, _ in parts), screen.macros)
+                    break
+
+
+def unknown(screens: list[Opened], plan: Plan) -> set[str]:
+    """The PVs that are named and not served."""
+    served = {plan.pv(name) for record in plan.records for name in (record.name, *record.aliases)}
+    served |= {plan.pv(table.name) for table in plan.tables}
+    return {f"{screen.file}: {pv}" for screen in screens for pv in screen.pvs - served}
+
+
+def badly_laid(screen: Opened) -> list[str]:
+    """What is wrong with where widgets are, and with the room that their texts have."""
+    size = (_number(screen.root, "width"), _number(screen.root, "height"))
+    return [f"{screen.file}: {problem}" for problem in _within(screen, screen.root, size)]
+
+
+def _within(screen: Opened, parent: ET.Element, size: tuple[int, int]) -> Iterator[str]:
+    boxes: list[tuple[int, int, int, int, str]] = []
+    for widget in parent.findall("widget"):
+        x, y, width, height = (_number(widget, tag) for tag in ("x", "y", "width", "height"))
+        name = f"{widget.get('type')} {widget.findtext('name')!r}"
+        if x < 0 or y < 0 or x + width > size[0] or y + height > size[1] or not width or not height:
+            yield f"{name} leaves its parent"
+        yield from (
+            f"{name} overlaps {other}"
+            for left, top, right, bottom, other in boxes
+            if x < right and left < x + width and y < bottom and top < y + height
+        )
+        boxes.append((x, y, x + width, y + height, name))
+        yield from (f"{name} has no room for {text!r}" for text in _too_long(screen, widget, width))
+        yield from _within(screen, widget, (width, height))
+
+
+def _too_long(screen: Opened, widget: ET.Element, width: int) -> Iterator[str]:
+    kind = widget.get("type") or ""
+    font = widget.find("font/font")
+    style = _SIZES[int(float(font.get("size") or 14))] if font is not None else Style.PLAIN
+    if font is not None and font.get("style") == "BOLD" and style is Style.PLAIN:
+        style = Style.SECTION
+    texts = [widget.findtext(tag) for tag in ("text", "off_label", "on_label")]
+    texts += [item.text for item in widget.findall("items/item")]
+    for text in texts:
+        shown = expanded(text or "", screen.macros)
+        if kind in _MARGINS and text_width(shown, style) + _MARGINS[kind] > width:
+            yield shown
+
+
+def _number(element: ET.Element, tag: str) -> int:
+    return int(element.findtext(tag) or 0)
