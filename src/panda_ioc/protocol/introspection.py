@@ -42,7 +42,7 @@ class GetBlockInfo(Command[dict[str, BlockInfo]]):
         reply = yield from ask("*BLOCKS?")
         numbers = {}
         for line in sorted(reply.multiline()):
-            name, number = _split(reply, line, 2)
+            name, number, *_ = _split(reply, line, 2)
             numbers[name] = _number(reply, number)
         askable = [name for name in numbers if _NAME.fullmatch(name)]
         replies = yield [Request(f"*DESC.{name}?") for name in askable]
