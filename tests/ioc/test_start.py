@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aioca import caget, caput
 
-from panda_ioc.simulator import Server, load
+from panda_ioc.simulator import DeviceSpec, Server, load
 
-from ..command import outcome, running
+from ..command import outcome, panda_ioc, running
 from ..conftest import Hostile, free_port
 from .process import environment, running_ioc
 
@@ -162,3 +162,18 @@ blocks:
             assert await caget(ioc.pv("ADC101:MODE")) == "number 0"
             assert await caget([ioc.pv("ADC101:TEMP.SEVR"), ioc.pv("ADC102:TEMP.SEVR")]) == [0, 3]
             assert await caget(ioc.pv("ADC101:TEMP")) == 7
+
+
+async def test_what_cannot_be_served_is_named_and_all_else_served(tmp_path: Path, ca_ports: Iterator[int]) -> None:
+    long = "A_FIELD_WITH_A_NAME_THAT_NEVER_ENDS_" * 2
+    fields = {"GOOD": {"type": "param int", "value": "3"}, long: {"type": "param int"}}
+    blocks = {"ODD": {"count": 2, "fields": fields}, "ODD1": {"count": 1, "fields": {"GOOD": {"type": "param int"}}}}
+    spec = DeviceSpec.model_validate({"name": "odd", "blocks": blocks})
+    async with Server(spec, control_port=0, data_port=0) as panda:
+        async with running_ioc(panda.control_port, "TEST-SOME", ca_ports) as ioc:
+            assert await caget(ioc.pv("ODD2:GOOD"), timeout=5) == 3
+            warnings = [line.split("WARNING ")[1] for line in ioc.output if "is not served" in line]
+        said = await panda_ioc("records", "127.0.0.1", "X", "--control-port", str(panda.control_port))
+    assert sum("the name is longer than 42" in warning for warning in warnings) == 2
+    assert any("ODD1:GOOD is not served a second time" in warning for warning in warnings)
+    assert [warning for warning in warnings if warning not in said] == [], said[-600:]
