@@ -86,3 +86,16 @@ async def test_an_answer_that_is_none_to_a_put(panda: Server, ca_ports: Iterator
             await caput(pv, 6, wait=True, timeout=5)
             assert (await caget(pv, format=FORMAT_TIME)).severity == 0
             assert await caget(ioc.pv("IOC:RECONNECTS")) == 0
+
+
+async def test_the_ioc_is_stopped_while_a_put_waits_for_a_silent_panda(panda: Server, ca_ports: Iterator[int]) -> None:
+    """It does not wait for the PandA, and the client is told."""
+    async with Relay(panda.control_port, after=b"PULSE1.PULSES=5", harm="stall") as relay:
+        async with running_ioc(relay.port, "TEST-BROKEN7", ca_ports) as ioc:
+            await becomes(ioc.pv("Status"), 2)
+            putting = asyncio.create_task(ioc.pva_put("PULSE1:PULSES", 5))
+            await asyncio.wait_for(relay.harmed.wait(), 5)
+            ioc.process.terminate()
+            assert await asyncio.wait_for(ioc.process.wait(), 10) == 0
+            with pytest.raises(RemoteError, match=NOT_KNOWN):
+                await putting
