@@ -78,3 +78,12 @@ async def test_a_panda_that_comes_back_as_another_ends_the_ioc(ca_ports: Iterato
             async with Server(fewer, control_port=port, data_port=0):
                 assert await ioc.ended() == 75
             assert "other blocks or firmware" in "\n".join(ioc.output)
+
+
+async def test_it_stops_cleanly_while_the_panda_is_away(panda: Server, ca_ports: Iterator[int]) -> None:
+    async with running_ioc(panda.control_port, "TEST-AWAY", ca_ports) as ioc:
+        await becomes(ioc.pv("Status"), 2)
+        await panda.close()
+        await ioc.wait_for("the PandA is not back")
+        assert await ioc.stop() == 0
+        assert not any("Traceback" in line for line in ioc.output)
