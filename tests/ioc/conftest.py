@@ -8,7 +8,7 @@ import pytest
 from panda_ioc.client import AsyncioClient
 from panda_ioc.simulator import DeviceSpec, Server, load
 
-from .process import Ioc, running_ioc
+from .process import Ioc, becomes, running_ioc
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +37,7 @@ async def ioc(server: Server, ca_ports: Iterator[int], request: pytest.FixtureRe
     name = request.module.__name__.rpartition("test_")[2]
     prefix = getattr(request.module, "PREFIX", f"TEST-{name.upper()}")
     async with running_ioc(server.control_port, prefix, ca_ports) as ioc:
+        await becomes(ioc.pv("Status"), 2)
         yield ioc
 
 

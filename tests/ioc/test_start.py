@@ -14,7 +14,7 @@ from panda_ioc.simulator import DeviceSpec, Server, load
 
 from ..command import outcome, panda_ioc, running
 from ..conftest import Hostile, free_port
-from .process import environment, running_ioc
+from .process import becomes, environment, running_ioc
 
 
 async def start(*arguments: str) -> tuple[int | None, str]:
@@ -109,6 +109,36 @@ async def test_how_much_it_logs(panda: Server, ca_ports: Iterator[int], level: s
     assert all(" ".join(line[1:]).startswith(wanted[line[0]]) for line in told)
 
 
+async def test_an_alive_file_that_cannot_be_written(
+    panda: Server, ca_ports: Iterator[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The IOC serves all the same, and says why probes will not find it."""
+    monkeypatch.setenv("PANDA_IOC_ALIVE_FILE", "/no/such/folder/alive")
+    async with running_ioc(panda.control_port, "TEST-ALIVE", ca_ports) as ioc:
+        line = await ioc.wait_for("cannot tell that the IOC is alive")
+        assert line.endswith("/no/such/folder/alive: No such file or directory")
+        await becomes(ioc.pv("Status"), 2)
+        assert await ioc.stop() == 0
+
+
+async def test_nobody_reads_its_log_any_more(panda: Server, ca_ports: Iterator[int]) -> None:
+    pipe = asyncio.subprocess.PIPE
+    options = ("run", "127.0.0.1", "TEST-UNREAD", "--control-port", str(panda.control_port))
+    variables = environment(next(ca_ports))
+    async with running(*options, environment=variables, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout
+        assert process.stderr
+        async with asyncio.timeout(20):
+            while b"serving" not in await process.stdout.readline():
+                pass
+        process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        await becomes("TEST-UNREAD:Status", 2)
+        await caput("TEST-UNREAD:TTLOUT1:VAL", "nonsense", wait=True, timeout=5)
+        process.terminate()
+        assert b"Traceback" not in await asyncio.wait_for(process.stderr.read(), 20)
+        assert await process.wait() == 0
+
+
 async def test_the_help_tells_the_exit_codes() -> None:
     """What a service manager sees: tests of each are here (0, 1) and among those of losses (75)."""
     code, said = await start("run", "--help")
@@ -132,7 +162,7 @@ async def test_it_runs_at_a_terminal(panda: Server, ca_ports: Iterator[int]) -> 
         async with asyncio.timeout(15):
             while "serving" not in output:
                 output += (await asyncio.to_thread(os.read, main, 4096)).decode()
-        assert await caget("TEST-TTY:Status", timeout=5) == 2
+        await becomes("TEST-TTY:Status", 2)
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 10) == 0
     os.close(main)

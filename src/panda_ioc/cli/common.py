@@ -59,6 +59,7 @@ def log_to_stdout(level: str) -> None:
     Args:
         level: a name that logging knows; "put" also tells every put that was accepted
     """
+    logging.raiseExceptions = False  # a log that nobody reads any more is no reason for tracebacks
     logging.basicConfig(
         level=level.upper(),
         stream=sys.stdout,

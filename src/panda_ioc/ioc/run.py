@@ -15,6 +15,7 @@ from ..protocol import PandaError
 from . import cache, status
 from .access import MayPut, checker, rules
 from .alarm import NO_ALARM, Alarm, Severity, Status
+from .alive import alive_file
 from .backoff import delays
 from .config import Config
 from .data.service import DataService
@@ -56,6 +57,11 @@ async def run(config: Config) -> int:
     Raises:
         PandaError: it could not be started
     """
+    with alive_file():
+        return await _until_stopped(config)
+
+
+async def _until_stopped(config: Config) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

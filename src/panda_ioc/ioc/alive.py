@@ -1,0 +1,62 @@
+"""A file that tells that the IOC is alive: for probes that must cost nothing and need no network.
+
+It is there while the IOC runs, also while it waits for its PandA; it holds the number of the process, and is
+touched each second by the event loop that does all the work: if that hangs, the file grows old.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+#: The variable that names it, as the scripts of the container know it; without it there is no file.
+VARIABLE = "PANDA_IOC_ALIVE_FILE"
+
+
+@contextlib.contextmanager
+def alive_file() -> Iterator[None]:
+    """Keep the file while this lasts, in a running event loop."""
+    name = os.environ.get(VARIABLE)
+    if not name:
+        yield
+        return
+    beating = _Beating(Path(name))
+    try:
+        yield
+    finally:
+        beating.stop()
+
+
+class _Beating:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._written = False
+        self._next: asyncio.Handle = self._loop.call_soon(self._beat)
+
+    def stop(self) -> None:
+        self._next.cancel()
+        if self._written:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+
+    def _beat(self) -> None:
+        try:
+            self._touch()
+        except OSError as error:
+            log.error("cannot tell that the IOC is alive: %s: %s", self._path, error.strerror)  # noqa: TRY400
+            return
+        self._next = self._loop.call_later(1, self._beat)
+
+    def _touch(self) -> None:
+        if self._written and self._path.exists():
+            os.utime(self._path)
+            return
+        part = self._path.with_name(f"{self._path.name}.part")
+        part.write_text(f"{os.getpid()}\n", encoding="ascii")
+        part.replace(self._path)  # nobody is to read half of it
+        self._written = True

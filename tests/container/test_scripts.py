@@ -1,0 +1,171 @@
+"""The scripts of the container, run without one: the real scripts, a real IOC, folders of the test."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from panda_ioc import yamlfile
+from panda_ioc.ioc.config import Config
+from panda_ioc.simulator import Server
+
+from ..conftest import free_port, until
+from ..ioc.process import becomes, environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "container").glob("*.sh"))
+EXAMPLE = ROOT / "ioc_configs" / "bl01t-ea-panda-01"
+PIPES: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+
+
+@pytest.fixture
+def variables(tmp_path: Path, ca_ports: Iterator[int]) -> dict[str, str]:
+    """What the scripts see: /epics is elsewhere, the commands are ours."""
+    (tmp_path / "ioc" / "config").mkdir(parents=True)
+    return {
+        **os.environ,
+        **environment(next(ca_ports)),
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "EPICS_ROOT": str(tmp_path),
+        "PANDA_IOC_ALIVE_FILE": str(tmp_path / "alive"),
+    }
+
+
+async def run(name: str, variables: dict[str, str], shell: str = "/bin/bash") -> tuple[int | None, str]:
+    """Run a script to its end, as epics-containers does; return its exit code and what it wrote."""
+    script = str(ROOT / "container" / name)
+    process = await asyncio.create_subprocess_exec(shell, script, env=variables, **PIPES)
+    output, _ = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode, output.decode()
+
+
+@pytest.fixture
+async def ioc(panda: Server, variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An IOC that start.sh has started from a config folder."""
+    config = {
+        "prefix": "TEST-CONTAINER",
+        "panda": {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port},
+    }
+    file = Path(variables["EPICS_ROOT"]) / "ioc" / "config" / "ioc.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(str(ROOT / "container" / "start.sh"), env=variables, **PIPES)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+async def test_every_script_is_one(script: Path, shell: str) -> None:
+    assert os.access(script, os.X_OK)
+    process = await asyncio.create_subprocess_exec(shell, "-n", str(script))
+    assert await process.wait() == 0
+
+
+async def test_from_start_to_stop(ioc: asyncio.subprocess.Process, variables: dict[str, str]) -> None:
+    alive = Path(variables["PANDA_IOC_ALIVE_FILE"])
+    await until(alive.exists, 20)
+    for name in ("startup.sh", "liveness.sh"):
+        assert await run(name, variables) == (0, "")
+    await becomes("TEST-CONTAINER:Status", 2, 20)
+    assert int(alive.read_text()) == ioc.pid  # the script gave way to the IOC
+    touched = alive.stat().st_mtime_ns
+    await until(lambda: alive.stat().st_mtime_ns > touched)
+    assert await run("stop.sh", variables) == (0, "")
+    said, _ = await asyncio.wait_for(ioc.communicate(), 10)
+    assert (ioc.returncode, b"stopping" in said) == (0, True)
+    assert not alive.exists()
+    assert await run("liveness.sh", variables, "/bin/sh") == (1, f"the IOC does not run: there is no {alive}\n")
+    assert await run("stop.sh", variables, "/bin/sh") == (0, "the IOC does not run\n")
+
+
+async def test_an_ioc_that_hangs_is_not_alive(ioc: asyncio.subprocess.Process, variables: dict[str, str]) -> None:
+    alive = Path(variables["PANDA_IOC_ALIVE_FILE"])
+    await until(alive.exists, 20)
+    ioc.send_signal(signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(10):
+            while (probed := await run("liveness.sh", {**variables, "PANDA_IOC_ALIVE_SECONDS": "1"}))[0] == 0:
+                pass
+        assert (probed[0], "the IOC hangs" in probed[1]) == (1, True)
+        stopped = await run("stop.sh", {**variables, "PANDA_IOC_STOP_SECONDS": "1"})
+        assert stopped == (1, "the IOC did not stop within 1 s\n")
+    finally:
+        ioc.send_signal(signal.SIGCONT)
+    assert await asyncio.wait_for(ioc.wait(), 10) == 0
+
+
+async def test_what_is_missing_is_named(variables: dict[str, str]) -> None:
+    code, said = await run("start.sh", variables)
+    assert code
+    assert "PANDA_IOC_HOST: tell which PandA to serve" in said
+    code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid"})
+    assert code
+    assert "tell with IOC_PREFIX what all names begin with" in said
+    code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid", "IOC_PREFIX": "X"})
+    assert code == 1
+    assert "cannot connect to no.such.host.invalid:8888" in said
+
+
+async def test_an_ioc_that_waits_for_its_panda_is_alive(variables: dict[str, str]) -> None:
+    """By variables alone, as the chart sets them; the PandA is not switched on yet."""
+    nobody = {"PANDA_IOC_HOST": "127.0.0.1", "PANDA_IOC_CONTROL_PORT": str(free_port()), "IOC_PREFIX": "TEST-WAITS"}
+    start = str(ROOT / "container" / "start.sh")
+    process = await asyncio.create_subprocess_exec(start, env={**variables, **nobody}, **PIPES)
+    try:
+        await until(Path(variables["PANDA_IOC_ALIVE_FILE"]).exists, 20)
+        for name in ("startup.sh", "liveness.sh", "stop.sh"):
+            assert await run(name, variables) == (0, "")
+        said, _ = await asyncio.wait_for(process.communicate(), 10)
+        assert (process.returncode, b"Traceback" in said) == (0, False)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("name", [script.name for script in SCRIPTS])
+async def test_the_config_folder_may_have_its_own(variables: dict[str, str], name: str) -> None:
+    own = Path(variables["EPICS_ROOT"]) / "ioc" / "config" / name
+    own.write_text("[[ -n $EPICS_ROOT ]] && echo my own\nexit 3\n", encoding="utf-8")
+    assert await run(name, variables) == (3, "my own\n")
+
+
+async def test_what_deployments_of_pandablocks_ioc_call(panda: Server, variables: dict[str, str]) -> None:
+    """A config folder as they have it: a start.sh with this command line, on the usual ports unless told."""
+    root = Path(variables["EPICS_ROOT"])
+    ports = f"--control-port {panda.control_port} --data-port {panda.data_port}"
+    command = f"pandablocks-ioc softioc 127.0.0.1 TEST-DEPLOYED --clear-bobfiles --screens-dir {root}/opi {ports}"
+    (root / "ioc" / "config" / "start.sh").write_text(f"mkdir -p {root}/opi\n{command}\n", encoding="utf-8")
+    alive = Path(variables["PANDA_IOC_ALIVE_FILE"])
+    process = await asyncio.create_subprocess_exec(str(ROOT / "container" / "start.sh"), env=variables, **PIPES)
+    try:
+        await until(alive.exists, 20)
+        await becomes("TEST-DEPLOYED:PULSE1:PULSES", 0, 20)
+        assert await run("stop.sh", variables) == (0, "")
+        await asyncio.wait_for(process.communicate(), 10)
+        assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def test_the_examples_say_what_there_is() -> None:
+    config = yamlfile.load(EXAMPLE / "config" / "ioc.yaml", Config)
+    values = yaml.safe_load((EXAMPLE / "values.yaml").read_text(encoding="utf-8"))["ioc-instance"]
+    for executable in (values["livenessExecutable"], values["preStopExecutable"]):
+        assert (ROOT / "container" / Path(executable).name) in SCRIPTS
+    assert values["dataVolume"]["hostPath"] == str(config.data.roots[0])
+    services = yaml.safe_load((EXAMPLE / "compose.yml").read_text(encoding="utf-8"))["services"]
+    assert {EXAMPLE.name, config.panda.host} == set(services)
+    assert EXAMPLE.name.upper() == config.prefix
