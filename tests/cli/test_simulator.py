@@ -88,6 +88,7 @@ async def test_driving_what_makes_no_sense(panda: Server, arguments: tuple[str, 
 
 async def test_what_makes_no_sense(tmp_path: Path) -> None:
     assert "belong together" in await panda_ioc("simulator", "--from", "127.0.0.1", code=2)
+    assert "must be a number, or inf" in await panda_ioc("simulator", "--speed", "nan", code=2)
     bad = tmp_path / "bad.yaml"
     bad.write_text("steps:\n  - {at: 1, fly: {}}\n")
     assert f"{bad}:2: steps.0.fly: Extra inputs" in await panda_ioc("simulator", "--scenario", bad, code=1)

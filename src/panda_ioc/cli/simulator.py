@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import math
 import re
 import signal
 import subprocess
@@ -47,6 +48,8 @@ def simulator(
 
     if (source is None) != (file is None):
         raise click.UsageError("--from HOST and FILE belong together")
+    if math.isnan(speed):
+        raise click.UsageError("--speed must be a number, or inf")
     if source is not None and file is not None:
         _copy(source, control_port, data_port, file)
         return
