@@ -24,6 +24,7 @@ from .designplan import SERVICE as DESIGNS
 from .designs import Designs
 from .introspect import introspect
 from .lean_dso import skip_setuptools
+from .lean_memory import give_back
 from .mirror import Mirror
 from .model import Model
 from .monitoring import Monitoring
@@ -79,6 +80,7 @@ async def _until_stopped(config: Config) -> int:
 
 
 async def _serve(config: Config) -> int:
+    give_back()
     access = rules(config.access)
     gc.disable()  # all that is made from here on is to stay: see below
     # EPICS takes as long to load as the PandA to answer, so both are done at once.
