@@ -1,51 +1,82 @@
-"""Several programs put to one record at once, over CA and PVA."""
+"""Many clients at once, on raw sockets: each a circuit of its own, as two hundred programs would have."""
 
 import asyncio
-import os
-import sys
+import struct
+from collections.abc import Callable, Iterator
 
-from aioca import FORMAT_TIME, caget, camonitor
+from aioca import caget, caput
 
 from panda_ioc.simulator import Server
 
-from .process import Ioc
+from .process import Ioc, running_ioc
 
-PUTS = 25
+CLIENTS = 200
 
-
-async def client(ioc: Ioc, how: str, name: str, first: int) -> tuple[int, str]:
-    """Let a process put; return its exit code and what it complained of."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.ioc.putting", how, ioc.pv(name), str(first), str(PUTS)),
-        env={**os.environ, **ioc.environment},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        _, complaint = await asyncio.wait_for(process.communicate(), 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    return process.returncode, complaint.decode()
+#: A message of Channel Access: command, payload size, data type, data count, two parameters.
+HEADER = struct.Struct(">HHHHII")
+VERSION, EVENT_ADD, CREATE = 0, 1, 18
+DOUBLE, VALUE_CHANGES = 6, 1
 
 
-async def test_all_complete_and_the_last_value_is_the_pandas(server: Server, ioc: Ioc) -> None:
-    field = server.panda.fields["PULSE1.PULSES"]
-    written: list[int] = []
-    field.on_write = lambda field: written.append(field.raw)
-    seen: list[float] = []
-    pv = ioc.pv("PULSE1:PULSES")
-    monitor = camonitor(pv, lambda value: seen.append(float(value)), all_updates=True)
-    clients = [(how, 1000 * number) for number, how in enumerate(("ca", "pva", "ca", "pva"), start=1)]
-    ended = await asyncio.gather(*(client(ioc, how, "PULSE1:PULSES", first) for how, first in clients))
-    assert ended == [(0, "")] * len(clients)
-    # Every put that completed was sent, each client's in their order, and nothing was made up.
-    for _, first in clients:
-        mine = [value for value in written if first <= value < first + PUTS]
-        assert mine == list(range(first, first + PUTS))
-    assert len(written) == PUTS * len(clients)
-    value = await caget(pv, format=FORMAT_TIME)
-    assert (value, value.severity) == (field.raw, 0)
-    assert await ioc.pva_get("PULSE1:PULSES") == field.raw == seen[-1]
-    assert set(seen) <= {0, *written}
-    monitor.close()
+class Circuit:
+    """A client that monitors one PV."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> "Circuit":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def monitor(self, pv: str) -> float:
+        """Begin; return the first value."""
+        name = pv.encode() + b"\0" * (8 - len(pv) % 8)
+        self.writer.write(HEADER.pack(VERSION, 0, 0, 13, 0, 0))
+        self.writer.write(HEADER.pack(CREATE, len(name), 0, 0, 1, 13) + name)
+        server_id = await self._until(CREATE, lambda _, parameters: parameters[1])
+        mask = struct.pack(">fffHH", 0, 0, 0, VALUE_CHANGES, 0)
+        self.writer.write(HEADER.pack(EVENT_ADD, len(mask), DOUBLE, 1, int(server_id), 1) + mask)
+        return await self.value()
+
+    async def value(self) -> float:
+        """The next value."""
+        return await self._until(EVENT_ADD, lambda payload, _: float(struct.unpack(">d", payload[:8])[0]))
+
+    async def _until(self, wanted: int, result: Callable[[bytes, list[int]], float]) -> float:
+        while True:
+            command, size, _, _, *parameters = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+            payload = await self._reader.readexactly(size)
+            if command == wanted:
+                return result(payload, parameters)
+
+
+async def test_two_hundred_clients_see_each_change(panda: Server, ca_ports: Iterator[int]) -> None:
+    async with running_ioc(panda.control_port, "TEST-CROWD", ca_ports) as ioc:
+        circuits = await asyncio.gather(
+            *(Circuit.open(int(ioc.environment["EPICS_CA_SERVER_PORT"])) for _ in range(CLIENTS))
+        )
+        try:
+            async with asyncio.timeout(30):
+                pv = ioc.pv("PULSE1:PULSES")
+                assert set(await asyncio.gather(*(circuit.monitor(pv) for circuit in circuits))) == {0.0}
+                for value in range(1, 6):
+                    await caput(pv, value, wait=True, timeout=10)
+                    assert set(await asyncio.gather(*(circuit.value() for circuit in circuits))) == {float(value)}
+        finally:
+            for circuit in circuits:
+                circuit.writer.close()
+
+
+async def test_a_thousand_puts_at_once(panda: Server, ca_ports: Iterator[int]) -> None:
+    async with running_ioc(panda.control_port, "TEST-FLOOD", ca_ports) as ioc:
+        names = [f"PULSE{number}:PULSES" for number in range(1, 5)]
+        await caget([ioc.pv(name) for name in names])
+        puts = [caput(ioc.pv(names[n % 4]), n, wait=True, timeout=30) for n in range(1000)]
+        await asyncio.gather(*puts)
+        assert await _is_right(ioc, panda, names)
+
+
+async def _is_right(ioc: Ioc, panda: Server, names: list[str]) -> bool:
+    shown = [int(await caget(ioc.pv(name))) for name in names]
+    return shown == [panda.panda.fields[name.replace(":", ".")].raw for name in names]

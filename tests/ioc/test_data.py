@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, camonitor, caput
 
@@ -233,6 +234,17 @@ async def test_flush_now(data: DataPvs, server: Server) -> None:
     await data.put("FLUSH_NOW", 1)
     assert await data.get("NUM_CAPTURED") == 10
     assert len(data.column()) == 10
+
+
+async def test_nothing_spins_while_nothing_comes(data: DataPvs, ioc: Ioc) -> None:
+    await data.put("FLUSH_PERIOD", 0.0)
+    await data.put("CAPTURE", 1)
+    process = psutil.Process(ioc.process.pid)
+    before = process.cpu_times()
+    await asyncio.sleep(2)  # what is looked for is work in idle time: there is no event to wait for
+    after = process.cpu_times()
+    # It takes some hundredths; an IOC that spins takes all of it.
+    assert after.user + after.system - before.user - before.system < 1
 
 
 async def test_bad_ends_are_told(data: DataPvs, server: Server, ioc: Ioc) -> None:
