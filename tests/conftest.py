@@ -11,11 +11,16 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from panda_ioc.simulator import Server, load
 
 from .replay import replaying
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("panda-ioc", deadline=None)
+hypothesis.settings.load_profile("panda-ioc")
 
 #: Recordings of a real server. They are not part of the project: what needs them is skipped without them.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
