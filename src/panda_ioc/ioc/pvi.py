@@ -63,13 +63,19 @@ def _groups(items: Iterable[Record | Table]) -> dict[str, dict[str, tuple[str, s
     for item in items:
         group = item.block or item.name.rpartition(":")[0].partition(":")[0]
         name = item.name.removeprefix(f"{group}:")
-        is_row = name[0].isdigit() and not item.block
-        if is_row or _is_companion(item.name, names) or name.startswith(("PVI_PV", "PVI:")):
+        if _is_left_out(item, name) or _is_companion(item.name, names):
             continue
         staged = isinstance(item, Record) and item.staged
         letter = (Access.READ if staged else item.access).value
         groups.setdefault(group, {}).setdefault(_member(name), (letter, item.name))
     return dict(sorted(groups.items()))
+
+
+def _is_left_out(item: Record | Table, name: str) -> bool:
+    """Whether it is not listed: rows of the buses, this list itself, tables of which nobody knows the columns."""
+    if isinstance(item, Table) and not item.columns:
+        return True
+    return (name[0].isdigit() and not item.block) or name.startswith(("PVI_PV", "PVI:"))
 
 
 def _is_companion(name: str, names: set[str]) -> bool:
