@@ -63,6 +63,25 @@ async def test_texts_and_descriptions_are_whole(ioc: Ioc, other: AsyncioClient) 
         assert long.display.description == await ioc.pva_get("PULSE1:STEP:DESCRIPTION")
 
 
+async def test_every_way_to_capture_is_a_choice(ioc: Ioc, other: AsyncioClient) -> None:
+    """Channel Access has labels for some of them only."""
+    await other.send(Put("COUNTER4.OUT.CAPTURE", "Value Sum"))
+    seen: asyncio.Queue[Any] = asyncio.Queue()
+    subscription = ioc.pva.monitor(ioc.pv("COUNTER4:OUT:CAPTURE"), seen.put)
+    while str(await asyncio.wait_for(seen.get(), 5)) != "Value Sum":
+        pass
+    await ioc.pva_put("COUNTER4:OUT:CAPTURE", "Diff Max")
+    assert await other.send(GetLine("COUNTER4.OUT.CAPTURE")) == "Diff Max"
+    assert str(await ioc.pva_get("COUNTER4:OUT:CAPTURE")) == "Diff Max"
+    assert await caget(ioc.pv("COUNTER4:OUT:CAPTURE"), datatype=str) == "Other"
+    for choice in ("No", "Min Max"):
+        await ioc.pva_put("COUNTER4:OUT:CAPTURE", choice)
+        assert await caget(ioc.pv("COUNTER4:OUT:CAPTURE"), datatype=str) == choice
+    with pytest.raises(RemoteError, match="no choice 999"):
+        await ioc.pva_put("COUNTER4:OUT:CAPTURE", 999)
+    subscription.close()
+
+
 async def test_aliases_are_the_same(ioc: Ioc) -> None:
     await ioc.pva_put("POSITIONS:3:SCALE", 0.5)
     assert await ioc.pva_get("COUNTER2:OUT:SCALE") == 0.5

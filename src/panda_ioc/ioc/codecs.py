@@ -5,6 +5,7 @@ PandA says may be anything (`NotUnderstood`), and so may what a client puts (`Re
 """
 
 import difflib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -210,6 +211,14 @@ class Captures(Codec):
             if word not in options or (word == "No" and text != word):
                 raise Refusal(f"{word!r} is no way to capture{near_matches(word, sorted(options))}")
         return text
+
+
+def all_captures(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels of ways to capture, then all other combinations that a PandA takes."""
+    options = list(dict.fromkeys(option for label in labels for option in label.split() if option != "No"))
+    known = {frozenset(label.split()) for label in labels}
+    sets = itertools.chain.from_iterable(itertools.combinations(options, size) for size in range(1, len(options) + 1))
+    return (*labels, *(" ".join(words) for words in sets if frozenset(words) not in known))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ p4p calls from threads of its own; whatever it brings is handled in the event lo
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,7 @@ from p4p.server.raw import SharedPV
 
 from .access import MayPut
 from .alarm import NO_ALARM, Alarm, Severity, Status
+from .codecs import CaptureChoice, Refusal, all_captures
 from .plan import Plan
 from .pvi import Tree, pvi_trees
 from .record import Access, Content, Kind, Record, Table
@@ -82,6 +84,8 @@ class Pv:
         self._is_choice = isinstance(planned, Record) and planned.kind.is_choice
         self._type = _type_of(planned)
         self._labels: tuple[str, ...] = ()
+        #: Shows the same in another way.
+        self.follower: Pv | None = None
         start = Structure(self._type, _properties(planned))
         _fill(start, self._value(initial), NO_ALARM if initial is not None else _UNDEFINED)
         self.shared = SharedPV(handler=self, initial=start)
@@ -93,6 +97,8 @@ class Pv:
         update = Structure(self._type, {})
         _fill(update, self._value(value), alarm)
         self.shared.post(update)
+        if self.follower is not None:
+            self.follower.post(value, alarm)
 
     def _with_columns_of(self, value: Any) -> Mapping[str, Any]:
         """Take the columns of a value, by their labels; give the value as the structure has it.
@@ -149,7 +155,10 @@ class Pv:
             return f"{user} from {host} may not put to {self.planned.name}"
         if self.planned.access is Access.READ:
             return f"{self.planned.name} can only be read"
-        value = self._value_in(operation.value())
+        try:
+            value = self._value_in(operation.value())
+        except Refusal as problem:
+            return str(problem)
         if value is None:
             return f"{self.planned.name}: there is no value in what was put"
         return await self._on_put(self._put_to, value, f"{user}@{host}")
@@ -169,14 +178,81 @@ class Pv:
         return value
 
 
+class TextChoice(Pv):
+    """Text as one of all choices that there are, also where Channel Access has too few.
+
+    Args:
+        planned: the record, with all labels
+        initial, on_put, may_put: as for `Pv`
+        put_to: the record that takes the text
+        key: what tells choices apart
+    """
+
+    def __init__(
+        self,
+        planned: Record,
+        initial: Content | None,
+        on_put: OnPut,
+        may_put: MayPut,
+        put_to: str,
+        key: Callable[[str], Hashable] = str,
+    ) -> None:
+        self._choices = planned.labels
+        self._shown: tuple[str, ...] = planned.labels
+        self._key = key
+        self._indices = {key(choice): index for index, choice in reversed(list(enumerate(planned.labels)))}
+        super().__init__(replace(planned, kind=Kind.MBBO), initial, on_put, may_put, put_to)
+
+    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
+        """Give it a text and an alarm; an index is that of the fewer choices of Channel Access, and says nothing."""
+        if isinstance(value, str):
+            super().post(value, alarm)
+
+    def _value_in(self, put: Any) -> Any:
+        index = super()._value_in(put)
+        if index is None:
+            return None
+        if not 0 <= index < len(self._shown):
+            raise Refusal(f"there is no choice {index}, only 0 to {len(self._shown) - 1}")
+        return self._shown[index]
+
+    def _value(self, value: Content | None) -> Any:
+        if value is None:
+            return None
+        index = self._indices.get(self._key(str(value)))
+        if index is not None:
+            return {"index": index}
+        self._shown = (*self._choices, str(value))  # a PandA says what it does not list
+        return {"index": len(self._choices), "choices": self._shown}
+
+
+def _words(text: str) -> frozenset[str]:
+    """What tells ways to capture apart: the order of words does not."""
+    return frozenset(text.split())
+
+
 def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, may_put: MayPut) -> dict[str, Pv]:
     """Make the records and tables of a plan, by name. Nobody sees them yet."""
     names = {record.name for record in plan.records}
-    pvs = {}
+    pvs: dict[str, Pv] = {}
+    follow: dict[str, Pv] = {}
     for planned in plan.items:
         text = f"{planned.name}:TEXT"
-        is_cut = isinstance(planned, Record) and planned.kind is Kind.STRINGOUT and text in names
-        pvs[planned.name] = Pv(planned, initial.get(planned.name), on_put, may_put, text if is_cut else None)
+        put_to = text if text in names else planned.name
+        first = initial.get(planned.name)
+        if isinstance(planned, Table):
+            pv = Pv(planned, first, on_put, may_put)
+        elif isinstance(planned.codec, CaptureChoice) and text in names:
+            labels = all_captures(planned.codec.labels)
+            pv = TextChoice(replace(planned, labels=labels), initial.get(text), on_put, may_put, text, _words)
+            follow[text] = pv
+        elif planned.kind is Kind.STRINGOUT and planned.choices == f"{planned.name}:CHOICES":
+            pv = TextChoice(planned, first, on_put, may_put, put_to)
+        else:
+            pv = Pv(planned, first, on_put, may_put, put_to if planned.kind is Kind.STRINGOUT else None)
+        pvs[planned.name] = pv
+    for name, pv in follow.items():
+        pvs[name].follower = pv
     return pvs
 
 
