@@ -8,14 +8,15 @@ import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ..protocol import EnumFieldInfo, ExtOutBitsFieldInfo, PandaError
+from ..protocol import EnumFieldInfo, PandaError
+from .busplan import bus_tables, places, with_rows
 from .codecs import ArmSwitch, LabelText
 from .data.records import data_records, data_tables, live_records
 from .designplan import design_records
 from .model import Model
 from .pvi import pvi_records
 from .record import NAME_BYTES, Access, Kind, Record, Table
-from .rules import BIT_CHOICES, POSITION_CHOICES, Place, field_records
+from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
 from .status import COMPLETION, status_records
 from .tableplan import planned_tables, records_of, tables_of
 
@@ -24,9 +25,6 @@ from .tableplan import planned_tables, records_of, tables_of
 _LONGEST_NAME = 42
 
 _NAME_CHARACTERS = set(string.ascii_letters + string.digits + "_-+:;[]<>/{}")
-
-#: Parts of a position's record name, and what they are called in its row of POSITIONS.
-_POSITION_COLUMNS = {"SCALED": "VAL", **{part: part for part in ("SCALE", "OFFSET", "UNITS", "CAPTURE", "DATASET")}}
 
 
 class PlanError(PandaError):
@@ -74,7 +72,7 @@ def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
     planned, bad_tables = planned_tables(model)
     records = [
         *status_records(model.identity),
-        *(record for place in _places(model) for record in field_records(place)),
+        *(record for place in places(model) for record in field_records(place)),
         *_labels(model),
         *_arm(model),
         *_choices(model),
@@ -83,18 +81,13 @@ def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
         *(design_records() if designs else ()),
         *(record for table in planned for record in records_of(table, f"{prefix}:{table.name}")),
     ]
-    named, bad_names = _with_good_names(_with_rows(records, model))
+    named, bad_names = _with_good_names(with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
-    tables = (*data_tables(), *(table for made in planned for table in tables_of(made)))
+    tables = (*data_tables(), *bus_tables(model, kept), *(table for made in planned for table in tables_of(made)))
     kept += pvi_records((*kept, *tables), prefix)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
     return Plan(prefix, tuple(kept), (*model.remarks, *bad_tables, *bad_names, *duplicates), tables)
-
-
-def _places(model: Model) -> Iterator[Place]:
-    for instance, name, info in model.fields():
-        yield Place(instance, name, info)
 
 
 def _labels(model: Model) -> Iterator[Record]:
@@ -138,39 +131,6 @@ def _choices(model: Model) -> Iterator[Record]:
                 text = "\n".join(info.labels)
                 yield Record(name, Kind.TEXTIN, f"What a {kind} can be set to", constant=text)
                 break
-
-
-def _with_rows(records: list[Record], model: Model) -> Iterator[Record]:
-    """Add the rows of BITS and POSITIONS: names of their own, all else as aliases."""
-    aliases: dict[str, list[str]] = {}
-    rows: list[Record] = []
-    for index, (word, bit) in _bits(model).items():
-        aliases.setdefault(f"{word}:CAPTURE", []).append(f"BITS:{index}:CAPTURE")
-        if bit:
-            aliases.setdefault(bit.replace(".", ":"), []).append(f"BITS:{index}:VAL")
-            rows.append(Record(f"BITS:{index}:NAME", Kind.STRINGIN, "Name of the bit", constant=bit))
-    for index, place in enumerate(_positions(model)):
-        for part, column in _POSITION_COLUMNS.items():
-            aliases.setdefault(f"{place.name}:{part}", []).append(f"POSITIONS:{index}:{column}")
-        rows.append(Record(f"POSITIONS:{index}:NAME", Kind.STRINGIN, "Name of the position", constant=place.name))
-    for record in records:
-        yield replace(record, aliases=(*record.aliases, *aliases[record.name])) if record.name in aliases else record
-    yield from rows
-
-
-def _bits(model: Model) -> dict[int, tuple[str, str]]:
-    """Each bit of the bus: the field that captures it, and its name, "" if it is not used."""
-    words = [place for place in _places(model) if isinstance(place.info, ExtOutBitsFieldInfo)]
-    return {
-        number * 32 + offset: (word.name, bit)
-        for number, word in enumerate(sorted(words, key=lambda place: place.source))
-        for offset, bit in enumerate(getattr(word.info, "bits", ()))
-    }
-
-
-def _positions(model: Model) -> list[Place]:
-    """The positions in the order of their rows: by block, as rows have always been counted."""
-    return [place for place in _places(model) if place.info.type == "pos_out"]
 
 
 def _with_good_names(records: Iterable[Record]) -> tuple[list[Record], list[str]]:

@@ -17,6 +17,8 @@ from .access import MayPut, checker, rules
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .alive import alive_file
 from .backoff import delays
+from .buses import Buses
+from .busplan import BUSES, buses
 from .config import Config
 from .data.service import DataService
 from .data.settings import SERVICE as DATA
@@ -99,7 +101,7 @@ async def _serve(config: Config) -> int:
     initial = services.initial_values()
     over_ca: dict[str, Side] = epics.serve(plan, initial, services.put, access)
     over_pva = pva.make_pvs(plan, initial, services.put, may_put)
-    pvs = join({item.name: initial.get(item.name) for item in plan.items}, over_ca, over_pva)
+    pvs = join({item.name: initial.get(item.name) for item in plan.items}, services.put, over_ca, over_pva)
     services.bind(pvs)
     ioc = _Ioc(config, plan, services, pvs)
     if client is None:
@@ -156,6 +158,7 @@ def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
         "": Mirror(plan, model.changes),
         DATA: DataService(plan, model, config.data.roots),
         TABLES: Tables(planned_tables(model)[0], model.tables),
+        BUSES: Buses(buses(model, plan.records), plan.records),
     }
     if config.designs.directory is not None:
         services[DESIGNS] = Designs(config.designs.directory)

@@ -1,7 +1,8 @@
 """What serves a record: Channel Access and PV Access as one."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
 
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .record import Content
@@ -23,22 +24,28 @@ class Pv:
     Args:
         sides: what serves it
         value: what it was made with; None if it has no value yet
+        put: puts a value as a client does; gives the reason of a refusal, "" if there is none
 
     Attributes:
         value: what was posted last
         alarm: the alarm that went with it
+        on_post: is called after each post
     """
 
-    def __init__(self, sides: tuple[Side, ...], value: Content | None) -> None:
+    def __init__(self, sides: tuple[Side, ...], value: Content | None, put: Callable[[Any], Awaitable[str]]) -> None:
         self._sides = sides
         self.value = value
+        self.put = put
         self.alarm = NO_ALARM
+        self.on_post: Callable[[], None] | None = None
 
     def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
         """Give it a value and an alarm; monitors have been told when this returns."""
         self.value, self.alarm = value, alarm
         for side in self._sides:
             side.post(value, alarm)
+        if self.on_post is not None:
+            self.on_post()
 
     def refuse(self, reason: str) -> None:
         """Show that a put was refused: the value as it was, with an alarm that says why."""
@@ -52,13 +59,17 @@ class Pv:
             side.set_field(field, value)
 
 
-def join(names: Mapping[str, Content | None], *servers: Mapping[str, Side]) -> dict[str, Pv]:
+def join(
+    names: Mapping[str, Content | None], put: Callable[[str, Any], Awaitable[str]], *servers: Mapping[str, Side]
+) -> dict[str, Pv]:
     """Make one of what several servers have under a name.
 
     Args:
         names: all names, with the first values
+        put: see `Pv`; it is given the name, too
         servers: what each serves, by name
     """
     return {
-        name: Pv(tuple(server[name] for server in servers if name in server), value) for name, value in names.items()
+        name: Pv(tuple(server[name] for server in servers if name in server), value, partial(put, name))
+        for name, value in names.items()
     }
