@@ -74,7 +74,7 @@ async def test_every_way_to_capture_is_a_choice(ioc: Ioc, other: AsyncioClient) 
     assert await other.send(GetLine("COUNTER4.OUT.CAPTURE")) == "Diff Max"
     assert str(await ioc.pva_get("COUNTER4:OUT:CAPTURE")) == "Diff Max"
     assert await caget(ioc.pv("COUNTER4:OUT:CAPTURE"), datatype=str) == "Other"
-    for choice in ("No", "Min Max"):
+    for choice in ("Min Max", "No"):
         await ioc.pva_put("COUNTER4:OUT:CAPTURE", choice)
         assert await caget(ioc.pv("COUNTER4:OUT:CAPTURE"), datatype=str) == choice
     with pytest.raises(RemoteError, match="no choice 999"):

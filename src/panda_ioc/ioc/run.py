@@ -101,7 +101,7 @@ async def _serve(config: Config) -> int:
     initial = services.initial_values()
     over_ca: dict[str, Side] = epics.serve(plan, initial, services.put, access)
     over_pva = pva.make_pvs(plan, initial, services.put, may_put)
-    pvs = join({item.name: initial.get(item.name) for item in plan.items}, services.put, over_ca, over_pva)
+    pvs = join({item.name: initial.get(item.name) for item in plan.items}, services.put, over_pva, over_ca)
     services.bind(pvs)
     ioc = _Ioc(config, plan, services, pvs)
     if client is None:

@@ -67,7 +67,7 @@ def join(
     Args:
         names: all names, with the first values
         put: see `Pv`; it is given the name, too
-        servers: what each serves, by name
+        servers: what each serves, by name; the first is posted to first
     """
     return {
         name: Pv(tuple(server[name] for server in servers if name in server), value, partial(put, name))
