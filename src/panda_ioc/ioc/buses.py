@@ -16,6 +16,7 @@ from ..protocol import Changes, PandaError
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .busplan import SHOWN, Bus
 from .codecs import Refusal
+from .kept import Kept
 from .record import Array, Content, Record
 from .served import Pv
 from .services import Refresh
@@ -56,6 +57,10 @@ class Buses:
 
     def initial_values(self) -> dict[str, Content]:
         """Nothing is known before the records are."""
+        return {}
+
+    def kept(self) -> Mapping[str, Kept]:
+        """Nothing: the records of the rows keep what they have."""
         return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:

@@ -195,6 +195,7 @@ class TextChoice(Pv):
         on_put: OnPut,
         may_put: MayPut,
         put_to: str,
+        *,
         key: Callable[[str], Hashable] = str,
     ) -> None:
         self._choices = planned.labels
@@ -244,7 +245,7 @@ def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, may_put:
             pv = Pv(planned, first, on_put, may_put)
         elif isinstance(planned.codec, CaptureChoice) and text in names:
             labels = all_captures(planned.codec.labels)
-            pv = TextChoice(replace(planned, labels=labels), initial.get(text), on_put, may_put, text, _words)
+            pv = TextChoice(replace(planned, labels=labels), initial.get(text), on_put, may_put, text, key=_words)
             follow[text] = pv
         elif planned.kind is Kind.STRINGOUT and planned.choices == f"{planned.name}:CHOICES":
             pv = TextChoice(planned, first, on_put, may_put, put_to)

@@ -1,0 +1,56 @@
+"""The examples of the documentation, each run as it stands."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from panda_ioc.simulator import Server, load
+
+from .process import Ioc, running_ioc
+
+CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+
+#: Where caget and caput are, if the tools of EPICS are not installed.
+TOOLS = Path(__file__).parent / "epicstools"
+
+EXAMPLES = re.findall(r"^```(python|sh)\n(.*?)^```$", CLIENTS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+#: Something that each of them prints, in order.
+PRINTS = ["(A&B)", "PANDA:SEQ1:TABLE:ROWS", "stream_resource count", "", "did you mean", "STREAMING_LAST", "[5. 6.]"]
+
+
+@pytest.fixture(scope="module")
+async def ioc(ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
+    async with Server(load(), control_port=0, data_port=0) as server:
+        data = ("--data-port", str(server.data_port))
+        async with running_ioc(server.control_port, "PANDA", ca_ports, *data) as ioc:
+            yield ioc
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "prints"), [(*example, prints) for example, prints in zip(EXAMPLES, PRINTS, strict=True)]
+)
+async def test_an_example(ioc: Ioc, tmp_path: Path, language: str, code: str, prints: str) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(TOOLS)])
+    command = [sys.executable, "-c", code] if language == "python" else ["sh", "-e", "-c", code]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, **ioc.environment, "PATH": path},
+        cwd=tmp_path,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said
+    assert prints in said
