@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -69,3 +70,8 @@ async def test_simulator_that_cannot_start(panda: Server, port: str, tmp_path: P
 
 async def test_the_default_device_is_in_the_package() -> None:
     assert load().name == "pandabox"
+
+
+async def test_no_name_of_pandablocks_ioc_is_missing(port: str) -> None:
+    said = await panda_ioc("check", "127.0.0.1", "X", "--control-port", port)
+    assert re.fullmatch(r"(\d+) of the \1 names of pandablocks-ioc 0.11.6 are served here\n", said)

@@ -9,6 +9,9 @@ import pytest
 from aioca import FORMAT_CTRL, caget, caput
 
 from panda_ioc.client import AsyncioClient
+from panda_ioc.ioc.compat import known_names, missing_names
+from panda_ioc.ioc.introspect import introspect
+from panda_ioc.ioc.plan import make_plan
 from panda_ioc.protocol import GetChanges
 
 from .process import Ioc, running_ioc
@@ -131,3 +134,10 @@ async def test_every_setting_is_read_and_written_back(ioc: Ioc, replay_port: int
     before = await told(replay_port)
     await write_back(ioc, settings, way)
     assert await told(replay_port) == before
+
+
+async def test_the_names_that_are_checked_are_those_of_the_list(replay_port: int, shared: Path) -> None:
+    async with AsyncioClient("127.0.0.1", replay_port) as client:
+        model = await introspect(client)
+    assert known_names(model) == {name for name, _, _ in listed(shared / "compat" / "pandablocks-ioc-pvs.tsv")}
+    assert missing_names(model, make_plan(model, "X")) == []

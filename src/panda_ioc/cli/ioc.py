@@ -17,6 +17,7 @@ from .common import LOG_LEVELS, PORT, Decorator, clear_errors, log_to_stdout, pa
 
 if TYPE_CHECKING:
     from ..ioc.config import Config
+    from ..ioc.model import Model
     from ..ioc.plan import Plan
 
 DIRECTORY = click.Path()
@@ -149,15 +150,42 @@ def records(*, host: str, prefix: str, control_port: int, data_port: int, as_jso
 
 def _plan_of(host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False) -> "Plan":
     """What would be served for a PandA."""
+    return _met(host, control_port, data_port, prefix, designs=designs)[1]
+
+
+def _met(host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False) -> "tuple[Model, Plan]":
+    """What a PandA has, and what would be served for it."""
     from ..client import AsyncioClient
     from ..ioc.introspect import introspect
     from ..ioc.plan import make_plan
 
-    async def ask() -> "Plan":
+    async def ask() -> "tuple[Model, Plan]":
         async with AsyncioClient(host, control_port, data_port) as client:
-            return make_plan(await introspect(client), prefix, designs=designs)
+            model = await introspect(client)
+            return model, make_plan(model, prefix, designs=designs)
 
     return asyncio.run(ask())
+
+
+@click.command()
+@panda_options
+@click.argument("prefix")
+@clear_errors
+def check(*, host: str, prefix: str, control_port: int, data_port: int) -> None:
+    """Compare the names that pandablocks-ioc would serve for the PandA at HOST with ours.
+
+    Exits with 1 if any is missing here.
+    """
+    from ..ioc.compat import known_names, missing_names
+
+    model, plan = _met(host, control_port, data_port, prefix)
+    missing = missing_names(model, plan)
+    for name in missing:
+        click.echo(f"missing: {plan.pv(name)}")
+    names = len(known_names(model))
+    click.echo(f"{names - len(missing)} of the {names} names of pandablocks-ioc 0.11.6 are served here")
+    if missing:
+        sys.exit(1)
 
 
 @click.command()

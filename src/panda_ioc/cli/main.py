@@ -17,6 +17,7 @@ for command in (
     ioc.run,
     ioc.records,
     ioc.schema,
+    ioc.check,
     ioc.screens,
     simulator.demo,
     simulator.simulator,
