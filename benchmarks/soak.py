@@ -98,6 +98,7 @@ class Soak:
 
     async def round(self, number: int) -> None:
         await self._connected()
+        await caput(f"{PREFIX}:PCAP:ARM", 0, wait=True, timeout=20)  # what is left of the last round
         await self._capture(number)
         load = asyncio.create_task(self._load())
         armed = asyncio.create_task(caput(f"{PREFIX}:PCAP:ARM", 1, wait=True, timeout=20, throw=False))
