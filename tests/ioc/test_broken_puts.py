@@ -26,12 +26,24 @@ class Watch:
     def __init__(self, ioc: Ioc) -> None:
         self.severities: dict[str, list[int]] = {name: [] for name in NAMES}
         self.messages: list[str] = []
+        self._told = asyncio.Event()
         for name in NAMES:
             camonitor(ioc.pv(name), self._ca(name), format=FORMAT_TIME, all_updates=True)
         self._pva = ioc.pva.monitor(ioc.pv(NAMES[0]), self._message, request="field(value,alarm)")
 
     def _ca(self, name: str) -> Any:
-        return lambda value: self.severities[name].append(value.severity)
+        def told(value: Any) -> None:
+            self.severities[name].append(value.severity)
+            self._told.set()
+
+        return told
+
+    async def until_all_is_well(self) -> None:
+        """Wait until no record is in alarm: one is told after the other."""
+        async with asyncio.timeout(5):
+            while any(severities[-1] for severities in self.severities.values()):
+                self._told.clear()
+                await self._told.wait()
 
     async def _message(self, value: Any) -> None:
         self.messages.append(value.raw.alarm.message)
@@ -67,9 +79,7 @@ async def test_the_panda_is_lost_while_a_put_is_under_way(
             assert f"= 5.0: {NOT_KNOWN}" in str(await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
             await becomes(ioc.pv("IOC:RECONNECTS"), 1)
             await becomes(pvs[0], 77)
-            async with asyncio.timeout(5):  # one record is told after the other
-                while any(severities[-1] for severities in watch.severities.values()):
-                    await asyncio.sleep(0.01)
+            await watch.until_all_is_well()
             assert all(INVALID in severities for severities in watch.severities.values())
             assert any(NOT_KNOWN in message for message in watch.messages)
             await caput(pvs[0], 6, wait=True, timeout=5)
