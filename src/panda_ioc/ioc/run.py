@@ -208,12 +208,13 @@ class _Ioc:
                     await client.close()
                     if self._loop.time() - began > STABLE:
                         pauses = delays()
-                    self._reconnects += 1
+                was_there = client is not None
                 client, model = await self._reconnect(pauses)
                 if not self._is_the_same(model):
                     await _remember(self._config, model)
                     log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
                     return EXIT_CHANGED
+                self._reconnects += was_there
                 log.info("the PandA is back")
         finally:
             self._publishing.cancel()
