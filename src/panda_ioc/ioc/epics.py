@@ -153,10 +153,11 @@ class Pv:
         if self._dtype.kind != "S" or (isinstance(value, np.ndarray) and value.dtype == self._dtype):
             return np.asarray(value, self._dtype)
         try:
-            return np.array(value, f"S{STRING_BYTES}").astype(self._dtype)
+            array = np.array(value, self._dtype)
         except UnicodeEncodeError:
-            short = [shorten(text, STRING_BYTES).encode(errors="replace") for text in value]
-            return np.array(short, self._dtype)
+            array = np.array([shorten(text, STRING_BYTES).encode(errors="replace") for text in value], self._dtype)
+        array.view(np.uint8).reshape(-1, self._dtype.itemsize)[:, STRING_BYTES:] = 0  # EPICS wants an end to each
+        return array
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

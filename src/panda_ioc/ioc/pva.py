@@ -9,6 +9,7 @@ p4p calls from threads of its own; whatever it brings is handled in the event lo
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import replace
@@ -167,7 +168,7 @@ class Pv:
         """The value that was put; None if there is none."""
         if isinstance(self.planned, Table):
             names = [column.name for column in self.planned.columns]
-            return {name: put[f"value.{name}"] for name in names if put.changed(f"value.{name}")} or None
+            return {name: _shared(put[f"value.{name}"]) for name in names if put.changed(f"value.{name}")} or None
         field = "value.index" if self._is_choice else "value"
         return put[field] if put.changed(field) else None
 
@@ -176,6 +177,11 @@ class Pv:
         if value is not None and self._is_choice:
             return {"index": value}
         return value
+
+
+def _shared(values: Any) -> Any:
+    """An array, in which texts that are the same are one object: of a table's choices there are few."""
+    return list(map(sys.intern, values)) if isinstance(values, list) else values
 
 
 class TextChoice(Pv):

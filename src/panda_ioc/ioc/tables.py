@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from ..protocol import Append, Changes, Command, CommandError, GetTable, PutTable, TableContent
+from ..protocol import Append, Changes, CommandError, GetTable, PutTable, TableContent
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Refusal
 from .kept import Kept
+from .memory import give_back
 from .record import Array, Content
 from .served import Pv
 from .services import Refresh
@@ -40,6 +41,10 @@ from .tableplan import (
 )
 
 _EMPTY = TableContent(np.empty(0, np.uint32))
+
+#: Words of a table from which on it is worth while to give memory back, and the seconds until nobody holds any of it.
+_LARGE = 1 << 17
+_SETTLED = 0.1
 
 
 class _Held:
@@ -221,7 +226,7 @@ class Tables:
         command = PutTable(source, words) if mode == SUBMIT else Append(source, words, last=mode == APPEND_LAST)
         await self._write(table, command, edited=True)
 
-    async def _write(self, table: _Held, command: Command[None], *, edited: bool = False) -> None:
+    async def _write(self, table: _Held, command: PutTable, *, edited: bool = False) -> None:
         """Send a write; return when what it made of the table has been read back."""
         client, refresh = self._client, self._refresh
         if client is None or refresh is None:
@@ -230,6 +235,8 @@ class Tables:
             await client.send(command)
         except (PandaConnectionError, PandaTimeoutError) as problem:
             raise PandaConnectionError(f"it is not known whether the PandA took it: {problem}") from problem
+        if np.size(command.words) > _LARGE:
+            give_back()
         if edited:
             table.edited = None
         with contextlib.suppress(PandaConnectionError):  # it took it; that it is lost since, other alarms tell
@@ -253,6 +260,7 @@ class Tables:
 
     async def _read(self, table: _Held, client: AsyncioClient) -> None:
         table.stale = False
+        before = len(table.content.words)
         try:
             content = await client.send(GetTable(table.planned.source))
         except (CommandError, PandaTimeoutError) as problem:
@@ -261,6 +269,8 @@ class Tables:
             table.problem = None
             table.take(content)
         self._show(table)
+        if max(before, len(table.content.words)) > _LARGE:
+            asyncio.get_running_loop().call_later(_SETTLED, give_back)
 
     def _show(self, table: _Held) -> None:
         alarm = NO_ALARM
