@@ -18,7 +18,9 @@ import psutil
 
 from ca import PORTS, use_ports, wait_until_found
 from panda_ioc.client import BlockingClient
-from panda_ioc.protocol import Put
+from panda_ioc.ioc.compat import known_names
+from panda_ioc.ioc.model import Block, Model
+from panda_ioc.protocol import Changes, GetBlockInfo, GetFieldInfo, Identify, Put
 from peers import environment
 
 PREFIX = "BENCH"
@@ -49,19 +51,13 @@ def command(name: str) -> list[str]:
 
 
 def names() -> list[str]:
-    """Records that both IOCs serve, of all kinds of blocks."""
-    planned = subprocess.run(
-        [sys.executable, "-m", "panda_ioc", "records", "127.0.0.1", PREFIX, "--json"],
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    ours = (":TEXT", ":CHOICES", ":DESCRIPTION")
-    return [
-        f"{PREFIX}:{name}"
-        for record in json.loads(planned.stdout)["records"]
-        for name in (record["name"], *record.get("aliases", ()))
-        if not name.endswith(ours) and not name.startswith("IOC:")
-    ]
+    """All names that the peer serves for the PandA, which are served here, too."""
+    with BlockingClient("127.0.0.1") as client:
+        blocks = client.send(GetBlockInfo())
+        fields = {name: client.send(GetFieldInfo(name)) for name in blocks}
+        identity = client.send(Identify())
+    model = Model(identity, {name: Block(name, info, fields[name]) for name, info in blocks.items()}, Changes())
+    return [f"{PREFIX}:{name}" for name in sorted(known_names(model))]
 
 
 async def measure(name: str) -> dict[str, Any]:

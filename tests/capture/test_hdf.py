@@ -13,7 +13,8 @@ import pytest
 
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
-from panda_ioc.capture.hdf import FileOptions, HdfFile
+from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.options import FileOptions
 from panda_ioc.protocol import StartData
 
 from .. import samples
@@ -27,7 +28,8 @@ POSITIONS = 0.5 * (1000 - np.arange(100_000)) + 10
 WRITER = """
 import sys
 from pathlib import Path
-from panda_ioc.capture.hdf import HdfFile, FileOptions
+from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.options import FileOptions
 from tests.capture.test_hdf import START, stored_columns, samples
 file = HdfFile(Path(sys.argv[1]), FileOptions(rows_per_chunk=1500))
 file.begin(START, stored_columns(START))
@@ -167,7 +169,8 @@ FULL = """
 import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
-from panda_ioc.capture.hdf import HdfFile, FileOptions
+from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.options import FileOptions
 from panda_ioc.capture.errors import CaptureError
 from tests.capture.test_hdf import START, stored_columns, samples
 file = HdfFile(Path(sys.argv[1]), FileOptions(rows_per_chunk=1000))

@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,9 +23,7 @@ import numpy as np
 from ..protocol import StartData
 from .columns import Column, Frame, Values
 from .errors import CaptureError
-
-#: What a file can be compressed with: for each, the class of hdf5plugin, or HDF5's own filter.
-COMPRESSIONS = {"none": None, "gzip": "gzip", "lz4": "LZ4", "zstd": "Zstd"}
+from .options import COMPRESSIONS, FileOptions
 
 #: Bytes that a file grows by before the system is asked to write them.
 _WRITEBACK_BYTES = 8 << 20
@@ -41,27 +38,6 @@ _ACQUISITION: Mapping[str, np.dtype[Any]] = {
     "hw_time_offset_ns": np.dtype("<i8"),
     "end_reason": np.dtype("S80"),
 }
-
-
-@dataclass(frozen=True)
-class FileOptions:
-    """How a file is made.
-
-    Attributes:
-        rows_per_chunk: of every dataset
-        compression: a key of COMPRESSIONS
-        nexus: add an NXentry with an NXdata, so that common viewers plot the columns
-        overwrite: an existing file may be replaced
-        attributes: of the file, such as the versions of PandA and IOC
-        descriptions: of the fields, by name
-    """
-
-    rows_per_chunk: int = 16384
-    compression: str = "none"
-    nexus: bool = False
-    overwrite: bool = False
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Growing:

@@ -8,13 +8,16 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..protocol import Data, EndData, FrameData, PandaError, ReadyData, StartData
 from .columns import Column, stored_columns
 from .errors import CaptureError
-from .hdf import HdfFile
 from .selection import Selection
 from .writer import QUEUE_BYTES, FileWriter
+
+if TYPE_CHECKING:
+    from .hdf import HdfFile
 
 #: What a file says of an acquisition that it does not have the end of.
 STOPPED = "Capture stopped"
@@ -33,7 +36,7 @@ class Storing:
         queue_bytes: of samples that may wait for the disk
     """
 
-    make_file: Callable[[], HdfFile]
+    make_file: Callable[[], "HdfFile"]
     columns: Callable[[StartData], Sequence[Column]] = stored_columns
     flush_period: float = 1.0
     lazy: bool = False

@@ -12,11 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..protocol import EndData, FrameData, PandaError, StartData
 from .columns import Column
 from .errors import CaptureError
-from .hdf import HdfFile
+
+if TYPE_CHECKING:
+    from .hdf import HdfFile
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class FileWriter:
 
     def __init__(
         self,
-        make_file: Callable[[], HdfFile],
+        make_file: Callable[[], "HdfFile"],
         columns: Callable[[StartData], Sequence[Column]],
         ended: Callable[[], None],
         *,
@@ -144,7 +147,7 @@ class FileWriter:
                 done.set()
             self._ended()
 
-    def _open(self) -> HdfFile:
+    def _open(self) -> "HdfFile":
         if self._file is None:
             self._file = self._make_file()
         self._opened.set()

@@ -55,7 +55,8 @@ def capture(
     It ends after one acquisition, or with Ctrl-C; exits with 1 if the file does not have all that was captured.
     """
     from ..capture.columns import stored_columns
-    from ..capture.hdf import FileOptions, HdfFile
+    from ..capture.hdf import HdfFile
+    from ..capture.options import FileOptions
     from ..capture.recorder import Recorder, Storing
     from ..capture.selection import First
     from ..client import AsyncioClient

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from .. import __version__, textfile
 from ..protocol import BlockInfo, Changes, FieldInfo, Identity, fields
 from .model import Block, Model
@@ -61,7 +59,7 @@ def read(path: Path) -> Model | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # pydantic's own is a ValueError
         log.warning("%s makes no sense and is not used: %r", path, error)
         return None
 
@@ -71,4 +69,6 @@ def _field(info: FieldInfo) -> dict[str, Any]:
 
 
 def _validated(kind: type[Any], content: Any) -> Any:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - seldom needed, and slow to load
+
     return TypeAdapter(kind).validate_python(content)

@@ -48,6 +48,8 @@ def text_length(record: Record) -> int:
 def texts_with_macros(plan: Plan) -> Iterator[tuple[str, str, str]]:
     """The texts that a database cannot have as they are, as a dollar sign begins a macro: record, field, text."""
     for record in plan.records:
+        if not any("$" in text for text in (record.description, record.units, *record.labels)):
+            continue
         for field, value in _fields(record, plan.pv(record.name)):
             if _MACRO.search(value):
                 yield record.name, field, value

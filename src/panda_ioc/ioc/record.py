@@ -49,6 +49,9 @@ class Kind(Enum):
     ARRAYIN = "waveform array in"
     ARRAYOUT = "waveform array out"
 
+    # There is one object for each: as a key it need not be told by its name, which takes ten times as long.
+    __hash__ = object.__hash__
+
     @property
     def is_out(self) -> bool:
         """Whether clients may put to it."""

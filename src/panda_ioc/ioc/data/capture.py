@@ -4,18 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...capture.columns import Column
 from ...capture.errors import CaptureError
 from ...capture.files import FileName, check_within, make_directory
-from ...capture.hdf import FileOptions, HdfFile
+from ...capture.options import FileOptions
 from ...capture.recorder import LOST, Recorder, Storing
 from ...capture.selection import MODES
 from ...protocol import Data, PandaError, StartData
 from ..codecs import Refusal
 from .receiver import Receiver
 from .settings import CAPTURE_MODES, COMPRESSION_CHOICES, Settings
+
+if TYPE_CHECKING:
+    from ...capture.hdf import HdfFile
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +191,9 @@ class Captures:
             descriptions=self.descriptions,
         )
 
-        def make_file() -> HdfFile:
+        def make_file() -> "HdfFile":
+            from ...capture.hdf import HdfFile  # noqa: PLC0415 - slow to load, and not needed to start
+
             check_within(path, self.roots)
             return HdfFile(path, options)
 

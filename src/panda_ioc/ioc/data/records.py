@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...capture.hdf import FileOptions
+from ...capture.options import FileOptions
 from ..model import Model
 from ..record import Access, Column, Kind, Record, Table
 from .settings import BLOCK, MOST_POINTS, NO_YES, SERVICE, camel_aliases, setting_records

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...capture.errors import CaptureError
 from ...capture.files import check_template, checked_directory
-from ...capture.hdf import COMPRESSIONS
+from ...capture.options import COMPRESSIONS
 from ...capture.selection import MODES
 from ..codecs import Value
 from ..record import Access, Kind, Record
