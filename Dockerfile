@@ -7,8 +7,8 @@ FROM ${PYTHON} AS build
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
-COPY requirements.lock ./
-RUN pip install --only-binary :all: --require-hashes --requirement requirements.lock
+COPY requirements-image.lock ./
+RUN pip install --only-binary :all: --require-hashes --requirement requirements-image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

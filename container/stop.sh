@@ -11,7 +11,7 @@ limit=${PANDA_IOC_STOP_SECONDS:-10}
 if [ -f "$config/stop.sh" ]; then
     exec bash "$config/stop.sh"
 fi
-if ! pid=$(cat "$file" 2>/dev/null) || ! kill -TERM "$pid" 2>/dev/null; then
+if ! read -r pid 2>/dev/null <"$file" || ! kill -TERM "$pid" 2>/dev/null; then
     echo "the IOC does not run" >&2
     exit 0
 fi

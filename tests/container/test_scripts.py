@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from panda_ioc import yamlfile
-from panda_ioc.ioc.config import Config
 from panda_ioc.simulator import Server
 
 from ..conftest import free_port, until
@@ -20,7 +18,6 @@ from ..ioc.process import becomes, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "container").glob("*.sh"))
-EXAMPLE = ROOT / "ioc_configs" / "bl01t-ea-panda-01"
 PIPES: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
 
 
@@ -158,14 +155,3 @@ async def test_what_deployments_of_pandablocks_ioc_call(panda: Server, variables
         if process.returncode is None:
             process.kill()
             await process.wait()
-
-
-def test_the_examples_say_what_there_is() -> None:
-    config = yamlfile.load(EXAMPLE / "config" / "ioc.yaml", Config)
-    values = yaml.safe_load((EXAMPLE / "values.yaml").read_text(encoding="utf-8"))["ioc-instance"]
-    for executable in (values["livenessExecutable"], values["preStopExecutable"]):
-        assert (ROOT / "container" / Path(executable).name) in SCRIPTS
-    assert values["dataVolume"]["hostPath"] == str(config.data.roots[0])
-    services = yaml.safe_load((EXAMPLE / "compose.yml").read_text(encoding="utf-8"))["services"]
-    assert {EXAMPLE.name, config.panda.host} == set(services)
-    assert EXAMPLE.name.upper() == config.prefix

@@ -1,14 +1,15 @@
-"""A file that tells that the IOC is alive: for probes that must cost nothing and need no network.
+"""A file that tells that the IOC is alive: for probes that must cost next to nothing.
 
-It is there while the IOC runs, also while it waits for its PandA; it holds the number of the process, and is
-touched each second by the event loop that does all the work: if that hangs, the file grows old.
+It is there while the IOC runs, also while it waits for its PandA; it holds the number of the process and,
+in a second line, where it answers over HTTP, if it does. It is touched each second by the event loop that does all the
+work: if that hangs, the file grows old.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -18,15 +19,15 @@ VARIABLE = "PANDA_IOC_ALIVE_FILE"
 
 
 @contextlib.contextmanager
-def alive_file() -> Iterator[None]:
-    """Keep the file while this lasts, in a running event loop."""
+def alive_file() -> Iterator[Callable[[str], None]]:
+    """Keep the file while this lasts, in a running event loop; gives what is to be told where HTTP is served."""
     name = os.environ.get(VARIABLE)
     if not name:
-        yield
+        yield lambda _: None
         return
     beating = _Beating(Path(name))
     try:
-        yield
+        yield beating.tell
     finally:
         beating.stop()
 
@@ -36,7 +37,14 @@ class _Beating:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._written = False
+        self._content = f"{os.getpid()}\n"
         self._next: asyncio.Handle = self._loop.call_soon(self._beat)
+
+    def tell(self, address: str) -> None:
+        self._content += f"{address}\n"
+        self._next.cancel()
+        self._written = False
+        self._beat()
 
     def stop(self) -> None:
         self._next.cancel()
@@ -57,6 +65,6 @@ class _Beating:
             os.utime(self._path)
             return
         part = self._path.with_name(f"{self._path.name}.part")
-        part.write_text(f"{os.getpid()}\n", encoding="ascii")
+        part.write_text(self._content, encoding="ascii")
         part.replace(self._path)  # nobody is to read half of it
         self._written = True

@@ -60,16 +60,16 @@ async def run(config: Config) -> int:
     Raises:
         PandaError: it could not be started
     """
-    with alive_file():
-        return await _until_stopped(config)
+    with alive_file() as tell_alive:
+        return await _until_stopped(config, tell_alive)
 
 
-async def _until_stopped(config: Config) -> int:
+async def _until_stopped(config: Config, tell_alive: Callable[[str], None]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    running = asyncio.create_task(_serve(config))
+    running = asyncio.create_task(_serve(config, tell_alive))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
@@ -81,7 +81,7 @@ async def _until_stopped(config: Config) -> int:
     return EXIT_STOPPED
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
     give_back()
     access = rules(config.access)
     gc.disable()  # all that is made from here on is to stay: see below
@@ -111,6 +111,7 @@ async def _serve(config: Config) -> int:
     monitoring = Monitoring(config.http, pvs) if config.http.port is not None else None
     if monitoring is not None:
         ioc.on_beat = monitoring.beat
+        tell_alive(f"{config.http.host} {monitoring.port}")
         log.info("serving HTTP on %s:%d", config.http.host, monitoring.port)
     server = pva.Server(plan, over_pva)
     gc.freeze()  # and need not be looked at by the collector ever again
