@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,21 +12,10 @@ import h5py
 import numpy as np
 import psutil
 
+from ca import use_ports
+
 PREFIX = "BENCH"
-CA_PORT, PVA_PORT = 35064, 35075
-ENVIRONMENT = {
-    "EPICS_CA_SERVER_PORT": str(CA_PORT),
-    "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
-    "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
-    "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
-    "EPICS_CA_ADDR_LIST": f"127.0.0.1:{CA_PORT}",
-    "EPICS_CA_AUTO_ADDR_LIST": "NO",
-    "EPICS_PVA_SERVER_PORT": str(PVA_PORT),
-    "EPICS_PVAS_INTF_ADDR_LIST": "127.0.0.1",
-    "EPICS_PVA_BROADCAST_PORT": str(PVA_PORT + 1),
-    "EPICS_PVA_AUTO_ADDR_LIST": "NO",
-}
-os.environ.update(ENVIRONMENT)
+use_ports()
 
 from aioca import DBR_CHAR_STR, caget, caput, purge_channel_caches  # noqa: E402 - the environment comes first
 

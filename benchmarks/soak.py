@@ -9,7 +9,6 @@ must have all of its samples.
 
 import argparse
 import asyncio
-import os
 import random
 import signal
 import socket
@@ -23,22 +22,10 @@ from pathlib import Path
 import h5py
 import psutil
 
+from ca import use_ports
+
 PREFIX = "SOAK"
-CA_PORT, PVA_PORT = 35164, 35175
-os.environ.update(
-    {
-        "EPICS_CA_SERVER_PORT": str(CA_PORT),
-        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
-        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
-        "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
-        "EPICS_CA_ADDR_LIST": f"127.0.0.1:{CA_PORT}",
-        "EPICS_CA_AUTO_ADDR_LIST": "NO",
-        "EPICS_PVA_SERVER_PORT": str(PVA_PORT),
-        "EPICS_PVAS_INTF_ADDR_LIST": "127.0.0.1",
-        "EPICS_PVA_BROADCAST_PORT": str(PVA_PORT + 1),
-        "EPICS_PVA_AUTO_ADDR_LIST": "NO",
-    }
-)
+use_ports()
 
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput, purge_channel_caches  # noqa: E402 - ports come first
 

@@ -36,7 +36,7 @@ async def ioc(server: Server, ca_ports: Iterator[int], request: pytest.FixtureRe
     """Its IOC; the prefix is the module's own."""
     name = request.module.__name__.rpartition("test_")[2]
     prefix = getattr(request.module, "PREFIX", f"TEST-{name.upper()}")
-    async with running_ioc(server.control_port, prefix, ca_ports) as ioc:
+    async with running_ioc(server.control_port, prefix, ca_ports, "--data-port", str(server.data_port)) as ioc:
         await becomes(ioc.pv("Status"), 2)
         yield ioc
 

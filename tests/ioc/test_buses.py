@@ -10,15 +10,9 @@ from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, GetState, Put
-from panda_ioc.simulator import Server, load
+from panda_ioc.simulator import Server
 
 from .process import Ioc, running_ioc
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Server]:
-    async with Server(load(), control_port=0, data_port=0) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

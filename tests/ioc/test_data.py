@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, camonitor, caput
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import Put
-from panda_ioc.simulator import Server, load
+from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
 from .datapvs import DataPvs
-from .process import Ioc, running_ioc
+from .process import Ioc
 
 DEFAULTS: dict[str, Any] = {
     "HDF_FILE_NAME": "x.h5",
@@ -32,19 +32,6 @@ DEFAULTS: dict[str, Any] = {
     "AUTO_INCREMENT": 0,
     "CREATE_DIRECTORY": 0,
 }
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Server]:
-    async with Server(load(), control_port=0, data_port=0) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    data = ("--data-port", str(server.data_port))
-    async with running_ioc(server.control_port, "TEST-DATA", ca_ports, *data) as ioc:
-        yield ioc
 
 
 @pytest.fixture

@@ -37,9 +37,9 @@ from p4p.client.asyncio import Context
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, GetState, GetTable, Put, SetState
-from panda_ioc.simulator import Server, load
+from panda_ioc.simulator import Server
 
-from .process import Ioc, running_ioc
+from .process import Ioc
 
 T = TypeVar("T")
 
@@ -51,6 +51,8 @@ WIRING = [
     *("COUNTER1.ENABLE=ONE", "COUNTER1.TRIG=SEQ1.OUTA", "COUNTER1.OUT.CAPTURE=Value"),
     *("PCAP.TS_TRIG.CAPTURE=Value", "INENC1.VAL.CAPTURE=Min Max"),
 ]
+
+PREFIX = "TEST-OPHYD:{PANDA:1}"
 
 
 #: Data keys of bluesky have no dots, so what is captured is given names.
@@ -99,19 +101,6 @@ class Scans:
 
         await self.do(close_context)
         self.engine.loop.call_soon_threadsafe(self.engine.loop.stop)
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Server]:
-    async with Server(load(), control_port=0, data_port=0) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    data = ("--data-port", str(server.data_port))
-    async with running_ioc(server.control_port, "TEST-OPHYD:{PANDA:1}", ca_ports, *data) as ioc:
-        yield ioc
 
 
 @pytest.fixture(scope="module")

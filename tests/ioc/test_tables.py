@@ -26,18 +26,6 @@ OUTPUTS = [f"out{letter}{phase}" for phase in (1, 2) for letter in "abcdef"]
 ROWS = 262144
 
 
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[Server]:
-    async with Server(load(), control_port=0, data_port=0) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    async with running_ioc(server.control_port, "TEST-TAB", ca_ports) as ioc:
-        yield ioc
-
-
 @pytest.fixture
 async def other(server: Server) -> AsyncIterator[AsyncioClient]:
     async with AsyncioClient("127.0.0.1", server.control_port) as client:
