@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import capture, ioc, setup, simulator
+from . import capture, ioc, pvs, setup, simulator
 from .console import console
 
 
@@ -27,6 +27,9 @@ for command in (
     setup.load,
     capture.capture,
     capture.plot,
+    pvs.get_,
+    pvs.put,
+    pvs.monitor,
 ):
     main.add_command(command)
 

@@ -58,7 +58,10 @@ class DataService:
         self._receiver = Receiver(self._take, self._lost)
         self._captures = Captures(self._settings, self._receiver, self._columns, self._show)
         self._captures.roots = roots
-        self._captures.attributes = {"panda_versions": str(model.identity)}
+        panda = model.identity
+        self._captures.attributes = {
+            "panda_versions": f"PandA SW: {panda.software} FPGA: {panda.fpga} rootfs: {panda.rootfs}"
+        }
         self._captures.descriptions = {
             f"{instance}.{field}": info.description for instance, field, info in model.fields()
         }
