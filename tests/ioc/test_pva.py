@@ -1,6 +1,7 @@
 """Records over PV Access, as real clients see them."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from p4p.client.asyncio import Context, RemoteError
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, Put
-from panda_ioc.simulator import Server
+from panda_ioc.simulator import DeviceSpec, Server
 
-from .process import Ioc
+from .process import Ioc, running_ioc
 
 MAJOR, INVALID = 2, 3
 
@@ -115,6 +116,22 @@ async def test_a_refused_put_fails_at_the_client(ioc: Ioc, name: str, good: Any,
     assert await ioc.pva_get("IOC:PUTS_REFUSED") == refused + 1
     await ioc.pva_put(name, good)
     assert (await ioc.pva_get(name)).severity == 0
+
+
+async def test_more_choices_than_a_record_has(ca_ports: Iterator[int]) -> None:
+    labels = [f"choice number {number}, which is rather long" for number in range(20)]
+    field = {"type": "param enum", "labels": labels, "description": "Many choices"}
+    block = {"count": 1, "description": "Odd", "fields": {"CHOICE": field}}
+    spec = DeviceSpec.model_validate({"name": "many", "blocks": {"ODD": block}})
+    async with Server(spec, control_port=0, data_port=0) as server:
+        async with running_ioc(server.control_port, "TEST-MANY", ca_ports) as ioc:
+            assert (await raw(ioc, "ODD:CHOICE")).value.choices == labels
+            await ioc.pva_put("ODD:CHOICE", labels[17])
+            assert await ioc.pva_get("ODD:CHOICE") == 17
+            assert server.panda.fields["ODD.CHOICE"].read() == labels[17]
+            assert await caget(ioc.pv("ODD:CHOICE")) == labels[17][:39]
+            with pytest.raises(RemoteError, match="no choice 20"):
+                await ioc.pva_put("ODD:CHOICE", 20)
 
 
 async def test_what_only_shows_cannot_be_put(ioc: Ioc) -> None:
