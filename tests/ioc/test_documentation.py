@@ -21,7 +21,7 @@ TOOLS = Path(__file__).parent / "epicstools"
 EXAMPLES = re.findall(r"^```(python|sh)\n(.*?)^```$", CLIENTS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 #: Something that each of them prints, in order.
-PRINTS = ["(A&B)", "PANDA:SEQ1:TABLE:ROWS", "stream_resource count", "", "did you mean", "STREAMING_LAST", "[5. 6.]"]
+PRINTS = ["(A&B)", "it was refused", "stream_resource count", "", "did you mean", "STREAMING_LAST", "[5. 6.]"]
 
 
 @pytest.fixture(scope="module")
