@@ -15,6 +15,7 @@ import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -187,14 +188,13 @@ def restore(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
         log.warning("the settings kept in %s make no sense and are not used: %s", directory, error)
 
 
-def serve(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, rules: str) -> dict[str, Pv]:
-    """Start EPICS with the records of a plan, over Channel Access. It can be done once in a process, in a running loop.
+def load(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str, Pv]:
+    """Make the records of a plan for Channel Access, to be served by `start`. It can be done once in a process.
 
     Args:
         plan: what to serve
         initial: the first value of each record that has one, by the record's name
         on_put: see `Pv`
-        rules: who may put, as EPICS access security
 
     Returns:
         the records by name
@@ -207,16 +207,27 @@ def serve(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, rules: str)
         softioc.dbLoadDatabase(file.name)
     aliases = {plan.pv(alias): plan.pv(record.name) for record in plan.records for alias in record.aliases}
     _listen_for_writers(aliases)
+    return pvs
+
+
+async def start(plan: Plan, pvs: Mapping[str, Pv], rules: str) -> None:
+    """Start EPICS with the records that were loaded. It sleeps for half a second meanwhile, which others may use.
+
+    Args:
+        plan: what was loaded
+        pvs: its records
+        rules: who may put, as EPICS access security
+    """
+    loop = asyncio.get_running_loop()
     # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
     ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
     with tempfile.NamedTemporaryFile("w", suffix=".acf", encoding="utf-8") as file:
         file.write(rules)
         file.flush()
         dbCore.asSetFilename(file.name.encode())
-        softioc.iocInit(AsyncioDispatcher(loop=asyncio.get_running_loop()), enable_pva=False)
+        await loop.run_in_executor(None, partial(softioc.iocInit, AsyncioDispatcher(loop=loop), enable_pva=False))
     for name, field, text in texts_with_macros(plan):
         pvs[name].set_field(field, text)
-    return pvs
 
 
 class _Write(ctypes.Structure):

@@ -99,8 +99,11 @@ async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
         log.warning("%s", remark)
     _restore(config, epics, services)
     initial = services.initial_values()
-    over_ca: dict[str, Side] = epics.serve(plan, initial, services.put, access)
+    over_ca: dict[str, Side] = epics.load(plan, initial, services.put)
+    starting = asyncio.ensure_future(epics.start(plan, over_ca, access))
+    await asyncio.sleep(0)  # it is on its way, and leaves time for this
     over_pva = pva.make_pvs(plan, initial, services.put, may_put)
+    await starting
     pvs = join({item.name: initial.get(item.name) for item in plan.items}, services.put, over_pva, over_ca)
     services.bind(pvs)
     ioc = _Ioc(config, plan, services, pvs)
