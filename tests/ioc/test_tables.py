@@ -15,6 +15,7 @@ from p4p.client.asyncio import RemoteError
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetTable, Put, PutTable
 from panda_ioc.simulator import Server, load
+from panda_ioc.simulator.fields import Attribute
 from panda_ioc.simulator.tables import TableField, Words
 
 from ..conftest import free_port
@@ -321,6 +322,22 @@ async def test_streaming_by_columns(ioc: Ioc, server: Server) -> None:
     await set_mode(ioc, "APPEND_LAST")
     assert (await mode_of(ioc), table_of(server).mode) == ("VIEW", "STREAMING_LAST")
     await ioc.pva_put("SEQ1:TABLE:CLEAR", 1)
+
+
+async def test_a_table_that_makes_no_sense(ioc: Ioc, server: Server, other: AsyncioClient) -> None:
+    seen = await ioc.monitor("PGEN2:TABLE")
+    table = table_of(server, "PGEN2.TABLE")
+    sound = table.attributes["B"]
+    for nonsense in (["!!!!"], ["AAAA"], ["AA==", "AA=="]):
+        table.attributes["B"] = Attribute(lambda lines=nonsense: lines)  # type: ignore[misc]
+        await other.send(PutTable("PGEN2.TABLE", [1, 2, 3]))
+        bad = (await asyncio.wait_for(seen.get(), 5)).alarm
+        assert (bad.severity, "PGEN2.TABLE.B?" in bad.message) == (INVALID, True)
+    table.attributes["B"] = sound
+    await other.send(PutTable("PGEN2.TABLE", [4, 5]))
+    good = await asyncio.wait_for(seen.get(), 5)
+    assert (good.alarm.severity, good.value.position.tolist()) == (0, [4, 5])
+    assert await ioc.pva_get("IOC:RECONNECTS") == 0
 
 
 async def test_what_is_beside_a_table(ioc: Ioc) -> None:

@@ -11,6 +11,7 @@ from panda_ioc.protocol import (
     ChangeGroup,
     Changes,
     CommandError,
+    ControlConnection,
     Disarm,
     ForgetChanges,
     Get,
@@ -18,6 +19,7 @@ from panda_ioc.protocol import (
     GetLine,
     GetMetadata,
     GetState,
+    GetTable,
     Identify,
     Identity,
     LocalProtocolError,
@@ -140,6 +142,43 @@ def test_a_refused_table_stays_as_it_was() -> None:
     with pytest.raises(CommandError, match="not a whole number of rows"):
         peers.ask(PutTable("SEQ1.TABLE", [1, 2, 3]))
     assert peers.ask(Get("SEQ1.TABLE")) == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("count", [0, 4, 4000, 4004])
+def test_get_table(count: int) -> None:
+    peers = Peers()
+    words = np.random.default_rng(count).integers(0, 2**32, count, dtype=np.uint32)
+    peers.ask(PutTable("SEQ1.TABLE", words))
+    content = peers.ask(GetTable("SEQ1.TABLE"))
+    assert np.array_equal(content.words, words)
+    assert (content.words.dtype, content.mode) == (np.uint32, "FIXED" if count else "INIT")
+    with pytest.raises(CommandError):
+        peers.ask(GetTable("SEQ1.NONE"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "mode"),
+    [
+        (b"!AQAAAA==\n!AgAAAA==\n.\nOK =FIXED\n", [1, 2], "FIXED"),  # each line with its own padding
+        (b".\nERR No such attribute\n", [], ""),  # a server before 4.0
+    ],
+)
+def test_tables_of_other_servers(answer: bytes, words: list[int], mode: str) -> None:
+    connection = ControlConnection()
+    connection.send(GetTable("SEQ1.TABLE"))
+    connection.receive_bytes(answer)
+    ((_, content),) = connection.responses()
+    assert (content.words.tolist(), content.mode) == (words, mode)
+
+
+@pytest.mark.parametrize("answer", [b"!???\n.\n", b"!AAAA\n.\n", b"OK =AAAA\n", b"!AQAAAA==!\n.\n"])
+def test_a_table_that_makes_no_sense(answer: bytes) -> None:
+    connection = ControlConnection()
+    connection.send(GetTable("SEQ1.TABLE"))
+    connection.receive_bytes(answer + b"OK =FIXED\n")
+    ((_, error),) = connection.responses()
+    assert isinstance(error, RemoteProtocolError)
+    assert "SEQ1.TABLE.B?" in str(error)
 
 
 @pytest.mark.parametrize("base64", [True, False])

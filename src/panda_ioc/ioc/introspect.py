@@ -66,7 +66,9 @@ async def _tables(client: AsyncioClient, model: Model) -> dict[str, TableContent
 async def _table(client: AsyncioClient, name: str) -> TableContent | None:
     try:
         return await client.send(GetTable(name))
-    except CommandError:
+    except (CommandError, RemoteProtocolError):
+        if not client.connected:
+            raise
         return None
 
 

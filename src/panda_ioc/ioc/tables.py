@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from ..protocol import Append, Changes, CommandError, GetTable, PutTable, TableContent
+from ..protocol import Append, Changes, GetTable, PandaError, PutTable, TableContent
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Refusal
 from .kept import Kept
@@ -263,7 +263,9 @@ class Tables:
         before = len(table.content.words)
         try:
             content = await client.send(GetTable(table.planned.source))
-        except (CommandError, PandaTimeoutError) as problem:
+        except PandaConnectionError:
+            raise
+        except PandaError as problem:
             table.problem = str(problem)
         else:
             table.problem = None
