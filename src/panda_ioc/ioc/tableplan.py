@@ -11,6 +11,7 @@ from ..protocol import TableFieldInfo
 from .codecs import Choice, Whole
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
+from .sequences import MOST_MOMENTS, TIME, outputs_of
 from .tablerows import Rows, rows_of
 
 #: The name of the service that owns them.
@@ -23,6 +24,9 @@ _MODES = (VIEW, EDIT, SUBMIT, DISCARD)
 #: Names of records and tables beside a table, after its own name and a colon.
 MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV = "MODE", "LABELS", "ROWS", "STATE", "CLEAR", "QUEUED_LINES", "PV"
 _TAKEN = {MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV, APPEND, APPEND_LAST}
+
+
+_MOMENTS = {"dtype": "f8", "length": MOST_MOMENTS}
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,16 @@ class PlannedTable:
         for bits in self.rows.bits:
             if bits.column.label not in _TAKEN:
                 yield self.beside(bits.column.label), bits.column
+
+    @property
+    def moments(self) -> list[str]:
+        """What it is over time, as `over_time` names it; nothing for a table without phases."""
+        outputs = outputs_of(bits.column.name for bits in self.rows.bits)
+        return [TIME, *outputs] if outputs else []
+
+    def plot(self, moments: str) -> str:
+        """The record of an array of what it is over time."""
+        return self.beside(f"PLOT:{moments.upper()}")
 
     def beside(self, name: str) -> str:
         """A name beside its own: "SEQ1:TABLE:MODE"."""
@@ -147,6 +161,11 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
             block=block,
             precision=0,
         )
+    for moments in planned.moments:
+        text = (
+            "When the outputs change, in times of the prescaler" if moments == TIME else f"{moments.upper()} over time"
+        )
+        yield record(planned.plot(moments).removeprefix(planned.beside("")), Kind.ARRAYIN, text, **_MOMENTS)
     for _, column in planned.columns:
         yield record(
             column.label,

@@ -23,6 +23,7 @@ from .codecs import Refusal
 from .kept import Kept
 from .memory import give_back
 from .record import Array, Content
+from .sequences import over_time
 from .served import Pv
 from .services import Refresh
 from .tableplan import (
@@ -87,6 +88,7 @@ class _Held:
             values[name] = columns[column.name]
         if planned.streams:
             values[planned.beside(STATE)] = self.content.mode
+        values |= {planned.plot(name): moments for name, moments in over_time(self.columns).items()}
         values[planned.name] = self.columns
         return values
 

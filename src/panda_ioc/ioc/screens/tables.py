@@ -1,19 +1,24 @@
-"""A screen for each type of table: edit it, submit or discard what was edited.
+"""A screen for each type of table: edit it, submit or discard what was edited, see what it plays.
 
 Phoebus writes nothing back to a table's PV by itself, so that people can edit many cells and submit them as one:
 a script puts the columns of what is shown, between MODE = EDIT and MODE = SUBMIT.
 """
 
+from dataclasses import replace
+
 from ..record import Column, Table
 from .book import Book, Group
 from .forms import NUMBER, control, label, side_by_side, tip_of
-from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget, plain, text_width
+from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget, plain, text_width
 
 #: Pixels of a column of bits, of numbers, and room beside the text of choices.
 _BIT, _NUMBER, _ARROW = 52, 92, 36
 
 #: Pixels of the table from top to bottom, and of what is beside its columns.
 _HEIGHT, _BAR = 420, 24
+
+#: Size of the plot; it is as wide as the table if that is wider.
+_PLOT_WIDTH, _PLOT_HEIGHT = 760, 300
 
 #: What can be read of a table beside it.
 _STATE = {"ROWS": "Rows", "STATE": "State", "QUEUED_LINES": "Queued", "MODE": "Mode"}
@@ -77,8 +82,23 @@ def table_screen(book: Book, group: Group, table: Table, file: str) -> Screen:
         tip=plain(table.description),
         columns=tuple((column.label, _width(column), column.choices) for column in table.columns),
     )
-    widgets = [*_head(book, table, field), shown]
+    plot = replace(_plot(book, table, field), x=MARGIN, y=shown.bottom + GAP, width=max(shown.width, _PLOT_WIDTH))
+    widgets = [*_head(book, table, field), shown, plot]
     return Screen(file, f"$(R) {field.title()}", tuple(widgets), wants=("P", "R"))
+
+
+def _plot(book: Book, table: Table, field: str) -> Widget:
+    """The outputs over time; of a table without outputs its columns of numbers, row by row."""
+    outputs = [name for column in table.columns if (name := column.label[:-1]) and column.label.endswith("1")]
+    stacked = [name for name in outputs if f"{table.name}:PLOT:{name}" in book.records and name != "TIME"]
+    pv = f"$(P):$(R):{field}"
+    traces = tuple(Trace(name, f"{pv}:PLOT:{name}", f"{pv}:PLOT:TIME", step=True) for name in stacked) or tuple(
+        Trace(column.label, f"{pv}:{column.label}")
+        for column in table.columns
+        if not column.choices and f"{table.name}:{column.label}" in book.records
+    )
+    titles = ("time, in steps of the prescaler", "outputs") if stacked else ("row", "")
+    return Widget(Shape.PLOT, height=_PLOT_HEIGHT, plot=Plot(traces, titles[0], titles[1:]))
 
 
 def _head(book: Book, table: Table, field: str) -> list[Widget]:

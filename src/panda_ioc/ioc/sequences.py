@@ -1,0 +1,58 @@
+"""Sequences over time: what the outputs of a SEQ table are from moment to moment, as arrays that a plot can show.
+
+Each row is shown once, as if its trigger came at once: first TIME1 with the outputs of its first phase, then
+TIME2 with those of the second. Times are in units of the block's prescaler, which the table does not know.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .record import Array
+
+Floats = npt.NDArray[np.float64]
+
+#: What an array of moments is called; those of outputs are called as the outputs are.
+TIME = "time"
+
+#: Rows that are shown.
+MOST_ROWS = 2000
+
+#: Elements that an array may have: each row has two phases, and there is an end.
+MOST_MOMENTS = 2 * MOST_ROWS + 1
+
+#: From one output to the next in a plot of all: an output is 1 high.
+STEP = 1.5
+
+_OUTPUT = re.compile(r"(out[a-z])1")
+
+
+def outputs_of(columns: Iterable[str]) -> list[str]:
+    """The outputs that a table with some columns has over time, "outa" and so on; none if it has no phases."""
+    names = set(columns)
+    found = sorted(match[1] for name in names if (match := _OUTPUT.fullmatch(name)))
+    return [output for output in found if {f"{output}2", "time1", "time2"} <= names]
+
+
+def over_time(columns: Mapping[str, Array]) -> dict[str, Floats]:
+    """The arrays of a table by name, `TIME` and the outputs: a value for the begin of each phase, and for the end.
+
+    Outputs are one over another, the first on top.
+    """
+    outputs = outputs_of(columns)
+    if not outputs:
+        return {}
+    moments = {TIME: np.concatenate(([0.0], np.cumsum(_both(columns, "time"))))}
+    for place, output in enumerate(reversed(outputs)):
+        levels = _both(columns, output)
+        moments[output] = np.append(levels, levels[-1:] if len(levels) else 0.0) + place * STEP
+    return moments
+
+
+def _both(columns: Mapping[str, Array], name: str) -> npt.NDArray[Any]:
+    """The columns of the two phases as one, row by row."""
+    halves = [np.asarray(columns[f"{name}{phase}"][:MOST_ROWS], np.float64) for phase in (1, 2)]
+    return np.column_stack(halves).ravel()

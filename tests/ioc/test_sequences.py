@@ -1,0 +1,36 @@
+"""What a SEQ table is over time."""
+
+import numpy as np
+
+from panda_ioc.ioc.sequences import MOST_MOMENTS, MOST_ROWS, STEP, outputs_of, over_time
+
+NAMES = ("repeats", "time1", "outa1", "outb1", "time2", "outa2", "outb2")
+
+
+def columns(rows: list[tuple[int, ...]]) -> dict[str, np.ndarray]:
+    return {name: np.array([row[index] for row in rows], np.uint32) for index, name in enumerate(NAMES)}
+
+
+def test_each_phase_has_its_time_and_its_outputs() -> None:
+    moments = over_time(columns([(1, 10, 1, 0, 20, 0, 1), (3, 5, 0, 0, 0, 1, 1)]))
+    assert moments["time"].tolist() == [0, 10, 30, 35, 35]
+    assert moments["outa"].tolist() == [level + STEP for level in (1, 0, 0, 1, 1)]
+    assert moments["outb"].tolist() == [0, 1, 0, 1, 1]
+
+
+def test_times_do_not_overflow() -> None:
+    moments = over_time(columns([(1, 2**32 - 1, 1, 0, 2**32 - 1, 0, 1)] * 3))
+    assert moments["time"][-1] == 6 * (2**32 - 1)
+
+
+def test_an_empty_table_and_a_long_one() -> None:
+    for rows, length in ((0, 1), (MOST_ROWS * 3, MOST_MOMENTS)):
+        moments = over_time(columns([(1, 1, 1, 1, 1, 1, 1)] * rows))
+        assert {name: len(values) for name, values in moments.items()} == dict.fromkeys(
+            ("time", "outa", "outb"), length
+        )
+
+
+def test_tables_without_phases_have_none() -> None:
+    assert outputs_of(["position"]) == outputs_of(["outa1", "outa2", "time1"]) == []
+    assert over_time({"position": np.arange(3)}) == {}
