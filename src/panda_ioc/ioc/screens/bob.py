@@ -61,14 +61,19 @@ def _name(widget: Widget, index: int) -> str:
 
 
 def _styled(made: Any, widget: Widget) -> Any:
-    font, text, behind = _STYLES[widget.style]
-    if font in phoebusgen.fonts.__members__:
-        made.predefined_font(phoebusgen.fonts[font])
+    _, text, behind = _STYLES[widget.style]
+    _font(made, widget)
     _coloured(made.predefined_foreground_color, text)
     if behind:
         _coloured(made.predefined_background_color, behind)
         made.transparent(OFF)
     return made
+
+
+def _font(made: Any, widget: Widget) -> None:
+    font, _, _ = _STYLES[widget.style]
+    if font in phoebusgen.fonts.__members__:
+        made.predefined_font(phoebusgen.fonts[font])
 
 
 def _coloured(property_of: Callable[[Any], None], name: str) -> None:
@@ -81,7 +86,7 @@ def _label(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
     made = _styled(pg.Label(name, widget.text, *place), widget)
     made.vertical_alignment_middle()
     if widget.style is Style.SECTION:
-        made.text(f" {widget.text}")
+        made.text(f"\N{NO-BREAK SPACE}{widget.text}")
     return made
 
 
@@ -89,6 +94,7 @@ def _read(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
     made = pg.TextUpdate(name, widget.pv, *place)
     made.vertical_alignment_middle()
     made.show_units(widget.units)
+    _font(made, widget)
     return _text(made, widget)
 
 
@@ -128,6 +134,7 @@ def _switch(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
 
 def _button(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
     made = pg.ActionButton(name, widget.text, widget.pv, *place)
+    made.alarm_border(OFF)  # what can only be written is in alarm until it is
     made.action_write_pv("$(pv_name)", widget.value, widget.text)
     return made
 

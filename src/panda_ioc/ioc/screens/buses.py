@@ -44,8 +44,8 @@ def _word(book: Book, numbers: list[int]) -> Widget:
     ]
     for row, number in enumerate(numbers, start=1):
         y = row * (PITCH - 3) + 6
-        widgets.append(label(str(number), 28, Style.SMALL).at(0, y))
         if number in names:
+            widgets.append(label(str(number), 28, Style.SMALL).at(0, y))
             widgets.append(control(book.records[f"BITS:{number}:VAL"], f"$(P):BITS:{number}:VAL").at(32, y + 2))
             tip = plain(book.records[f"BITS:{number}:VAL"].description)
             widgets.append(label(names[number], wide, tip=tip).at(32 + LED + GAP, y))

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from ..data.records import STATISTICS
 from .blocks import PLOT
 from .book import Book
-from .forms import Row, columns, control, flow, label, panel, stack
-from .overview import PROGRESS, rows_of
+from .forms import LED, Row, columns, control, flow, label, panel, side_by_side, stack
+from .overview import PROGRESS, button, capture_row, rows_of
 from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget, text_width
 
 DATA = "Data.bob"
@@ -33,8 +33,6 @@ _HOW = {
     "DATA:NEXUS": "NeXus",
 }
 _STATE = {
-    "DATA:CAPTURE": "Capture",
-    "DATA:ACQUIRE": "Acquire",
     "DATA:STATUS": "Status",
     "DATA:WRITE_STATUS": "Last capture",
     "DATA:WRITE_MESSAGE": "Error",
@@ -61,11 +59,14 @@ _LIVE = {
     "DATA:LIVE:MESSAGE": "Message",
 }
 
+#: What is plotted until somebody chooses: encoders first.
+_LIKELY = ("INENC", "COUNTER")
+
 #: What a plot is over, other than a column.
 _TIME = "time"
 
-#: Local PVs in which it is chosen what a plot shows; each copy of the screen has its own.
-_X, _Y, _Z = ("loc://$(DID)_" + letter for letter in "xyz")
+#: PVs of the viewer itself in which it is chosen what the plot of a PandA shows.
+_X, _Y, _Z = (f"loc://$(P):DATA:LIVE:{letter}<VString>" for letter in "xyz")
 
 #: The PV that a chosen name stands for, by conditions, in the order in which they are tried.
 _CHOSEN = (("true", '"$(P):" + pvStr0 + ":LIVE"'),)
@@ -76,7 +77,14 @@ def data(book: Book) -> Screen:
     """Files, counters, and a plot of two columns against time or another column."""
     top = MARGIN + ROW + 2 * GAP
     bar = Widget(Shape.PROGRESS, width=300, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
-    state = [*rows_of(book, _STATE, 300), Row("Progress", (bar,))]
+    acquire = button("Acquire", "$(P):DATA:ACQUIRE", "1", 90, "Arm, and wait for the end of the acquisition")
+    going = Widget(Shape.LED, y=2, width=LED, height=LED, pv="$(P):DATA:ACQUIRE", tip="Whether an acquisition goes on")
+    state = [
+        capture_row(),
+        Row("Acquisition", side_by_side((acquire, going))),
+        *rows_of(book, _STATE, 300),
+        Row("Progress", (bar,)),
+    ]
     left = stack(
         [
             panel("File", columns(rows_of(book, _WHERE, 300)), 440),
@@ -107,20 +115,21 @@ def _plots(book: Book, height: int) -> Widget:
     if not names:
         return panel("Live", columns(rows_of(book, _LIVE)))
     wide = max(map(text_width, names)) + 36
-    second = names[1] if len(names) > 1 else names[0]
+    likely = [name for start in _LIKELY for name in names if name.startswith(start)]
+    first, second, *_ = [*likely, *names, names[0]]
     rows = [
         _choice("x", f'{_X}("{_TIME}")', (_TIME, *names), wide),
-        _choice("y 1", f'{_Y}("{names[0]}")', names, wide),
+        _choice("y 1", f'{_Y}("{first}")', names, wide),
         _choice("y 2", f'{_Z}("{second}")', names, wide),
     ]
     settings = columns([*rows, *rows_of(book, _LIVE, 140)], 3)
     below = max(widget.bottom for widget in settings) + GAP
     x = "$(P):DATA:LIVE:TIME"
-    traces = (Trace("y 1", f"$(P):{names[0]}:LIVE", x), Trace("y 2", f"$(P):{second}:LIVE", x, axis=1))
+    traces = (Trace("y 1", f"$(P):{first}:LIVE", x), Trace("y 2", f"$(P):{second}:LIVE", x, axis=1))
     rules = (
         ("traces[0].x_pv", f'{_X}("{_TIME}")', _CHOSEN_X),
         ("traces[1].x_pv", f'{_X}("{_TIME}")', _CHOSEN_X),
-        ("traces[0].y_pv", f'{_Y}("{names[0]}")', _CHOSEN),
+        ("traces[0].y_pv", f'{_Y}("{first}")', _CHOSEN),
         ("traces[1].y_pv", f'{_Z}("{second}")', _CHOSEN),
     )
     wide_plot = max(640, *(widget.right for widget in settings))
@@ -129,7 +138,6 @@ def _plots(book: Book, height: int) -> Widget:
         y=below,
         width=wide_plot,
         height=height - below - 24 - 2 * GAP,
-        text="Live",
         plot=Plot(traces, "x", ("y 1", "y 2"), rules),
     )
     return panel("Live", [*settings, plot])

@@ -5,7 +5,9 @@ Which widget a record gets is a table by its kind.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from ..codecs import ArmSwitch
 from ..record import Access, Kind, Record
 from .widgets import GAP, MARGIN, PITCH, ROW, Shape, Style, Widget, plain, text_width
 
@@ -84,7 +86,9 @@ def _switch(record: Record) -> Widget:
     if record.access is Access.EXECUTE:
         return Widget(Shape.BUTTON, width=SHORT, height=ROW, text="Do it")
     width = max(map(text_width, record.labels), default=0) + _ARROW
-    return Widget(Shape.SWITCH, width=max(width, SHORT), height=ROW, choices=record.labels)
+    # Where the choices say what to do, a switch says what pressing it does; its lamp says how it is.
+    labels = record.labels[::-1] if isinstance(record.codec, ArmSwitch) else record.labels
+    return Widget(Shape.SWITCH, width=max(width, SHORT), height=ROW, choices=labels)
 
 
 #: What shows or changes a record.
@@ -117,7 +121,9 @@ def link(text: str, file: str, macros: Mapping[str, str], width: int = 0, tip: s
     )
 
 
-def row(record: Record, naming: Naming, name: str, beside: Mapping[str, Record]) -> Row:
+def row(
+    record: Record, naming: Naming, name: str, beside: Mapping[str, Record] = MappingProxyType({}), width: int = 0
+) -> Row:
     """The row of a record, with its units and with what belongs to it.
 
     Args:
@@ -125,8 +131,9 @@ def row(record: Record, naming: Naming, name: str, beside: Mapping[str, Record])
         naming: names its PV
         name: what it is called
         beside: records by name, of which `:UNITS` and `:DELAY` go into the same row
+        width: of what shows it; as wide as is usual if none is given
     """
-    widgets = [control(record, naming(record.name))]
+    widgets = [control(record, naming(record.name), width)]
     if units := beside.get(f"{record.name}:UNITS"):
         if units.kind is Kind.MBBO:
             widgets.append(control(units, naming(units.name)))

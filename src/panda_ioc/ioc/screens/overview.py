@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .. import status
+from ..record import Record
 from .book import Book, Group
-from .forms import NUMBER, SHORT, Row, columns, control, flow, grid, label, link, panel, side_by_side
-from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget, plain
+from .forms import LED, NUMBER, Row, columns, control, flow, grid, label, link, panel, row, side_by_side, tip_of
+from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget, text_width
 
 OVERVIEW = "Overview.bob"
+
+#: How wide the label and the health of a block are.
+_LABEL, _HEALTH = 120, 66
 
 #: Columns of blocks side by side.
 _BLOCK_COLUMNS = 4
@@ -43,7 +47,14 @@ def overview(book: Book, blocks: tuple[Place, ...], others: Mapping[str, str]) -
             for widget in side_by_side([link(text, file, {"P": "$(P)"}, 110) for text, file in others.items()], GAP)
         ),
     )
-    panels = [_panda(book), _acquisition(book), _file(book)]
+    ours = {
+        status.UPTIME: "Up for",
+        status.RECONNECTS: "Reconnects",
+        status.PUTS_ACCEPTED: "Puts",
+        status.PUTS_REFUSED: "Refused",
+        status.POLL_PERIOD: "Poll period",
+    }
+    panels = [_panda(book), _acquisition(book), _file(book), panel("IOC", columns(rows_of(book, ours)))]
     top = flow(panels, 1360, MARGIN + ROW + 2 * GAP)
     below = max(widget.bottom for widget in top) + GAP
     return Screen(
@@ -63,7 +74,7 @@ def rows_of(book: Book, named: Mapping[str, str], width: int = 0) -> list[Row]:
         width: of what shows them; as wide as is usual if none is given
     """
     return [
-        Row(text, (control(record, f"$(P):{name}", width if record.kind.is_text else 0),), plain(record.description))
+        row(record, lambda name: f"$(P):{name}", text, width=width if record.kind.is_text else 0)
         for name, text in named.items()
         if (record := book.records.get(name))
     ]
@@ -74,18 +85,29 @@ def button(text: str, pv: str, value: str, width: int, tip: str) -> Widget:
     return Widget(Shape.BUTTON, width=width, height=ROW, text=text, pv=pv, value=value, tip=tip)
 
 
+def capture_row() -> Row:
+    """What begins and ends a capture, and whether one runs."""
+    pv = "$(P):DATA:CAPTURE"
+    buttons = (
+        button("Capture", pv, "1", 90, "Capture into a file"),
+        button("Stop", pv, "0", 90, "End the capture"),
+        Widget(Shape.LED, y=2, width=LED, height=LED, pv=pv, tip="Whether a capture runs"),
+    )
+    return Row("Capture", side_by_side(buttons))
+
+
 def _panda(book: Book) -> Widget:
     named = {
         status.CONNECTION: "Connection",
         status.CONNECTION_TEXT: "in words",
         **{f"SYSTEM:{name}": text for name, text in zip(_SYSTEM, _VERSIONS, strict=True)},
     }
-    return panel("PandA", columns(rows_of(book, named, 330)))
+    return panel("PandA", columns(rows_of(book, named, 250)))
 
 
 def _acquisition(book: Book) -> Widget:
     """Arming, whatever is done with the data."""
-    rows = rows_of(book, {"PCAP:ACTIVE": "Active", "PCAP:HEALTH": "Health"}, 200)
+    rows = rows_of(book, {"PCAP:ACTIVE": "Active", "PCAP:HEALTH": "Health"}, 170)
     if "PCAP:ARM" in book.records:
         pv = "$(P):PCAP:ARM"
         buttons = (
@@ -99,29 +121,23 @@ def _acquisition(book: Book) -> Widget:
         "DATA:RATE": "Rate",
         "DATA:CONNECTION": "Data connection",
     }
-    return panel("Acquisition", columns(rows + rows_of(book, named, 200)))
+    return panel("Acquisition", columns(rows + rows_of(book, named, 170)))
 
 
 def _file(book: Book) -> Widget:
     """Capturing into a file, how far it is, and what went wrong."""
-    pv = "$(P):DATA:CAPTURE"
-    buttons = (
-        button("Capture", pv, "1", 90, "Capture into a file"),
-        button("Stop", pv, "0", 90, "End the capture"),
-        control(book.records["DATA:CAPTURE"], pv, SHORT),
-    )
-    bar = Widget(Shape.PROGRESS, width=330, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
+    bar = Widget(Shape.PROGRESS, width=290, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
     counts = (
         control(book.records["DATA:NUM_CAPTURED"], "$(P):DATA:NUM_CAPTURED", NUMBER),
-        label("of", 20),
+        label("of", 20, tip="0 for all"),
         control(book.records["DATA:NUM_CAPTURE"], "$(P):DATA:NUM_CAPTURE", NUMBER),
     )
     rows = [
-        Row("File", side_by_side(buttons)),
-        *rows_of(book, {"DATA:STATUS": "Status"}, 330),
+        capture_row(),
+        *rows_of(book, {"DATA:STATUS": "Status"}, 290),
         Row("Captured", side_by_side(counts)),
         Row("Progress", (bar,)),
-        *rows_of(book, {"DATA:HDF_FULL_FILE_PATH": "Path", "DATA:WRITE_MESSAGE": "Error"}, 330),
+        *rows_of(book, {"DATA:HDF_FULL_FILE_PATH": "Path", "DATA:WRITE_MESSAGE": "Error"}, 290),
     ]
     return panel("File", columns(rows))
 
@@ -136,20 +152,29 @@ def _blocks(book: Book, places: tuple[Place, ...]) -> Widget:
         column = tiles[first : first + each]
         left = max((widget.right for widget in widgets), default=-2 * GAP) + 2 * GAP
         sized = [(_wide(name, names), about, health) for name, about, health in column]
-        headings = (("block", names), ("label", 130), ("health", 60))
+        headings = (("block", names), ("label", _LABEL), ("health", _HEALTH))
         widgets += [widget.at(left + widget.x, widget.y) for widget in grid(headings, sized)]
     return panel("Blocks", widgets)
 
 
 def _tile(book: Book, instance: str, file: str) -> tuple[Widget, Widget | None, Widget | None]:
-    name = link(instance, file, {"P": "$(P)", "R": instance}, tip=f"All of {instance}")
+    macros = {"P": "$(P)", "R": instance}
+    name = link(instance, file, macros, text_width(instance) + 16, f"All of {instance}")
     about = book.records.get(f"{instance}:LABEL")
     health = book.records.get(f"{instance}:HEALTH")
     return (
         name,
-        control(about, f"$(P):{about.name}", 130) if about else None,
-        control(health, f"$(P):{health.name}", 60) if health else None,
+        _shown(about, _LABEL) if about else None,
+        _shown(health, _HEALTH) if health else None,
     )
+
+
+def _shown(record: Record, width: int) -> Widget:
+    """A text that is only shown, small; its tip has all of it."""
+    is_text = record.kind.is_long_text
+    tip = tip_of(record)
+    pv = f"$(P):{record.name}"
+    return Widget(Shape.READ, width=width, height=ROW, pv=pv, tip=tip, style=Style.SMALL, is_text=is_text)
 
 
 def _wide(widget: Widget, width: int) -> Widget:
