@@ -24,7 +24,7 @@ _PLOT_WIDTH, _PLOT_HEIGHT = 760, 300
 _STATE = {"ROWS": "Rows", "STATE": "State", "QUEUED_LINES": "Queued", "MODE": "Mode"}
 
 _SUBMIT = """\
-from java.lang import String
+from java.lang import Exception as JavaException, String
 from jarray import array
 from org.csstudio.display.builder.runtime.script import PVUtil, ScriptUtil
 
@@ -33,21 +33,33 @@ macros = widget.getEffectiveMacros()
 base = "%s:%s:{field}:" % (macros.getValue("P"), macros.getValue("R"))
 rows = ScriptUtil.findWidgetByName(widget, "Table").getValue()
 
-def number(text):
-    return {{"true": 1.0, "false": 0.0}}.get(str(text).lower()) or float(text)
+def number(name, cell, low, high):
+    text = str(cell).lower()
+    value = float({{"true": 1, "false": 0}}.get(text, text))
+    if value != int(value) or not low <= value <= high:
+        raise ValueError("%s is %s, and must be whole and from %d to %d" % (name, cell, low, high))
+    return value
+
+def choice(name, cell, choices):
+    if str(cell) not in choices:
+        raise ValueError("%s is %s, and must be one of %s" % (name, cell, ", ".join(choices)))
+    return str(cell)
 
 try:
-    PVUtil.writePV(base + "MODE", "EDIT", 5000)
-    for index, (name, is_text) in enumerate(COLUMNS):
+    columns = []
+    for index, (name, choices, low, high) in enumerate(COLUMNS):
         cells = [row[index] for row in rows]
-        if is_text:
-            PVUtil.writePV(base + name, array([str(cell) for cell in cells], String), 5000)
+        if choices:
+            columns.append((name, array([choice(name, cell, choices) for cell in cells], String)))
         else:
-            PVUtil.writePV(base + name, array([number(cell) for cell in cells], "d"), 5000)
+            columns.append((name, array([number(name, cell, low, high) for cell in cells], "d")))
+    PVUtil.writePV(base + "MODE", "EDIT", 5000)
+    for name, cells in columns:
+        PVUtil.writePV(base + name, cells, 5000)
     PVUtil.writePV(base + "MODE", "SUBMIT", 5000)
-except Exception as problem:
-    PVUtil.writePV(base + "MODE", "DISCARD", 5000)
+except (Exception, JavaException) as problem:
     ScriptUtil.showErrorDialog(widget, "The table was not written: %s" % problem)
+    PVUtil.writePV(base + "MODE", "DISCARD", 5000)
 """
 
 _DISCARD = """\
@@ -103,7 +115,7 @@ def _plot(book: Book, table: Table, field: str) -> Widget:
 
 def _head(book: Book, table: Table, field: str) -> list[Widget]:
     title = label(f"$(R) {field}", 220, Style.TITLE, height=ROW + 6).at(0, -2)
-    writable = [(column.label, column.dtype == "str") for column in table.columns]
+    writable = [(column.label, list(column.choices), column.low, column.high) for column in table.columns]
     buttons = [
         _button("Submit", _SUBMIT.format(columns=writable, field=field), "Write the table as it is shown"),
         _button("Discard", _DISCARD.format(field=field), "Show what the PandA holds"),
