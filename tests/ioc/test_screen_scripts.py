@@ -51,7 +51,7 @@ def modules(table: Table, put: Put, told: list[str]) -> dict[str, ModuleType]:
     class PVUtil:
         @staticmethod
         def writePV(name: str, value: Any, timeout: int) -> None:  # noqa: N802
-            asyncio.run_coroutine_threadsafe(put(name, value), loop).result(timeout / 1e3)
+            asyncio.run_coroutine_threadsafe(put(name, value), loop).result(4 * timeout / 1e3)
 
         @staticmethod
         def getTable(pv: str) -> list[list[str]]:  # noqa: N802
@@ -105,12 +105,12 @@ async def texts(server: Server) -> dict[str, str]:
 
 async def ca(name: str, value: Any) -> Any:
     """As Phoebus puts from scripts: it does not wait until the put is done."""
-    return await caput(name, value, timeout=5)
+    return await caput(name, value, timeout=20)
 
 
 async def holds(ioc: Ioc, times: list[int]) -> None:
     """Wait until the table is seen with some TIME1 and nobody edits it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             mode = await caget(ioc.pv("SEQ1:TABLE:MODE"), datatype=str)
             if (mode, (await ioc.pva_get("SEQ1:TABLE")).value.time1.tolist()) == ("VIEW", times):
