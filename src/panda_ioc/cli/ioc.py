@@ -129,20 +129,21 @@ def end(code: int) -> NoReturn:
 @click.option("--json", "as_json", is_flag=True, help="Print all that is planned, as JSON.")
 @clear_errors
 def records(*, host: str, prefix: str, control_port: int, data_port: int, as_json: bool) -> None:
-    """Print the records that `run HOST PREFIX` would serve."""
+    """Print the records and tables that `run HOST PREFIX` would serve."""
     plan = _plan_of(host, control_port, data_port, prefix)
     for remark in plan.remarks:
         click.echo(remark, err=True)
     if as_json:
-        click.echo(
-            json.dumps({"prefix": plan.prefix, "records": [_plain(record) for record in plan.records]}, indent=1)
-        )
+        tables = [{**dataclasses.asdict(table), "access": table.access.value} for table in plan.tables]
+        records = [_plain(record) for record in plan.records]
+        click.echo(json.dumps({"prefix": plan.prefix, "records": records, "tables": tables}, indent=1))
         return
     rows = [
         (plan.pv(name), record.kind.value, record.access.value, record.units, record.description)
         for record in plan.records
         for name in (record.name, *record.aliases)
     ]
+    rows += [(plan.pv(table.name), "table", table.access.value, "", table.description) for table in plan.tables]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         click.echo("  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[4]]).rstrip())
