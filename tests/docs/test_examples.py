@@ -1,0 +1,185 @@
+"""Every command of every page is run, or is among those of which it is said why not; so is all Python and YAML."""
+
+import asyncio
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from panda_ioc.ioc.config import Config
+from panda_ioc.simulator import Server, load
+
+from ..acquire import capture_counter, samples_on_arm
+from ..ioc.process import Ioc, running_ioc
+from .pages import PAGES, ROOT, commands, examples, page
+
+TOOLS = ROOT / "tests" / "ioc" / "epicstools"
+SIMULATOR = ROOT / "src" / "panda_ioc" / "simulator"
+
+#: Pages with a test of their own for their commands.
+ELSEWHERE = {"clients.md", "tutorial.md"}
+
+#: Commands that no test here runs, and why.
+NOT_RUN = {
+    "./dev demo": "downloads all that it needs; test_demo.py runs what it runs",
+    "./dev test": "is what runs this",
+    "./dev lint": "CI runs it",
+    "./dev lock": "changes the locks",
+    "camonitor PANDA:BITS:OUTA": "never ends, and the tools of EPICS may not be there",
+    'pip install ".[screens]"': "changes the environment; test_wheel.py installs the wheel into one of its own",
+    "pip install .": "the same",
+    "docker build -t panda-ioc:0.1.0 .": "there may be no container engine",
+}
+
+#: What words of an example stand for.
+WORDS = {
+    "ACTION": "level",
+    "...": "input=TTLIN1 high=true",
+    "PREFIX": "TEST-DOCS",
+    "DIR": "{folder}/screens",
+    "/epics/opi": "{folder}/screens",
+    "/data/scan": "{folder}",
+    "picture.png": "{folder}/picture.png",
+    "ioc.yaml": "{folder}/ioc.yaml",
+    "before.txt": "{folder}/before.txt",
+    "HOST": "127.0.0.1 --control-port {control} --data-port {data}",
+    "PANDA-HOST": "127.0.0.1 --control-port {control} --data-port {data}",
+    "localhost": "127.0.0.1 --control-port {control} --data-port {data}",
+}
+
+#: What a command says that runs until it is stopped.
+UNTIL_STOPPED = {"run": "serving ", "softioc": "serving ", "simulator": "control port", "demo": "serving "}
+
+
+@pytest.fixture
+async def panda() -> AsyncIterator[Server]:
+    async with Server(load(), control_port=0, data_port=0) as server:
+        capture_counter(server)
+        samples_on_arm(server, 100_000)
+        yield server
+
+
+@pytest.fixture
+async def ioc(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
+    data = ("--data-port", str(panda.data_port))
+    async with running_ioc(panda.control_port, "PANDA", ca_ports, *data) as ioc:
+        yield ioc
+
+
+def concrete(command: str, panda: Server, folder: Path) -> list[str]:
+    """A command of a page with all that its words stand for."""
+    words = shlex.split(command)
+    files = {"--scenario": SIMULATOR / "scenarios" / "demo.yaml", "--device": SIMULATOR / "devices" / "pandabox.yaml"}
+    for number, word in enumerate(words):
+        if word == "FILE":
+            words[number] = str(files.get(words[number - 1], folder / f"{words[1]}.file"))
+    if words[:2] == ["panda-ioc", "plot"]:
+        words[2] = str(folder / "capture.file")
+    if words[:2] == ["panda-ioc", "simulator"] and "--from" not in words:
+        words += ["--control-port", "0", "--data-port", "0"]  # other tests may use the usual ones
+    if words[0].startswith(".venv/bin/"):
+        words[0] = words[0].removeprefix(".venv/bin/")
+    filled = []
+    for word in words:
+        meaning = WORDS.get(word)
+        values = {"folder": folder, "control": panda.control_port, "data": panda.data_port}
+        filled += [word] if meaning is None else meaning.format(**values).split()
+    if "--from" in filled:  # its ports are the options of the command
+        filled = [*filled[:2], *filled[filled.index("--from") :]]
+    return filled
+
+
+async def carry_out(words: list[str], ioc: Ioc, folder: Path) -> str:
+    """Run a command to its end, or until it says that it runs; return what it said."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(TOOLS)])
+    variables = {**os.environ, **ioc.environment, "PATH": path}
+    if words[1] in UNTIL_STOPPED:  # another IOC beside the one that serves PANDA
+        variables |= {"EPICS_CA_SERVER_PORT": "0", "EPICS_PVA_SERVER_PORT": "0", "EPICS_PVA_BROADCAST_PORT": "0"}
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        env=variables,
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout
+    said = ""
+    try:
+        async with asyncio.timeout(60):
+            if words[1] in UNTIL_STOPPED and "--from" not in words:
+                while UNTIL_STOPPED[words[1]] not in said:
+                    line = (await process.stdout.readline()).decode()
+                    assert line, said
+                    said += line
+                process.send_signal(signal.SIGTERM)
+            said += (await process.stdout.read()).decode()
+            assert await process.wait() == 0, said
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert "Traceback" not in said
+    return said
+
+
+def to_run(name: str) -> list[str]:
+    return [command for command in commands(name) if command not in NOT_RUN]
+
+
+@pytest.mark.parametrize("name", [path.name for path in PAGES if path.name not in ELSEWHERE and to_run(path.name)])
+async def test_the_commands_of_a_page(name: str, panda: Server, ioc: Ioc, tmp_path: Path) -> None:
+    where = {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port}
+    (tmp_path / "ioc.yaml").write_text(yaml.safe_dump({"prefix": "TEST-FILE", "panda": where}))
+    for command in to_run(name):
+        said = await carry_out(concrete(command, panda, tmp_path), ioc, tmp_path)
+        if " check " in command:
+            (told,) = re.findall(r"^ *(\d+ of the \d+ names of .*)$", page(name).read_text("utf-8"), re.MULTILINE)
+            assert told in said
+
+
+def test_nothing_is_left_out_for_nothing() -> None:
+    there = {command for path in PAGES for command in commands(path.name)}
+    assert set(NOT_RUN) <= there
+
+
+@pytest.mark.parametrize("name", ["README.md", "capture.md"])
+async def test_the_python_of_a_page(name: str, ioc: Ioc, panda: Server, tmp_path: Path) -> None:
+    for example in examples(name, "python"):
+        here = f'BlockingClient("127.0.0.1", {panda.control_port}, {panda.data_port})'
+        code, replaced = re.subn(r'BlockingClient\("[a-z.]+"\)', here, example.text)
+        assert replaced == 1
+        assert await carry_out([sys.executable, "-c", code], ioc, tmp_path)
+
+
+def test_the_configuration_of_operation_is_one() -> None:
+    (example,) = examples("operation.md", "yaml")
+    config = Config.model_validate(yaml.safe_load(example.text))
+    assert config.http.port == 8080
+
+
+def test_the_targets_of_prometheus_are_the_examples() -> None:
+    (example,) = examples("deployment.md", "yaml")
+    (job,) = yaml.safe_load(example.text)["scrape_configs"]
+    hosts = {target.partition(":")[0] for target in job["static_configs"][0]["targets"]}
+    assert hosts == {path.parent.name for path in (ROOT / "ioc_configs").glob("*/values.yaml")}
+
+
+def test_all_python_and_yaml_is_run_by_some_test() -> None:
+    """Pages with such examples are those of which some test is known: here, or beside what they are about."""
+    known = {"README.md", "capture.md", "operation.md", "clients.md", "simulator.md", "tutorial.md", "deployment.md"}
+    for path in PAGES:
+        if any(example.language in {"python", "yaml"} for example in examples(path.name)):
+            assert path.name in known
+
+
+def test_links_lead_somewhere() -> None:
+    for path in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]*)(?:#[\w-]*)?\)", path.read_text(encoding="utf-8")):
+            assert not target or (path.parent / target).exists(), f"{path.name}: {target}"

@@ -1,0 +1,57 @@
+"""docs/tutorial.md, step by step, with the demo that it starts."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..command import running
+from ..ioc.process import environment
+from .pages import ROOT, commands, examples
+
+PIPES: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+
+
+async def test_the_tutorial(ca_ports: Iterator[int], tmp_path: Path) -> None:
+    tools = ROOT / "tests" / "ioc" / "epicstools"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(tools)])
+    variables = environment(next(ca_ports))
+
+    async def carry_out(*words: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *words, env={**os.environ, **variables, "PATH": path}, cwd=tmp_path, **PIPES
+        )
+        try:
+            said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == 0, said
+        return said
+
+    async with running("demo", environment=variables, **PIPES) as demo:
+        assert demo.stdout
+        async with asyncio.timeout(30):
+            while b"serving" not in (line := await demo.stdout.readline()):
+                assert line
+        steps = list(commands("tutorial.md"))
+        assert [step for step in steps if step.startswith(("./dev", ".venv/bin/pip"))] == [
+            "./dev demo",
+            ".venv/bin/pip install matplotlib",
+        ]
+        for step in steps:
+            if step.startswith("ca"):
+                assert "PULSE1:WIDTH" in await carry_out("sh", "-c", step)
+        *session, look = (example.text for example in examples("tutorial.md", "python"))
+        said = await carry_out(sys.executable, "-c", "\n".join(session))
+        assert "did you mean TTLIN1.VAL" in said
+        assert "OK: 180 samples in" in said
+        demo.terminate()
+        await demo.communicate()
+    (plot,) = (step for step in steps if " plot " in step)
+    await carry_out("sh", "-c", plot.removeprefix(".venv/bin/"))
+    assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
+    assert "180 1.0" in await carry_out(sys.executable, "-c", look)
