@@ -45,6 +45,9 @@ WORDS = {
     "DIR": "{folder}/screens",
     "/epics/opi": "{folder}/screens",
     "/data/scan": "{folder}",
+    "/tmp": "{folder}",  # noqa: S108
+    "/tmp/demo.h5": "{folder}/demo.h5",  # noqa: S108
+    "/tmp/demo.png": "{folder}/demo.png",  # noqa: S108
     "picture.png": "{folder}/picture.png",
     "ioc.yaml": "{folder}/ioc.yaml",
     "before.txt": "{folder}/before.txt",
@@ -54,7 +57,17 @@ WORDS = {
 }
 
 #: What a command says that runs until it is stopped.
-UNTIL_STOPPED = {"run": "serving ", "softioc": "serving ", "simulator": "control port", "demo": "serving "}
+UNTIL_STOPPED = {
+    "run": "serving ",
+    "softioc": "serving ",
+    "simulator": "control port",
+    "demo": "serving ",
+    "monitor": "PANDA:",
+}
+
+#: What the demo does every ten seconds, which is waited for after this.
+CAPTURING = "panda-ioc put PANDA:DATA:CAPTURE 1"
+ARM = ["panda-ioc", "put", "PANDA:PCAP:ARM", "1"]
 
 
 @pytest.fixture
@@ -76,11 +89,11 @@ def concrete(command: str, panda: Server, folder: Path) -> list[str]:
     """A command of a page with all that its words stand for."""
     words = shlex.split(command)
     files = {"--scenario": SIMULATOR / "scenarios" / "demo.yaml", "--device": SIMULATOR / "devices" / "pandabox.yaml"}
+    if words[:3] == ["panda-ioc", "plot", "FILE"]:
+        words[2] = str(folder / "capture.file")
     for number, word in enumerate(words):
         if word == "FILE":
             words[number] = str(files.get(words[number - 1], folder / f"{words[1]}.file"))
-    if words[:2] == ["panda-ioc", "plot"]:
-        words[2] = str(folder / "capture.file")
     if words[:2] == ["panda-ioc", "simulator"] and "--from" not in words:
         words += ["--control-port", "0", "--data-port", "0"]  # other tests may use the usual ones
     if words[0].startswith(".venv/bin/"):
@@ -99,7 +112,7 @@ async def carry_out(words: list[str], ioc: Ioc, folder: Path) -> str:
     """Run a command to its end, or until it says that it runs; return what it said."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(TOOLS)])
     variables = {**os.environ, **ioc.environment, "PATH": path}
-    if words[1] in UNTIL_STOPPED:  # another IOC beside the one that serves PANDA
+    if words[1] in {"run", "softioc", "demo"}:  # another IOC beside the one that serves PANDA
         variables |= {"EPICS_CA_SERVER_PORT": "0", "EPICS_PVA_SERVER_PORT": "0", "EPICS_PVA_BROADCAST_PORT": "0"}
     process = await asyncio.create_subprocess_exec(
         *words,
@@ -118,7 +131,7 @@ async def carry_out(words: list[str], ioc: Ioc, folder: Path) -> str:
                     line = (await process.stdout.readline()).decode()
                     assert line, said
                     said += line
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGINT)
             said += (await process.stdout.read()).decode()
             assert await process.wait() == 0, said
     finally:
@@ -139,6 +152,8 @@ async def test_the_commands_of_a_page(name: str, panda: Server, ioc: Ioc, tmp_pa
     (tmp_path / "ioc.yaml").write_text(yaml.safe_dump({"prefix": "TEST-FILE", "panda": where}))
     for command in to_run(name):
         said = await carry_out(concrete(command, panda, tmp_path), ioc, tmp_path)
+        if command.endswith(CAPTURING):
+            await carry_out(ARM, ioc, tmp_path)
         if " check " in command:
             (told,) = re.findall(r"^ *(\d+ of the \d+ names of .*)$", page(name).read_text("utf-8"), re.MULTILINE)
             assert told in said

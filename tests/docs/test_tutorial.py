@@ -38,13 +38,9 @@ async def test_the_tutorial(ca_ports: Iterator[int], tmp_path: Path) -> None:
             while b"serving" not in (line := await demo.stdout.readline()):
                 assert line
         steps = list(commands("tutorial.md"))
-        assert [step for step in steps if step.startswith(("./dev", ".venv/bin/pip"))] == [
-            "./dev demo",
-            ".venv/bin/pip install matplotlib",
-        ]
         for step in steps:
-            if step.startswith("ca"):
-                assert "PULSE1:WIDTH" in await carry_out("sh", "-c", step)
+            if "PULSE1:WIDTH" in step:
+                await carry_out("sh", "-c", step.removeprefix(".venv/bin/"))
         *session, look = (example.text for example in examples("tutorial.md", "python"))
         said = await carry_out(sys.executable, "-c", "\n".join(session))
         assert "did you mean TTLIN1.VAL" in said
