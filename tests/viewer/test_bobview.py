@@ -32,6 +32,9 @@ BOBVIEW = Path(os.environ.get("BOBVIEW") or shutil.which("bobview") or "/no/bobv
 #: What is drawn around a widget that is disconnected.
 DISCONNECTED = (213, 61, 213)
 
+#: What PV Access alone serves.
+TABLES = (":TABLE", ":DATASETS")
+
 #: Said of any IOC that other tests have stopped.
 HARMLESS = "beacon period exceeded"
 
@@ -99,8 +102,7 @@ async def stage(
 
 
 async def test_every_pv_connects(stage: Stage) -> None:
-    tables = {f"pva://{pv}" for screen in stage.screens for pv in screen.pvs if pv.endswith(":TABLE")}
-    names = sorted({pv for screen in stage.screens for pv in screen.pvs if not pv.endswith(":TABLE")} | tables)
+    names = sorted({f"pva://{pv}" if pv.endswith(TABLES) else pv for screen in stage.screens for pv in screen.pvs})
     output, _ = await stage.view("bobview-probe", "--seconds", "8", *names)
     last = {name.rpartition("//")[2]: state for name, _, state in (line.partition(" ") for line in output.splitlines())}
     bad = {name: state.strip() for name, state in last.items() if state.strip().startswith(("disconnected", "error"))}

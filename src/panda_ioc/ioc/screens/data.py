@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..data.records import STATISTICS
+from ..data.records import DATASETS, STATISTICS
 from .blocks import PLOT
 from .book import Book
 from .forms import LED, Row, columns, control, flow, label, panel, side_by_side, stack
@@ -59,6 +59,9 @@ _LIVE = {
     "DATA:LIVE:MESSAGE": "Message",
 }
 
+#: Pixels of the table of datasets.
+_DATASETS_HEIGHT = 150
+
 #: What is plotted until somebody chooses: encoders first.
 _LIKELY = ("INENC", "COUNTER")
 
@@ -106,7 +109,16 @@ def data(book: Book) -> Screen:
     height = max(widget.bottom for widget in (*left, *centre)) - top
     plot = _plots(book, height).at(right, top)
     head = label("Data  $(P)", 560, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
-    return Screen(DATA, "Data", (head, *left, *centre, plot), macros=(("P", book.plan.prefix),))
+    below = _datasets(plot.right - MARGIN).at(MARGIN, top + height + GAP)
+    return Screen(DATA, "Data", (head, *left, *centre, plot, below), macros=(("P", book.plan.prefix),))
+
+
+def _datasets(width: int) -> Widget:
+    """What a file will have."""
+    table = Widget(
+        Shape.TABLE, width=width - 2 * GAP, height=_DATASETS_HEIGHT, pv=f"pva://$(P):{DATASETS}", tip="Name and type"
+    )
+    return panel("Datasets of a file", [table])
 
 
 def _plots(book: Book, height: int) -> Widget:
