@@ -223,6 +223,70 @@ async def test_flush_now(data: DataPvs, server: Server) -> None:
     assert len(data.column()) == 10
 
 
+async def test_only_what_has_a_name(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    samples_on_arm(server, 10)
+    await ioc.pva_put("COUNTER1:OUT:DATASET", "x")
+    await data.put("NAMED_ONLY", 1)
+    try:
+        await data.put("CAPTURE", 1)
+        assert list((await data.get("DATASETS")).value["name"]) == ["x"]
+        await data.arm()
+        await data.until("NUM_CAPTURED", 10)
+        await data.put("CAPTURE", 0)
+        with h5py.File(data.path) as file:
+            assert set(file) == {"x", "acquisitions"}
+    finally:
+        await data.put("NAMED_ONLY", 0)
+        await ioc.pva_put("COUNTER1:OUT:DATASET", "")
+
+
+async def test_starts_and_stops_one_after_the_other(data: DataPvs, server: Server) -> None:
+    await data.put("OVERWRITE", 1)
+    samples_on_arm(server, 10, reason="")
+    await data.put("CAPTURE", 1)
+    await data.arm()
+    await data.until("NUM_RECEIVED", 10)
+    await asyncio.gather(data.put("CAPTURE", 0), data.put("CAPTURE", 1))
+    assert await data.get("CAPTURE") == 1
+    await asyncio.gather(data.put("CAPTURE", 1), data.put("CAPTURE", 0))
+    assert await data.get("CAPTURE") == 0
+    assert (await data.get("STATUS")).startswith("OK: ")
+
+
+async def test_acquire_tells_of_a_bad_end(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10, reason="Data overrun")
+    await data.put("CAPTURE", 1)
+    with pytest.raises(Exception, match="the acquisition ended with: Data overrun"):
+        await data.put("ACQUIRE", 1)
+    assert await data.get("ACQUIRE") == 0
+    # It goes on, and says so.
+    assert await data.get("STATUS") == "Capturing, but: the acquisition ended with: Data overrun"
+
+
+async def test_acquire_can_be_stopped(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10, reason="")
+    waiting = [asyncio.create_task(data.put("ACQUIRE", 1)) for _ in range(2)]
+    await data.until("ACQUIRE", 1)
+    await data.put("ACQUIRE", 0)
+    await asyncio.gather(*waiting)
+    assert server.capture.completion == "Disarmed"
+
+
+async def test_units_that_change_end_the_file(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10)
+    write = server.panda.fields["COUNTER1.OUT"].attributes["UNITS"].write
+    assert write
+    write("mm")
+    await data.put("CAPTURE", 1)
+    await data.arm()
+    await data.until("NUM_CAPTURED", 10)
+    write("deg")
+    await data.arm()
+    await data.until("CAPTURE", 0)
+    assert "what is captured has changed" in await data.get("STATUS")
+    assert len(data.column()) == 10
+
+
 async def test_nothing_spins_while_nothing_comes(data: DataPvs, ioc: Ioc) -> None:
     await data.put("FLUSH_PERIOD", 0.0)
     await data.put("CAPTURE", 1)

@@ -79,6 +79,7 @@ class HdfFile:
         self._options = options or FileOptions()
         if self._options.compression not in COMPRESSIONS:
             raise CaptureError(f"{self._options.compression!r} is none of {', '.join(COMPRESSIONS)}")
+        self._filters = _filters(self._options.compression)
         try:
             self._file = h5py.File(path, "w" if self._options.overwrite else "x", libver="latest")
         except OSError as error:
@@ -99,15 +100,14 @@ class HdfFile:
         """
         if not self._columns:
             self._make(start, columns)
-        elif [(column.name, column.dtype) for column in columns] != [
-            (growing.column.name, growing.column.dtype) for growing in self._columns
-        ]:
+        elif [_meaning(column) for column in columns] != [_meaning(growing.column) for growing in self._columns]:
             raise CaptureError(f"what is captured has changed: it cannot go on in {self.path}")
         else:
             for growing, column in zip(self._columns, columns, strict=True):
                 growing.column = column
         self._first_row = self.rows
         with self._disk():
+            self._file.attrs.modify("end_reason", np.bytes_(b""))
             for dataset in self._acquisitions.values():
                 dataset.resize(len(dataset) + 1, axis=0)
         self._note(
@@ -180,7 +180,6 @@ class HdfFile:
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
-        filters = _filters(self._options.compression)
         with self._disk():
             for column in columns:
                 dataset = self._file.create_dataset(
@@ -189,10 +188,10 @@ class HdfFile:
                     column.dtype,
                     maxshape=(None, *column.shape),
                     chunks=(rows, *column.shape),
-                    **filters,
+                    **self._filters,
                 )
                 dataset.attrs.update(self._attributes(column))
-                self._columns.append(_Growing(dataset, column, direct=not filters))
+                self._columns.append(_Growing(dataset, column, direct=not self._filters))
             acquisitions = self._file.create_group("acquisitions")
             for name, dtype in _ACQUISITION.items():
                 self._acquisitions[name] = acquisitions.create_dataset(
@@ -285,6 +284,13 @@ class HdfFile:
             self.close()
         else:
             self.abandon()
+
+
+def _meaning(column: Column) -> tuple[Any, ...]:
+    """What the attributes of a column tell, which hold for all acquisitions of a file."""
+    source = column.field
+    scaling = () if column.scaled else (source.scale, source.offset)
+    return (column.name, column.dtype, source.units, *scaling)
 
 
 def _filters(compression: str) -> dict[str, Any]:

@@ -132,8 +132,13 @@ class LiveView:
         self.version += 1
         self._trim()
 
-    def take(self, data: Data) -> None:
-        """Take what comes. It waits for nothing."""
+    def take(self, data: Data, *, keep: bool = True) -> None:
+        """Take what comes. It waits for nothing.
+
+        Args:
+            data: from the data port; it must not be left out, or what is shown makes no sense
+            keep: whether it is to be shown; otherwise what was shown before is shown no more
+        """
         match data:
             case StartData():
                 self._start = data
@@ -141,11 +146,15 @@ class LiveView:
                 self._kept = self._samples = 0
                 self.version += 1
             case FrameData():
-                self._frames.append(data.data)
-                self._kept += len(data.data)
                 self._samples += len(data.data)
-                self.version += 1
-                self._trim()
+                if keep:
+                    self._frames.append(data.data)
+                    self._kept += len(data.data)
+                    self.version += 1
+                    self._trim()
+                else:
+                    self._frames.clear()
+                    self._kept = 0
 
     def shown(self) -> Shown | None:
         """What there is to show; None before the first acquisition."""

@@ -168,6 +168,8 @@ class Recorder:
             return
         elif isinstance(chosen, EndData):
             self._in_file = False
+        if isinstance(chosen, EndData):
+            self.end_reason = chosen.reason
         if not isinstance(chosen, ReadyData):
             self.writer.put(chosen)
 

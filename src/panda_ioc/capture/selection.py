@@ -77,7 +77,7 @@ class Last:
         self._wanted = samples
         self._start: StartData | None = None
         self._frames: deque[FrameData] = deque()
-        self._samples = 0
+        self._samples = self._received = 0
 
     def take(self, data: Data) -> Iterator[Data]:
         """See `Selection`."""
@@ -92,6 +92,7 @@ class Last:
             case FrameData():
                 self._frames.append(data)
                 self._samples += len(data.data)
+                self._received += len(data.data)
                 while self._samples - len(self._frames[0].data) >= self._wanted:
                     self._samples -= len(self._frames.popleft().data)
             case EndData() if self._start is not None:
@@ -100,7 +101,7 @@ class Last:
 
     def _last(self, start: StartData, end: EndData) -> Iterator[Data]:
         skip = max(self._samples - self._wanted, 0)
-        yield replace(start, missed=start.missed + max(end.samples - self._samples + skip, 0))
+        yield replace(start, missed=start.missed + self._received - self._samples + skip)
         for frame in self._frames:
             yield FrameData(frame.data[skip:])
             skip = 0

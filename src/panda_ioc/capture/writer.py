@@ -30,6 +30,9 @@ QUEUE_BYTES = 96 << 20
 _LONGEST_WAIT = 0.1
 _ENOUGH_BYTES = 4 << 20
 
+#: Bytes that a frame takes beside its samples.
+_FRAME_BYTES = 512
+
 Written = StartData | FrameData | EndData
 
 
@@ -67,7 +70,7 @@ class FileWriter:
         self.rows, self.flushed, self.dropped, self.queued_bytes = 0, 0, 0, 0
         self.swmr = False
         self.error: PandaError | None = None
-        self.flush_period = flush_period
+        self._flush_period = flush_period
         self._make_file = make_file
         self._columns = columns
         self._ended = ended
@@ -76,6 +79,7 @@ class FileWriter:
         self._queue: deque[Written] = deque()
         self._wake = threading.Condition()
         self._flush_wanted: list[threading.Event] = []
+        self._flush_served: list[threading.Event] = []
         self._closing = self._closed = False
         self._file: HdfFile | None = None
         self._opened = threading.Event()
@@ -83,10 +87,11 @@ class FileWriter:
 
     def put(self, data: Written) -> bool:
         """Give it something to write; return whether there was room. It never waits."""
-        size = data.data.nbytes if isinstance(data, FrameData) else 0
+        size = _size(data)
         with self._wake:
-            if isinstance(data, FrameData) and (self.dropped or self.queued_bytes + size > self.limit):
-                self.dropped += len(data.data)
+            # After a gap nothing more is taken, not even an end: the file is not to say that all went well.
+            if self.dropped or (isinstance(data, FrameData) and self.queued_bytes + size > self.limit):
+                self.dropped += len(data.data) if isinstance(data, FrameData) else 0
                 self._wake.notify()
                 return False
             self._queue.append(data)
@@ -99,7 +104,11 @@ class FileWriter:
         return self._opened.wait(timeout)
 
     def flush(self, timeout: float) -> bool:
-        """Make all that came readable for others, and wait for it, not in an event loop; return whether it is."""
+        """Make all that came readable for others, and wait for it, not in an event loop.
+
+        Returns:
+            whether that was in time; it need not have gone well: see `error`
+        """
         done = threading.Event()
         with self._wake:
             if self.closed:
@@ -107,6 +116,12 @@ class FileWriter:
             self._flush_wanted.append(done)
             self._wake.notify()
         return done.wait(timeout)
+
+    def set_flush_period(self, seconds: float) -> None:
+        """Change after how long what was written is readable for others; it holds at once."""
+        with self._wake:
+            self._flush_period = seconds
+            self._wake.notify()
 
     def close(self) -> None:
         """Write what waits, then close the file; `ended` tells when."""
@@ -127,7 +142,7 @@ class FileWriter:
             if self._file is not None:
                 self._file.close()
         except PandaError as error:
-            self.error = error
+            self.error = CaptureError(str(error))
             self._abandon()
         except Exception as error:  # not what a disk does, but no reason to say that all is well
             log.exception("the file writer failed")
@@ -137,15 +152,21 @@ class FileWriter:
             if self._file is not None:
                 self.flushed = self._file.flushed_rows
             self.swmr = False
+            self._let_go()
             self._opened.set()
             with self._wake:
                 self._queue.clear()
                 self.queued_bytes = 0
                 self._closed = True
-                waiting, self._flush_wanted = self._flush_wanted, []
+                waiting = [*self._flush_wanted, *self._flush_served]
             for done in waiting:
                 done.set()
             self._ended()
+
+    def _let_go(self) -> None:
+        """Forget all of HDF5 in this thread: freed in another, it would wait for whoever writes the next file."""
+        del self._make_file, self._columns
+        self._file = None
 
     def _open(self) -> "HdfFile":
         if self._file is None:
@@ -157,12 +178,12 @@ class FileWriter:
         flushed_at = time.monotonic()
         dirty = False
         while True:
-            batch, wanted, closing = self._next(flushed_at + self.flush_period if dirty else None)
+            batch, wanted, closing = self._next(flushed_at if dirty else None)
             idle = not batch
             while batch:
                 self._store(batch.popleft())  # and let go of it: its memory is counted as free from here on
                 dirty = True
-            if dirty and (wanted or time.monotonic() >= flushed_at + self.flush_period):
+            if dirty and (wanted or time.monotonic() >= flushed_at + self._flush_period):
                 self._flush()
                 flushed_at, dirty = time.monotonic(), False
             for done in wanted:
@@ -180,19 +201,19 @@ class FileWriter:
             "that may wait for it, and are missing"
         )
 
-    def _next(self, deadline: float | None) -> tuple[deque[Written], list[threading.Event], bool]:
+    def _next(self, flushed_at: float | None) -> tuple[deque[Written], list[threading.Event], bool]:
         """Wait until there is something to do: data, a flush that is due or wanted, the end."""
         with self._wake:
             while not (self._queue or self._flush_wanted or self._closing or self.dropped):
-                timeout = None if deadline is None else deadline - time.monotonic()
+                timeout = None if flushed_at is None else flushed_at + self._flush_period - time.monotonic()
                 if timeout is not None and timeout <= 0:
                     break
                 self._wake.wait(timeout)
-            if self._queue and self.flush_period:
-                self._wake.wait_for(self._is_urgent, min(self.flush_period, _LONGEST_WAIT))
+            if self._queue and self._flush_period:
+                self._wake.wait_for(self._is_urgent, min(self._flush_period, _LONGEST_WAIT))
             batch, self._queue = self._queue, deque()
-            wanted, self._flush_wanted = self._flush_wanted, []
-            return batch, wanted, self._closing
+            self._flush_served, self._flush_wanted = self._flush_wanted, []
+            return batch, self._flush_served, self._closing
 
     def _is_urgent(self) -> bool:
         return bool(
@@ -214,7 +235,7 @@ class FileWriter:
                 file.write(data.data)
                 self.rows = file.rows
                 with self._wake:
-                    self.queued_bytes -= data.data.nbytes
+                    self.queued_bytes -= _size(data)
             case EndData():
                 file.end(data.reason)
                 self.flushed = file.flushed_rows
@@ -230,3 +251,8 @@ class FileWriter:
                 self._file.abandon()
             except CaptureError as error:
                 log.warning("%s", error)
+
+
+def _size(data: Written) -> int:
+    """What waits, in bytes: the samples, and what it takes to tell of them."""
+    return data.data.nbytes + _FRAME_BYTES if isinstance(data, FrameData) else 0

@@ -14,7 +14,7 @@ from ...capture.options import FileOptions
 from ...capture.recorder import LOST, Recorder, Storing
 from ...capture.selection import MODES
 from ...protocol import Data, PandaError, StartData
-from ..codecs import Refusal
+from .disk import DISK_TIMEOUT, Disk
 from .receiver import Receiver
 from .settings import CAPTURE_MODES, COMPRESSION_CHOICES, Settings
 
@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a disk may take to make a directory or a file, to flush, and to close a file.
-DISK_TIMEOUT = 10.0
-
 Columns = Callable[[StartData], Sequence[Column]]
 
 
 class Captures:
-    """One capture after the other.
+    """One capture after the other; who calls `start` and `stop` waits for one before the next.
 
     Args:
         settings: how files are made
@@ -59,7 +56,7 @@ class Captures:
         self._receiver = receiver
         self._columns = columns
         self._changed = changed
-        self._starting = False
+        self._disk = Disk()
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -75,9 +72,16 @@ class Captures:
             return f"ERROR: {self.failure}"
         if recorder is None:
             return "Idle"
-        if self.active:
-            return "Closing the file" if recorder.finished else "Capturing"
-        return f"OK: {recorder.writer.flushed} samples in {self.path}"
+        if not self.active:
+            return f"OK: {recorder.writer.flushed} samples in {self.path}"
+        if recorder.finished:
+            return "Closing the file"
+        return f"Capturing, but: {recorder.error}" if recorder.error else "Capturing"
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, in the capture under way or in the last one; "" if all is well."""
+        return self.failure or (str(self.recorder.error or "") if self.recorder is not None and self.active else "")
 
     def take(self, data: Data) -> None:
         """Take what comes from the data port."""
@@ -89,27 +93,25 @@ class Captures:
         if self.recorder is not None:
             self.recorder.finish(error, LOST)
 
-    async def start(self) -> None:
-        """Begin; return when no sample will be missed any more.
+    async def start(self) -> bool:
+        """Begin; return when no sample will be missed any more, with whether one had to be begun.
 
         Raises:
-            Refusal, PandaError: it cannot begin; `failure` says why, too
+            PandaError: it cannot begin; `failure` says why, too
         """
-        if self.active:
-            return
-        if self._starting:
-            raise Refusal("a capture is just being started")
-        self._starting = True
+        if self.recorder is not None and self.active:
+            if not self.recorder.finished:
+                return False
+            await self._closed(self.recorder)
         try:
             recorder = await self._begin()
         except PandaError as error:
             self.failure = str(error)
-            raise
-        finally:
-            self._starting = False
             self._changed()
+            raise
         self._watching = asyncio.create_task(self._watch(recorder))
         self._changed()
+        return True
 
     async def stop(self) -> None:
         """End the capture under way; return when its file is closed.
@@ -117,23 +119,32 @@ class Captures:
         Raises:
             CaptureError: the disk takes nothing
         """
-        watching = self._watching
-        if self.recorder is not None and watching is not None:
+        if self.recorder is not None and self.active:
             self.recorder.finish()
             self._changed()
-            if not await self.recorder.wait_closed(DISK_TIMEOUT):
-                raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
+            await self._closed(self.recorder)
+
+    async def _closed(self, recorder: Recorder) -> None:
+        """Wait until the file of a capture that takes no more is closed, and that is shown."""
+        watching = self._watching
+        if not await recorder.wait_closed(DISK_TIMEOUT):
+            raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
+        if watching is not None:
             await watching
 
     async def flush(self) -> None:
         """Let readers of the file see all that came.
 
         Raises:
-            CaptureError: the disk takes nothing
+            CaptureError: the disk takes nothing, or took not all
         """
         recorder = self.recorder
-        if recorder is not None and not await asyncio.to_thread(recorder.writer.flush, DISK_TIMEOUT):
+        if recorder is None:
+            return
+        if not await asyncio.to_thread(recorder.writer.flush, DISK_TIMEOUT):
             raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not flushed yet")
+        if recorder.writer.error is not None:
+            raise recorder.writer.error
 
     async def directory_exists(self) -> bool:
         """Whether the directory exists, after making it if that is allowed.
@@ -144,21 +155,16 @@ class Captures:
         directory = self._settings["HDF_DIRECTORY"]
         if not directory:
             return False
-        making = asyncio.to_thread(make_directory, directory, self._settings["CREATE_DIRECTORY"], self.roots)
-        try:
-            return await asyncio.wait_for(making, DISK_TIMEOUT)
-        except TimeoutError:
-            raise CaptureError(f"the disk with {directory} did not answer within {DISK_TIMEOUT:g} s") from None
+        levels = self._settings["CREATE_DIRECTORY"]
+        return await self._disk.call(directory, make_directory, directory, levels, self.roots)
 
     def set_flush_period(self, seconds: float) -> None:
         """Change how often the file under way is flushed."""
         if self.recorder is not None:
-            self.recorder.writer.flush_period = seconds
+            self.recorder.writer.set_flush_period(seconds)
 
     async def _begin(self) -> Recorder:
         settings = self._settings
-        if self.recorder is not None and not self.recorder.writer.closed:
-            raise CaptureError(f"the disk has not taken all of the last file yet: {self.path}")
         name = FileName(
             *(settings[part] for part in ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE", "FILE_NUMBER"))
         )
@@ -173,8 +179,11 @@ class Captures:
         )
         if not settings["LAZY_OPEN"] and not await asyncio.to_thread(recorder.writer.wait_opened, DISK_TIMEOUT):
             recorder.finish(CaptureError(f"the disk took over {DISK_TIMEOUT:g} s to make {path}"))
-        if recorder.writer.error or recorder.error:
-            raise recorder.writer.error or recorder.error or CaptureError("unknown")
+        if not self._receiver.ready:
+            recorder.finish(CaptureError("the data connection was lost while the file was made"))
+        failure = recorder.writer.error or recorder.error
+        if failure is not None:
+            raise failure
         self.recorder, self.path, self.failure = recorder, str(path), ""
         if self._receiver.start is not None:
             recorder.join(self._receiver.start, self._receiver.samples)

@@ -42,6 +42,8 @@ class Receiver:
         self._ready = asyncio.Event()
         self._failure = ""
         self._ended = asyncio.Event()
+        self._last_end: EndData | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
@@ -63,6 +65,16 @@ class Receiver:
             await asyncio.wait((task,))
         self._over()
 
+    def drop(self, error: PandaError) -> None:
+        """Let the connection go, as what is at its other end is gone; `open` makes another."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+            self._over()
+            self._lost(error)
+
     async def wait_ready(self) -> None:
         """Wait until the data port is ready.
 
@@ -76,17 +88,20 @@ class Receiver:
             reason = self._failure or f"it was not ready within {READY_TIMEOUT:g} s"
             raise PandaTimeoutError(f"there is no connection to the data port: {reason}") from None
 
-    async def wait_end(self) -> None:
-        """Wait until the next acquisition that ends has ended, or the connection is lost."""
+    async def wait_end(self) -> EndData | None:
+        """Wait for the end of the next acquisition that ends; None if the connection is lost before it."""
         self._ended.clear()
+        self._last_end = None
         await self._ended.wait()
+        return self._last_end
 
     async def _keep(self, client: AsyncioClient) -> None:
         pauses = delays()
         while True:
             try:
                 await self._receive(client)
-            except PandaError as error:
+            except Exception as problem:  # noqa: BLE001 - nothing may end this silently: see _bug
+                error = problem if isinstance(problem, PandaError) else _bug(problem)
                 if str(error) != self._failure:
                     log.warning("no data: %s", error)
                 if self._ready.is_set():
@@ -113,9 +128,16 @@ class Receiver:
                         self.start = None
                 self._take(data)
                 if isinstance(data, EndData):
+                    self._last_end = data
                     self._ended.set()
 
     def _over(self) -> None:
         self._ready.clear()
         self.start = None
         self._ended.set()
+
+
+def _bug(problem: Exception) -> PandaError:
+    """An error of this program in what came: told in full, and the connection is made anew."""
+    log.error("an error of the IOC in what the data port sent", exc_info=problem)
+    return PandaError(f"an error of the IOC: {problem!r}")

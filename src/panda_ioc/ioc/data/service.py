@@ -1,16 +1,19 @@
 """The service that owns all PVs about captured data: takes puts, and shows what is so."""
 
 import asyncio
+import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ...capture.columns import GATE, Column, check_dataset_name, stored_columns
 from ...capture.errors import CaptureError
 from ...capture.live import LiveView
-from ...client import AsyncioClient
-from ...protocol import Arm, Changes, Data, PandaError, StartData
+from ...capture.recorder import Recorder
+from ...client import AsyncioClient, PandaConnectionError
+from ...protocol import Arm, Changes, Data, Disarm, EndData, PandaError, StartData
 from ..alarm import NO_ALARM, Alarm, Severity, Status
 from ..codecs import Refusal, Value
 from ..kept import Kept
@@ -26,6 +29,8 @@ from .receiver import Receiver
 from .records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
 from .settings import SERVICE, Settings
 from .view import View
+
+log = logging.getLogger(__name__)
 
 #: The attribute of GATE_DURATION that says whether people want it in their files.
 _GATE_CAPTURE = GATE.replace(".Value", ".CAPTURE")
@@ -51,7 +56,7 @@ class DataService:
         self._known = dict(model.changes.values)
         self._settings = Settings()
         self._names: dict[str, str] = {}
-        self._datasets: tuple[list[str], list[str], str] = ([], [], "")
+        self._datasets: tuple[list[str], list[str], str] | None = None
         self._pvs: Mapping[str, Pv] = {}
         self._client: AsyncioClient | None = None
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"])
@@ -67,7 +72,10 @@ class DataService:
         }
         self._progress = Progress(self._receiver, self._captures)
         self._view = View(self._live, self._settings)
-        self._acquiring = False
+        self._acquiring: asyncio.Task[None] | None = None
+        self._refresh: Refresh | None = None
+        self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
+        self._checking: asyncio.Task[None] | None = None
         self._puts: Mapping[str, Callable[[Any], Awaitable[None]]] = {
             CAPTURE: self._put_capture,
             ACQUIRE: self._put_acquire,
@@ -103,15 +111,18 @@ class DataService:
         self._view.bind(pvs)
         self._show_datasets()
         self._show()
+        self._checking = asyncio.create_task(self._show_directory())
 
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002
-        self._client = client
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+        self._client, self._refresh = client, refresh
         self._known.update(changes.values)
         self._show_datasets()
         self._receiver.open(client)
 
-    def disconnected(self, reason: str) -> None:  # noqa: ARG002 - the data port tells for itself
-        self._client = None
+    def disconnected(self, reason: str) -> None:
+        self._client = self._refresh = None
+        # A PandA that is gone need not close its data port; what still came would be of nobody knows what.
+        self._receiver.drop(PandaConnectionError(f"the PandA is gone: {reason}"))
 
     def apply(self, changes: Changes) -> None:
         self._known.update(changes.values)
@@ -129,9 +140,14 @@ class DataService:
             raise Refusal(f"{name} can only be read")
 
     async def close(self) -> None:
-        if self._captures.recorder is not None:
-            self._captures.recorder.finish()
-            await self._captures.recorder.wait_closed(_CLOSE_TIMEOUT)
+        for task in (self._checking, self._acquiring):
+            if task is not None:
+                task.cancel()
+        recorder = self._captures.recorder
+        if recorder is not None:
+            recorder.finish()
+            if not await recorder.wait_closed(_CLOSE_TIMEOUT):
+                _give_up(self._captures.path, recorder)
         await self._receiver.close()
         await self._view.close()
         self._progress.close()
@@ -139,41 +155,58 @@ class DataService:
     # Puts.
 
     async def _put_capture(self, value: int) -> None:
-        if value:
-            self._check_datasets()
-            await self._captures.start()
-            if self._settings["AUTO_INCREMENT"]:
-                self._settings.put("DATA:FILE_NUMBER", self._settings["FILE_NUMBER"] + 1)
-                self._pvs["DATA:FILE_NUMBER"].post(self._settings["FILE_NUMBER"])
-        else:
-            await self._captures.stop()
-        self._show()
-        self._pvs[CAPTURE].post(int(self._captures.active))
+        async with self._capture_turn:
+            if value:
+                if await self._start_capture() and self._settings["AUTO_INCREMENT"]:
+                    number = min(self._settings["FILE_NUMBER"] + 1, 2**31 - 1)
+                    self._settings.put("DATA:FILE_NUMBER", number)
+                    self._pvs["DATA:FILE_NUMBER"].post(number)
+            else:
+                await self._captures.stop()
+            self._show()
+            self._pvs[CAPTURE].post(int(self._captures.active))
+
+    async def _start_capture(self) -> bool:
+        if self._client is None or self._refresh is None:
+            raise Refusal("there is no connection to the PandA")
+        await self._refresh()  # what is captured may have been changed a moment ago, by others
+        self._check_datasets()
+        return await self._captures.start()
 
     async def _put_acquire(self, value: int) -> None:
-        if not value or self._acquiring:
-            self._pvs[ACQUIRE].post(int(self._acquiring))
+        if not value:
+            if self._acquiring is not None and self._client is not None:
+                await self._client.send(Disarm())
+                await asyncio.wait((self._acquiring,))
+            self._pvs[ACQUIRE].post(0)
             return
-        client = self._client
-        if client is None:
-            raise Refusal("there is no connection to the PandA")
-        self._acquiring = True
+        if self._acquiring is None:
+            self._acquiring = asyncio.create_task(self._acquire())
+        await asyncio.shield(self._acquiring)
+
+    async def _acquire(self) -> None:
+        """Arm, and wait until the acquisition has ended and can be read."""
         try:
+            client = self._client
+            if client is None:
+                raise Refusal("there is no connection to the PandA")
             await self._receiver.wait_ready()
-            ended = asyncio.ensure_future(self._receiver.wait_end())
+            ending = asyncio.ensure_future(self._receiver.wait_end())
             try:
                 await client.send(Arm())
                 self._pvs[ACQUIRE].post(1)
-                await ended
+                end = await ending
             finally:
-                ended.cancel()
-            if not self._receiver.ready:
+                ending.cancel()
+            if end is None:
                 raise Refusal("the data connection was lost")
             await self._captures.flush()
+            self._progress.publish()
+            if not end.good:
+                raise Refusal(f"the acquisition ended with: {end.reason}")
         finally:
-            self._acquiring = False
-        self._progress.publish()
-        self._pvs[ACQUIRE].post(0)
+            self._acquiring = None
+            self._pvs[ACQUIRE].post(0)
 
     async def _put_flush(self, value: int) -> None:
         if value:
@@ -182,24 +215,28 @@ class DataService:
         self._pvs[FLUSH_NOW].post(0)
 
     async def _put_setting(self, name: str, value: Any) -> None:
-        before = self._settings.values()[name]
-        self._settings.put(name, value)
-        match name.removeprefix("DATA:"):
+        async with self._setting_turn:
+            before = self._settings.values()[name]
+            self._settings.put(name, value)
+            try:
+                await self._follow_setting(name.removeprefix("DATA:"), value)
+            except BaseException:
+                self._settings.put(name, before)
+                raise
+            self._pvs[name].post(value)
+
+    async def _follow_setting(self, name: str, value: Any) -> None:
+        match name:
             case "HDF_DIRECTORY" | "CREATE_DIRECTORY":
-                try:
-                    exists = await self._captures.directory_exists()
-                except CaptureError:
-                    self._settings.put(name, before)
-                    raise
+                exists = await self._captures.directory_exists()
                 self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
             case "FLUSH_PERIOD":
                 self._captures.set_flush_period(value)
-            case "RAW":
+            case "RAW" | "NAMED_ONLY":
                 self._show_datasets()
             case "LIVE:NUM_POINTS":
                 self._live.points = int(value)
                 self._view.wake()
-        self._pvs[name].post(value)
 
     def _set_dataset(self, name: str, value: str) -> None:
         if value:
@@ -215,10 +252,11 @@ class DataService:
 
     def _take(self, data: Data) -> None:
         self._captures.take(data)
-        if self._settings["LIVE:ACQUIRE"]:
-            self._live.take(data)
-            self._view.wake()
+        self._live.take(data, keep=bool(self._settings["LIVE:ACQUIRE"]))
+        self._view.wake()
         self._progress.wake()
+        if isinstance(data, EndData):
+            self._show()  # it may have ended badly, while the capture goes on
 
     def _lost(self, error: PandaError) -> None:
         self._captures.lost(error)
@@ -226,28 +264,45 @@ class DataService:
 
     def _columns(self, raw: bool) -> Callable[[StartData], Sequence[Column]]:  # noqa: FBT001
         """What is stored of an acquisition: by the names, and the choice of the gate, that hold when it begins."""
-        return lambda start: stored_columns(
-            start, dict(self._names), raw=raw, gate_captured=self._known.get(_GATE_CAPTURE, "No") != "No"
-        )
+        only_named = bool(self._settings["NAMED_ONLY"])
+
+        def columns(start: StartData) -> Sequence[Column]:
+            names = dict(self._names)
+            gate_captured = self._known.get(_GATE_CAPTURE, "No") != "No"
+            stored = stored_columns(start, names, raw=raw, gate_captured=gate_captured)
+            return _named(stored, names) if only_named else stored
+
+        return columns
 
     # What is shown.
 
     def _show(self) -> None:
         """Show whether a capture is under way, and how the last one went."""
         captures = self._captures
-        alarm = Alarm(Severity.MAJOR, Status.WRITE, captures.failure) if captures.failure else NO_ALARM
+        problem = captures.problem
+        alarm = Alarm(Severity.MAJOR, Status.WRITE, problem) if problem else NO_ALARM
         self._pvs["DATA:HDF_FULL_FILE_PATH"].post(captures.path)
         self._pvs["DATA:STATUS"].post(captures.status, alarm)
-        self._pvs["DATA:WRITE_STATUS"].post(int(bool(captures.failure)), alarm)
-        self._pvs["DATA:WRITE_MESSAGE"].post(captures.failure, alarm)
+        self._pvs["DATA:WRITE_STATUS"].post(int(bool(problem)), alarm)
+        self._pvs["DATA:WRITE_MESSAGE"].post(problem, alarm)
         self._progress.publish()
         if self._pvs[CAPTURE].value != int(captures.active):
             self._pvs[CAPTURE].post(int(captures.active))
+
+    async def _show_directory(self) -> None:
+        """Show whether the directory that was kept from the last run is there."""
+        try:
+            exists = await self._captures.directory_exists()
+        except CaptureError as error:
+            log.warning("%s", error)
+            return
+        self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
 
     def _show_datasets(self) -> None:
         raw = bool(self._settings["RAW"])
         try:
             columns = expected_columns(self._fields, self._known.get, self._names, raw=raw)
+            columns = _named(columns, self._names) if self._settings["NAMED_ONLY"] else columns
             datasets = [column.name for column in columns], [dtype_name(column) for column in columns], ""
         except CaptureError as error:
             datasets = [], [], str(error)
@@ -261,8 +316,21 @@ class DataService:
         self._pvs[f"{DATASETS}:LABELS"].post(["Name", "Type"])
 
     def _check_datasets(self) -> None:
-        if problem := self._datasets[2]:
-            raise Refusal(problem)
+        if self._datasets is not None and self._datasets[2]:
+            raise Refusal(self._datasets[2])
+
+
+def _named(columns: list[Column], names: Mapping[str, str]) -> list[Column]:
+    """The columns of fields that people named."""
+    return [column for column in columns if names.get(column.field.name)]
+
+
+def _give_up(path: str, recorder: Recorder) -> NoReturn:
+    """End the process at once: an orderly end would wait for the disk, and come to grief when that is back."""
+    missing = recorder.received - recorder.writer.flushed
+    log.critical("the disk takes nothing: ending without %d samples that are not in %s", missing, path)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _field(record: str) -> str:

@@ -9,7 +9,7 @@ from ...capture.files import check_template, checked_directory
 from ...capture.options import COMPRESSIONS
 from ...capture.selection import MODES
 from ..codecs import Value
-from ..record import Access, Kind, Record
+from ..record import TEXT_BYTES, Access, Kind, Record
 
 #: The service that these records belong to, and the block that they are shown as.
 SERVICE = "data"
@@ -91,6 +91,7 @@ SETTINGS = (
     Setting("LAZY_OPEN", Kind.BO, 0, "Make the file when data come, not before", labels=NO_YES),
     Setting("OVERWRITE", Kind.BO, 0, "An existing file may be replaced", labels=NO_YES),
     Setting("RAW", Kind.BO, 0, "Store integers, scaling as attributes", labels=NO_YES),
+    Setting("NAMED_ONLY", Kind.BO, 0, "Store only fields that have a DATASET name", labels=NO_YES),
     Setting("COMPRESSION", Kind.MBBO, 0, "How the file is compressed", labels=COMPRESSION_CHOICES),
     Setting("NEXUS", Kind.BO, 0, "Mark the data for NeXus viewers", labels=NO_YES),
     Setting("LIVE:ACQUIRE", Kind.BO, 1, "Show the last samples", labels=NO_YES),
@@ -157,7 +158,19 @@ class Settings:
             CaptureError: it cannot be that
         """
         setting = self._settings[name]
+        _check_type(setting, value)
         setting.check(value)
         if setting.low is not None and setting.high is not None and not setting.low <= float(value) <= setting.high:
             raise CaptureError(f"{value} is not from {setting.low:g} to {setting.high:g} {setting.units}".rstrip())
         self._values[name] = value
+
+
+def _check_type(setting: Setting, value: object) -> None:
+    """What was kept in a file may be anything."""
+    if setting.kind.is_text:
+        if not isinstance(value, str) or len(value.encode(errors="replace")) >= TEXT_BYTES:
+            raise CaptureError(f"{str(value)[:80]!r} is no text of less than {TEXT_BYTES} bytes")
+    elif not isinstance(value, int | float):
+        raise CaptureError(f"{str(value)[:80]!r} is no number")
+    elif setting.kind.is_choice and value not in range(len(setting.labels)):
+        raise CaptureError(f"there is no choice {value}, only 0 to {len(setting.labels) - 1}")
