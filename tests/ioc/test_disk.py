@@ -148,3 +148,19 @@ async def test_killed_in_a_capture(iocs: Starter, tmp_path: Path) -> None:
     ioc.process.kill()
     await asyncio.wait_for(ioc.ended(), 10)
     assert data.column() == [*map(float, range(1000))]
+
+
+async def test_stopped_while_the_disk_blocks(
+    iocs: Starter, panda: Server, tmp_path: Path, blocking_library: str
+) -> None:
+    blocked, directory = tmp_path / "blocked", tmp_path / "data"
+    directory.mkdir()
+    variables = {"LD_PRELOAD": blocking_library, "BLOCKED_DIRECTORY": str(directory), "BLOCKED_WHILE": str(blocked)}
+    ioc, data = await iocs.capturing(directory, 10, **variables)
+    blocked.touch()
+    panda.capture.append(block())
+    await data.until("NUM_RECEIVED", ROWS + 10)
+    assert await ioc.stop() == 1
+    assert any(f"ending without {ROWS} samples" in line for line in ioc.output)
+    blocked.unlink()
+    assert len(data.column()) == 10
