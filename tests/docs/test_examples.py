@@ -29,7 +29,9 @@ ELSEWHERE = {"clients.md", "tutorial.md"}
 NOT_RUN = {
     "./dev demo": "downloads all that it needs; test_demo.py runs what it runs",
     "./dev test": "is what runs this",
+    "./dev test -m slow": "is what runs this",
     "./dev lint": "CI runs it",
+    "./dev docs": "test_reference.py builds them",
     "./dev lock": "changes the locks",
     "camonitor PANDA:BITS:OUTA": "never ends, and the tools of EPICS may not be there",
     'pip install ".[screens]"': "changes the environment; test_wheel.py installs the wheel into one of its own",

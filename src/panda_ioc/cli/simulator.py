@@ -93,13 +93,13 @@ def _copy(host: str, control_port: int, data_port: int, file: Path) -> None:
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @clear_errors
 def drive(*, host: str, control_port: int, data_port: int, at: float, action: str, parameters: tuple[str, ...]) -> None:
-    r"""Do something to the simulated PandA at HOST: move a motor, drive an input, break something.
+    """Do something to the simulated PandA at HOST: move a motor, drive an input, break something.
 
     \b
     panda-ioc drive localhost move motor=INENC1 to=5000 speed=1000
     panda-ioc drive localhost pulses input=TTLIN1 width=0.001 cycles=10
     panda-ioc drive localhost restart software=4.2 down=3
-    """
+    """  # noqa: D301 - a backspace is what click wants
     from ..client import BlockingClient
     from ..protocol import Put
 

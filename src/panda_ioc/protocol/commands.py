@@ -50,7 +50,7 @@ class Get(Command[bytes | list[bytes]]):
     """Read a value as it was sent: `bytes`, or a list of `bytes` where it has several lines.
 
     Args:
-        field: what to read, without `?`: "PULSE1.DELAY", "SEQ1.TABLE.B", "*IDN"
+        field: what to read, without `?`: "PULSE1.DELAY", "SEQ1.TABLE.B", `*IDN`
     """
 
     field: str

@@ -1,0 +1,32 @@
+"""docs/reference.md is what the code says, and Sphinx builds all pages without a warning."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .pages import PAGES, ROOT
+
+
+def test_the_committed_page_is_up_to_date() -> None:
+    module = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+    assert module["PAGE"].read_text(encoding="utf-8") == module["text"](), "run: python docs/reference.py"
+
+
+def test_every_page_is_in_the_index() -> None:
+    entries = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+    for path in PAGES:
+        assert path.parent != ROOT / "docs" or path.stem in {"index", *entries}, path.name
+
+
+def test_the_pages_are_built_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx")
+    pytest.importorskip("myst_parser")
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "-b", "html"]
+    built = subprocess.run(
+        [*command, ROOT / "docs", tmp_path], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "index.html").exists()
