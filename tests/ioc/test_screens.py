@@ -1,6 +1,7 @@
 """Screens, without a viewer: what they name is served, what they show has room, and people's own files stay."""
 
 import logging
+import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -193,6 +194,17 @@ def test_a_directory_that_cannot_be_written_to_is_one_warning(
     assert line.levelno == logging.WARNING
     assert str(directory) in line.getMessage()
     assert "\n" not in line.getMessage()
+
+
+def test_without_phoebusgen_it_is_told_what_to_install(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "phoebusgen", None)
+    monkeypatch.delitem(sys.modules, "panda_ioc.ioc.screens.bob", raising=False)
+    assert try_write(plan_of_fields({"A": FieldInfo("param", "bit", "")}), tmp_path) is None
+    (line,) = caplog.records
+    assert "pip install 'panda-ioc[screens]'" in line.getMessage()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_ioc_writes_them(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
