@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from ..data.records import DATASETS, STATISTICS
+from ..data.records import ACQUIRE, CAPTURE, DATASETS, STATISTICS
+from ..data.settings import BLOCK
+from ..record import Access
 from .blocks import PLOT
 from .book import Book
 from .forms import LED, Row, columns, control, flow, label, panel, side_by_side, stack
@@ -99,7 +101,7 @@ def data(book: Book) -> Screen:
     middle = max(widget.right for widget in left) + GAP
     centre = stack(
         [
-            panel("Options", columns(rows_of(book, _HOW)), 250),
+            panel("Options", columns(rows_of(book, {**_HOW, **_others(book)})), 250),
             panel("Counters", columns(rows_of(book, _COUNTS)), 250),
         ],
         middle,
@@ -111,6 +113,17 @@ def data(book: Book) -> Screen:
     head = label("Data  $(P)", 560, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
     below = _datasets(plot.right - MARGIN).at(MARGIN, top + height + GAP)
     return Screen(DATA, "Data", (head, *left, *centre, plot, below), macros=(("P", book.plan.prefix),))
+
+
+def _others(book: Book) -> dict[str, str]:
+    """Settings that have no place of their own here, and what they are called."""
+    placed = {*_WHERE, *_HOW, *_LIVE, CAPTURE, ACQUIRE}
+    settings = [
+        record.name for record in book.plan.records if record.block == BLOCK and record.access is not Access.READ
+    ]
+    return {
+        name: name.removeprefix(f"{BLOCK}:").replace("_", " ").capitalize() for name in settings if name not in placed
+    }
 
 
 def _datasets(width: int) -> Widget:
