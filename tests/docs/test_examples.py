@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from panda_ioc.ioc import rules
 from panda_ioc.ioc.config import Config
+from panda_ioc.protocol import FieldInfo
 from panda_ioc.simulator import Server, load
 
 from ..acquire import capture_counter, samples_on_arm
@@ -166,13 +168,25 @@ def test_nothing_is_left_out_for_nothing() -> None:
     assert set(NOT_RUN) <= there
 
 
-@pytest.mark.parametrize("name", ["README.md", "capture.md"])
+@pytest.mark.parametrize("name", ["README.md", "capture.md", "extending.md"])
 async def test_the_python_of_a_page(name: str, ioc: Ioc, panda: Server, tmp_path: Path) -> None:
-    for example in examples(name, "python"):
-        here = f'BlockingClient("127.0.0.1", {panda.control_port}, {panda.data_port})'
-        code, replaced = re.subn(r'BlockingClient\("[a-z.]+"\)', here, example.text)
+    whole = (example for example in examples(name, "python") if "import" in example.text)
+    for example in whole:
+        here = rf'\g<1>("127.0.0.1", {panda.control_port}, {panda.data_port})'
+        code, replaced = re.subn(r'(\w+Client)\("[a-z.]+"\)', here, example.text)
+        if not replaced:
+            wire = f'("127.0.0.1", {panda.control_port})'
+            code, replaced = re.subn(r'\("panda.example", 8888\)', wire, example.text)
         assert replaced == 1
         assert await carry_out([sys.executable, "-c", code], ioc, tmp_path)
+
+
+def test_the_rule_of_extending_makes_a_record() -> None:
+    (example,) = (example for example in examples("extending.md", "python") if "import" not in example.text)
+    names = dict(vars(rules))
+    exec(example.text, names)  # noqa: S102 - our own documentation
+    record = names["_frequency"](rules.Place("BLOCK", "NAME", FieldInfo("param", "frequency")))
+    assert (record.kind.value, record.units, record.name) == ("ao", "Hz", "BLOCK:NAME")
 
 
 def test_the_configuration_of_operation_is_one() -> None:
@@ -190,7 +204,16 @@ def test_the_targets_of_prometheus_are_the_examples() -> None:
 
 def test_all_python_and_yaml_is_run_by_some_test() -> None:
     """Pages with such examples are those of which some test is known: here, or beside what they are about."""
-    known = {"README.md", "capture.md", "operation.md", "clients.md", "simulator.md", "tutorial.md", "deployment.md"}
+    known = {
+        "README.md",
+        "capture.md",
+        "operation.md",
+        "clients.md",
+        "simulator.md",
+        "tutorial.md",
+        "deployment.md",
+        "extending.md",
+    }
     for path in PAGES:
         if any(example.language in {"python", "yaml"} for example in examples(path.name)):
             assert path.name in known
