@@ -25,8 +25,8 @@ hypothesis.settings.load_profile("panda-ioc")
 #: Recordings of a real server. They are not part of the project: what needs them is skipped without them.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-#: As many IOCs as one test process may start.
-_CA_PORTS = 60
+#: As many IOCs as one test process may have at once, and many more: a port is not used again soon.
+_CA_PORTS = 90
 
 
 def _ports_of_this_process() -> Iterator[int]:
@@ -70,7 +70,7 @@ async def until(condition: Callable[[], bool], timeout: float = 10) -> None:
 @pytest.fixture(scope="session")
 def ca_ports() -> Iterator[int]:
     """Ports for IOCs, that the Channel Access clients of this process search."""
-    return iter(_ports)
+    return itertools.cycle(_ports)
 
 
 @pytest.fixture(scope="session")

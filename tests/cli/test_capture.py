@@ -91,7 +91,7 @@ async def test_stopped_by_hand(panda: Server, ports: tuple[str, ...], tmp_path: 
     finally:
         if process.returncode is None:
             process.kill()
-    assert said.decode().endswith("100 samples of 1 acquisitions, 0 missed, last end: none\n")
+    assert said.decode().endswith("100 samples of 1 acquisitions, 0 missed, last end: Capture stopped\n")
     assert process.returncode == 0
     assert panda.capture.completion == "Disarmed"
     assert len(counted(path)) == 100
