@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -153,13 +154,44 @@ async def test_settings_of_the_ioc_are_there_after_a_restart(
         assert panda.panda.fields["PULSE1.PULSES"].read() == "6"
 
 
-@pytest.mark.parametrize("content", ["", "- 1", "{", "TEST: [", "DATA:NUM_CAPTURE: -7\nNOPE: 1\n"])
+@pytest.mark.parametrize(
+    ("content", "bad"),
+    [
+        (b"", True),
+        (b"- 1", True),
+        (b"{", True),
+        (b"TEST: [", True),
+        (b"!!bool x", True),
+        (b"\xff\xfe\x00abc\xff", True),
+        (b"DATA:NUM_CAPTURE: -7\nNOPE: 1\n", False),
+    ],
+)
 async def test_kept_settings_that_make_no_sense(
-    panda: Server, ca_ports: Iterator[int], tmp_path: Path, content: str
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path, content: bytes, bad: bool
 ) -> None:
-    (tmp_path / "TEST-SAVE.softsav").write_text(content)
+    """They are put aside, and what is set from then on is kept."""
+    path = tmp_path / "TEST-SAVE.softsav"
+    path.write_bytes(content)
     async with running_ioc(panda.control_port, "TEST-SAVE", ca_ports, "--state-dir", str(tmp_path)) as ioc:
         assert await ioc.pva_get("DATA:NUM_CAPTURE") == 0
+        await ioc.pva_put("DATA:NUM_CAPTURE", 42)
+        assert await ioc.stop() == 0
+    assert yaml.safe_load(path.read_text())["DATA:NUM_CAPTURE"] == 42
+    assert (tmp_path / "TEST-SAVE.softsav.bad").exists() == bad
+    assert any("WARNING" in line and "softsav" in line for line in ioc.output)
+    assert not any("Traceback" in line for line in ioc.output)
+
+
+async def test_the_directory_of_kept_settings_goes_away(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    """It is told, and the IOC stops as ever."""
+    directory = tmp_path / "state"
+    directory.mkdir()
+    async with running_ioc(panda.control_port, "TEST-GONE", ca_ports, "--state-dir", str(directory)) as ioc:
+        await ioc.pva_put("DATA:NUM_CAPTURE", 42)
+        shutil.rmtree(directory)
+        assert await ioc.stop() == 0
+    assert sum("settings cannot be kept in" in line for line in ioc.output) == 1
+    assert not any("Traceback" in line for line in ioc.output)
 
 
 async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:

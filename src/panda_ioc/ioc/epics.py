@@ -26,10 +26,10 @@ from softioc import autosave, device, softioc
 from softioc.asyncio_dispatcher import AsyncioDispatcher
 from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
-from yaml import YAMLError
 
 from .alarm import NO_ALARM, Alarm
 from .database import database, text_length, texts_with_macros
+from .keeping import give_back
 from .kept import Kept
 from .plan import Plan
 from .record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, shorten
@@ -176,16 +176,32 @@ def restore(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
 
     Args:
         kept: what to keep, by a name that is unique
-        directory: where; it must exist
+        directory: where; it must exist when this is called
         name: of the file, without its ending
     """
     autosave.configure(directory, name, save_period=_SAVE_PERIOD, timestamped_backups=False)
     for key, value in kept.items():
         autosave.add_pv_to_autosave(value, key, fields=True)
-    try:
-        autosave.load_autosave()
-    except (OSError, YAMLError, AttributeError) as error:  # a file that holds something else
-        log.warning("the settings kept in %s make no sense and are not used: %s", directory, error)
+    give_back(kept, directory / f"{name}.{autosave.SAV_SUFFIX}")
+    autosave.Autosave._save = _careful(autosave.Autosave._save, directory)  # noqa: SLF001
+
+
+def _careful(save: Callable[[], None], directory: Path) -> Callable[[], None]:
+    """A save that says once what goes wrong: after an error, softioc would try for ever, and the process not end."""
+    told = ""
+
+    def saving() -> None:
+        nonlocal told
+        problem = ""
+        try:
+            save()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process is to go on, and to end
+            problem = str(error)
+        if problem and problem != told:
+            log.warning("settings cannot be kept in %s: %s", directory, problem)
+        told = problem
+
+    return saving
 
 
 def load(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str, Pv]:

@@ -1,0 +1,48 @@
+"""What was kept on disk: read at the start, whatever somebody or a full disk has made of it."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .kept import Kept
+
+log = logging.getLogger(__name__)
+
+
+def give_back(kept: Mapping[str, Kept], path: Path) -> None:
+    """Set what a file says. What cannot be set is told in the log, and all else set.
+
+    Args:
+        kept: what can be set, by name
+        path: of the file, as softioc's autosave writes it; one that makes no sense is renamed to end in `.bad`
+    """
+    for name, value in _read(path).items():
+        if name not in kept:
+            log.warning("%s has a setting %s, which is not known here", path, name)
+            continue
+        try:
+            kept[name].set(value)
+        except Exception as error:  # noqa: BLE001 - whatever is in a file
+            log.warning("the setting %s = %.80r, kept in %s, is not used: %s", name, value, path, error)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.full_load(path.read_bytes().decode())
+        if isinstance(content, dict):
+            return content
+        problem = "it is no mapping of names to values"
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # noqa: BLE001 - YAML makes errors of many kinds of what is none
+        problem = str(error)
+    bad = path.with_name(f"{path.name}.bad")
+    log.warning("the settings kept in %s make no sense, and it becomes %s: %s", path, bad.name, problem)
+    try:
+        path.replace(bad)
+    except OSError as error:
+        log.warning("%s cannot be renamed: %s", path, error.strerror)
+    return {}
