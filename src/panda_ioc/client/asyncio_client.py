@@ -92,7 +92,8 @@ class _ControlProtocol(asyncio.Protocol):
         if transport is None or self._closed.done():
             return
         if not transport.is_closing() and transport.can_write_eof():
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # a reset came that nobody has read yet
+                transport.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await asyncio.shield(self._closed)

@@ -95,7 +95,8 @@ class _DataProtocol(asyncio.BufferedProtocol):
         if not self._reading:
             self._transport.resume_reading()
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # a reset came that nobody has read yet
+                self._transport.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await asyncio.shield(self._lost)
