@@ -1,7 +1,44 @@
-"""A level of the log for puts: below INFO, so that a beamline that wants to know who set what can say so."""
+"""The log: a level for puts, and how what goes wrong again and again is told.
+
+The level is below INFO, so that a beamline that wants to know who set what can say so.
+"""
 
 import logging
+import time
+from collections.abc import Callable
 
 PUT = 15
 
 logging.addLevelName(PUT, "PUT")
+
+#: Seconds after which a warning that is still true is told again.
+_HOUR = 3600.0
+
+
+class Repeated:
+    """Says what goes wrong again and again: when it begins, when it becomes something else, and once an hour.
+
+    Args:
+        say: takes a line for the log
+        clock: gives seconds
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._text = ""
+        self._said = 0.0
+        self._times = 0
+
+    def tell(self, text: str) -> None:
+        """It went wrong once more."""
+        now = self._clock()
+        self._times += 1
+        if text != self._text:
+            self._say(text)
+        elif now - self._said >= _HOUR:
+            self._say(f"{text} (still so, {self._times} times by now)")
+        else:
+            return
+        self._times = self._times if text == self._text else 1
+        self._text, self._said = text, now

@@ -27,6 +27,7 @@ from .designs import Designs
 from .introspect import introspect
 from .lean_dso import skip_setuptools
 from .lean_memory import give_back
+from .log import Repeated
 from .mirror import Mirror
 from .model import Model
 from .monitoring import Monitoring
@@ -78,6 +79,14 @@ async def _until_stopped(config: Config, tell_alive: Callable[[str], None]) -> i
     log.info("stopping")
     running.cancel()
     await asyncio.wait((running,))
+    return code_of_stopped(running)
+
+
+def code_of_stopped(task: asyncio.Task[int]) -> int:
+    """The exit code of an IOC that was told to stop, and has; what went wrong on the way is logged."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("it did not end as it should", exc_info=error)
+        return EXIT_FAILED
     return EXIT_STOPPED
 
 
@@ -127,10 +136,12 @@ async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
     try:
         return await ioc.keep(client, model)
     finally:
-        server.stop()
-        await services.close()
-        if monitoring is not None:
-            monitoring.stop()
+        try:
+            server.stop()
+            await services.close()
+        finally:
+            if monitoring is not None:
+                await asyncio.to_thread(monitoring.stop)  # it takes up to half a second
 
 
 def _restore(config: Config, epics: Any, services: Services) -> None:
@@ -239,6 +250,7 @@ class _Ioc:
     async def _reconnect(self, pauses: Iterator[float]) -> tuple[AsyncioClient, Model]:
         """Try until the PandA answers."""
         client = new_client(self._config)
+        warning = Repeated(log.warning)
         for pause in pauses:
             await asyncio.sleep(pause)
             self._show("CONNECTING", f"connecting to {client.host}:{client.control_port}")
@@ -246,7 +258,7 @@ class _Ioc:
                 await client.connect()
                 return client, await introspect(client)
             except PandaError as error:
-                log.warning("the PandA is not back: %s", error)
+                warning.tell(f"the PandA is not back: {error}")
                 self._show("DISCONNECTED", str(error))
                 await client.close()
             except asyncio.CancelledError:

@@ -114,8 +114,14 @@ class Services:
             service.apply(changes)
 
     async def close(self) -> None:
+        failures = []
         for service in self._services.values():
-            await service.close()
+            try:
+                await service.close()
+            except Exception as bug:  # noqa: BLE001 - the others are to be closed all the same
+                failures.append(bug)
+        if failures:
+            raise ExceptionGroup("not all could be closed", failures)
 
     async def put(self, name: str, value: Any, by: str = "") -> str:
         """Hand on what a client put; return when it is done, with why it was refused, "" if it was not.
