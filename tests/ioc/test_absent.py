@@ -61,6 +61,22 @@ async def test_it_serves_what_was_there_last_time(ca_ports: Iterator[int], tmp_p
             assert (value, value.severity) == (7, 0)
 
 
+async def test_a_silent_one_and_an_unknown_name(ca_ports: Iterator[int], tmp_path: Path) -> None:
+    """What was there last time is served then, too."""
+    kept = ("--state-dir", str(tmp_path))
+    async with Server(load(), control_port=0, data_port=0) as panda:
+        async with running_ioc(panda.control_port, "TEST-SILENT", ca_ports, *kept) as ioc:
+            await ioc.stop()
+    async with Hostile(b"") as server, running_ioc(server.port, "TEST-SILENT", ca_ports, *kept) as ioc:
+        assert (await caget(ioc.pv("PULSE1:PULSES"), format=FORMAT_TIME)).severity == 3
+        assert await ioc.stop() == 0
+    async with running_ioc(8888, "TEST-SILENT", ca_ports, *kept, host="no.such.host.invalid") as ioc:
+        await ioc.wait_for("the PandA is not back: cannot connect to no.such.host.invalid")
+        assert (await caget(ioc.pv("PULSE1:PULSES"), format=FORMAT_TIME)).severity == 3
+        assert await ioc.stop() == 0
+    assert sum("is not back" in line for line in ioc.output) == 1
+
+
 async def test_another_one_is_there(ca_ports: Iterator[int], tmp_path: Path) -> None:
     port = free_port()
     kept = ("--state-dir", str(tmp_path))

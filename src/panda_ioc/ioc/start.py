@@ -4,11 +4,12 @@ import asyncio
 import logging
 from pathlib import Path
 
-from ..client import AsyncioClient, PandaConnectionError
+from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
 from . import cache
 from .backoff import delays
 from .config import Config
 from .introspect import introspect
+from .log import Repeated
 from .model import Model
 
 log = logging.getLogger(__name__)
@@ -22,29 +23,31 @@ def new_client(config: Config) -> AsyncioClient:
 async def meet(config: Config) -> tuple[AsyncioClient | None, Model]:
     """Connect and ask what there is.
 
-    While the PandA cannot be connected to, what it had last time is served, if that was kept; else this waits.
+    While the PandA cannot be connected to, or is silent, what it had last time is served, if that was kept; else
+    this waits for one that cannot be connected to.
 
     Returns:
         the client, None if it is not connected; and what the PandA has, or had
 
     Raises:
-        PandaError: what is there is no PandA, or there is no such host
+        PandaError: what is there is no PandA; or nothing was kept, and it is silent or there is no such host
     """
     client = new_client(config)
+    warning = Repeated(log.warning)
     for pause in delays():
         try:
             await client.connect()
             return client, await introspect(client)
-        except PandaConnectionError as error:
+        except (PandaConnectionError, PandaTimeoutError) as error:
             await client.close()
-            if error.is_permanent:
-                raise
             path = cache_file(config)
             kept = cache.read(path) if path else None
             if kept is not None:
                 log.warning("%s; until it is there, what it had last time is shown, in alarm", error)
                 return None, kept
-            log.warning("%s; waiting for it", error)
+            if isinstance(error, PandaTimeoutError) or error.is_permanent:
+                raise
+            warning.tell(f"{error}; waiting for it")
         except BaseException:
             await client.close()
             raise
