@@ -5,7 +5,7 @@ from pathlib import Path
 
 from . import textfile
 from .client import AsyncioClient
-from .protocol import GetState, PandaError, SetState, StateError
+from .protocol import GetState, LocalProtocolError, PandaError, SetState, StateError
 
 #: Seconds that all settings of a PandA may take.
 TIMEOUT = 30.0
@@ -37,15 +37,16 @@ async def save(client: AsyncioClient, path: Path) -> None:
 
 
 async def load(client: AsyncioClient, path: Path) -> None:
-    """Load settings into a PandA; if it refuses any of them, bring back what was before.
+    """Load settings into a PandA; if it refuses any of them, or does not answer, bring back what was before.
 
     Args:
         client: as for `save`
         path: of the file
 
     Raises:
-        DesignError: the file cannot be read, or the PandA refused some of it
-        PandaError: see `AsyncioClient.send`
+        DesignError: the file cannot be read, or the PandA refused some of it or was lost; the message says what is
+            set now, or that it is not known
+        PandaError: see `AsyncioClient.send`; nothing was set
     """
     try:
         wanted = (await asyncio.to_thread(path.read_bytes)).decode().split("\n")
@@ -56,13 +57,24 @@ async def load(client: AsyncioClient, path: Path) -> None:
     before = await client.send(GetState(), timeout=TIMEOUT)
     try:
         await client.send(SetState(wanted), timeout=TIMEOUT)
-    except StateError as refused:
-        outcome = "all is as it was before"
-        try:
-            await client.send(SetState(before), timeout=TIMEOUT)
-        except StateError as error:
-            outcome = f"and not all could be brought back: {_lines(error)}"
-        raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(refused)}") from refused
+    except LocalProtocolError as error:  # nothing was sent
+        raise DesignError(f"{path}: {error}") from error
+    except PandaError as error:
+        outcome = await _bring_back(client, before)
+        if isinstance(error, StateError):
+            raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(error)}") from error
+        raise DesignError(f"loading {path} did not come to an end, {outcome}: {error}") from error
+
+
+async def _bring_back(client: AsyncioClient, before: list[str]) -> str:
+    """Write what was before; return what became of it, as a part of a sentence."""
+    try:
+        await client.send(SetState(before), timeout=TIMEOUT)
+    except StateError as error:
+        return f"and not all could be brought back: {_lines(error)}"
+    except PandaError as error:
+        return f"and it is not known what is set now ({error})"
+    return "all is as it was before"
 
 
 def _lines(error: StateError) -> str:

@@ -209,8 +209,8 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
         assert list(await ioc.pva_get("DESIGN:LIST")) == ["fly scan"]
         await ioc.pva_put("PULSE1:PULSES", 6)
         await ioc.pva_put("DESIGN:LOAD", 1)
+        assert await ioc.pva_get("PULSE1:PULSES") == 5
         assert await ioc.pva_get("DESIGN:LOADED") == "fly scan"
-        await becomes(ioc.pv("PULSE1:PULSES"), 5)
         # All or nothing.
         (tmp_path / "bad.design").write_text("PULSE1.PULSES=9\nNOPE.X=1\n")
         await ioc.pva_put("DESIGN:NAME", "bad")

@@ -1,6 +1,8 @@
 """Designs as process variables: the whole setup of the PandA, saved and loaded by name."""
 
 import asyncio
+import contextlib
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +19,12 @@ from .record import Content
 from .served import Pv
 from .services import Refresh
 
+log = logging.getLogger(__name__)
+
 _ENDING = ".design"
+
+#: Seconds that the disk has to tell which designs there are.
+_DISK_TIMEOUT = 5.0
 _GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
 
 
@@ -32,8 +39,13 @@ class Designs:
         self._directory = directory
         self._pvs: Mapping[str, Pv] = {}
         self._panda: AsyncioClient | None = None
+        self._refresh: Refresh | None = None
         self._name = ""
         self._turn = asyncio.Lock()
+        #: The thread that asks the disk, if it has; the turn to do so; and what began when the records were made.
+        self._listing: asyncio.Future[list[str]] | None = None
+        self._listing_turn = asyncio.Lock()
+        self._first: asyncio.Task[None] | None = None
 
     def initial_values(self) -> Mapping[str, Content]:
         return {NAME: "", SAVE: 0, LOAD: 0, LIST: [], STATUS: "", LOADED: ""}
@@ -43,13 +55,13 @@ class Designs:
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
-        self._pvs[LIST].post(self._names())
+        self._first = asyncio.create_task(self._list())
 
     def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002
-        self._panda = client
+        self._panda, self._refresh = client, refresh
 
     def disconnected(self, reason: str) -> None:  # noqa: ARG002 - a put will tell
-        self._panda = None
+        self._panda = self._refresh = None
 
     def apply(self, changes: Changes) -> None:
         """Nothing here follows the PandA."""
@@ -59,7 +71,7 @@ class Designs:
             if value and not _GOOD_NAME.fullmatch(value):
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
             self._name = value
-            self._pvs[LIST].post(self._names())
+            await self._list()
         elif name in {SAVE, LOAD}:
             if value:
                 await self._do(name)
@@ -69,34 +81,58 @@ class Designs:
         self._pvs[name].post(value)
 
     async def close(self) -> None:
-        """Nothing is left open."""
+        if self._first is not None:
+            self._first.cancel()
 
     async def _do(self, what: str) -> None:
-        if not self._name:
+        name = self._name
+        if not name:
             raise Refusal(f"there is no name in {NAME}")
-        path = self._directory / f"{self._name}{_ENDING}"
+        path = self._directory / f"{name}{_ENDING}"
         try:
             async with self._turn:
                 await self._with_panda(what, path)
         except PandaError as error:
             self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
             raise
-        self._pvs[STATUS].post(f"{'saved' if what == SAVE else 'loaded'} {self._name}", NO_ALARM)
-        self._pvs[LIST].post(self._names())
+        self._pvs[STATUS].post(f"{'saved' if what == SAVE else 'loaded'} {name}", NO_ALARM)
+        await self._list()
         if what == LOAD:
-            self._pvs[LOADED].post(self._name)
+            self._pvs[LOADED].post(name)
 
     async def _with_panda(self, what: str, path: Path) -> None:
         """Save or load by a connection of its own: the one that polls must not count anything as told."""
         if self._panda is None:
             raise designfile.DesignError("there is no connection to the PandA")
+        refresh = self._refresh
         async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
-            await (designfile.save if what == SAVE else designfile.load)(client, path)
+            if what == SAVE:
+                await designfile.save(client, path)
+                return
+            try:
+                await designfile.load(client, path)
+            finally:
+                # What is shown is to be true, also where all was brought back.
+                if refresh is not None:
+                    with contextlib.suppress(PandaError):  # it was lost, which everything shows
+                        await refresh()
+
+    async def _list(self) -> None:
+        """Show which designs there are. A disk that does not answer keeps one thread waiting, and us for a while."""
+        async with self._listing_turn:
+            if self._listing is not None and not self._listing.done():
+                return
+            self._listing = asyncio.ensure_future(asyncio.to_thread(self._names))
+            try:
+                names = await asyncio.wait_for(asyncio.shield(self._listing), _DISK_TIMEOUT)
+            except TimeoutError:
+                log.warning("the disk with %s did not answer within %g s", self._directory, _DISK_TIMEOUT)
+                return
+        self._pvs[LIST].post(names)
 
     def _names(self) -> list[str]:
         try:
-            return sorted(path.name.removesuffix(_ENDING) for path in self._directory.glob(f"*{_ENDING}"))[
-                :MOST_DESIGNS
-            ]
+            names = sorted(path.name.removesuffix(_ENDING) for path in self._directory.glob(f"*{_ENDING}"))
         except OSError:
             return []
+        return names[:MOST_DESIGNS]
