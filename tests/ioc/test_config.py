@@ -21,7 +21,8 @@ from ..conftest import free_port
 from .process import becomes, environment, running_ioc
 
 GROUPS = """
-UAG(staff) {nobody-here}
+# No CALC(...), nor INPA(...): see "Who may put".
+UAG(staff) {nobody-here, "INPA(or so)"}
 ASG(DEFAULT) {
   RULE(1, READ)
   RULE(1, WRITE, TRAPWRITE) { UAG(staff) }
@@ -44,6 +45,10 @@ def config_file(directory: Path, panda: Server, **sections: object) -> str:
         ("prefix: X\npanda: {host: h}\npoll:\n  NOPE: 1\n", "ioc.yaml:3: poll: Value error, NOPE is none of"),
         ("prefix: X\npanda: {host: h}\npoll: {BITS: 0}\n", "BITS is to be polled every 0.005 to 60 seconds"),
         ("prefix: X\npanda: {host: h}\ndata:\n  roots: [data]\n", "data is not an absolute path"),
+        ("prefix: X\npanda: myhost\n", "ioc.yaml:2: panda: Input should be a valid dictionary"),
+        ("prefix: X\npanda: {host: h}\ndata: [a]\n", "ioc.yaml:3: data: Input should be a valid dictionary"),
+        ("prefix: X\npanda: {host: h}\npoll: 5\n", "ioc.yaml:3: poll: Input should be a valid dictionary"),
+        ("prefix: X\npanda: {host: h}\nhttp: 8080\n", "ioc.yaml:3: http: Input should be a valid dictionary"),
         ("prefix: [\n", "ioc.yaml:2: "),
         ("- 1\n", "ioc.yaml:1: "),
     ],
@@ -98,8 +103,16 @@ async def test_an_access_security_file(panda: Server, ca_ports: Iterator[int], t
             await ioc.pva_put("PULSE1:PULSES", 3)
 
 
-@pytest.mark.parametrize("text", [None, "ASG(DEFAULT) { RULE("])
-async def test_access_security_that_cannot_be_used(panda: Server, tmp_path: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read"),
+        ("ASG(DEFAULT) { RULE(", "makes no sense"),
+        ('ASG(DEFAULT) { RULE(1, WRITE) { CALC("A=0") } }', "has CALC in line 1"),
+        ("# INPA(X) is gone\nASG(DEFAULT) {\n  INPL(X:Y)\n  RULE(1, WRITE)\n}", "has INPL in line 3"),
+    ],
+)
+async def test_access_security_that_cannot_be_used(panda: Server, tmp_path: Path, text: str | None, said: str) -> None:
     rules = tmp_path / "rules.acf"
     if text is not None:
         rules.write_text(text)
@@ -108,6 +121,7 @@ async def test_access_security_that_cannot_be_used(panda: Server, tmp_path: Path
     code, output = await outcome(*options, environment=environment(free_port()))
     assert code == 1
     assert "access security file" in output
+    assert said in output
     assert "Traceback" not in output
 
 

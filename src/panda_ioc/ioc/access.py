@@ -1,9 +1,11 @@
 """Who may put: EPICS access security, the same for Channel Access and PV Access.
 
 The rules of the group DEFAULT hold for all. Channel Access servers read them themselves; for PV Access they are
-evaluated by p4p. Puts over Channel Access are told of, with who made them, where a rule says TRAPWRITE.
+evaluated by p4p, which cannot make rules depend on values of PVs (INP and CALC), so a file with such rules is refused.
+Puts over Channel Access are told of, with who made them, where a rule says TRAPWRITE.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,9 @@ from .config import AccessConfig
 
 _EVERYBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n  RULE(1, WRITE, TRAPWRITE)\n}\n"
 _NOBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n}\n"
+
+#: What p4p cannot do in rules; comments and texts in quotes are found first, and mean nothing.
+_CONDITION = re.compile(r'#[^\n]*|"(?:[^"\n\\]|\\.)*"|\b(?P<what>INP[A-Z]|CALC)\s*\(')
 
 #: Whether a user, from a host, with the roles of its groups, may put.
 MayPut = Callable[[str, str, list[str]], bool]
@@ -25,18 +30,26 @@ def rules(config: AccessConfig) -> str:
     """The text of the rules that hold.
 
     Raises:
-        AccessError: the file cannot be read
+        AccessError: the file cannot be read, or has rules that depend on PVs
     """
     if config.read_only:
         return _NOBODY
     if config.file is None:
         return _EVERYBODY
     try:
-        return config.file.read_text(encoding="utf-8")
+        text = config.file.read_text(encoding="utf-8")
     except OSError as error:
         raise AccessError(f"the access security file {config.file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise AccessError(f"the access security file {config.file} is not text in UTF-8") from error
+    for found in _CONDITION.finditer(text):
+        if found["what"]:
+            line = text.count("\n", 0, found.start()) + 1
+            raise AccessError(
+                f"the access security file {config.file} has {found['what']} in line {line}: rules that depend on the "
+                "values of PVs would not hold over PV Access, and are not taken"
+            )
+    return text
 
 
 def checker(text: str) -> MayPut:

@@ -114,12 +114,15 @@ class Config(_Section):
 
 
 def merged(config: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """One configuration over another, both as YAML has them; what is None says nothing."""
+    """One configuration over another, both as YAML has them; what is None says nothing.
+
+    What should have been sections, and is not, stays as it is, for whoever checks it.
+    """
     result = dict(config)
     for key, value in over.items():
         if isinstance(value, dict):
-            inside = merged(result.get(key) or {}, value)
-            if inside:
+            under = result.get(key)
+            if isinstance(under, dict | None) and (inside := merged(under or {}, value)):
                 result[key] = inside
         elif value is not None:
             result[key] = value
