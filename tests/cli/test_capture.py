@@ -10,6 +10,7 @@ import h5py
 import pytest
 
 from panda_ioc.simulator import Server
+from panda_ioc.simulator.numbers import Refused
 
 from ..acquire import capture_counter, samples_on_arm
 from ..command import panda_ioc
@@ -55,6 +56,48 @@ async def test_what_is_captured(
     assert len(counted(tmp_path / "x.h5")) == rows
     with h5py.File(tmp_path / "x.h5") as file:
         assert file["COUNTER1.OUT.Value"].dtype == dtype
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])
+async def test_a_picture_of_what_is_compressed(
+    panda: Server, ports: tuple[str, ...], tmp_path: Path, compression: str
+) -> None:
+    samples_on_arm(panda, 5000)
+    await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", "--compression", compression)
+    await panda_ioc("plot", tmp_path / "x.h5", "-o", tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 10_000
+
+
+async def test_the_panda_is_not_left_armed(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    samples_on_arm(panda, 5000, reason="")
+    await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", "--samples", "1234")
+    assert len(counted(tmp_path / "x.h5")) == 1234
+    assert panda.capture.completion == "Disarmed"
+    await panda_ioc("capture", *ports, tmp_path / "nothing/x.h5", "--arm", code=1)
+    assert panda.capture.completion == "Disarmed"
+
+
+async def test_what_others_armed_is_left_alone(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    samples_on_arm(panda, 5000, reason="")
+    panda.capture.arm()
+    said = await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", code=1)
+    assert "Already" in said or "progress" in said, said
+    assert panda.capture.completion == "Busy"
+
+
+async def test_the_file_is_closed_though_the_panda_cannot_be_disarmed(
+    panda: Server, ports: tuple[str, ...], tmp_path: Path
+) -> None:
+    samples_on_arm(panda, 5000, reason="")
+
+    def refuse() -> None:
+        raise Refused("Not now")
+
+    panda.capture.on_disarm = refuse
+    said = await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", "--samples", "1234", code=1)
+    assert "the PandA may be armed still: " in said
+    assert "Not now" in said
+    assert len(counted(tmp_path / "x.h5")) == 1234
 
 
 async def test_an_overrun_is_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A picture of a captured file: its columns against time."""
 
+import contextlib
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
         raise CaptureError(f"drawing needs the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
     if output is None and plt.get_backend().lower() == "agg":
         raise CaptureError("no window can be opened here: name a file for the picture")
+    with contextlib.suppress(ImportError):  # without it, columns that lz4 or zstd compressed cannot be read
+        importlib.import_module("hdf5plugin")
     try:
         with h5py.File(file, "r", swmr=True) as opened:
             columns = {name: item for name, item in opened.items() if isinstance(item, h5py.Dataset) and item.ndim == 1}
@@ -76,7 +80,7 @@ def _time(columns: dict[str, Any], part: slice, rows: int) -> tuple[Any, str]:
         for dataset in columns.values():
             if _column(dataset) == wanted:
                 scale = 1.0 if dataset.attrs.get("scaled", True) else float(dataset.attrs.get("scale", 1.0))
-                return dataset[:rows][part] * scale, "time in s"
+                return dataset[part] * scale, "time in s"
     return np.arange(rows)[part], "sample"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..capture.recorder import Recorder
     from ..client import AsyncioClient
+    from ..protocol import Data
 
 #: Seconds that a disk may take for what waits, at the end.
 _CLOSE_TIMEOUT = 60.0
@@ -100,36 +101,78 @@ def _progress(samples: int | None) -> "tqdm[NoReturn]":
 async def _record(client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", *, arm: bool) -> None:
     """Give the recorder what comes, until it has enough, it cannot go on, or somebody stops it."""
     from ..capture.errors import CaptureError
-    from ..protocol import Disarm
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    receiving = asyncio.create_task(_receive(client, recorder, progress, arm=arm))
+    arming = _Arming(client) if arm else None
+    receiving = asyncio.create_task(_receive(client, recorder, progress, arming))
     ends = [receiving, asyncio.create_task(stop.wait()), asyncio.create_task(recorder.wait_closed())]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for task in ends:
         task.cancel()
     (failure, *_) = await asyncio.gather(*ends, return_exceptions=True)
     recorder.finish(failure if isinstance(failure, PandaError) else None)
-    if arm and stop.is_set():
-        await client.send(Disarm())
+    armed = await arming.disarm() if arming else ""
     if not await recorder.wait_closed(_CLOSE_TIMEOUT):
         raise CaptureError(f"the disk took nothing for {_CLOSE_TIMEOUT:g} s: the file is not complete")
+    if isinstance(failure, Exception) and not isinstance(failure, PandaError):
+        raise failure
+    if armed:
+        recorder.error = recorder.error or CaptureError(f"the PandA may be armed still: {armed}")
 
 
-async def _receive(client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", *, arm: bool) -> None:
-    from ..protocol import Arm, EndData, FrameData, ReadyData
+class _Arming:
+    """Arms PCAP, and knows whether it may be armed still by us."""
+
+    def __init__(self, client: "AsyncioClient") -> None:
+        self._client = client
+        self._armed = False
+
+    async def take(self, data: "Data") -> None:
+        """Take what comes from the data port, and arm when nothing is under way."""
+        from ..protocol import Arm, CommandError, EndData, ReadyData
+
+        if isinstance(data, ReadyData | EndData):
+            self._armed = True
+            try:
+                await self._client.send(Arm())
+            except CommandError:
+                self._armed = False
+                raise
+
+    def ended(self) -> None:
+        """The acquisition is over."""
+        self._armed = False
+
+    async def disarm(self) -> str:
+        """Disarm if need be; return why that was not possible, "" if it was."""
+        from ..protocol import Disarm
+
+        try:
+            if self._armed:
+                await self._client.send(Disarm())
+        except PandaError as error:
+            return str(error)
+        return ""
+
+
+async def _receive(
+    client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", arming: _Arming | None
+) -> None:
+    from ..protocol import EndData, FrameData
 
     async with contextlib.aclosing(client.data(scaled=False)) as stream:
         async for data in stream:
             recorder.take(data)
             if isinstance(data, FrameData):
                 progress.update(len(data.data))
+            if arming is not None and isinstance(data, EndData):
+                arming.ended()
             if recorder.finished:
                 return
-            if arm and isinstance(data, ReadyData | EndData):
-                await client.send(Arm())
+            if arming is not None:
+                await arming.take(data)
 
 
 @click.command()
