@@ -84,6 +84,27 @@ async def test_options_go_over_variables_and_both_over_the_file(
         assert "@" in await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 4")
 
 
+async def test_variables_of_what_may_be_given_often(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    screens, roots = tmp_path / "screens", [tmp_path / "a root", tmp_path / "b"]
+    for directory in (screens, *roots):
+        directory.mkdir()
+    variables = {
+        "PANDA_IOC_POLL": "CONFIG=0.5 BITS=0.7",
+        "PANDA_IOC_DATA_ROOT": ":".join(map(str, roots)),
+        "PANDA_IOC_CLEAR_BOBFILES": "1",
+        "PANDA_IOC_SCREENS_DIR": str(screens),
+    }
+    async with running_ioc(panda.control_port, "TEST-VARS", ca_ports, extra=variables) as ioc:
+        with pytest.raises(Exception, match="is not below .*/a root or .*/b, where"):
+            await ioc.pva_put("DATA:HDF_DIRECTORY", str(tmp_path))
+        await ioc.pva_put("DATA:HDF_DIRECTORY", str(roots[0]))
+        assert await ioc.stop() == 0
+    code, output = await outcome(
+        *("run", "127.0.0.1", "X"), environment={**environment(free_port()), "PANDA_IOC_POLL": "NOPE=1"}
+    )
+    assert (code, "NOPE is none of" in output) == (2, True)
+
+
 async def test_read_only(panda: Server, ca_ports: Iterator[int]) -> None:
     async with running_ioc(panda.control_port, "TEST-READ", ca_ports, "--read-only") as ioc:
         with pytest.raises(Exception, match="Write access denied"):
@@ -270,6 +291,28 @@ async def test_http(ca_ports: Iterator[int]) -> None:
             assert await get(port, "/readyz") == (200, "connected\n")
             assert (await get(port, "/"))[0] == 404
             assert await ioc.stop() == 0
+
+
+async def test_http_for_many_at_once(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Those who connect and say nothing are let in up to some number, and no more."""
+    port = free_port()
+    options = ("--http-port", str(port))
+    async with running_ioc(panda.control_port, "TEST-MANY", ca_ports, *options) as ioc:
+        connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        closed = [asyncio.create_task(reader.read()) for reader, _ in connections]
+        await asyncio.wait_for(asyncio.gather(*closed[16:]), 5)
+        assert not any(reading.done() for reading in closed[:16])
+        for _, writer in connections:
+            writer.close()
+        await asyncio.wait_for(asyncio.gather(*closed), 5)
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    assert await get(port, "/healthz") == (200, "alive\n")
+                    break
+                except OSError:  # they are not all gone yet
+                    await asyncio.sleep(0.1)
+        assert await ioc.stop() == 0
 
 
 async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_path: Path) -> None:

@@ -1,6 +1,16 @@
 """What the log says, and how often."""
 
-from panda_ioc.ioc.log import Repeated
+import asyncio
+import logging
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from panda_ioc.ioc.log import OneLine, Repeated, visible
+from panda_ioc.simulator import Server
+
+from .process import running_ioc
 
 
 def test_what_goes_wrong_again_and_again_is_told_once_an_hour() -> None:
@@ -14,3 +24,63 @@ def test_what_goes_wrong_again_and_again_is_told_once_an_hour() -> None:
     for text in ("silent", "silent", "refused"):
         warning.tell(text)
     assert said[2:] == ["silent", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("µV/° of a scan", "µV/° of a scan"), ("a\nb\r\x1b[2J", "a\\nb\\r\\x1b[2J"), ("\u2028\udc80", "\\u2028\\udc80")],
+)
+def test_what_is_no_letter_is_shown_by_its_code(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_a_traceback_has_lines_of_its_own() -> None:
+    error = OSError("gone")
+    info = (OSError, error, None)
+    record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "%s failed", ("a\nb",), info)
+    lines = OneLine("%(message)s").format(record).splitlines()
+    assert lines[0] == "a\\nb failed"
+    assert lines[-1] == "OSError: gone"
+
+
+FORGED = "x\n2026-01-01 00:00:00,000 PUT     put X:Y = 1 by root"
+
+
+async def put_as(user: str, port: int, pv: str, value: str) -> None:
+    """Put over Channel Access by the name of a user; libca would not let us choose it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    def say(command: int, text: str = "", kind: int = 0, count: int = 0, one: int = 0, two: int = 0) -> None:
+        payload = text.encode() + b"\0" if text else b""
+        payload += bytes(-len(payload) % 8)
+        writer.write(struct.pack(">HHHHII", command, len(payload), kind, count, one, two) + payload)
+
+    async def answer(command: int) -> int:
+        while True:
+            got, size, _, _, _, two = struct.unpack(">HHHHII", await reader.readexactly(16))
+            await reader.readexactly(size)
+            if got == command:
+                return int(two)
+
+    say(0, count=13)  # VERSION
+    say(20, user)  # CLIENT_NAME
+    say(21, "here")  # HOST_NAME
+    say(18, pv, one=1, two=13)  # CREATE_CHAN
+    channel = await answer(18)
+    say(19, value.ljust(39), count=1, one=channel, two=1)  # WRITE_NOTIFY
+    await answer(19)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Neither by what is put, nor by the name of who puts it, which a client chooses."""
+    async with running_ioc(panda.control_port, "TEST-FORGE", ca_ports, "--log-level", "put") as ioc:
+        await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)
+        await ioc.wait_for("put TEST-FORGE:DATA:HDF_FILE_NAME")
+        port = int(ioc.environment["EPICS_CA_SERVER_PORT"])
+        await asyncio.wait_for(put_as(FORGED, port, "TEST-FORGE:PULSE1:PULSES", "5"), 10)
+        line = await ioc.wait_for("put TEST-FORGE:PULSE1:PULSES = 5")
+        assert " by x\\n2026-01-01" in line
+        assert await ioc.stop() == 0
+    assert not any(line.startswith("2026-01-01") for line in ioc.output)

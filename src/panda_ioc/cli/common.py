@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from ..client.common import CONTROL_PORT, DATA_PORT
-from ..ioc import log  # noqa: F401 - makes the level "put" known
+from ..ioc.log import OneLine  # which makes the level "put" known, too
 from ..protocol import PandaError
 
 P = ParamSpec("P")
@@ -60,11 +60,9 @@ def log_to_stdout(level: str) -> None:
         level: a name that logging knows; "put" also tells every put that was accepted
     """
     logging.raiseExceptions = False  # a log that nobody reads any more is no reason for tracebacks
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stdout,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def log_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 DIRECTORY = click.Path()
 
 
-def _option(name: str, kind: Any, text: str) -> Decorator:
+def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
     """An option that says nothing unless it is given, here or by a variable."""
     variable = "PANDA_IOC_" + name.strip("-").replace("-", "_").upper()
-    return click.option(name, type=kind, envvar=variable, help=text)
+    return click.option(name, type=kind, envvar=variable, help=text, **more)
 
 
 @click.command()
@@ -35,13 +35,13 @@ def _option(name: str, kind: Any, text: str) -> Decorator:
 @click.option("--config", type=click.Path(path_type=Path), envvar="PANDA_IOC_CONFIG", help="YAML file that says all.")
 @_option("--control-port", PORT, "Port of the PandA's commands.  [default: 8888]")
 @_option("--data-port", PORT, "Port of its data.  [default: 8889]")
-@click.option("--poll", multiple=True, metavar="GROUP=SECONDS", help="How often to ask for a group of changes.")
-@click.option("--data-root", multiple=True, metavar="DIRECTORY", help="Files are written only below; may be repeated.")
+@_option("--poll", None, "How often to ask for a group of changes.", multiple=True, metavar="GROUP=SECONDS")
+@_option("--data-root", click.Path(), "Files are written only below; may be repeated.", multiple=True)
 @_option("--state-dir", DIRECTORY, "Keep settings of DATA and what the PandA has here.")
 @_option("--designs-dir", DIRECTORY, "Save and load whole setups of the PandA here.")
 @_option("--screens-dir", DIRECTORY, "Write screens for Phoebus here.")
-@click.option("--clear-bobfiles", is_flag=True, default=None, help="Remove screens of an earlier run first.")
-@click.option("--read-only", is_flag=True, default=None, envvar="PANDA_IOC_READ_ONLY", help="Refuse every put.")
+@_option("--clear-bobfiles", None, "Remove screens of an earlier run first.", is_flag=True, default=None)
+@_option("--read-only", None, "Refuse every put.", is_flag=True, default=None)
 @_option("--access-file", click.Path(), "EPICS access security file.")
 @_option("--http-port", click.IntRange(0, 65535), "Serve /metrics, /healthz and /readyz on this port.")
 @_option("--http-host", click.STRING, "Address to serve them on.  [default: 127.0.0.1]")

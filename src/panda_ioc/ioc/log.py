@@ -1,4 +1,4 @@
-"""The log: a level for puts, and how what goes wrong again and again is told.
+"""The log: a level for puts, lines that cannot be forged, and how what goes wrong again and again is told.
 
 The level is below INFO, so that a beamline that wants to know who set what can say so.
 """
@@ -13,6 +13,24 @@ logging.addLevelName(PUT, "PUT")
 
 #: Seconds after which a warning that is still true is told again.
 _HOUR = 3600.0
+
+
+class OneLine(logging.Formatter):
+    """Shows what is no letter in a message by its code, so that no name that somebody chose makes a line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as its base calls it
+        """Format the message; a traceback follows in lines of its own."""
+        record.message = visible(record.message)
+        return super().formatMessage(record)
+
+
+def visible(text: str) -> str:
+    """A text with all that is not to be seen, such as the end of a line, as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
 
 
 class Repeated:

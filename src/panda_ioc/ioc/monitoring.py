@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -14,6 +14,9 @@ from .served import Pv
 
 #: Seconds without a sign of life after which the IOC is not well, and that a client has for its request.
 _SILENCE, _REQUEST_TIMEOUT = 10.0, 10.0
+
+#: Connections at once; more are closed as they come.
+_MOST_CONNECTIONS = 16
 
 #: What is told, by the records that show it: name, what kind of number it is, what it means.
 METRICS: Mapping[str, tuple[str, str, str]] = {
@@ -113,6 +116,32 @@ def _say(respond: _Respond, is_well: bool, well: str, ill: str) -> Iterable[byte
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        super().__init__(*arguments)
+
+    def server_bind(self) -> None:
+        # HTTPServer would ask a name server what we are called, which can take long and is of no use.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # there is no thread for it
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
 
 class _Handler(WSGIRequestHandler):
