@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import json
 import sys
+import threading
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -56,7 +57,24 @@ def run(*, config: Path | None, **options: Any) -> None:
     Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when the PandA came
     back with other blocks or firmware, so that it has to be started anew.
     """
-    end(serve(_configuration(config, options)))
+    loading = threading.Thread(target=_load_epics, name="load EPICS")
+    loading.start()
+    try:
+        wanted = _configuration(config, options)
+    except BaseException:
+        loading.join()  # not to be ended in the middle of it
+        raise
+    end(serve(wanted))
+
+
+def _load_epics() -> None:
+    """Load what takes longest, while the configuration is read."""
+    import importlib
+
+    from ..ioc.lean_dso import skip_setuptools
+
+    skip_setuptools()
+    importlib.import_module("panda_ioc.ioc.epics")
 
 
 def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":

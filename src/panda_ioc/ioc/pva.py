@@ -264,7 +264,7 @@ def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, may_put:
 
 
 class Server:
-    """Serves PVs until it is stopped. Where it listens, `EPICS_PVAS_...` and `EPICS_PVA_...` say.
+    """Serves PVs from `start` to `stop`. Where it listens, `EPICS_PVAS_...` and `EPICS_PVA_...` say.
 
     Args:
         plan: what is served
@@ -280,11 +280,16 @@ class Server:
         for name, tree in pvi_trees(plan.items, plan.prefix).items():
             if name not in pvs:
                 self._provider.add(plan.pv(name), SharedPV(initial=_structure(tree)))
+        self._server: P4pServer | None = None
+
+    def start(self) -> None:
+        """Let clients find it."""
         self._server = P4pServer(providers=[self._provider])
 
     def stop(self) -> None:
         """Disconnect all clients and serve no more."""
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
 
 
 def _fill(update: Any, value: Any, state: Alarm) -> None:

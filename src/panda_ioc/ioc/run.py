@@ -100,20 +100,14 @@ async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
     try:
         plan = _plan(config, model)
         services = Services(plan, _services(config, plan, model))
-        epics, pva, may_put = await loading
+        epics, may_put = await loading
     except BaseException:
         await _close(client)
         raise
     for remark in plan.remarks:
         log.warning("%s", remark)
     _restore(config, epics, services)
-    initial = services.initial_values()
-    over_ca: dict[str, Side] = epics.load(plan, initial, services.put)
-    starting = asyncio.ensure_future(epics.start(plan, over_ca, access))
-    await asyncio.sleep(0)  # it is on its way, and leaves time for this
-    over_pva = pva.make_pvs(plan, initial, services.put, may_put)
-    await starting
-    pvs = join({item.name: initial.get(item.name) for item in plan.items}, services.put, over_pva, over_ca)
+    pvs, server = await _make_pvs(plan, services, epics, access, may_put)
     services.bind(pvs)
     ioc = _Ioc(config, plan, services, pvs)
     if client is None:
@@ -125,7 +119,7 @@ async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
         ioc.on_beat = monitoring.beat
         tell_alive(f"{config.http.host} {monitoring.port}")
         log.info("serving HTTP on %s:%d", config.http.host, monitoring.port)
-    server = pva.Server(plan, over_pva)
+    server.start()
     gc.freeze()  # and need not be looked at by the collector ever again
     gc.enable()
     panda = config.panda
@@ -142,6 +136,22 @@ async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
         finally:
             if monitoring is not None:
                 await asyncio.to_thread(monitoring.stop)  # it takes up to half a second
+
+
+async def _make_pvs(
+    plan: Plan, services: Services, epics: Any, access: str, may_put: MayPut
+) -> tuple[dict[str, Pv], Any]:
+    """Make all PVs; Channel Access serves them from here on, PV Access when the server that is returned is started."""
+    initial = services.initial_values()
+    over_ca: dict[str, Side] = epics.load(plan, initial, services.put)
+    starting = asyncio.ensure_future(epics.start(plan, over_ca, access))
+    await asyncio.sleep(0)  # it is on its way, and leaves time for what follows
+    pva = importlib.import_module("panda_ioc.ioc.pva")
+    over_pva = pva.make_pvs(plan, initial, services.put, may_put)
+    server = pva.Server(plan, over_pva)
+    await starting
+    pvs = join({item.name: initial.get(item.name) for item in plan.items}, services.put, over_pva, over_ca)
+    return pvs, server
 
 
 def _restore(config: Config, epics: Any, services: Services) -> None:
@@ -184,10 +194,10 @@ def _plan(config: Config, model: Model) -> Plan:
     return make_plan(model, config.prefix, designs=config.designs.directory is not None)
 
 
-def _load_epics(access: str) -> tuple[Any, Any, MayPut]:
+def _load_epics(access: str) -> tuple[Any, MayPut]:
     skip_setuptools()
     may_put = checker(access)
-    return importlib.import_module("panda_ioc.ioc.epics"), importlib.import_module("panda_ioc.ioc.pva"), may_put
+    return importlib.import_module("panda_ioc.ioc.epics"), may_put
 
 
 class _Ioc:
