@@ -3,12 +3,19 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 import pytest
+from tqdm import tqdm
 
+from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.recorder import Recorder, Storing
+from panda_ioc.capture.selection import First
+from panda_ioc.cli.capture import _record
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import Data, FrameData
 from panda_ioc.simulator import Server
 from panda_ioc.simulator.numbers import Refused
 
@@ -149,3 +156,25 @@ def _has_rows(path: Path) -> Callable[[], bool]:
             return False
 
     return has_rows
+
+
+class Broken(First):
+    """A bug: it cannot take samples."""
+
+    def take(self, data: Data) -> Iterator[Data]:
+        if isinstance(data, FrameData):
+            raise ZeroDivisionError("a bug")
+        return super().take(data)
+
+
+async def test_a_bug_is_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    samples_on_arm(panda, 100, reason="")
+    recorder = Recorder(Storing(lambda: HdfFile(tmp_path / "x.h5")), Broken())
+    with tqdm(disable=True) as progress:
+        async with AsyncioClient("127.0.0.1", panda.control_port, panda.data_port) as client:
+            with pytest.raises(ZeroDivisionError):
+                await _record(client, recorder, progress, arm=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().remove_signal_handler(number)
+    assert recorder.writer.closed
+    assert panda.capture.completion == "Disarmed"

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -199,6 +201,8 @@ async def test_settings_of_the_ioc_are_there_after_a_restart(
         (b"!!bool x", True),
         (b"\xff\xfe\x00abc\xff", True),
         (b"DATA:NUM_CAPTURE: -7\nNOPE: 1\n", False),
+        (b"DATA:RAW: hello\nDATA:CAPTURE_MODE: 99\nDATA:HDF_DIRECTORY: null\n", False),
+        (b"DATA:NUM_CAPTURE: 0.5\nDATA:CAPTURE_MODE: 1.0\nINENC1:VAL:DATASET: 5\nNOPE: 1\n", False),
     ],
 )
 async def test_kept_settings_that_make_no_sense(
@@ -313,6 +317,21 @@ async def test_http_for_many_at_once(panda: Server, ca_ports: Iterator[int]) -> 
                 except OSError:  # they are not all gone yet
                     await asyncio.sleep(0.1)
         assert await ioc.stop() == 0
+
+
+def test_http_asks_no_name_server() -> None:
+    """What Python is about to do, it says to hooks for audits; these stay for good, so another process is asked."""
+    program = """
+import sys
+from wsgiref.simple_server import make_server
+from panda_ioc.ioc.monitoring import _Handler, _Server
+asked = []
+sys.addaudithook(lambda event, _: asked.append(event) if event.startswith("socket.get") else None)
+make_server("127.0.0.1", 0, None, server_class=_Server, handler_class=_Handler).server_close()
+print(asked)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "[]\n"
 
 
 async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_path: Path) -> None:

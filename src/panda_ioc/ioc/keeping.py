@@ -7,9 +7,12 @@ from typing import Any
 
 import yaml
 
+from .codecs import Value
 from .kept import Kept
 
 log = logging.getLogger(__name__)
+
+_KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
 def give_back(kept: Mapping[str, Kept], path: Path) -> None:
@@ -24,9 +27,20 @@ def give_back(kept: Mapping[str, Kept], path: Path) -> None:
             log.warning("%s has a setting %s, which is not known here", path, name)
             continue
         try:
-            kept[name].set(value)
+            kept[name].set(_as_kind_of(kept[name].get(), value))
         except Exception as error:  # noqa: BLE001 - whatever is in a file
             log.warning("the setting %s = %.80r, kept in %s, is not used: %s", name, value, path, error)
+
+
+def _as_kind_of(now: Value, value: Any) -> Value:
+    """A value as what is there now: text, a whole number, or any."""
+    if isinstance(now, str) and isinstance(value, str):
+        return value
+    if isinstance(now, float) and isinstance(value, int | float):
+        return float(value)
+    if isinstance(now, int) and isinstance(value, int | float) and value == int(value):
+        return int(value)
+    raise ValueError(f"it is to be {_KINDS.get(type(now), 'something else')}")
 
 
 def _read(path: Path) -> dict[str, Any]:
