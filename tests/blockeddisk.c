@@ -1,6 +1,7 @@
-/* A disk that blocks: loaded before the C library, it lets no write to a file below BLOCKED_DIRECTORY through
-   for as long as the file BLOCKED_WHILE exists. */
+/* A disk that blocks: loaded before the C library, it lets no write to a file below BLOCKED_DIRECTORY, and no
+   list of that directory, through for as long as the file BLOCKED_WHILE exists. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
@@ -36,4 +37,13 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
 {
     return pwrite64(fd, data, size, offset);
+}
+
+DIR *opendir(const char *name)
+{
+    DIR *(*real)(const char *) = dlsym(RTLD_NEXT, "opendir");
+    const char *directory = getenv("BLOCKED_DIRECTORY"), *control = getenv("BLOCKED_WHILE");
+    while (directory && control && !strcmp(name, directory) && access(control, F_OK) == 0)
+        usleep(10000);
+    return real(name);
 }

@@ -164,3 +164,33 @@ async def test_stopped_while_the_disk_blocks(
     assert any(f"ending without {ROWS} samples" in line for line in ioc.output)
     blocked.unlink()
     assert len(data.column()) == 10
+
+
+async def test_a_disk_with_designs_that_blocks(
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path, blocking_library: str
+) -> None:
+    """Nothing else waits for it: neither puts, nor the end."""
+    blocked, directory = tmp_path / "blocked", tmp_path / "designs"
+    directory.mkdir()
+    (directory / "scan.design").write_text("")
+    variables = {
+        "LD_PRELOAD": blocking_library,
+        "BLOCKED_DIRECTORY": str(directory),
+        "BLOCKED_WHILE": str(blocked),
+    }
+    blocked.touch()
+    options = ("--designs-dir", str(directory))
+    async with running_ioc(panda.control_port, "TEST-BLOCKED", ca_ports, *options, extra=variables) as ioc:
+        await ioc.pva_put("PULSE1:PULSES", 2)
+        assert list(await ioc.pva_get("DESIGN:LIST")) == []
+        naming = asyncio.create_task(ioc.pva_put("DESIGN:NAME", "scan"))
+        await ioc.pva_put("PULSE1:PULSES", 3)
+        assert not naming.done()
+        blocked.unlink()
+        await naming
+        assert list(await ioc.pva_get("DESIGN:LIST")) == ["scan"]
+        blocked.touch()
+        naming = asyncio.create_task(ioc.pva_put("DESIGN:NAME", "scan"))
+        await asyncio.sleep(0.5)
+        assert await ioc.stop() == 0
+        naming.cancel()

@@ -13,6 +13,7 @@ from ..client import AsyncioClient
 from ..protocol import Changes, PandaError
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Refusal
+from .data.disk import Disk
 from .designplan import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
 from .kept import Kept
 from .record import Content
@@ -22,9 +23,6 @@ from .services import Refresh
 log = logging.getLogger(__name__)
 
 _ENDING = ".design"
-
-#: Seconds that the disk has to tell which designs there are.
-_DISK_TIMEOUT = 5.0
 _GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
 
 
@@ -42,10 +40,8 @@ class Designs:
         self._refresh: Refresh | None = None
         self._name = ""
         self._turn = asyncio.Lock()
-        #: The thread that asks the disk, if it has; the turn to do so; and what began when the records were made.
-        self._listing: asyncio.Future[list[str]] | None = None
-        self._listing_turn = asyncio.Lock()
-        self._first: asyncio.Task[None] | None = None
+        self._disk = Disk()
+        self._first: asyncio.Task[None] | None = None  # lists them when the records are made
 
     def initial_values(self) -> Mapping[str, Content]:
         return {NAME: "", SAVE: 0, LOAD: 0, LIST: [], STATUS: "", LOADED: ""}
@@ -118,17 +114,13 @@ class Designs:
                         await refresh()
 
     async def _list(self) -> None:
-        """Show which designs there are. A disk that does not answer keeps one thread waiting, and us for a while."""
-        async with self._listing_turn:
-            if self._listing is not None and not self._listing.done():
-                return
-            self._listing = asyncio.ensure_future(asyncio.to_thread(self._names))
-            try:
-                names = await asyncio.wait_for(asyncio.shield(self._listing), _DISK_TIMEOUT)
-            except TimeoutError:
-                log.warning("the disk with %s did not answer within %g s", self._directory, _DISK_TIMEOUT)
-                return
-        self._pvs[LIST].post(names)
+        """Show which designs there are; a disk that does not answer is told in the log."""
+        try:
+            names = await self._disk.call(str(self._directory), self._names)
+        except PandaError as error:
+            log.warning("the list of designs is not known: %s", error)
+        else:
+            self._pvs[LIST].post(names)
 
     def _names(self) -> list[str]:
         try:
