@@ -68,11 +68,11 @@ async def test_a_silent_one_and_an_unknown_name(ca_ports: Iterator[int], tmp_pat
         async with running_ioc(panda.control_port, "TEST-SILENT", ca_ports, *kept) as ioc:
             await ioc.stop()
     async with Hostile(b"") as server, running_ioc(server.port, "TEST-SILENT", ca_ports, *kept) as ioc:
-        assert (await caget(ioc.pv("PULSE1:PULSES"), format=FORMAT_TIME)).severity == 3
+        assert (await ioc.raw_get("PULSE1:PULSES")).alarm.severity == 3
         assert await ioc.stop() == 0
     async with running_ioc(8888, "TEST-SILENT", ca_ports, *kept, host="no.such.host.invalid") as ioc:
         await ioc.wait_for("the PandA is not back: cannot connect to no.such.host.invalid")
-        assert (await caget(ioc.pv("PULSE1:PULSES"), format=FORMAT_TIME)).severity == 3
+        assert (await ioc.raw_get("PULSE1:PULSES")).alarm.severity == 3
         assert await ioc.stop() == 0
     assert sum("is not back" in line for line in ioc.output) == 1
 

@@ -347,9 +347,9 @@ async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_pa
         assert (await get(port, "/healthz"))[0] == 200
 
 
-async def test_a_port_that_is_taken(panda: Server) -> None:
+async def test_a_port_that_is_taken(panda: Server, tmp_path: Path) -> None:
     port = ("--control-port", str(panda.control_port))
-    options = ("run", "127.0.0.1", "X", *port, "--http-port", str(panda.data_port))
+    options = ("run", "127.0.0.1", "X", *port, "--http-port", str(panda.data_port), "--state-dir", str(tmp_path))
     code, output = await outcome(*options, environment=environment(free_port()))
     assert code == 1
     assert f"cannot serve HTTP on 127.0.0.1:{panda.data_port}: Address already in use" in output

@@ -186,6 +186,11 @@ def restore(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
     autosave.Autosave._save = _careful(autosave.Autosave._save, directory)  # noqa: SLF001
 
 
+def stop_saving() -> None:
+    """Let what is kept be saved a last time, and then no more."""
+    autosave.Autosave._stop()  # noqa: SLF001
+
+
 def _careful(save: Callable[[], None], directory: Path) -> Callable[[], None]:
     """A save that says once what goes wrong: after an error, softioc would try for ever, and the process not end."""
     told = ""

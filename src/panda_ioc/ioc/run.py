@@ -163,6 +163,9 @@ def _restore(config: Config, epics: Any, services: Services) -> None:
         log.warning("nothing is kept: %s is not a directory that can be written", directory)
         return
     epics.restore(services.kept(), directory, file_stem(config.prefix))
+    serving = asyncio.current_task()
+    if serving is not None:  # what saves would else keep a process that ends with an error
+        serving.add_done_callback(lambda _: epics.stop_saving())
 
 
 async def _remember(config: Config, model: Model) -> None:
