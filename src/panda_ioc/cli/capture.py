@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from ..protocol import PandaError
 from .common import clear_errors, panda_options
 
 if TYPE_CHECKING:
@@ -101,6 +100,7 @@ def _progress(samples: int | None) -> "tqdm[NoReturn]":
 async def _record(client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", *, arm: bool) -> None:
     """Give the recorder what comes, until it has enough, it cannot go on, or somebody stops it."""
     from ..capture.errors import CaptureError
+    from ..protocol import PandaError
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -147,7 +147,7 @@ class _Arming:
 
     async def disarm(self) -> str:
         """Disarm if need be; return why that was not possible, "" if it was."""
-        from ..protocol import Disarm
+        from ..protocol import Disarm, PandaError
 
         try:
             if self._armed:

@@ -8,9 +8,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from ..client.common import CONTROL_PORT, DATA_PORT
 from ..ioc.log import OneLine  # which makes the level "put" known, too
-from ..protocol import PandaError
+from ..ports import CONTROL_PORT, DATA_PORT
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,16 +40,25 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except PandaError as error:
-            raise click.ClickException(str(error)) from error
-        except BrokenPipeError:
-            raise  # who read our output has seen enough: click ends without a word
-        except OSError as error:
-            raise click.ClickException(
-                f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            ) from error
+        except Exception as error:
+            clear = _in_a_line(error)
+            if clear is None:
+                raise
+            raise click.ClickException(clear) from error
 
     return wrapped
+
+
+def _in_a_line(error: Exception) -> str | None:
+    """An error that may be expected, in words; None for others."""
+    from ..protocol import PandaError  # noqa: PLC0415 - slow to load, so not before it is needed
+
+    if isinstance(error, PandaError):
+        return str(error)
+    # Who read our output may have seen enough: then click ends without a word.
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return None
 
 
 def log_to_stdout(level: str) -> None:

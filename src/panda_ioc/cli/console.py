@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..protocol import PandaError, Raw
 from .common import clear_errors, panda_options
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def console(host: str, control_port: int, data_port: int) -> None:
 
 async def _answer(client: "AsyncioClient", command: list[str]) -> bool:
     """Send a command and show its reply; return whether it was accepted."""
+    from ..protocol import PandaError, Raw
+
     try:
         reply = await client.send(Raw(command))
     except PandaError as error:

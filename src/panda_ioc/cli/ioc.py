@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from .. import yamlfile
 from .common import LOG_LEVELS, PORT, Decorator, clear_errors, log_to_stdout, panda_options
 
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
         "log_level": options["log_level"],
     }
     if file is not None:
+        from .. import yamlfile
+
         return yamlfile.load(
             file, Config, lambda content: merged(content, over) if isinstance(content, dict) else content
         )

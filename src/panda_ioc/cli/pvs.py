@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..protocol import PandaError
 from .common import clear_errors
 
 if TYPE_CHECKING:
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
 
 _timeout = click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds to wait for an answer.")
 _names = click.argument("pvs", nargs=-1, required=True, metavar="PV...")
-
-
-class PvError(PandaError):
-    """A PV did not answer, or refused."""
 
 
 @click.command("get")
@@ -79,10 +74,10 @@ def _context() -> "Iterator[Context]":
         yield context
 
 
-def _failed(name: str, error: Exception) -> PvError:
+def _failed(name: str, error: Exception) -> click.ClickException:
     if isinstance(error, TimeoutError):
-        return PvError(f"{name} does not answer")
-    return PvError(f"{name}: {error}")
+        return click.ClickException(f"{name} does not answer")
+    return click.ClickException(f"{name}: {error}")
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from ..client.common import CONTROL_PORT, DATA_PORT
+from ..ports import CONTROL_PORT, DATA_PORT
 from .common import clear_errors, log_option, panda_options
 
 _PORT = click.IntRange(0, 65535)

@@ -13,9 +13,10 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from ..ports import CONTROL_PORT, DATA_PORT
 from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
 from . import asyncio_data
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, TIMEOUT, cannot_connect, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")

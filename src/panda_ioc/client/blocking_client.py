@@ -15,9 +15,10 @@ from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
+from ..ports import CONTROL_PORT, DATA_PORT
 from ..protocol import Command, ControlConnection, Data, LocalProtocolError, PandaError, RemoteProtocolError
 from . import blocking_data
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, CONTROL_PORT, DATA_PORT, TIMEOUT, cannot_connect, shown
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, TIMEOUT, cannot_connect, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")

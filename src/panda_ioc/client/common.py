@@ -7,9 +7,6 @@ from typing import Any
 from ..protocol import Command
 from .errors import PandaConnectionError
 
-CONTROL_PORT = 8888
-DATA_PORT = 8889
-
 #: Seconds that a command may take, unless the caller says otherwise. The slowest thing that a real PandA
 #: does, reading a full table as text, takes 0.2 s.
 TIMEOUT = 5.0

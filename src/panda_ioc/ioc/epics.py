@@ -247,6 +247,7 @@ async def start(plan: Plan, pvs: Mapping[str, Pv], rules: str) -> None:
         file.flush()
         dbCore.asSetFilename(file.name.encode())
         await loop.run_in_executor(None, partial(softioc.iocInit, AsyncioDispatcher(loop=loop), enable_pva=False))
+    ctypes.CDLL(None).fflush(None)  # what EPICS says of itself comes before what is logged, and not at the end
     for name, field, text in texts_with_macros(plan):
         pvs[name].set_field(field, text)
 
