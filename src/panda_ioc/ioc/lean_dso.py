@@ -1,7 +1,8 @@
 """Keep setuptools out of a process that only runs an IOC.
 
 softioc finds its libraries with `setuptools_dso.runtime`, which needs nothing else; but the package around
-it imports all of setuptools, to build such libraries: a tenth of a second at every start.
+it imports all of setuptools, to build such libraries: a tenth of a second at every start. To learn who calls it,
+it then reads the source of every function on the stack, several times: more than another tenth.
 """
 
 import importlib
@@ -21,5 +22,11 @@ def skip_setuptools() -> None:
     package.__spec__ = spec
     sys.modules[name] = package
     runtime = importlib.import_module(f"{name}.runtime")
+    vars(runtime)["_auto_pkg"] = _caller
     for public in runtime.__all__:
         setattr(package, public, getattr(runtime, public))
+
+
+def _caller() -> str:
+    """The module that calls what called this, for names that are relative to it."""
+    return str(sys._getframe(2).f_globals["__name__"])  # noqa: SLF001 - what `inspect` looks at, too
