@@ -4,6 +4,7 @@
 import asyncio
 import dataclasses
 import json
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -138,7 +139,10 @@ def end(code: int) -> NoReturn:
     """End the process in which EPICS has run."""
     from ..ioc.epics import stop
 
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody reads it any more: what is left in it must not make this a failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     stop(code)
 
 
