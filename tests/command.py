@@ -45,6 +45,26 @@ async def outcome(
     return process.returncode, output.decode()
 
 
+async def said_by(*words: str, environment: Mapping[str, str], folder: Path) -> str:
+    """Run any program to its end in a folder, which must be without an error; return what it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        env={**os.environ, **environment},
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said
+    return said
+
+
 async def panda_ioc(*arguments: str | Path, stdin: str = "", code: int = 0) -> str:
     """Run the command to its end, which must be with an exit code and without a traceback; return what it wrote."""
     ended, output = await outcome(*arguments, stdin=stdin)

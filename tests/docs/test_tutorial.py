@@ -5,10 +5,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..command import running
+from ..command import running, said_by
 from ..ioc.process import environment
 from .pages import ROOT, commands, examples
 
@@ -20,19 +21,7 @@ async def test_the_tutorial(ca_ports: Iterator[int], tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(tools)])
     variables = environment(next(ca_ports))
 
-    async def carry_out(*words: str) -> str:
-        process = await asyncio.create_subprocess_exec(
-            *words, env={**os.environ, **variables, "PATH": path}, cwd=tmp_path, **PIPES
-        )
-        try:
-            said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode == 0, said
-        return said
-
+    carry_out = partial(said_by, environment={**variables, "PATH": path}, folder=tmp_path)
     async with running("demo", environment=variables, **PIPES) as demo:
         assert demo.stdout
         async with asyncio.timeout(30):

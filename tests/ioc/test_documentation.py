@@ -1,6 +1,5 @@
 """The examples of the documentation, each run as it stands."""
 
-import asyncio
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ import pytest
 
 from panda_ioc.simulator import Server, load
 
+from ..command import said_by
 from .process import Ioc, running_ioc
 
 CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
@@ -38,19 +38,4 @@ async def ioc(ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
 async def test_an_example(ioc: Ioc, tmp_path: Path, language: str, code: str, prints: str) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(TOOLS)])
     command = [sys.executable, "-c", code] if language == "python" else ["sh", "-e", "-c", code]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env={**os.environ, **ioc.environment, "PATH": path},
-        cwd=tmp_path,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said
-    assert prints in said
+    assert prints in await said_by(*command, environment={**ioc.environment, "PATH": path}, folder=tmp_path)

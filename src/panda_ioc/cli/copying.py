@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from .. import textfile
 from ..client import BlockingClient
 from ..protocol import (
     ChangeGroup,
@@ -42,5 +43,5 @@ def copy(host: str, control_port: int, data_port: int, file: Path) -> list[str]:
             readings={name: value for name, value in readings.items() if name.count(".") == 1},
         )
     device, left_out = device_of(answers, file.stem)
-    file.write_text(as_text(device), encoding="utf-8")
+    textfile.replace(file, as_text(device))
     return left_out

@@ -57,7 +57,9 @@ def run(*, config: Path | None, **options: Any) -> None:
     Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when the PandA came
     back with other blocks or firmware, so that it has to be started anew.
     """
-    loading = threading.Thread(target=_load_epics, name="load EPICS")
+    from ..ioc.lean_dso import load_epics
+
+    loading = threading.Thread(target=load_epics, name="load EPICS")  # it takes longest
     loading.start()
     try:
         wanted = _configuration(config, options)
@@ -65,16 +67,6 @@ def run(*, config: Path | None, **options: Any) -> None:
         loading.join()  # not to be ended in the middle of it
         raise
     end(serve(wanted))
-
-
-def _load_epics() -> None:
-    """Load what takes longest, while the configuration is read."""
-    import importlib
-
-    from ..ioc.lean_dso import skip_setuptools
-
-    skip_setuptools()
-    importlib.import_module("panda_ioc.ioc.epics")
 
 
 def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":

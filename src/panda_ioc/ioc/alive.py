@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from .. import textfile
+
 log = logging.getLogger(__name__)
 
 #: The variable that names it, as the scripts of the container know it; without it there is no file.
@@ -64,7 +66,5 @@ class _Beating:
         if self._written and self._path.exists():
             os.utime(self._path)
             return
-        part = self._path.with_name(f"{self._path.name}.part")
-        part.write_text(self._content, encoding="ascii")
-        part.replace(self._path)  # nobody is to read half of it
+        textfile.replace(self._path, self._content)  # nobody is to read half of it
         self._written = True

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
 
 
 def skip_setuptools() -> None:
@@ -25,6 +26,12 @@ def skip_setuptools() -> None:
     vars(runtime)["_auto_pkg"] = _caller
     for public in runtime.__all__:
         setattr(package, public, getattr(runtime, public))
+
+
+def load_epics() -> Any:
+    """Load what serves Channel Access, `panda_ioc.ioc.epics`, as fast as it goes. It may be called in any thread."""
+    skip_setuptools()
+    return importlib.import_module("panda_ioc.ioc.epics")
 
 
 def _caller() -> str:

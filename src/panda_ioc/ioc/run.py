@@ -25,7 +25,7 @@ from .data.settings import SERVICE as DATA
 from .designplan import SERVICE as DESIGNS
 from .designs import Designs
 from .introspect import introspect
-from .lean_dso import skip_setuptools
+from .lean_dso import load_epics
 from .lean_memory import give_back
 from .log import Repeated
 from .mirror import Mirror
@@ -198,9 +198,7 @@ def _plan(config: Config, model: Model) -> Plan:
 
 
 def _load_epics(access: str) -> tuple[Any, MayPut]:
-    skip_setuptools()
-    may_put = checker(access)
-    return importlib.import_module("panda_ioc.ioc.epics"), may_put
+    return load_epics(), checker(access)
 
 
 class _Ioc:

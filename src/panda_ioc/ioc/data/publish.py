@@ -53,7 +53,7 @@ class Progress:
         self._timer = None
         self._rates()
         self.publish()
-        if self._captures.active or self._totals != (self._receiver.total, self._receiver.total_bytes):
+        if self._captures.active:
             self.wake()
 
     def _rates(self) -> None:
