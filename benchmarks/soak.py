@@ -111,7 +111,19 @@ class Soak:
         text = {"HDF_DIRECTORY": str(self._folder), "HDF_FILE_NAME": f"{number}.h5"}
         for name, value in text.items():
             await caput(f"{PREFIX}:DATA:{name}", value, datatype=DBR_CHAR_STR, wait=True, timeout=20)
-        await caput(f"{PREFIX}:DATA:CAPTURE", 1, wait=True, timeout=20)
+        deadline = time.monotonic() + 40
+        while True:
+            await caput(f"{PREFIX}:DATA:CAPTURE", 1, wait=True, timeout=20)
+            if (self._folder / f"{number}.h5").exists():
+                return
+            # It may not begin while the loss of the PandA in the last round is being noticed, and has to say so.
+            status = str(await caget(f"{PREFIX}:DATA:STATUS", datatype=DBR_CHAR_STR, timeout=20))
+            self.counts["captures refused"] += 1
+            print(f"round {number}: capture refused: {status}", flush=True)
+            if not status.startswith("ERROR") or time.monotonic() > deadline:
+                self.found["captures that do not begin"] += 1
+                raise SystemExit(f"round {number}: the capture does not begin: {status}")
+            await asyncio.sleep(0.5)
 
     async def _load(self) -> None:
         while True:
@@ -198,11 +210,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ports = ("--control-port", str(panda.ports[0]), "--data-port", str(panda.ports[1]))
         command = [sys.executable, "-m", "panda_ioc", "run", "127.0.0.1", PREFIX, *ports]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as ioc:
+        with (
+            open(Path(folder, "ioc.log"), "w+") as log,
+            subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL) as ioc,
+        ):
             try:
                 found = asyncio.run(run(arguments, panda, psutil.Process(ioc.pid), Path(folder)))
                 if ioc.poll() is not None:
                     raise SystemExit(f"the IOC ended with {ioc.returncode}")
+            except BaseException:
+                log.seek(0)
+                print("the last that the IOC said:", *log.readlines()[-40:], sep="\n", end="")
+                raise
             finally:
                 ioc.terminate()
                 panda.end(signal.SIGKILL)

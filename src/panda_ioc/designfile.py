@@ -1,10 +1,10 @@
 """Whole setups of a PandA as files: saved, and loaded all or nothing."""
 
-import asyncio
 from pathlib import Path
 
 from . import textfile
 from .client import AsyncioClient
+from .disk import Disk
 from .protocol import GetState, LocalProtocolError, PandaError, SetState, StateError
 
 #: Seconds that all settings of a PandA may take.
@@ -18,38 +18,42 @@ class DesignError(PandaError):
     """A design that cannot be saved or loaded; the message says which and why."""
 
 
-async def save(client: AsyncioClient, path: Path) -> None:
+async def save(client: AsyncioClient, path: Path, disk: Disk) -> None:
     """Save all settings of a PandA.
 
     Args:
         client: connected, and not used to poll for changes: it will count all as told
         path: of the file, which is replaced if there is one
+        disk: makes the calls for the file
 
     Raises:
         DesignError: the file cannot be written
+        DiskError: the disk does not answer; it may still write the file later
         PandaError: see `AsyncioClient.send`
     """
     state = await client.send(GetState(), timeout=TIMEOUT)
     try:
-        await asyncio.to_thread(textfile.replace, path, "".join(f"{line}\n" for line in state))
+        await disk.call(str(path), textfile.replace, path, "".join(f"{line}\n" for line in state))
     except OSError as error:
         raise DesignError(f"{path}: {error.strerror}") from error
 
 
-async def load(client: AsyncioClient, path: Path) -> None:
+async def load(client: AsyncioClient, path: Path, disk: Disk) -> None:
     """Load settings into a PandA; if it refuses any of them, or does not answer, bring back what was before.
 
     Args:
         client: as for `save`
-        path: of the file
+        path: as for `save`
+        disk: as for `save`
 
     Raises:
         DesignError: the file cannot be read, or the PandA refused some of it or was lost; the message says what is
             set now, or that it is not known
+        DiskError: the disk does not answer; nothing was set
         PandaError: see `AsyncioClient.send`; nothing was set
     """
     try:
-        wanted = (await asyncio.to_thread(path.read_bytes)).decode().split("\n")
+        wanted = (await disk.call(str(path), path.read_bytes)).decode().split("\n")
     except OSError as error:
         raise DesignError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import psutil
 import pytest
-from aioca import DBR_CHAR_STR, FORMAT_TIME, caget
+from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput
 
 from panda_ioc.simulator import Server
 
@@ -71,33 +71,49 @@ def blocking_library(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(library)
 
 
-async def test_a_disk_that_blocks(iocs: Starter, panda: Server, tmp_path: Path, blocking_library: str) -> None:
-    blocked, directory = tmp_path / "blocked", tmp_path / "data"
-    directory.mkdir()
-    ioc, data = await iocs.capturing(
-        directory,
-        10,
-        LD_PRELOAD=blocking_library,
-        BLOCKED_DIRECTORY=str(directory),
-        BLOCKED_WHILE=str(blocked),
-    )
+@pytest.fixture
+def blocked(tmp_path: Path, blocking_library: str) -> "Blocked":
+    return Blocked(tmp_path, blocking_library)
+
+
+class Blocked:
+    """A directory that blocks for the IOC while there is a file.
+
+    Attributes:
+        directory: it
+        sign: the file
+        variables: make it so for the IOC
+    """
+
+    def __init__(self, folder: Path, library: str) -> None:
+        self.directory, self.sign = folder / "blocked", folder / "sign"
+        self.directory.mkdir()
+        self.variables = {
+            "LD_PRELOAD": library,
+            "BLOCKED_DIRECTORY": str(self.directory),
+            "BLOCKED_WHILE": str(self.sign),
+        }
+
+
+async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
+    ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
     # As much as may wait comes to the file when the disk is back.
-    blocked.touch()
+    blocked.sign.touch()
     for _ in range(4):
         panda.capture.append(block())
     await data.until("NUM_RECEIVED", 4 * ROWS + 10)
     assert await data.get("NUM_CAPTURED") == 10
     assert (await data.get("STATUS"), await data.get("DROPPED")) == ("Capturing", 0)
-    blocked.unlink()
+    blocked.sign.unlink()
     await data.until("NUM_CAPTURED", 4 * ROWS + 10)
     # More than that is counted, and ends the capture.
-    blocked.touch()
+    blocked.sign.touch()
     for _ in range(60):
         panda.capture.append(block())
     await data.until("NUM_RECEIVED", 64 * ROWS + 10)
     assert await caget(ioc.pv("PULSE1:PULSES")) == 0
     await ioc.pva_put("PULSE1:PULSES", 2)
-    blocked.unlink()
+    blocked.sign.unlink()
     await data.until("CAPTURE", 0)
     dropped = int(await data.get("DROPPED"))
     assert dropped > 0
@@ -150,47 +166,63 @@ async def test_killed_in_a_capture(iocs: Starter, tmp_path: Path) -> None:
     assert data.column() == [*map(float, range(1000))]
 
 
-async def test_stopped_while_the_disk_blocks(
-    iocs: Starter, panda: Server, tmp_path: Path, blocking_library: str
-) -> None:
-    blocked, directory = tmp_path / "blocked", tmp_path / "data"
-    directory.mkdir()
-    variables = {"LD_PRELOAD": blocking_library, "BLOCKED_DIRECTORY": str(directory), "BLOCKED_WHILE": str(blocked)}
-    ioc, data = await iocs.capturing(directory, 10, **variables)
-    blocked.touch()
+async def test_stopped_while_the_disk_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
+    ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    blocked.sign.touch()
     panda.capture.append(block())
     await data.until("NUM_RECEIVED", ROWS + 10)
     assert await ioc.stop() == 1
     assert any(f"ending without {ROWS} samples" in line for line in ioc.output)
-    blocked.unlink()
+    blocked.sign.unlink()
     assert len(data.column()) == 10
 
 
-async def test_a_disk_with_designs_that_blocks(
-    panda: Server, ca_ports: Iterator[int], tmp_path: Path, blocking_library: str
-) -> None:
+async def test_a_disk_with_designs_that_blocks(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
     """Nothing else waits for it: neither puts, nor the end."""
-    blocked, directory = tmp_path / "blocked", tmp_path / "designs"
-    directory.mkdir()
-    (directory / "scan.design").write_text("")
-    variables = {
-        "LD_PRELOAD": blocking_library,
-        "BLOCKED_DIRECTORY": str(directory),
-        "BLOCKED_WHILE": str(blocked),
-    }
-    blocked.touch()
-    options = ("--designs-dir", str(directory))
-    async with running_ioc(panda.control_port, "TEST-BLOCKED", ca_ports, *options, extra=variables) as ioc:
+    (blocked.directory / "scan.design").write_text("")
+    blocked.sign.touch()
+    options = ("--designs-dir", str(blocked.directory))
+    async with running_ioc(panda.control_port, "TEST-BLOCKED", ca_ports, *options, extra=blocked.variables) as ioc:
         await ioc.pva_put("PULSE1:PULSES", 2)
         assert list(await ioc.pva_get("DESIGN:LIST")) == []
         naming = asyncio.create_task(ioc.pva_put("DESIGN:NAME", "scan"))
         await ioc.pva_put("PULSE1:PULSES", 3)
         assert not naming.done()
-        blocked.unlink()
+        blocked.sign.unlink()
         await naming
         assert list(await ioc.pva_get("DESIGN:LIST")) == ["scan"]
-        blocked.touch()
-        naming = asyncio.create_task(ioc.pva_put("DESIGN:NAME", "scan"))
-        await asyncio.sleep(0.5)
+        blocked.sign.touch()
+        for what, said in (("SAVE", "did not answer within 10 s"), ("LOAD", "has not answered yet")):
+            await caput(ioc.pv(f"DESIGN:{what}"), 1, wait=True, timeout=20)
+            status = await caget(ioc.pv("DESIGN:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
+            assert said in status
+            assert status.severity == 2
+        await ioc.pva_put("PULSE1:PULSES", 4)
         assert await ioc.stop() == 0
-        naming.cancel()
+    assert (blocked.directory / "scan.design").read_text() == ""
+
+
+async def test_what_is_kept_is_out_of_reach(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
+    """The IOC starts without, and leaves what is there as it is."""
+    name = "TEST-KEPT-BLOCKED"
+    options = ("--state-dir", str(blocked.directory))
+    kept = blocked.directory / f"{name}.softsav"
+    kept.write_text("DATA:NUM_CAPTURE: 7\n")
+    blocked.sign.touch()
+    async with running_ioc(panda.control_port, name, ca_ports, *options, extra=blocked.variables) as ioc:
+        await ioc.wait_for("is out of reach")
+        assert await ioc.pva_get("DATA:NUM_CAPTURE") == 0
+        await ioc.pva_put("DATA:NUM_CAPTURE", 8)
+        assert await ioc.stop() == 0
+    assert kept.read_text() == "DATA:NUM_CAPTURE: 7\n"
+
+
+async def test_what_is_kept_gets_out_of_reach(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
+    """The IOC goes on, and comes to its end."""
+    options = ("--state-dir", str(blocked.directory))
+    async with running_ioc(panda.control_port, "TEST-KEPT", ca_ports, *options, extra=blocked.variables) as ioc:
+        blocked.sign.touch()
+        await ioc.pva_put("DATA:NUM_CAPTURE", 8)
+        await ioc.pva_put("PULSE1:PULSES", 4)
+        assert await ioc.stop() == 0
+        assert any("the disk did not answer" in line for line in ioc.output)

@@ -17,10 +17,11 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
     """Save all settings of the PandA at HOST to FILE, as text that `load` takes."""
     from .. import designfile
     from ..client import AsyncioClient
+    from ..disk import Disk
 
     async def run() -> None:
         async with AsyncioClient(host, control_port, data_port) as client:
-            await designfile.save(client, file)
+            await designfile.save(client, file, Disk())
 
     asyncio.run(run())
     click.echo(f"saved all settings of {host} to {file}")
@@ -34,10 +35,11 @@ def load(host: str, file: Path, control_port: int, data_port: int) -> None:
     """Load the settings in FILE into the PandA at HOST: all, or if it refuses any, none."""
     from .. import designfile
     from ..client import AsyncioClient
+    from ..disk import Disk
 
     async def run() -> None:
         async with AsyncioClient(host, control_port, data_port) as client:
-            await designfile.load(client, file)
+            await designfile.load(client, file, Disk())
 
     asyncio.run(run())
     click.echo(f"{host} took all of {file}")

@@ -10,10 +10,10 @@ from typing import Any
 
 from .. import designfile
 from ..client import AsyncioClient
+from ..disk import Disk
 from ..protocol import Changes, PandaError
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Refusal
-from .data.disk import Disk
 from .designplan import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
 from .kept import Kept
 from .record import Content
@@ -103,10 +103,10 @@ class Designs:
         refresh = self._refresh
         async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
             if what == SAVE:
-                await designfile.save(client, path)
+                await designfile.save(client, path, self._disk)
                 return
             try:
-                await designfile.load(client, path)
+                await designfile.load(client, path, self._disk)
             finally:
                 # What is shown is to be true, also where all was brought back.
                 if refresh is not None:

@@ -27,9 +27,9 @@ from softioc.asyncio_dispatcher import AsyncioDispatcher
 from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
 
+from ..disk import Disk
 from .alarm import NO_ALARM, Alarm
 from .database import database, text_length, texts_with_macros
-from .keeping import give_back
 from .kept import Kept
 from .plan import Plan
 from .record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, shorten
@@ -43,6 +43,9 @@ for _name in ("dbScanLock", "dbScanUnlock", "dbProcess"):
 
 #: Bytes of the reason of an alarm.
 _MESSAGE_BYTES = 39
+
+#: The ending of the file with what is kept.
+KEPT_ENDING: str = autosave.SAV_SUFFIX
 
 #: Seconds from one save of what is kept to the next, if it has changed.
 _SAVE_PERIOD = 5.0
@@ -171,8 +174,8 @@ class Pv:
             dbCore.dbScanUnlock(fields)
 
 
-def restore(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
-    """Set what was kept on disk, and keep it from now on: within seconds of a change, and at the end.
+def keep(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
+    """Keep values on disk: within seconds of a change, and at the end.
 
     Args:
         kept: what to keep, by a name that is unique
@@ -182,7 +185,6 @@ def restore(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
     autosave.configure(directory, name, save_period=_SAVE_PERIOD, timestamped_backups=False)
     for key, value in kept.items():
         autosave.add_pv_to_autosave(value, key, fields=True)
-    give_back(kept, directory / f"{name}.{autosave.SAV_SUFFIX}")
     autosave.Autosave._save = _careful(autosave.Autosave._save, directory)  # noqa: SLF001
 
 
@@ -194,12 +196,13 @@ def stop_saving() -> None:
 def _careful(save: Callable[[], None], directory: Path) -> Callable[[], None]:
     """A save that says once what goes wrong: after an error, softioc would try for ever, and the process not end."""
     told = ""
+    disk = Disk()
 
     def saving() -> None:
         nonlocal told
         problem = ""
         try:
-            save()
+            disk.wait(str(directory), save)
         except Exception as error:  # noqa: BLE001 - whatever it is, the process is to go on, and to end
             problem = str(error)
         if problem and problem != told:

@@ -15,14 +15,35 @@ log = logging.getLogger(__name__)
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
-def give_back(kept: Mapping[str, Kept], path: Path) -> None:
+def read(path: Path) -> dict[str, Any]:
+    """What a file says that softioc's autosave wrote; one that makes no sense is renamed to end in `.bad`."""
+    try:
+        content = yaml.full_load(path.read_bytes().decode())
+        if isinstance(content, dict):
+            return content
+        problem = "it is no mapping of names to values"
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # noqa: BLE001 - YAML makes errors of many kinds of what is none
+        problem = str(error)
+    bad = path.with_name(f"{path.name}.bad")
+    log.warning("the settings kept in %s make no sense, and it becomes %s: %s", path, bad.name, problem)
+    try:
+        path.replace(bad)
+    except OSError as error:
+        log.warning("%s cannot be renamed: %s", path, error.strerror)
+    return {}
+
+
+def give_back(kept: Mapping[str, Kept], content: Mapping[str, Any], path: Path) -> None:
     """Set what a file says. What cannot be set is told in the log, and all else set.
 
     Args:
         kept: what can be set, by name
-        path: of the file, as softioc's autosave writes it; one that makes no sense is renamed to end in `.bad`
+        content: what the file says
+        path: of the file, for messages
     """
-    for name, value in _read(path).items():
+    for name, value in content.items():
         if name not in kept:
             log.warning("%s has a setting %s, which is not known here", path, name)
             continue
@@ -41,22 +62,3 @@ def _as_kind_of(now: Value, value: Any) -> Value:
     if isinstance(now, int) and isinstance(value, int | float) and value == int(value):
         return int(value)
     raise ValueError(f"it is to be {_KINDS.get(type(now), 'something else')}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.full_load(path.read_bytes().decode())
-        if isinstance(content, dict):
-            return content
-        problem = "it is no mapping of names to values"
-    except FileNotFoundError:
-        return {}
-    except Exception as error:  # noqa: BLE001 - YAML makes errors of many kinds of what is none
-        problem = str(error)
-    bad = path.with_name(f"{path.name}.bad")
-    log.warning("the settings kept in %s make no sense, and it becomes %s: %s", path, bad.name, problem)
-    try:
-        path.replace(bad)
-    except OSError as error:
-        log.warning("%s cannot be renamed: %s", path, error.strerror)
-    return {}

@@ -4,22 +4,23 @@ import asyncio
 import gc
 import importlib
 import logging
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 from ..client import AsyncioClient
+from ..disk import Disk, DiskError
 from ..protocol import PandaError
-from . import cache, status
+from . import status
 from .access import MayPut, checker, rules
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .alive import alive_file
 from .backoff import delays
 from .buses import Buses
 from .busplan import BUSES, buses
-from .config import Config
+from .config import Config, ScreensConfig
 from .data.service import DataService
 from .data.settings import SERVICE as DATA
 from .designplan import SERVICE as DESIGNS
@@ -36,7 +37,8 @@ from .poll import Poller
 from .screens.files import try_write
 from .served import Pv, Side, join
 from .services import Service, Services
-from .start import cache_file, file_stem, meet, new_client
+from .start import meet, new_client
+from .state import State
 from .tableplan import TABLES, planned_tables
 from .tables import Tables
 
@@ -50,6 +52,9 @@ EXIT_CHANGED = 75
 
 #: Seconds that a connection must have lasted for the pauses before reconnecting to start small again.
 STABLE = 10.0
+
+#: Seconds that a disk may take for all screens.
+_SCREENS_TIMEOUT = 60.0
 
 
 async def run(config: Config) -> int:
@@ -93,10 +98,11 @@ def code_of_stopped(task: asyncio.Task[int]) -> int:
 async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
     give_back()
     access = rules(config.access)
+    state = State(config)
     gc.disable()  # all that is made from here on is to stay: see below
     # EPICS takes as long to load as the PandA to answer, so both are done at once.
     loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)
-    client, model = await meet(config)
+    client, model = await meet(config, state)
     try:
         plan = _plan(config, model)
         services = Services(plan, _services(config, plan, model))
@@ -106,36 +112,31 @@ async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
         raise
     for remark in plan.remarks:
         log.warning("%s", remark)
-    _restore(config, epics, services)
+    await state.restore(services.kept(), epics)
     pvs, server = await _make_pvs(plan, services, epics, access, may_put)
     services.bind(pvs)
-    ioc = _Ioc(config, plan, services, pvs)
-    if client is None:
-        ioc.lost("it was not there when the IOC started")
-    else:
-        await _remember(config, model)
-    monitoring = Monitoring(config.http, pvs) if config.http.port is not None else None
-    if monitoring is not None:
-        ioc.on_beat = monitoring.beat
-        tell_alive(f"{config.http.host} {monitoring.port}")
-        log.info("serving HTTP on %s:%d", config.http.host, monitoring.port)
-    server.start()
-    gc.freeze()  # and need not be looked at by the collector ever again
-    gc.enable()
-    panda = config.panda
-    log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
-    if config.screens.directory is not None:  # which takes a while, and nobody waits for it
-        write = partial(try_write, plan, config.screens.directory, clear=config.screens.clear)
-        asyncio.get_running_loop().run_in_executor(None, write)
-    try:
+    async with AsyncExitStack() as at_the_end:
+        ioc = _Ioc(config, plan, services, pvs, state)
+        if config.http.port is not None:
+            monitoring = Monitoring(config.http, pvs)
+            at_the_end.push_async_callback(asyncio.to_thread, monitoring.stop)  # it takes up to half a second
+            ioc.on_beat = monitoring.beat
+            tell_alive(f"{config.http.host} {monitoring.port}")
+            log.info("serving HTTP on %s:%d", config.http.host, monitoring.port)
+        at_the_end.push_async_callback(services.close)
+        if client is None:
+            ioc.lost("it was not there when the IOC started")
+        server.start()
+        at_the_end.callback(server.stop)
+        gc.freeze()  # and need not be looked at by the collector ever again
+        gc.enable()
+        panda = config.panda
+        log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
+        if client is not None:
+            keeping = asyncio.create_task(state.keep_panda(model))
+            at_the_end.push_async_callback(asyncio.wait, (keeping,))
+        at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
         return await ioc.keep(client, model)
-    finally:
-        try:
-            server.stop()
-            await services.close()
-        finally:
-            if monitoring is not None:
-                await asyncio.to_thread(monitoring.stop)  # it takes up to half a second
 
 
 async def _make_pvs(
@@ -154,25 +155,14 @@ async def _make_pvs(
     return pvs, server
 
 
-def _restore(config: Config, epics: Any, services: Services) -> None:
-    """Set what was kept of the last run, and keep it from now on."""
-    directory = config.state.directory
-    if directory is None:
+async def _write_screens(config: ScreensConfig, plan: Plan) -> None:
+    if config.directory is None:
         return
-    if not directory.is_dir() or not os.access(directory, os.W_OK):
-        log.warning("nothing is kept: %s is not a directory that can be written", directory)
-        return
-    epics.restore(services.kept(), directory, file_stem(config.prefix))
-    serving = asyncio.current_task()
-    if serving is not None:  # what saves would else keep a process that ends with an error
-        serving.add_done_callback(lambda _: epics.stop_saving())
-
-
-async def _remember(config: Config, model: Model) -> None:
-    """Keep what the PandA has, for a start without it."""
-    path = cache_file(config)
-    if path is not None:
-        await asyncio.to_thread(cache.write, model, path)
+    write = partial(try_write, plan, config.directory, clear=config.clear)
+    try:
+        await Disk(_SCREENS_TIMEOUT).call(str(config.directory), write)
+    except DiskError as error:
+        log.warning("screens are not written: %s", error)
 
 
 async def _close(client: AsyncioClient | None) -> None:
@@ -204,8 +194,9 @@ def _load_epics(access: str) -> tuple[Any, MayPut]:
 class _Ioc:
     """What runs once the records are served."""
 
-    def __init__(self, config: Config, plan: Plan, services: Services, pvs: Mapping[str, Pv]) -> None:
+    def __init__(self, config: Config, plan: Plan, services: Services, pvs: Mapping[str, Pv], state: State) -> None:
         self._config = config
+        self._state = state
         self._plan = plan
         self._services = services
         self._pvs = pvs
@@ -237,7 +228,7 @@ class _Ioc:
                 was_there = client is not None
                 client, model = await self._reconnect(pauses)
                 if not self._is_the_same(model):
-                    await _remember(self._config, model)
+                    await self._state.keep_panda(model)
                     log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
                     return EXIT_CHANGED
                 self._reconnects += was_there

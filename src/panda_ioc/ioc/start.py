@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
-from pathlib import Path
 
 from ..client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from . import cache
 from .backoff import delays
 from .config import Config
 from .introspect import introspect
 from .log import Repeated
 from .model import Model
+from .state import State
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ def new_client(config: Config) -> AsyncioClient:
     return AsyncioClient(config.panda.host, config.panda.control_port, config.panda.data_port)
 
 
-async def meet(config: Config) -> tuple[AsyncioClient | None, Model]:
+async def meet(config: Config, state: State) -> tuple[AsyncioClient | None, Model]:
     """Connect and ask what there is.
 
     While the PandA cannot be connected to, or is silent, what it had last time is served, if that was kept; else
@@ -40,8 +39,7 @@ async def meet(config: Config) -> tuple[AsyncioClient | None, Model]:
             return client, await introspect(client)
         except (PandaConnectionError, PandaTimeoutError) as error:
             await client.close()
-            path = cache_file(config)
-            kept = cache.read(path) if path else None
+            kept = await state.panda()
             if kept is not None:
                 log.warning("%s; until it is there, what it had last time is shown, in alarm", error)
                 return None, kept
@@ -53,19 +51,3 @@ async def meet(config: Config) -> tuple[AsyncioClient | None, Model]:
             raise
         await asyncio.sleep(pause)
     raise AssertionError  # the delays never end
-
-
-def cache_file(config: Config) -> Path | None:
-    """Where what the PandA has is kept; None if it is not."""
-    return state_file(config, "panda.json")
-
-
-def state_file(config: Config, ending: str) -> Path | None:
-    """A file of this IOC in the directory for what is kept."""
-    directory = config.state.directory
-    return directory / f"{file_stem(config.prefix)}.{ending}" if directory else None
-
-
-def file_stem(prefix: str) -> str:
-    """A prefix as the beginning of a file's name: without what means something to shells and file systems."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in prefix)

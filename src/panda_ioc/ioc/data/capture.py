@@ -13,8 +13,8 @@ from ...capture.files import FileName, check_within, make_directory
 from ...capture.options import FileOptions
 from ...capture.recorder import LOST, Recorder, Storing
 from ...capture.selection import MODES
+from ...disk import DISK_TIMEOUT, Disk
 from ...protocol import Data, PandaError, StartData
-from .disk import DISK_TIMEOUT, Disk
 from .receiver import Receiver
 from .settings import CAPTURE_MODES, COMPRESSION_CHOICES, Settings
 
@@ -150,7 +150,7 @@ class Captures:
         """Whether the directory exists, after making it if that is allowed.
 
         Raises:
-            CaptureError: it cannot be made, or the disk does not answer
+            PandaError: it cannot be made, or the disk does not answer
         """
         directory = self._settings["HDF_DIRECTORY"]
         if not directory:

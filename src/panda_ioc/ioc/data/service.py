@@ -294,7 +294,7 @@ class DataService:
         """Show whether the directory that was kept from the last run is there."""
         try:
             exists = await self._captures.directory_exists()
-        except CaptureError as error:
+        except PandaError as error:
             log.warning("%s", error)
             return
         self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
