@@ -8,7 +8,7 @@ import pytest
 
 from panda_ioc.ioc.designs import Designs
 from panda_ioc.ioc.plan import Plan
-from panda_ioc.ioc.run import EXIT_FAILED, EXIT_STOPPED, code_of_stopped
+from panda_ioc.ioc.run import EXIT_ANEW, EXIT_FAILED, code_of_stopped
 from panda_ioc.ioc.services import Services
 
 
@@ -51,5 +51,5 @@ async def test_what_goes_wrong_at_the_end_is_logged(fails: bool, caplog: pytest.
     task.cancel()
     await asyncio.wait((task,))
     with caplog.at_level(logging.ERROR):
-        assert code_of_stopped(task) == (EXIT_FAILED if fails else EXIT_STOPPED)
+        assert code_of_stopped(task, EXIT_ANEW) == (EXIT_FAILED if fails else EXIT_ANEW)
     assert ("the disk is gone" in caplog.text) == fails

@@ -30,7 +30,9 @@ from softioc.imports import db_put_field_process
 from ..disk import Disk
 from .alarm import NO_ALARM, Alarm
 from .database import database, text_length, texts_with_macros
+from .iocstats import corrections
 from .kept import Kept
+from .log import PUT
 from .plan import Plan
 from .record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, shorten
 
@@ -229,8 +231,13 @@ def load(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str,
         file.write(database(plan))
         file.flush()
         softioc.dbLoadDatabase(file.name)
-    aliases = {plan.pv(alias): plan.pv(record.name) for record in plan.records for alias in record.aliases}
-    _listen_for_writers(aliases)
+        softioc.devIocStats(plan.prefix)
+        file.seek(0)
+        file.truncate()
+        file.write(corrections(plan))
+        file.flush()
+        softioc.dbLoadDatabase(file.name)
+    _listen_for_writers(plan)
     return pvs
 
 
@@ -268,16 +275,27 @@ class _Write(ctypes.Structure):
 #: Who put to each record last, over Channel Access: "user@host".
 _writers: dict[str, str] = {}
 
+#: Fields of a record by which its value is put.
+_VALUE = {"", "VAL", "PROC"}
+
 _Listener = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Write), ctypes.c_int)
 _listeners: list[Any] = []  # EPICS calls them for as long as the process lives
 
 
-def _listen_for_writers(aliases: Mapping[str, str]) -> None:
+def _listen_for_writers(plan: Plan) -> None:
+    """Learn who puts to what; puts that no service is told of are logged here: to fields, to what EPICS itself has."""
+    records = {plan.pv(name): record for record in plan.records for name in (record.name, *record.aliases)}
+
     def told(message: Any, after: int) -> None:
-        if not after:
-            write = message.contents
-            name = write.channel.contents.value.decode(errors="replace").partition(".")[0]
-            _writers[aliases.get(name, name)] = f"{_text(write.user)}@{_text(write.host)}"
+        write = message.contents
+        channel = _text(write.channel.contents.value)
+        name, _, field = channel.partition(".")
+        by = f"{_text(write.user)}@{_text(write.host)}"
+        record = records.get(name)
+        if not after and record is not None:
+            _writers[plan.pv(record.name)] = by
+        elif after and (record is None or (record.kind.is_out and field.rstrip("$") not in _VALUE)):
+            log.log(PUT, "put %s by %s", channel, by)
 
     _listeners.append(_Listener(told))
     dbCore.asTrapWriteRegisterListener(_listeners[-1])

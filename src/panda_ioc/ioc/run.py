@@ -34,21 +34,23 @@ from .model import Model
 from .monitoring import Monitoring
 from .plan import Plan, PlanError, make_plan
 from .poll import Poller
+from .restart import Restart
 from .screens.files import try_write
 from .served import Pv, Side, join
 from .services import Service, Services
 from .start import meet, new_client
 from .state import State
+from .status import RESTART_SERVICE
 from .tableplan import TABLES, planned_tables
 from .tables import Tables
 
 log = logging.getLogger(__name__)
 
-#: Exit codes: of a normal end, of a start that failed, and of a PandA that came back as another one, so
-#: that whatever runs the IOC starts it again.
+#: Exit codes: of a normal end, of a start that failed, and of an end that is to be followed by a new start, as the
+#: PandA came back as another one, or somebody wants it.
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
-EXIT_CHANGED = 75
+EXIT_ANEW = 75
 
 #: Seconds that a connection must have lasted for the pauses before reconnecting to start small again.
 STABLE = 10.0
@@ -71,31 +73,34 @@ async def run(config: Config) -> int:
 
 
 async def _until_stopped(config: Config, tell_alive: Callable[[str], None]) -> int:
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+
+    def stop(code: int) -> None:
+        if not stopped.done():
+            stopped.set_result(code)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    running = asyncio.create_task(_serve(config, tell_alive))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        loop.add_signal_handler(number, stop, EXIT_STOPPED)
+    running = asyncio.create_task(_serve(config, tell_alive, partial(stop, EXIT_ANEW)))
+    await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
-        stopping.cancel()
         return running.result()
     log.info("stopping")
     running.cancel()
     await asyncio.wait((running,))
-    return code_of_stopped(running)
+    return code_of_stopped(running, stopped.result())
 
 
-def code_of_stopped(task: asyncio.Task[int]) -> int:
-    """The exit code of an IOC that was told to stop, and has; what went wrong on the way is logged."""
+def code_of_stopped(task: asyncio.Task[int], code: int) -> int:
+    """The exit code of an IOC that was told to stop with one, and has; what went wrong on the way is logged."""
     if not task.cancelled() and (error := task.exception()):
         log.error("it did not end as it should", exc_info=error)
         return EXIT_FAILED
-    return EXIT_STOPPED
+    return code
 
 
-async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
+async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Callable[[], None]) -> int:
     give_back()
     access = rules(config.access)
     state = State(config)
@@ -105,7 +110,7 @@ async def _serve(config: Config, tell_alive: Callable[[str], None]) -> int:
     client, model = await meet(config, state)
     try:
         plan = _plan(config, model)
-        services = Services(plan, _services(config, plan, model))
+        services = Services(plan, {RESTART_SERVICE: Restart(restart), **_services(config, plan, model)})
         epics, may_put = await loading
     except BaseException:
         await _close(client)
@@ -230,7 +235,7 @@ class _Ioc:
                 if not self._is_the_same(model):
                     await self._state.keep_panda(model)
                     log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
-                    return EXIT_CHANGED
+                    return EXIT_ANEW
                 self._reconnects += was_there
                 log.info("the PandA is back")
         finally:

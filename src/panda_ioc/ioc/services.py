@@ -172,7 +172,8 @@ def _shown(planned: Record | Table, value: Any) -> str:
         return f"{max(map(len, value.values()), default=0)} rows"
     if planned.kind.is_array:
         return f"{len(value)} elements"
-    if planned.labels and isinstance(value, int) and 0 <= value < len(planned.labels):
-        return repr(planned.labels[value])
+    label = planned.labels[value] if isinstance(value, int) and 0 <= value < len(planned.labels) else ""
+    if label:
+        return repr(label)
     short = shorten(str(value), _SHOWN_BYTES) if isinstance(value, str) else value
     return repr(short) if short == value else f"{short!r}..."

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from .. import __version__
 from ..protocol import Identity
-from .record import STRING_BYTES, Kind, Record
+from .record import STRING_BYTES, Access, Kind, Record
 
 #: The key under which the end of an acquisition is kept: it is asked for beside `*CHANGES?`.
 COMPLETION = "*PCAP.COMPLETION"
@@ -19,6 +19,10 @@ POLL_PERIOD = "IOC:POLL_PERIOD"
 POLL_DURATION = "IOC:POLL_DURATION"
 UPTIME = "IOC:UPTIME"
 RECONNECTS = "IOC:RECONNECTS"
+RESTART = "IOC:RESTART"
+
+#: Who owns `IOC:RESTART`.
+RESTART_SERVICE = "restart"
 
 
 def status_records(identity: Identity) -> Iterator[Record]:
@@ -52,3 +56,11 @@ def status_records(identity: Identity) -> Iterator[Record]:
     yield Record(PUTS_ACCEPTED, Kind.LONGIN, "Puts that the PandA accepted")
     yield Record(PUTS_REFUSED, Kind.LONGIN, "Puts that were refused")
     yield Record(LAST_REFUSED, Kind.TEXTIN, "The last put that was refused, and why")
+    yield Record(
+        RESTART,
+        Kind.BO,
+        "End the IOC, to be started anew",
+        access=Access.EXECUTE,
+        labels=("", ""),
+        service=RESTART_SERVICE,
+    )

@@ -136,6 +136,8 @@ def _button(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
     made = pg.ActionButton(name, widget.text, widget.pv, *place)
     made.alarm_border(OFF)  # what can only be written is in alarm until it is
     made.action_write_pv("$(pv_name)", widget.value, widget.text)
+    if widget.confirm:
+        made.confirmation_dialog(widget.confirm)
     return made
 
 

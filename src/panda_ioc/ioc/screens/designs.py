@@ -18,7 +18,14 @@ def designs(book: Book) -> Screen:
         label("Name", 50),
         name.at(58, 0),
         button("Save", f"$(P):{designplan.SAVE}", "1", 60, "Save all settings under the name").at(286, 0),
-        button("Load", f"$(P):{designplan.LOAD}", "1", 60, "Load the settings of that name").at(354, 0),
+        button(
+            "Load",
+            f"$(P):{designplan.LOAD}",
+            "1",
+            60,
+            "Load the settings of that name",
+            confirm="Replace all settings of the PandA?",
+        ).at(354, 0),
     ]
     state = rows_of(book, {designplan.STATUS: "Status", designplan.LOADED: "Loaded"}, 340)
     there = Widget(

@@ -2,8 +2,8 @@
 
 from .. import status
 from .book import Book
-from .forms import columns, flow, label, panel
-from .overview import rows_of
+from .forms import Row, columns, flow, label, panel
+from .overview import button, rows_of
 from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget
 
 DIAGNOSTICS = "Diagnostics.bob"
@@ -30,12 +30,18 @@ _QUEUE = {
 }
 
 
+def _restart() -> Row:
+    text = "End the IOC, to be started anew by whatever runs it"
+    ask = "End the IOC? A capture ends with it; the PandA goes on."
+    return Row("Restart", (button("Restart", f"$(P):{status.RESTART}", "1", 90, text, confirm=ask),))
+
+
 def diagnostics(book: Book) -> Screen:
     """How the IOC is."""
     top = MARGIN + ROW + 2 * GAP
     panels = flow(
         [
-            panel("Connection", columns(rows_of(book, _CONNECTION, 330))),
+            panel("Connection", columns([*rows_of(book, _CONNECTION, 330), _restart()])),
             panel("Polls", columns(rows_of(book, _POLLS)), 220),
             panel("Data", columns(rows_of(book, _QUEUE))),
         ],

@@ -80,9 +80,9 @@ def rows_of(book: Book, named: Mapping[str, str], width: int = 0) -> list[Row]:
     ]
 
 
-def button(text: str, pv: str, value: str, width: int, tip: str) -> Widget:
-    """A button that writes a value."""
-    return Widget(Shape.BUTTON, width=width, height=ROW, text=text, pv=pv, value=value, tip=tip)
+def button(text: str, pv: str, value: str, width: int, tip: str, *, confirm: str = "") -> Widget:
+    """A button that writes a value, if need be when that was confirmed."""
+    return Widget(Shape.BUTTON, width=width, height=ROW, text=text, pv=pv, value=value, tip=tip, confirm=confirm)
 
 
 def capture_row() -> Row:

@@ -79,6 +79,7 @@ class Widget:
         style: how it looks
         choices: what can be chosen; none where the PV tells
         value: what a button writes
+        confirm: what is asked before it does
         is_text: whether its value is text of any length
         units: whether it shows the units of its PV
         file, macros: what a link opens, and how; what a group gives to what is in it
@@ -99,6 +100,7 @@ class Widget:
     style: Style = Style.PLAIN
     choices: tuple[str, ...] = ()
     value: str = "1"
+    confirm: str = ""
     is_text: bool = False
     units: bool = False
     file: str = ""

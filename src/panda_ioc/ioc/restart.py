@@ -1,0 +1,47 @@
+"""The IOC ended by a put, to be started anew by whatever runs it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..client import AsyncioClient
+from ..protocol import Changes
+from .kept import Kept
+from .record import Content
+from .served import Pv
+from .services import Refresh
+from .status import RESTART
+
+
+class Restart:
+    """The service that owns `IOC:RESTART`.
+
+    Args:
+        end: begins the end; it may be called again
+    """
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._pvs: Mapping[str, Pv] = {}
+
+    def initial_values(self) -> Mapping[str, Content]:
+        return {RESTART: 0}
+
+    def kept(self) -> Mapping[str, Kept]:
+        return {}
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        self._pvs = pvs
+
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+        """Nothing here is about the PandA, as for all that follow."""
+
+    def disconnected(self, reason: str) -> None: ...
+
+    def apply(self, changes: Changes) -> None: ...
+
+    async def put(self, name: str, value: Any) -> None:
+        self._pvs[name].post(0)
+        if value:
+            self._end()
+
+    async def close(self) -> None: ...
