@@ -54,8 +54,8 @@ def run(*, config: Path | None, **options: Any) -> None:
     All can be said in a YAML file, by options, or by variables such as PANDA_IOC_HTTP_PORT; an option goes over a
     variable, and both over the file.
 
-    Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when it has to be started anew: the
-    PandA came back with other blocks or firmware, or somebody put to PREFIX:IOC:RESTART.
+    Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when it has to be started
+    anew: the PandA came back with other blocks or firmware, or somebody put to PREFIX:IOC:RESTART.
     """
     from ..ioc.lean_dso import load_epics
 
