@@ -44,6 +44,9 @@ PIECES = (
     *(b"-1", b"99999999999999999999", b"nan", b"1e999", b"\x00", b"\xff\xff\xff\xff", b"\xc3", b"!" * 300, b"x" * 3000),
 )
 
+#: Bytes that no frame here can have: inputs are smaller.
+MOST_BYTES = 1 << 25
+
 #: Bytes of memory that may be held at the end of all, and at any time.
 HELD, PEAK = 20_000_000, 60_000_000
 
@@ -79,6 +82,12 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return data
 
 
+def pieces_of(data: bytes, length: int) -> Iterator[bytes]:
+    """The bytes in pieces of a length; then nothing, as at the end of a stream."""
+    yield from (data[start : start + length] for start in range(0, len(data), length))
+    yield b""
+
+
 def pieces(data: bytes, chance: random.Random) -> Iterator[bytes]:
     """The bytes as a socket may give them; then nothing, as at the end of a stream."""
     while data:
@@ -104,7 +113,7 @@ def into_data(acquisitions: list[bytes], chance: random.Random) -> None:
     connection.connect(False)
     for piece in pieces(damaged(chance.choice(acquisitions), chance), chance):
         for data in connection.receive_bytes(piece, flush_every_frame=chance.random() < 0.5):
-            assert not isinstance(data, FrameData) or data.data.nbytes < 1 << 25
+            assert not isinstance(data, FrameData) or data.data.nbytes < MOST_BYTES
 
 
 @pytest.mark.parametrize("half", ["control", "data"])
