@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from itertools import count
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,9 @@ from panda_ioc.simulator import Server
 from ..acquire import capture_counter, samples_on_arm
 from .datapvs import DataPvs
 from .process import Ioc, running_ioc
+
+#: A client remembers where it found a name, so each IOC has others.
+_NUMBERS = count(1)
 
 ROWS = 1 << 18  # 3 MiB of samples
 
@@ -48,7 +52,9 @@ class Starter:
         samples_on_arm(self._panda, rows, reason="")
         ports = ("--data-port", str(self._panda.data_port))
         ioc = await self._stack.enter_async_context(
-            running_ioc(self._panda.control_port, "TEST-DISK", self._ca_ports, *ports, extra=variables)
+            running_ioc(
+                self._panda.control_port, f"TEST-DISK-{next(_NUMBERS)}", self._ca_ports, *ports, extra=variables
+            )
         )
         data = DataPvs(ioc, directory)
         for name, value in {"HDF_DIRECTORY": str(directory), "HDF_FILE_NAME": "x.h5", "FLUSH_PERIOD": 0.1}.items():
@@ -122,10 +128,43 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
     assert len(data.column()) == 64 * ROWS + 10 - dropped
 
 
-async def test_a_disk_that_is_full(iocs: Starter, panda: Server, tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    directory = tmp_path / "small"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(directory)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no file systems can be mounted here: {error}")
+    yield directory
+    subprocess.run(["umount", "--lazy", str(directory)], check=True, timeout=10)  # noqa: S607
+
+
+async def test_a_file_that_may_not_grow(iocs: Starter, panda: Server, tmp_path: Path) -> None:
     ioc, data = await iocs.capturing(tmp_path, 1000)
     psutil.Process(ioc.process.pid).rlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
     panda.capture.append(block())
+    await check_full(ioc, data)
+
+
+async def test_a_disk_that_is_full(iocs: Starter, panda: Server, small_disk: Path) -> None:
+    ioc, data = await iocs.capturing(small_disk, 1000)
+    panda.capture.append(block())
+    await check_full(ioc, data)
+    # There is no room for another one; when there is, all is well again.
+    await data.put("HDF_FILE_NAME", "y.h5")
+    with pytest.raises(Exception, match="No space left"):
+        await data.put("CAPTURE", 1)
+    data.path.unlink()
+    await data.put("CAPTURE", 1)
+    await data.put("CAPTURE", 0)
+    assert (await data.get("STATUS")).startswith("OK")
+
+
+async def check_full(ioc: Ioc, data: DataPvs) -> None:
+    """What there was no room for is said, and what there was room for is there."""
     await data.until("CAPTURE", 0)
     status = await caget(ioc.pv("DATA:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
     assert status.startswith(f"ERROR: cannot write {data.path}: ")

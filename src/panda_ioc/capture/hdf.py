@@ -81,7 +81,7 @@ class HdfFile:
             raise CaptureError(f"{self._options.compression!r} is none of {', '.join(COMPRESSIONS)}")
         self._filters = _filters(self._options.compression)
         try:
-            self._file = h5py.File(path, "w" if self._options.overwrite else "x", libver="latest")
+            self._file = _create(path, overwrite=self._options.overwrite)
         except OSError as error:
             raise CaptureError(f"cannot make {path}: {_reason(error)}") from error
         self._columns: list[_Growing] = []
@@ -306,7 +306,19 @@ def _filters(compression: str) -> dict[str, Any]:
     return dict(getattr(plugin, name)())
 
 
+def _create(path: Path, *, overwrite: bool) -> h5py.File:
+    """Make a file; where that fails, none is left that was not there before."""
+    if not overwrite:
+        path.touch(exist_ok=False)
+    try:
+        return h5py.File(path, "w", libver="latest")
+    except BaseException:
+        if not overwrite:
+            path.unlink(missing_ok=True)
+        raise
+
+
 def _reason(error: Exception) -> str:
     """What the system said, without the innards of HDF5."""
     match = re.search(r"error message = '([^']*)'", str(error))
-    return match[1] if match else str(error)
+    return match[1] if match else getattr(error, "strerror", None) or str(error)
