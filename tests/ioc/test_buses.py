@@ -75,6 +75,9 @@ async def test_only_what_differs_is_sent(ioc: Ioc, other: AsyncioClient) -> None
     puts = {line.partition(" put ")[2].partition(" = ")[0] for line in ioc.output[start:] if " put " in line}
     names = ["COUNTER3:OUT:SCALE", "COUNTER3:OUT:UNITS", "INENC2:VAL:CAPTURE:TEXT", "INENC2:VAL:DATASET"]
     assert puts == {ioc.pv(name) for name in (*names, "POSITIONS:TABLE")}
+    makers = {line.rpartition(" by ")[2] for line in ioc.output[start:] if " put " in line}
+    assert len(makers) == 1
+    assert "@" in makers.pop()
 
 
 async def test_some_columns_alone(ioc: Ioc, other: AsyncioClient) -> None:

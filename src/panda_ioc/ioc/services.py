@@ -6,6 +6,7 @@ or table of the plan says by its `service` whose it is.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ..client import AsyncioClient
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 #: Waits for a poll of everything that begins after the call.
 Refresh = Callable[[], Awaitable[None]]
+
+#: Who makes the put under way, and with it the puts that it becomes.
+_maker: ContextVar[str] = ContextVar("maker", default="")
 
 #: Bytes of a value in a line of the log.
 _SHOWN_BYTES = 80
@@ -129,9 +133,11 @@ class Services:
         Args:
             name: the record or table
             value: see `Service.put`
-            by: who put it, as "user@host"; "" if nobody knows
+            by: who put it, as "user@host"; "" if nobody knows, or if it is a part of another put
         """
         planned = self._planned[name]
+        by = by or _maker.get()
+        part_of = _maker.set(by)
         try:
             _check(planned, value)
             await self._services[planned.service].put(name, value)
@@ -144,6 +150,8 @@ class Services:
             self.puts_accepted += 1
             log.log(PUT, "put %s = %s by %s", self._plan.pv(name), _shown(planned, value), by or "somebody")
             return ""
+        finally:
+            _maker.reset(part_of)
         self._refused(planned, value, reason)
         return reason
 
