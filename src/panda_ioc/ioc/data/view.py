@@ -76,8 +76,8 @@ class View:
         self._pvs[LIVE].post(columns)
         self._pvs["DATA:LIVE:TIME"].post(snapshot.time)
         self._pvs["DATA:LIVE:TIME_SOURCE"].post(snapshot.time_source or "sample number")
-        self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
         self._pvs["DATA:LIVE:CURRENT_POINT"].post(len(snapshot.time))
+        self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
         self._pvs["DATA:LIVE:MESSAGE"].post("")
 
     def _post_trace(self, name: str, trace: Trace) -> None:
