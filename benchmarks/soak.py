@@ -3,8 +3,8 @@
     python soak.py --rounds 100 [--minutes 600] [--seed 1]
 
 In each round settings are put and samples captured, while the PandA is left alone, killed, restarted or stopped for
-a while at a random moment. After each, every PV that is looked at must be right, and each capture that ended well
-must have all of its samples.
+a while at a random moment. After each, every setting must be as the PandA has it, no other PV in an alarm that it was
+not in at the start, and each capture that ended well must have all of its samples.
 """
 
 import argparse
@@ -18,8 +18,10 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 import psutil
 
 from ca import use_ports
@@ -30,6 +32,9 @@ use_ports()
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput, purge_channel_caches  # noqa: E402 - ports come first
 
 from panda_ioc.client import AsyncioClient  # noqa: E402
+from panda_ioc.ioc.introspect import introspect  # noqa: E402
+from panda_ioc.ioc.plan import make_plan  # noqa: E402
+from panda_ioc.ioc.record import Access  # noqa: E402
 from panda_ioc.protocol import GetLine  # noqa: E402
 
 #: Settings that are put, and their names on the PandA.
@@ -82,6 +87,20 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self._folder = folder
         self._chance = chance
+        self._at_start: dict[str, Any] = {}
+        self._constant: set[str] = set()
+
+    async def look(self) -> None:
+        """Remember how everything is before the first fault: a PandA that was restarted is so again."""
+        await self._connected()
+        async with AsyncioClient("127.0.0.1", *self.panda.ports) as client:
+            plan = make_plan(await introspect(client), PREFIX)
+        changing = {*SETTINGS, "PCAP:ARM"}
+        records = [record for record in plan.records if record.sources]
+        self._constant = {plan.pv(record.name) for record in records if record.access is Access.READ_WRITE}
+        self._constant -= {plan.pv(name) for name in changing}
+        names = [plan.pv(record.name) for record in records]
+        self._at_start = dict(zip(names, await caget(names, format=FORMAT_TIME, timeout=20), strict=True))
 
     async def round(self, number: int) -> None:
         await self._connected()
@@ -97,6 +116,7 @@ class Soak:
         await asyncio.gather(load, armed, return_exceptions=True)
         await self._connected()
         await self._check_settings()
+        await self._check_all()
         await self._check_capture(number, fault)
 
     async def _connected(self) -> None:
@@ -157,6 +177,23 @@ class Soak:
                 await asyncio.sleep(0.1)
             self.found["PVs that are not right"] += len(wrong)
 
+    async def _check_all(self) -> None:
+        """Look at every PV that shows something of the PandA."""
+        for _ in range(100):
+            values = await caget(list(self._at_start), format=FORMAT_TIME, timeout=20)
+            wrong = [value.name for value in values if self._is_wrong(value)]
+            if not wrong:
+                self.counts["PVs looked at"] += len(values)
+                return
+            await asyncio.sleep(0.1)
+        print(f"not as they were: {wrong[:10]}", flush=True)
+        self.found["PVs that are not as they were"] += len(wrong)
+
+    def _is_wrong(self, value: Any) -> bool:
+        before = self._at_start[value.name]
+        differs = value.name in self._constant and not np.array_equal(value, before)
+        return differs or (value.severity == 3 and before.severity != 3)
+
     async def _check_capture(self, number: int, fault: str) -> None:
         for _ in range(300):
             if not await caget(f"{PREFIX}:DATA:CAPTURE", timeout=20):
@@ -185,6 +222,7 @@ async def run(arguments: argparse.Namespace, panda: Panda, ioc: psutil.Process, 
     soak = Soak(panda, folder, random.Random(arguments.seed))
     deadline = time.monotonic() + 60 * arguments.minutes
     memory = []
+    await soak.look()
     for number in range(arguments.rounds):
         await soak.round(number)
         memory.append(ioc.memory_info().rss / 1e6)
