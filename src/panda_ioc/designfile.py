@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from . import textfile
+from .calls import Calls
 from .client import AsyncioClient
-from .disk import Disk
 from .protocol import GetState, LocalProtocolError, PandaError, SetState, StateError
 
 #: Seconds that all settings of a PandA may take.
@@ -18,7 +18,7 @@ class DesignError(PandaError):
     """A design that cannot be saved or loaded; the message says which and why."""
 
 
-async def save(client: AsyncioClient, path: Path, disk: Disk) -> None:
+async def save(client: AsyncioClient, path: Path, disk: Calls) -> None:
     """Save all settings of a PandA.
 
     Args:
@@ -28,7 +28,7 @@ async def save(client: AsyncioClient, path: Path, disk: Disk) -> None:
 
     Raises:
         DesignError: the file cannot be written
-        DiskError: the disk does not answer; it may still write the file later
+        NoAnswerError: the disk does not answer; it may still write the file later
         PandaError: see `AsyncioClient.send`
     """
     state = await client.send(GetState(), timeout=TIMEOUT)
@@ -38,7 +38,7 @@ async def save(client: AsyncioClient, path: Path, disk: Disk) -> None:
         raise DesignError(f"{path}: {error.strerror}") from error
 
 
-async def load(client: AsyncioClient, path: Path, disk: Disk) -> None:
+async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
     """Load settings into a PandA; if it refuses any of them, or does not answer, bring back what was before.
 
     Args:
@@ -49,7 +49,7 @@ async def load(client: AsyncioClient, path: Path, disk: Disk) -> None:
     Raises:
         DesignError: the file cannot be read, or the PandA refused some of it or was lost; the message says what is
             set now, or that it is not known
-        DiskError: the disk does not answer; nothing was set
+        NoAnswerError: the disk does not answer; nothing was set
         PandaError: see `AsyncioClient.send`; nothing was set
     """
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from panda_ioc import designfile
+from panda_ioc.calls import Calls
 from panda_ioc.client import AsyncioClient
-from panda_ioc.disk import Disk
 from panda_ioc.simulator import Server
 
 
@@ -56,7 +56,7 @@ async def test_what_was_before_cannot_be_brought_back(
     path.write_text("PULSE1.PULSES=9\n")
     async with until_a_put(panda, answer) as port, AsyncioClient("127.0.0.1", port) as client:
         with pytest.raises(designfile.DesignError, match=said):
-            await designfile.load(client, path, Disk())
+            await designfile.load(client, path, Calls())
 
 
 async def test_what_is_no_design_is_not_sent(panda: Server, tmp_path: Path) -> None:
@@ -64,5 +64,5 @@ async def test_what_is_no_design_is_not_sent(panda: Server, tmp_path: Path) -> N
     path.write_text("PULSE1.PULSES=9\nnonsense\n")
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         with pytest.raises(designfile.DesignError, match="'nonsense' is neither an assignment"):
-            await designfile.load(client, path, Disk())
+            await designfile.load(client, path, Calls())
     assert panda.panda.fields["PULSE1.PULSES"].read() == "0"

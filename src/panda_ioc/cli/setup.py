@@ -16,12 +16,12 @@ from .common import clear_errors, panda_options
 def save(host: str, file: Path, control_port: int, data_port: int) -> None:
     """Save all settings of the PandA at HOST to FILE, as text that `load` takes."""
     from .. import designfile
+    from ..calls import Calls
     from ..client import AsyncioClient
-    from ..disk import Disk
 
     async def run() -> None:
         async with AsyncioClient(host, control_port, data_port) as client:
-            await designfile.save(client, file, Disk())
+            await designfile.save(client, file, Calls())
 
     asyncio.run(run())
     click.echo(f"saved all settings of {host} to {file}")
@@ -34,12 +34,12 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
 def load(host: str, file: Path, control_port: int, data_port: int) -> None:
     """Load the settings in FILE into the PandA at HOST: all, or if it refuses any, none."""
     from .. import designfile
+    from ..calls import Calls
     from ..client import AsyncioClient
-    from ..disk import Disk
 
     async def run() -> None:
         async with AsyncioClient(host, control_port, data_port) as client:
-            await designfile.load(client, file, Disk())
+            await designfile.load(client, file, Calls())
 
     asyncio.run(run())
     click.echo(f"{host} took all of {file}")

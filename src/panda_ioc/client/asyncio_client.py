@@ -16,7 +16,8 @@ from typing import Any, Self, TypeVar
 from ..ports import CONTROL_PORT, DATA_PORT
 from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
 from . import asyncio_data
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, TIMEOUT, cannot_connect, shown
+from .asyncio_connect import connect, name_server
+from .common import CLOSE_TIMEOUT, TIMEOUT, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
@@ -136,6 +137,7 @@ class AsyncioClient:
         self.timeout = timeout
         self._control: _ControlProtocol | None = None
         self._connecting = asyncio.Lock()
+        self._names = name_server(timeout)
 
     async def connect(self) -> None:
         """Connect to the control port.
@@ -147,13 +149,9 @@ class AsyncioClient:
         async with self._connecting:
             if self.connected:
                 return
-            try:
-                async with asyncio.timeout(self.timeout):
-                    _, self._control = await asyncio.get_running_loop().create_connection(
-                        lambda: _ControlProtocol(address), self.host, self.control_port
-                    )
-            except CANNOT_CONNECT as error:
-                raise cannot_connect(self.host, self.control_port, error) from error
+            self._control = await connect(
+                self._names, lambda: _ControlProtocol(address), self.host, self.control_port, self.timeout
+            )
 
     @property
     def connected(self) -> bool:
@@ -226,7 +224,9 @@ class AsyncioClient:
             CommandError: the PandA refuses
             RemoteProtocolError: what it sends makes no sense
         """
-        return asyncio_data.data(self.host, self.data_port, self.timeout, scaled=scaled, flush_period=flush_period)
+        return asyncio_data.data(
+            self.host, self.data_port, self.timeout, self._names, scaled=scaled, flush_period=flush_period
+        )
 
     def _connected(self) -> _ControlProtocol:
         if self._control is None:

@@ -10,8 +10,10 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from ..calls import Calls
 from ..protocol import Data, DataConnection, FrameData, PandaError
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect, keep_alive
+from .asyncio_connect import connect
+from .common import CLOSE_TIMEOUT, keep_alive
 from .errors import PandaConnectionError
 
 #: Bytes of samples that may wait.
@@ -126,17 +128,13 @@ class _DataProtocol(asyncio.BufferedProtocol):
 
 
 async def data(
-    host: str, port: int, timeout: float, *, scaled: bool, flush_period: float | None
+    host: str, port: int, timeout: float, names: Calls, *, scaled: bool, flush_period: float | None
 ) -> AsyncGenerator[Data, None]:
     """Connect to a data port and give what it sends; see `AsyncioClient.data`."""
     address = f"{host}:{port}"
-    try:
-        async with asyncio.timeout(timeout):
-            _, protocol = await asyncio.get_running_loop().create_connection(
-                lambda: _DataProtocol(address, scaled=scaled, flush_period=flush_period), host, port
-            )
-    except CANNOT_CONNECT as error:
-        raise cannot_connect(host, port, error) from error
+    protocol = await connect(
+        names, lambda: _DataProtocol(address, scaled=scaled, flush_period=flush_period), host, port, timeout
+    )
     try:
         while True:
             yield await protocol.next()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import designfile
+from ..calls import Calls
 from ..client import AsyncioClient
-from ..disk import Disk
 from ..protocol import Changes, PandaError
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Refusal
@@ -40,7 +40,7 @@ class Designs:
         self._refresh: Refresh | None = None
         self._name = ""
         self._turn = asyncio.Lock()
-        self._disk = Disk()
+        self._disk = Calls()
         self._first: asyncio.Task[None] | None = None  # lists them when the records are made
 
     def initial_values(self) -> Mapping[str, Content]:

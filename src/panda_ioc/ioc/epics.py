@@ -27,7 +27,7 @@ from softioc.asyncio_dispatcher import AsyncioDispatcher
 from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
 
-from ..disk import Disk
+from ..calls import Calls
 from .alarm import NO_ALARM, Alarm
 from .database import database, text_length, texts_with_macros
 from .iocstats import corrections
@@ -198,7 +198,7 @@ def stop_saving() -> None:
 def _careful(save: Callable[[], None], directory: Path) -> Callable[[], None]:
     """A save that says once what goes wrong: after an error, softioc would try for ever, and the process not end."""
     told = ""
-    disk = Disk()
+    disk = Calls()
 
     def saving() -> None:
         nonlocal told

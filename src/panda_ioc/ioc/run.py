@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+from ..calls import Calls, NoAnswerError
 from ..client import AsyncioClient
-from ..disk import Disk, DiskError
 from ..protocol import PandaError
 from . import status
 from .access import MayPut, checker, rules
@@ -165,8 +165,8 @@ async def _write_screens(config: ScreensConfig, plan: Plan) -> None:
         return
     write = partial(try_write, plan, config.directory, clear=config.clear)
     try:
-        await Disk(_SCREENS_TIMEOUT).call(str(config.directory), write)
-    except DiskError as error:
+        await Calls(timeout=_SCREENS_TIMEOUT).call(str(config.directory), write)
+    except NoAnswerError as error:
         log.warning("screens are not written: %s", error)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..disk import Disk, DiskError
+from ..calls import Calls, NoAnswerError
 from . import cache
 from .config import Config
 from .keeping import give_back, read
@@ -29,7 +29,7 @@ class State:
     def __init__(self, config: Config) -> None:
         self._directory = config.state.directory
         self._stem = file_stem(config.prefix)
-        self._disk = Disk()
+        self._disk = Calls()
         self._warning = Repeated(log.warning)
 
     async def panda(self) -> Model | None:
@@ -67,7 +67,7 @@ class State:
         """Call a function that tells in the log what goes wrong; so is a disk that does not answer."""
         try:
             return await self._disk.call(str(self._directory), function, *arguments)
-        except DiskError as error:
+        except NoAnswerError as error:
             self._warning.tell(f"what is kept from run to run is out of reach: {error}")
             return None
 

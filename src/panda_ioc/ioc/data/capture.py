@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import __version__
+from ...calls import DISK_TIMEOUT, Calls
 from ...capture.columns import Column
 from ...capture.errors import CaptureError
 from ...capture.files import FileName, check_within, make_directory
 from ...capture.options import FileOptions
 from ...capture.recorder import LOST, Recorder, Storing
 from ...capture.selection import MODES
-from ...disk import DISK_TIMEOUT, Disk
 from ...protocol import Data, PandaError, StartData
 from .receiver import Receiver
 from .settings import CAPTURE_MODES, COMPRESSION_CHOICES, Settings
@@ -56,7 +56,7 @@ class Captures:
         self._receiver = receiver
         self._columns = columns
         self._changed = changed
-        self._disk = Disk()
+        self._disk = Calls()
         self._watching: asyncio.Task[None] | None = None
 
     @property

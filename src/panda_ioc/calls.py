@@ -1,4 +1,4 @@
-"""Calls that a disk may never answer, each in a thread of its own that nobody has to wait for.
+"""Calls that may never be answered, by a disk or a name server, each in a thread that nobody has to wait for.
 
 The threads of an event loop's own pool are few, and its end waits for them; one dead disk would stop all else.
 """
@@ -6,6 +6,7 @@ The threads of an event loop's own pool are few, and its end waits for them; one
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -17,61 +18,76 @@ T = TypeVar("T")
 DISK_TIMEOUT = 10.0
 
 
-class DiskError(PandaError):
-    """A disk that does not answer; the message says about what."""
+class NoAnswerError(PandaError):
+    """A call that is not answered; the message says what it was about, and by whom."""
 
 
-class Disk:
+class Calls:
     """Makes calls one after the other; while one is stuck, all others are refused.
 
     Args:
+        whom: who is to answer, for messages
         timeout: seconds that a call may take
     """
 
-    def __init__(self, timeout: float = DISK_TIMEOUT) -> None:
+    def __init__(self, whom: str = "the disk", timeout: float = DISK_TIMEOUT) -> None:
+        self._whom = whom
         self._timeout = timeout
         self._turn = asyncio.Lock()
         self._last: Future[Any] | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a call has not been answered yet."""
+        # Its thread may live on for a moment after the answer.
+        return self._last is not None and not self._last.done()
 
     async def call(self, what: str, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in a thread.
 
         Args:
-            what: the disk that it is about, for messages
+            what: what it is about, for messages
             function: what to call
             *arguments: what with
 
         Raises:
-            DiskError: it takes too long, or an earlier call still does
+            NoAnswerError: it takes too long, or an earlier call still does
             Exception: whatever the function raises
         """
         async with self._turn:
             outcome = asyncio.wrap_future(self._started(what, function, arguments))
             try:
-                return await asyncio.wait_for(outcome, self._timeout)
+                # Not `wait_for`, which in Python 3.11 forgets that it was cancelled when the answer is there.
+                async with asyncio.timeout(self._timeout):
+                    return await outcome
             except TimeoutError:
+                if outcome.done() and not outcome.cancelled():
+                    raise  # by the function itself
                 raise self._silent(what) from None
 
     def wait(self, what: str, function: Callable[..., T], *arguments: Any) -> T:
-        """The same, for one thread that is no event loop's, and may wait itself."""
+        """The same, for one thread that is no event loop's, and may wait itself, also for an earlier call."""
+        if self._last is not None:
+            futures.wait((self._last,), self._timeout)
         outcome = self._started(what, function, arguments)
         try:
             return outcome.result(self._timeout)
         except TimeoutError:
+            if outcome.done():
+                raise
             raise self._silent(what) from None
 
     def _started(self, what: str, function: Callable[..., T], arguments: tuple[Any, ...]) -> Future[T]:
-        # Its thread may live on for a moment after the answer.
-        if self._last is not None and not self._last.done():
-            raise DiskError(f"{what}: the disk has not answered yet what it was asked before")
+        if self.pending:
+            raise NoAnswerError(f"{what}: {self._whom} has not answered yet what it was asked before")
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # who gives up waiting does not end it
-        threading.Thread(target=_run, args=(future, function, arguments), name="disk call", daemon=True).start()
+        threading.Thread(target=_run, args=(future, function, arguments), name="call", daemon=True).start()
         self._last = future
         return future
 
-    def _silent(self, what: str) -> DiskError:
-        return DiskError(f"{what}: the disk did not answer within {self._timeout:g} s")
+    def _silent(self, what: str) -> NoAnswerError:
+        return NoAnswerError(f"{what}: {self._whom} did not answer within {self._timeout:g} s")
 
 
 def _run(future: Future[T], function: Callable[..., T], arguments: tuple[Any, ...]) -> None:

@@ -1,0 +1,53 @@
+"""Connecting, for asyncio programs: also where a name server never answers, nothing waits for it for ever."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from ..calls import Calls, NoAnswerError
+from .common import CANNOT_CONNECT, cannot_connect
+from .errors import PandaConnectionError
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+def name_server(timeout: float) -> Calls:
+    """What looks up the names of hosts, each within so many seconds."""
+    return Calls("the name server", timeout)
+
+
+async def connect(names: Calls, make: Callable[[], P], host: str, port: int, timeout: float) -> P:
+    """Connect to a port.
+
+    Args:
+        names: looks up the name
+        make: makes the protocol of the connection
+        host: of what
+        port: of what
+        timeout: seconds that it may take
+
+    Raises:
+        PandaConnectionError: the host is unknown, refuses, or does not answer in time
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            addresses = await names.call(host, socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
+            return await _first_of(make, addresses)
+    except NoAnswerError as error:
+        raise PandaConnectionError(f"cannot connect to {host}:{port}: {error}") from error
+    except CANNOT_CONNECT as error:
+        raise cannot_connect(host, port, error) from error
+
+
+async def _first_of(make: Callable[[], P], addresses: Iterable[tuple[Any, ...]]) -> P:
+    """Connect to the first address, as `getaddrinfo` gives them, that can be connected to."""
+    failure = OSError("it has no address")
+    for family, _, _, _, address in addresses:
+        try:
+            _, protocol = await asyncio.get_running_loop().create_connection(make, *address[:2], family=family)
+        except OSError as error:
+            failure = error
+        else:
+            return protocol
+    raise failure
