@@ -1,6 +1,8 @@
 """Calls to a disk, each in a thread of its own."""
 
+import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -40,3 +42,15 @@ async def test_no_call_follows_one_that_is_not_answered() -> None:
     with pytest.raises(NoAnswerError, match="has not answered yet"):
         await calls.call("here", abs, -1)
     answer.set()
+
+
+async def test_a_call_that_is_cancelled_as_it_is_answered() -> None:
+    calls, answer = Calls(), threading.Event()
+    task = asyncio.create_task(calls.call("here", answer.wait, 10))
+    await asyncio.sleep(0)
+    answer.set()
+    while calls.pending:
+        time.sleep(0.001)  # noqa: ASYNC251 - the event loop is not to learn of the answer yet
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

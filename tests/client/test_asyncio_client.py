@@ -1,6 +1,8 @@
 """The asyncio client over real sockets: against the simulated PandA, and against servers that are none."""
 
 import asyncio
+import socket
+import threading
 
 import pytest
 
@@ -168,3 +170,16 @@ async def test_the_recording(replay_port: int) -> None:
         changes = await client.send(GetChanges())
     assert sum(map(len, fields)) > 200
     assert len(changes.values) > 1000
+
+
+async def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: end.wait(10))
+    client = AsyncioClient("panda.invalid", timeout=0.2)
+    for said in ("did not answer within 0.2 s", "has not answered yet"):
+        with pytest.raises(PandaConnectionError, match=f"cannot connect to panda.invalid:8888: .*{said}|no answer in"):
+            await client.connect()
+    with pytest.raises(PandaConnectionError, match="has not answered yet"):
+        async for _ in client.data():
+            pass
+    end.set()

@@ -23,6 +23,9 @@ from .services import Refresh
 log = logging.getLogger(__name__)
 
 _ENDING = ".design"
+
+#: Seconds that saving or loading has left when the IOC ends.
+_END_TIMEOUT = 20.0
 _GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
 
 
@@ -79,6 +82,11 @@ class Designs:
     async def close(self) -> None:
         if self._first is not None:
             self._first.cancel()
+        try:
+            async with asyncio.timeout(_END_TIMEOUT), self._turn:
+                pass  # all or nothing: what is under way is to come to its end
+        except TimeoutError:
+            log.error("ending in the middle of saving or loading %s: it is not known what is set", self._name)  # noqa: TRY400
 
     async def _do(self, what: str) -> None:
         name = self._name

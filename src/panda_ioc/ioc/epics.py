@@ -28,6 +28,7 @@ from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
 
 from ..calls import Calls
+from ..protocol import PandaError
 from .alarm import NO_ALARM, Alarm
 from .database import database, text_length, texts_with_macros
 from .iocstats import corrections
@@ -71,6 +72,10 @@ _DEVICES = {
 
 #: How long what is written to a field may be.
 _FIELD_BYTES = {"EGU": EGU_BYTES}
+
+
+class EpicsError(PandaError):
+    """EPICS does not start."""
 
 
 class Pv:
@@ -248,6 +253,9 @@ async def start(plan: Plan, pvs: Mapping[str, Pv], rules: str) -> None:
         plan: what was loaded
         pvs: its records
         rules: who may put, as EPICS access security
+
+    Raises:
+        EpicsError: it does not start
     """
     loop = asyncio.get_running_loop()
     # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
@@ -257,6 +265,8 @@ async def start(plan: Plan, pvs: Mapping[str, Pv], rules: str) -> None:
         file.flush()
         dbCore.asSetFilename(file.name.encode())
         await loop.run_in_executor(None, partial(softioc.iocInit, AsyncioDispatcher(loop=loop), enable_pva=False))
+    if not ctypes.c_int.in_dll(dbCore, "interruptAccept").value:  # softioc does not look at what became of it
+        raise EpicsError("EPICS does not start, and says above why; asInit is about the access security file")
     ctypes.CDLL(None).fflush(None)  # what EPICS says of itself comes before what is logged, and not at the end
     for name, field, text in texts_with_macros(plan):
         pvs[name].set_field(field, text)

@@ -54,6 +54,9 @@ _FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "PREC": ("display.precision", int),
 }
 
+#: Seconds that clients have to be told that their puts are not waited for.
+_END_TIMEOUT = 2.0
+
 _UNDEFINED = Alarm(Severity.INVALID, Status.UDF, "no value yet")
 
 
@@ -141,6 +144,12 @@ class Pv:
         task = self._loop.create_task(self._take(operation))
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
+
+    def end_puts(self) -> list["asyncio.Task[None]"]:
+        """Tell clients whose puts are under way that these are not waited for; give what does so."""
+        for task in self._puts:
+            task.cancel()
+        return list(self._puts)
 
     async def _take(self, operation: Any) -> None:
         reason = f"{self.planned.name} was not put: the IOC is stopping"
@@ -272,6 +281,7 @@ class Server:
     """
 
     def __init__(self, plan: Plan, pvs: Mapping[str, Pv]) -> None:
+        self._pvs = [*pvs.values()]
         self._provider = StaticProvider("panda-ioc")
         for pv in pvs.values():
             aliases = pv.planned.aliases if isinstance(pv.planned, Record) else ()
@@ -286,10 +296,14 @@ class Server:
         """Let clients find it."""
         self._server = P4pServer(providers=[self._provider])
 
-    def stop(self) -> None:
-        """Disconnect all clients and serve no more."""
-        if self._server is not None:
-            self._server.stop()
+    async def stop(self) -> None:
+        """End puts that are under way, disconnect all clients and serve no more."""
+        if self._server is None:
+            return
+        under_way = [task for pv in self._pvs for task in pv.end_puts()]
+        if under_way:
+            await asyncio.wait(under_way, timeout=_END_TIMEOUT)
+        self._server.stop()
 
 
 def _fill(update: Any, value: Any, state: Alarm) -> None:

@@ -8,7 +8,7 @@ from ..protocol import Changes
 from .kept import Kept
 from .record import Content
 from .served import Pv
-from .services import Refresh
+from .services import Refresh, maker
 from .status import RESTART
 
 
@@ -16,10 +16,10 @@ class Restart:
     """The service that owns `IOC:RESTART`.
 
     Args:
-        end: begins the end; it may be called again
+        end: begins the end, and is told why; it may be called again
     """
 
-    def __init__(self, end: Callable[[], None]) -> None:
+    def __init__(self, end: Callable[[str], None]) -> None:
         self._end = end
         self._pvs: Mapping[str, Pv] = {}
 
@@ -42,6 +42,6 @@ class Restart:
     async def put(self, name: str, value: Any) -> None:
         self._pvs[name].post(0)
         if value:
-            self._end()
+            self._end(f"a restart was asked for by {maker()}")
 
     async def close(self) -> None: ...

@@ -25,6 +25,7 @@ from .data.service import DataService
 from .data.settings import SERVICE as DATA
 from .designplan import SERVICE as DESIGNS
 from .designs import Designs
+from .ending import EXIT_ANEW, EXIT_FAILED, EXIT_STOPPED, end_at_once
 from .introspect import introspect
 from .lean_dso import load_epics
 from .lean_memory import give_back
@@ -46,14 +47,11 @@ from .tables import Tables
 
 log = logging.getLogger(__name__)
 
-#: Exit codes: of a normal end, of a start that failed, and of an end that is to be followed by a new start, as the
-#: PandA came back as another one, or somebody wants it.
-EXIT_STOPPED = 0
-EXIT_FAILED = 1
-EXIT_ANEW = 75
-
 #: Seconds that a connection must have lasted for the pauses before reconnecting to start small again.
 STABLE = 10.0
+
+#: Seconds that the end may take, and again when it was told to end once more. Disks have ten of them.
+_PATIENCE = (30.0, 5.0)
 
 #: Seconds that a disk may take for all screens.
 _SCREENS_TIMEOUT = 60.0
@@ -76,19 +74,22 @@ async def _until_stopped(config: Config, tell_alive: Callable[[str], None]) -> i
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
-    def stop(code: int) -> None:
+    def stop(code: int, why: str) -> None:
         if not stopped.done():
+            log.info("stopping: %s", why)
             stopped.set_result(code)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, EXIT_STOPPED)
+        loop.add_signal_handler(number, stop, EXIT_STOPPED, number.name)
     running = asyncio.create_task(_serve(config, tell_alive, partial(stop, EXIT_ANEW)))
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         return running.result()
-    log.info("stopping")
-    running.cancel()
-    await asyncio.wait((running,))
+    for patience in _PATIENCE:
+        running.cancel()
+        await asyncio.wait((running,), timeout=patience)
+    if not running.done():
+        end_at_once("it does not come to its end, and is ended all the same")
     return code_of_stopped(running, stopped.result())
 
 
@@ -100,25 +101,26 @@ def code_of_stopped(task: asyncio.Task[int], code: int) -> int:
     return code
 
 
-async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Callable[[], None]) -> int:
+async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Callable[[str], None]) -> int:
     give_back()
-    access = rules(config.access)
     state = State(config)
+    client = None
     gc.disable()  # all that is made from here on is to stay: see below
-    # EPICS takes as long to load as the PandA to answer, so both are done at once.
-    loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)
-    client, model = await meet(config, state)
     try:
+        access = await _access(config)
+        # EPICS takes as long to load as the PandA to answer, so both are done at once.
+        loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)
+        client, model = await meet(config, state)
         plan = _plan(config, model)
         services = Services(plan, {RESTART_SERVICE: Restart(restart), **_services(config, plan, model)})
         epics, may_put = await loading
+        for remark in plan.remarks:
+            log.warning("%s", remark)
+        await state.restore(services.kept(), epics)
+        pvs, server = await _make_pvs(plan, services, epics, access, may_put)
     except BaseException:
         await _close(client)
         raise
-    for remark in plan.remarks:
-        log.warning("%s", remark)
-    await state.restore(services.kept(), epics)
-    pvs, server = await _make_pvs(plan, services, epics, access, may_put)
     services.bind(pvs)
     async with AsyncExitStack() as at_the_end:
         ioc = _Ioc(config, plan, services, pvs, state)
@@ -128,20 +130,27 @@ async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Cal
             ioc.on_beat = monitoring.beat
             tell_alive(f"{config.http.host} {monitoring.port}")
             log.info("serving HTTP on %s:%d", config.http.host, monitoring.port)
+        at_the_end.push_async_callback(server.stop)  # when services have told clients what became of their puts
         at_the_end.push_async_callback(services.close)
         if client is None:
             ioc.lost("it was not there when the IOC started")
+        else:
+            keeping = asyncio.create_task(state.keep_panda(model))
+            at_the_end.push_async_callback(asyncio.wait, (keeping,))
         server.start()
-        at_the_end.callback(server.stop)
         gc.freeze()  # and need not be looked at by the collector ever again
         gc.enable()
         panda = config.panda
         log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
-        if client is not None:
-            keeping = asyncio.create_task(state.keep_panda(model))
-            at_the_end.push_async_callback(asyncio.wait, (keeping,))
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
         return await ioc.keep(client, model)
+
+
+async def _access(config: Config) -> str:
+    """The rules of access, from a disk that may not answer."""
+    if config.access.file is None:
+        return rules(config.access)
+    return await Calls().call(str(config.access.file), rules, config.access)
 
 
 async def _make_pvs(

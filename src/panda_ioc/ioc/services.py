@@ -4,6 +4,7 @@ The mirror owns what shows fields of the PandA; tables and captured data have se
 or table of the plan says by its `service` whose it is.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
@@ -29,6 +30,11 @@ _maker: ContextVar[str] = ContextVar("maker", default="")
 
 #: Bytes of a value in a line of the log.
 _SHOWN_BYTES = 80
+
+
+def maker() -> str:
+    """Who makes the put under way, as "user@host"; "somebody" if nobody knows."""
+    return _maker.get() or "somebody"
 
 
 class Service(Protocol):
@@ -86,6 +92,7 @@ class Services:
         self._services = services
         self._planned = {item.name: item for item in plan.items}
         self._pvs: Mapping[str, Pv] = {}
+        self._ending = False
         self.puts_accepted = 0
         self.puts_refused = 0
 
@@ -118,12 +125,9 @@ class Services:
             service.apply(changes)
 
     async def close(self) -> None:
-        failures = []
-        for service in self._services.values():
-            try:
-                await service.close()
-            except Exception as bug:  # noqa: BLE001 - the others are to be closed all the same
-                failures.append(bug)
+        self._ending = True
+        ends = await asyncio.gather(*(service.close() for service in self._services.values()), return_exceptions=True)
+        failures = [end for end in ends if isinstance(end, Exception)]
         if failures:
             raise ExceptionGroup("not all could be closed", failures)
 
@@ -136,10 +140,9 @@ class Services:
             by: who put it, as "user@host"; "" if nobody knows, or if it is a part of another put
         """
         planned = self._planned[name]
-        by = by or _maker.get()
-        part_of = _maker.set(by)
+        part_of = _maker.set(by or _maker.get())
         try:
-            _check(planned, value)
+            self._check(planned, value)
             await self._services[planned.service].put(name, value)
         except (PandaError, Refusal) as problem:
             reason = problem.reason if isinstance(problem, CommandError) else str(problem)
@@ -148,12 +151,23 @@ class Services:
             reason = f"an error of the IOC: {bug!r}"
         else:
             self.puts_accepted += 1
-            log.log(PUT, "put %s = %s by %s", self._plan.pv(name), _shown(planned, value), by or "somebody")
+            log.log(PUT, "put %s = %s by %s", self._plan.pv(name), _shown(planned, value), maker())
             return ""
         finally:
             _maker.reset(part_of)
         self._refused(planned, value, reason)
         return reason
+
+    def _check(self, planned: Record | Table, value: Any) -> None:
+        """What holds for every service."""
+        if self._ending:
+            raise Refusal("the IOC is stopping")
+        if not isinstance(planned, Record):
+            return
+        if planned.kind.is_choice and not 0 <= value < len(planned.labels):
+            raise Refusal(f"there is no choice {value}, only 0 to {len(planned.labels) - 1}")
+        if planned.kind.is_array and len(value) > planned.length:
+            raise Refusal(f"{len(value)} elements are more than the {planned.length} that {planned.name} holds")
 
     def _refused(self, planned: Record | Table, value: Any, reason: str) -> None:
         self._pvs[planned.name].refuse(reason)
@@ -162,16 +176,6 @@ class Services:
         log.warning("refused %s", text)
         self._pvs[status.LAST_REFUSED].post(text)
         self._pvs[status.PUTS_REFUSED].post(self.puts_refused)
-
-
-def _check(planned: Record | Table, value: Any) -> None:
-    """What holds for every service."""
-    if not isinstance(planned, Record):
-        return
-    if planned.kind.is_choice and not 0 <= value < len(planned.labels):
-        raise Refusal(f"there is no choice {value}, only 0 to {len(planned.labels) - 1}")
-    if planned.kind.is_array and len(value) > planned.length:
-        raise Refusal(f"{len(value)} elements are more than the {planned.length} that {planned.name} holds")
 
 
 def _shown(planned: Record | Table, value: Any) -> str:

@@ -32,6 +32,8 @@ async def meet(config: Config, state: State) -> tuple[AsyncioClient | None, Mode
         PandaError: what is there is no PandA; or nothing was kept, and it is silent or there is no such host
     """
     client = new_client(config)
+    kept: Model | None = None
+    asked = False
     warning = Repeated(log.warning)
     for pause in delays():
         try:
@@ -39,7 +41,8 @@ async def meet(config: Config, state: State) -> tuple[AsyncioClient | None, Mode
             return client, await introspect(client)
         except (PandaConnectionError, PandaTimeoutError) as error:
             await client.close()
-            kept = await state.panda()
+            if not asked:
+                kept, asked = await state.panda(), True
             if kept is not None:
                 log.warning("%s; until it is there, what it had last time is shown, in alarm", error)
                 return None, kept

@@ -2,20 +2,19 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ...capture.columns import GATE, Column, check_dataset_name, stored_columns
 from ...capture.errors import CaptureError
 from ...capture.live import LiveView
-from ...capture.recorder import Recorder
 from ...client import AsyncioClient, PandaConnectionError
 from ...protocol import Arm, Changes, Data, Disarm, EndData, PandaError, StartData
 from ..alarm import NO_ALARM, Alarm, Severity, Status
 from ..codecs import Refusal, Value
+from ..ending import end_at_once
 from ..kept import Kept
 from ..model import Model
 from ..plan import Plan
@@ -148,7 +147,10 @@ class DataService:
         if recorder is not None:
             recorder.finish()
             if not await recorder.wait_closed(_CLOSE_TIMEOUT):
-                _give_up(self._captures.path, recorder)
+                # An orderly end would wait for the disk, and come to grief when that is back.
+                missing = recorder.received - recorder.writer.flushed
+                path = self._captures.path
+                end_at_once(f"the disk takes nothing: ending without {missing} samples that are not in {path}")
         await self._receiver.close()
         await self._view.close()
         self._progress.close()
@@ -324,14 +326,6 @@ class DataService:
 def _named(columns: list[Column], names: Mapping[str, str]) -> list[Column]:
     """The columns of fields that people named."""
     return [column for column in columns if names.get(column.field.name)]
-
-
-def _give_up(path: str, recorder: Recorder) -> NoReturn:
-    """End the process at once: an orderly end would wait for the disk, and come to grief when that is back."""
-    missing = recorder.received - recorder.writer.flushed
-    log.critical("the disk takes nothing: ending without %d samples that are not in %s", missing, path)
-    logging.shutdown()
-    os._exit(1)
 
 
 def _field(record: str) -> str:
