@@ -24,11 +24,15 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
             refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
             await caput(ioc.pv("PULSE1:PULSES"), 5, wait=True, timeout=1)
             assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused + 1
+            await caput(ioc.pv("DATA:CAPTURE"), 1, wait=True, timeout=20)
+            alarms = await caget([ioc.pv("PULSE1:PULSES"), ioc.pv("DATA:CAPTURE")], format=FORMAT_TIME)
+            assert [value.severity for value in alarms] == [3, 2]
             # Another server with other values: it is the truth.
             async with Server(load(), control_port=port, data_port=0) as back:
                 back.panda.fields["PULSE1.PULSES"].write("77")
                 await becomes(ioc.pv("Status"), 2, 10)
                 await becomes(ioc.pv("PULSE1:PULSES"), 77)
+                pvs.append(ioc.pv("DATA:CAPTURE"))
                 severities = [value.severity for value in await caget(pvs[1:], format=FORMAT_TIME)]
                 assert severities == [0] * len(severities)
                 await caput(ioc.pv("PULSE1:PULSES"), 6, wait=True, timeout=5)

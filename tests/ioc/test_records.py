@@ -10,7 +10,7 @@ from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, Put
 from panda_ioc.simulator import Server
 
-from .process import Ioc
+from .process import Ioc, becomes
 
 #: As beamlines have them.
 PREFIX = "TEST-REC:{PANDA:1}"
@@ -355,3 +355,17 @@ async def test_status(ioc: Ioc) -> None:
     assert await caget(ioc.pv("IOC:UPTIME")) > 0
     assert await caget(ioc.pv("IOC:PUTS_ACCEPTED")) > 0
     assert "connected to 127.0.0.1" in await text(ioc.pv("IOC:CONNECTION"))
+
+
+async def test_an_alarm_limit_is_no_put(ioc: Ioc, other: AsyncioClient) -> None:
+    """EPICS processes the record, which must not send its value to the PandA, nor show what it made of it."""
+    await caput(ioc.pv("PULSE2:WIDTH"), 0.5, wait=True, timeout=5)
+    limit = await caget(ioc.pv("PULSE2:WIDTH.DRVH"))
+    for name, value in {"INENC1:SETP.HIHI": 1, "PULSE2:WIDTH.HIGH": 9, "PULSE2:WIDTH.DRVH": 0.2}.items():
+        await caput(ioc.pv(name), value, wait=True, timeout=5)
+    await becomes(ioc.pv("PULSE2:WIDTH"), 0.5)
+    assert await other.send(GetLine("PULSE2.WIDTH")) == "0.5"
+    assert (await caget(ioc.pv("INENC1:SETP"), format=FORMAT_TIME)).severity == 3
+    await caput(ioc.pv("PULSE2:WIDTH"), 0.1, wait=True, timeout=5)
+    assert await other.send(GetLine("PULSE2.WIDTH")) == "0.1"
+    await caput(ioc.pv("PULSE2:WIDTH.DRVH"), limit, wait=True, timeout=5)

@@ -13,6 +13,7 @@ import asyncio
 import ctypes
 import logging
 import tempfile
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -35,6 +36,7 @@ from .iocstats import corrections
 from .kept import Kept
 from .log import PUT
 from .plan import Plan
+from .puts import Puts, is_value
 from .record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, shorten
 
 log = logging.getLogger(__name__)
@@ -92,6 +94,8 @@ class Pv:
         self.record = record
         self._name = pv
         self._posting = False
+        self._makers: deque[str | None] = deque()  # of puts on their way to `_put`, None where it was to another field
+        self._shown: tuple[Content, Alarm] | None = None
         options: dict[str, Any] = {}
         if record.kind.is_long_text:
             options.update(_wf_nelm=text_length(record), _wf_dtype=np.dtype("uint8"))
@@ -104,14 +108,14 @@ class Pv:
             options["initial_value"] = self._fit(initial)
         if record.kind.is_out:
             options.update(
-                on_update=lambda value: (
-                    on_put(record.name, self._put_value(value), _writers.get(pv, "")) if on_put else None
-                ),
-                validate=lambda _record, _value: not self._posting,
+                on_update=lambda value: self._put(value, on_put),
+                validate=lambda _record, _value: self._is_put(),
                 always_update=True,
                 blocking=True,
             )
         self._device = _DEVICES[record.kind](pv, **options)
+        if initial is not None and not record.kind.is_array:
+            self._shown = initial, NO_ALARM
         if record.kind.is_array and record.dtype == "str":
             # softioc would turn every text of an array into a string and back whenever it is posted.
             self._device._value_to_epics = self._device._epics_to_value = lambda value: value  # noqa: SLF001
@@ -123,6 +127,8 @@ class Pv:
         that one, its value stays.
         """
         fields = self._device._record  # noqa: SLF001 - see the module's description
+        if not self.record.kind.is_array:
+            self._shown = value, alarm
         with self._locked():
             fields.NAMSG = shorten(alarm.message, _MESSAGE_BYTES)
             if not self.record.kind.is_out:
@@ -144,6 +150,21 @@ class Pv:
         with self._locked():
             # Not by softioc's own set_field, which is a put that DISP refuses.
             db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
+
+    def _is_put(self) -> bool:
+        """Asked by softioc as the record is processed, in the thread that does it: whether that is to be told of."""
+        if not self._posting:
+            self._makers.append(_puts.maker(self._name))
+        return not self._posting
+
+    def _put(self, value: Any, on_put: OnPut | None) -> Awaitable[object] | None:
+        """Called by softioc, in the event loop, in the order in which `_is_put` was."""
+        maker = self._makers.popleft()
+        if maker is None:  # a limit, say; EPICS may have fitted the value to it
+            if self._shown is not None:
+                self.post(*self._shown)
+            return None
+        return on_put(self.record.name, self._put_value(value), maker) if on_put else None
 
     def _fit(self, value: Content) -> Content:
         """Cut text and arrays to what the record holds."""
@@ -242,7 +263,7 @@ def load(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str,
         file.write(corrections(plan))
         file.flush()
         softioc.dbLoadDatabase(file.name)
-    _listen_for_writers(plan)
+    _listen_for_puts(plan)
     return pvs
 
 
@@ -282,30 +303,25 @@ class _Write(ctypes.Structure):
     )
 
 
-#: Who put to each record last, over Channel Access: "user@host".
-_writers: dict[str, str] = {}
-
-#: Fields of a record by which its value is put.
-_VALUE = {"", "VAL", "PROC"}
-
 _Listener = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Write), ctypes.c_int)
 _listeners: list[Any] = []  # EPICS calls them for as long as the process lives
+_puts = Puts()
 
 
-def _listen_for_writers(plan: Plan) -> None:
-    """Learn who puts to what; puts that no service is told of are logged here: to fields, to what EPICS itself has."""
+def _listen_for_puts(plan: Plan) -> None:
+    """Learn of puts; those that no service is told of are logged here: to fields, and to what EPICS itself has."""
     records = {plan.pv(name): record for record in plan.records for name in (record.name, *record.aliases)}
 
     def told(message: Any, after: int) -> None:
         write = message.contents
         channel = _text(write.channel.contents.value)
         name, _, field = channel.partition(".")
-        by = f"{_text(write.user)}@{_text(write.host)}"
+        maker = f"{_text(write.user)}@{_text(write.host)}"
         record = records.get(name)
-        if not after and record is not None:
-            _writers[plan.pv(record.name)] = by
-        elif after and (record is None or (record.kind.is_out and field.rstrip("$") not in _VALUE)):
-            log.log(PUT, "put %s by %s", channel, by)
+        if not after:
+            _puts.begins(plan.pv(record.name) if record else name, field, maker)
+        elif record is None or not is_value(field):
+            log.log(PUT, "put %s by %s, if EPICS took it", channel, maker)
 
     _listeners.append(_Listener(told))
     dbCore.asTrapWriteRegisterListener(_listeners[-1])

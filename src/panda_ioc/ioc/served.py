@@ -48,10 +48,15 @@ class Pv:
             self.on_post()
 
     def refuse(self, reason: str) -> None:
-        """Show that a put was refused: the value as it was, with an alarm that says why."""
+        """Show that a put was refused: the value as it was, with an alarm that says why, if it is in no worse one."""
         alarm = Alarm(Severity.MAJOR, Status.WRITE, reason)
-        if self.value is not None and self.alarm != alarm:
+        if self.value is not None and self.alarm != alarm and self.alarm.severity <= alarm.severity:
             self.post(self.value, alarm)
+
+    def forgive(self) -> None:
+        """Show that a put would not be refused any more."""
+        if self.value is not None and self.alarm.status is Status.WRITE:
+            self.post(self.value)
 
     def set_field(self, field: str, value: str) -> None:
         """Set another field of it: EGU or PREC."""

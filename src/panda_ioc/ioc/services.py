@@ -92,7 +92,8 @@ class Services:
         self._services = services
         self._planned = {item.name: item for item in plan.items}
         self._pvs: Mapping[str, Pv] = {}
-        self._ending = False
+        self._connected = self._ending = False
+        self._refused_alone: set[str] = set()  # without a PandA, and not by the mirror, which knows itself
         self.puts_accepted = 0
         self.puts_refused = 0
 
@@ -113,10 +114,14 @@ class Services:
             service.bind(pvs)
 
     def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+        self._connected = True
+        while self._refused_alone:
+            self._pvs[self._refused_alone.pop()].forgive()
         for service in self._services.values():
             service.connected(client, refresh, changes)
 
     def disconnected(self, reason: str) -> None:
+        self._connected = False
         for service in self._services.values():
             service.disconnected(reason)
 
@@ -171,6 +176,8 @@ class Services:
 
     def _refused(self, planned: Record | Table, value: Any, reason: str) -> None:
         self._pvs[planned.name].refuse(reason)
+        if not self._connected and planned.service:
+            self._refused_alone.add(planned.name)
         self.puts_refused += 1
         text = f"{self._plan.pv(planned.name)} = {_shown(planned, value)}: {reason}"
         log.warning("refused %s", text)
