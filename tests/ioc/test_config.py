@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -132,6 +133,8 @@ async def test_an_access_security_file(panda: Server, ca_ports: Iterator[int], t
         (None, "cannot be read"),
         ("ASG(DEFAULT) { RULE(", "makes no sense"),
         ('ASG(DEFAULT) { RULE(1, WRITE) { CALC("A=0") } }', "has CALC in line 1"),
+        ("ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE) { UAG(nobody) } }", "EPICS does not start"),
+        ("", "EPICS does not start"),
         ("# INPA(X) is gone\nASG(DEFAULT) {\n  INPL(X:Y)\n  RULE(1, WRITE)\n}", "has INPL in line 3"),
     ],
 )
@@ -271,6 +274,26 @@ async def get(port: int, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
     return await asyncio.to_thread(ask)
+
+
+async def test_a_design_is_all_or_nothing_when_the_ioc_is_stopped(
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.design").write_text("PULSE1.PULSES=7\nNOPE.X=1\n")
+    pulses = panda.panda.fields["PULSE1.PULSES"]
+    before = pulses.read()
+    async with running_ioc(panda.control_port, "TEST-HALF", ca_ports, "--designs-dir", str(tmp_path)) as ioc:
+        await ioc.pva_put("DESIGN:NAME", "bad")
+        panda.faults.reply_delay = 0.1
+        loading = asyncio.create_task(ioc.pva_put("DESIGN:LOAD", 1))
+        async with asyncio.timeout(10):
+            while pulses.read() == before:
+                await asyncio.sleep(0.01)
+        ioc.process.send_signal(signal.SIGTERM)
+        with pytest.raises(Exception, match="all is as it was before"):
+            await loading
+        assert await ioc.stop() == 0
+    assert pulses.read() == before
 
 
 async def test_http(ca_ports: Iterator[int]) -> None:
