@@ -1,5 +1,5 @@
 /* A disk that blocks: loaded before the C library, it lets no file below BLOCKED_DIRECTORY be opened or written to
-   at a place, nor that directory be listed, for as long as the file BLOCKED_WHILE exists. */
+   at a place, nor directory there be made or listed, for as long as the file BLOCKED_WHILE exists. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void wait_for(const char *path)
@@ -54,6 +55,13 @@ int open64(const char *path, int flags, ...)
     va_end(more);
     wait_for(path);
     return real(path, flags, mode);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    int (*real)(const char *, mode_t) = dlsym(RTLD_NEXT, "mkdir");
+    wait_for(path);
+    return real(path, mode);
 }
 
 DIR *opendir(const char *path)

@@ -287,7 +287,7 @@ async def test_a_design_is_all_or_nothing_when_the_ioc_is_stopped(
         panda.faults.reply_delay = 0.1
         loading = asyncio.create_task(ioc.pva_put("DESIGN:LOAD", 1))
         async with asyncio.timeout(10):
-            while pulses.read() == before:
+            while pulses.read() == before:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.01)
         ioc.process.send_signal(signal.SIGTERM)
         with pytest.raises(Exception, match="all is as it was before"):

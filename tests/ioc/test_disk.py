@@ -241,6 +241,20 @@ async def test_a_disk_with_designs_that_blocks(panda: Server, ca_ports: Iterator
     assert (blocked.directory / "scan.design").read_text() == ""
 
 
+async def test_a_directory_that_does_not_answer(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
+    """Another one does."""
+    good = blocked.directory.with_name("good")
+    options = ("--data-port", str(panda.data_port))
+    async with running_ioc(panda.control_port, "TEST-DIR-BLOCKED", ca_ports, *options, extra=blocked.variables) as ioc:
+        await ioc.pva_put("DATA:CREATE_DIRECTORY", -1)
+        blocked.sign.touch()
+        with pytest.raises(Exception, match="the disk did not answer within 10 s"):
+            await asyncio.wait_for(ioc.pva.put(ioc.pv("DATA:HDF_DIRECTORY"), str(blocked.directory / "x")), 20)
+        await ioc.pva_put("DATA:HDF_DIRECTORY", str(good))
+        assert await ioc.pva_get("DATA:DIRECTORY_EXISTS") == 1
+        assert good.is_dir()
+
+
 async def test_what_is_kept_is_out_of_reach(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
     """The IOC starts without, and leaves what is there as it is."""
     name = "TEST-KEPT-BLOCKED"

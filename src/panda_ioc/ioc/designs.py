@@ -16,6 +16,7 @@ from .alarm import NO_ALARM, Alarm, Severity, Status
 from .codecs import Refusal
 from .designplan import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
 from .kept import Kept
+from .log import Repeated
 from .record import Content
 from .served import Pv
 from .services import Refresh
@@ -44,6 +45,7 @@ class Designs:
         self._name = ""
         self._turn = asyncio.Lock()
         self._disk = Calls()
+        self._warning = Repeated(log.warning)
         self._first: asyncio.Task[None] | None = None  # lists them when the records are made
 
     def initial_values(self) -> Mapping[str, Content]:
@@ -69,8 +71,8 @@ class Designs:
         if name == NAME:
             if value and not _GOOD_NAME.fullmatch(value):
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
-            self._name = value
             await self._list()
+            self._name = value
         elif name in {SAVE, LOAD}:
             if value:
                 await self._do(name)
@@ -126,13 +128,14 @@ class Designs:
         try:
             names = await self._disk.call(str(self._directory), self._names)
         except PandaError as error:
-            log.warning("the list of designs is not known: %s", error)
+            self._warning.tell(f"the list of designs is not known: {error}")
+        except OSError as error:
+            self._warning.tell(f"the list of designs is not known: {self._directory}: {error.strerror}")
         else:
             self._pvs[LIST].post(names)
 
     def _names(self) -> list[str]:
-        try:
-            names = sorted(path.name.removesuffix(_ENDING) for path in self._directory.glob(f"*{_ENDING}"))
-        except OSError:
-            return []
-        return names[:MOST_DESIGNS]
+        """The names of designs that can be loaded; files that have others were not made here."""
+        files = (path for path in self._directory.iterdir() if path.name.endswith(_ENDING))
+        names = (path.name.removesuffix(_ENDING) for path in files)
+        return sorted(name for name in names if _GOOD_NAME.fullmatch(name))[:MOST_DESIGNS]

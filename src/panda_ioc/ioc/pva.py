@@ -8,6 +8,7 @@ p4p calls from threads of its own; whatever it brings is handled in the event lo
 """
 
 import asyncio
+import logging
 import re
 import sys
 import time
@@ -31,6 +32,8 @@ from .codecs import CaptureChoice, Refusal, all_captures
 from .plan import Plan
 from .pvi import Tree, pvi_trees
 from .record import Access, Content, Kind, Record, Table
+
+log = logging.getLogger(__name__)
 
 #: Is given the name of a record or table, what a client puts, and who it is; gives why it is refused, or "".
 OnPut = Callable[[str, Any, str], Awaitable[str]]
@@ -162,9 +165,9 @@ class Pv:
         """Hand a put on; return why it is refused."""
         user, host = operation.account(), operation.peer().rpartition(":")[0]
         if not self._may_put(user, host, list(operation.roles())):
-            return f"{user} from {host} may not put to {self.planned.name}"
+            return self._told(f"{user} from {host} may not put to {self.planned.name} by the access rules")
         if self.planned.access is Access.READ:
-            return f"{self.planned.name} can only be read"
+            return self._told(f"{self.planned.name} can only be read, and was put by {user}@{host}")
         try:
             value = self._value_in(operation.value())
         except Refusal as problem:
@@ -172,6 +175,11 @@ class Pv:
         if value is None:
             return f"{self.planned.name}: there is no value in what was put"
         return await self._on_put(self._put_to, value, f"{user}@{host}")
+
+    def _told(self, refusal: str) -> str:
+        """A refusal that no service learns of, told in the log."""
+        log.warning("refused %s", refusal)
+        return refusal
 
     def _value_in(self, put: Any) -> Any:
         """The value that was put; None if there is none."""

@@ -142,6 +142,8 @@ async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Cal
         gc.enable()
         panda = config.panda
         log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
+        if config.access.read_only:
+            log.info("read-only: every put is refused")
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
         return await ioc.keep(client, model)
 

@@ -55,7 +55,7 @@ class State:
         if content is None:
             return  # what is there is not to be replaced
         give_back(kept, content, path)
-        epics.keep(kept, self._directory, self._stem)
+        await self._try(epics.keep, kept, self._directory, self._stem)
         serving = asyncio.current_task()
         if serving is not None:  # what saves would else keep a process that ends with an error
             serving.add_done_callback(lambda _: epics.stop_saving())
@@ -67,7 +67,7 @@ class State:
         """Call a function that tells in the log what goes wrong; so is a disk that does not answer."""
         try:
             return await self._disk.call(str(self._directory), function, *arguments)
-        except NoAnswerError as error:
+        except (NoAnswerError, OSError) as error:
             self._warning.tell(f"what is kept from run to run is out of reach: {error}")
             return None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import __version__
-from ...calls import DISK_TIMEOUT, Calls
+from ...calls import DISK_TIMEOUT, Calls, NoAnswerError
 from ...capture.columns import Column
 from ...capture.errors import CaptureError
 from ...capture.files import FileName, check_within, make_directory
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ...capture.hdf import HdfFile
 
 log = logging.getLogger(__name__)
+
+#: Directories that may leave calls without an answer.
+_MOST_SILENT = 4
 
 Columns = Callable[[StartData], Sequence[Column]]
 
@@ -56,7 +59,7 @@ class Captures:
         self._receiver = receiver
         self._columns = columns
         self._changed = changed
-        self._disk = Calls()
+        self._disks: dict[str, Calls] = {}
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -156,7 +159,18 @@ class Captures:
         if not directory:
             return False
         levels = self._settings["CREATE_DIRECTORY"]
-        return await self._disk.call(directory, make_directory, directory, levels, self.roots)
+        return await self._disk(directory).call(directory, make_directory, directory, levels, self.roots)
+
+    def _disk(self, directory: str) -> Calls:
+        """What makes calls about a directory, which others that do not answer hold up not.
+
+        Raises:
+            NoAnswerError: too many do not
+        """
+        self._disks = {name: disk for name, disk in self._disks.items() if disk.pending or name == directory}
+        if directory not in self._disks and len(self._disks) >= _MOST_SILENT:
+            raise NoAnswerError(f"{directory}: not asked, as {', '.join(self._disks)} have not answered yet")
+        return self._disks.setdefault(directory, Calls())
 
     def set_flush_period(self, seconds: float) -> None:
         """Change how often the file under way is flushed."""
