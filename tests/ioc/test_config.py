@@ -370,6 +370,16 @@ async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_pa
         assert (await get(port, "/healthz"))[0] == 200
 
 
+async def test_http_is_there_before_the_panda(ca_ports: Iterator[int]) -> None:
+    port = free_port()
+    options = ("--http-port", str(port))
+    async with running_ioc(free_port(), "TEST-FIRST", ca_ports, *options, ready="waiting for it") as ioc:
+        assert await get(port, "/healthz") == (200, "alive\n")
+        assert await get(port, "/readyz") == (503, "there are no PVs yet: the PandA has not been met\n")
+        assert (await get(port, "/metrics"))[0] == 200
+        assert await ioc.stop() == 0
+
+
 async def test_a_port_that_is_taken(panda: Server, tmp_path: Path) -> None:
     port = ("--control-port", str(panda.control_port))
     options = ("run", "127.0.0.1", "X", *port, "--http-port", str(panda.data_port), "--state-dir", str(tmp_path))

@@ -1,8 +1,11 @@
 """The IOC as those see it who watch over many: metrics for Prometheus, and whether it is well, over HTTP."""
 
+import asyncio
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -11,6 +14,8 @@ from ..protocol import PandaError
 from . import status
 from .config import HttpConfig
 from .served import Pv
+
+log = logging.getLogger(__name__)
 
 #: Seconds without a sign of life after which the IOC is not well, and that a client has for its request.
 _SILENCE, _REQUEST_TIMEOUT = 10.0, 10.0
@@ -43,8 +48,30 @@ class MonitoringError(PandaError):
     """HTTP cannot be served as asked; the message says why."""
 
 
+@asynccontextmanager
+async def monitored(config: HttpConfig, pvs: Mapping[str, Pv]) -> AsyncIterator[str]:
+    """Serve HTTP while this lasts, if that is configured; gives the host and port, "" if there is none.
+
+    Args:
+        config: where
+        pvs: what is told; they may come later
+
+    Raises:
+        MonitoringError: see `Monitoring`
+    """
+    if config.port is None:
+        yield ""
+        return
+    monitoring = Monitoring(config, pvs)
+    log.info("HTTP is served on %s:%d", config.host, monitoring.port)
+    try:
+        yield f"{config.host} {monitoring.port}"
+    finally:
+        await asyncio.to_thread(monitoring.stop)  # it takes up to half a second
+
+
 class Monitoring:
-    """Serves `/metrics`, `/healthz` and `/readyz`.
+    """Serves `/metrics`, `/healthz` and `/readyz`; it is made in a running event loop.
 
     Args:
         config: where
@@ -56,6 +83,7 @@ class Monitoring:
 
     def __init__(self, config: HttpConfig, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
+        self._loop = asyncio.get_running_loop()
         self._alive_at = time.monotonic()
         try:
             from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, REGISTRY, make_wsgi_app  # noqa: PLC0415
@@ -75,10 +103,12 @@ class Monitoring:
             raise MonitoringError(f"cannot serve HTTP on {config.host}:{config.port}: {error.strerror}") from error
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True).start()
+        self._beat()
 
-    def beat(self) -> None:
-        """The event loop is alive: called once a second."""
+    def _beat(self) -> None:
+        """The event loop is alive."""
         self._alive_at = time.monotonic()
+        self._loop.call_later(1, self._beat)
 
     def stop(self) -> None:
         """Serve no more."""
@@ -103,6 +133,8 @@ class Monitoring:
         if path == "/healthz":
             return _say(respond, time.monotonic() - self._alive_at < _SILENCE, "alive", "the event loop is stuck")
         if path == "/readyz":
+            if not self._pvs:
+                return _say(respond, False, "", "there are no PVs yet: the PandA has not been met")  # noqa: FBT003
             connected = self._pvs[status.CONNECTION].value == status.CONNECTION_STATES.index("CONNECTED")
             return _say(respond, connected, "connected", str(self._pvs[status.CONNECTION_TEXT].value))
         respond("404 Not Found", [("Content-Type", "text/plain")])

@@ -32,7 +32,7 @@ from .lean_memory import give_back
 from .log import Repeated
 from .mirror import Mirror
 from .model import Model
-from .monitoring import Monitoring
+from .monitoring import monitored
 from .plan import Plan, PlanError, make_plan
 from .poll import Poller
 from .restart import Restart
@@ -66,11 +66,15 @@ async def run(config: Config) -> int:
     Raises:
         PandaError: it could not be started
     """
+    served: dict[str, Pv] = {}
     with alive_file() as tell_alive:
-        return await _until_stopped(config, tell_alive)
+        async with monitored(config.http, served) as address:
+            if address:
+                tell_alive(address)
+            return await _until_stopped(config, served)
 
 
-async def _until_stopped(config: Config, tell_alive: Callable[[str], None]) -> int:
+async def _until_stopped(config: Config, served: dict[str, Pv]) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -81,7 +85,7 @@ async def _until_stopped(config: Config, tell_alive: Callable[[str], None]) -> i
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, EXIT_STOPPED, number.name)
-    running = asyncio.create_task(_serve(config, tell_alive, partial(stop, EXIT_ANEW)))
+    running = asyncio.create_task(_serve(config, served, partial(stop, EXIT_ANEW)))
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         return running.result()
@@ -101,7 +105,7 @@ def code_of_stopped(task: asyncio.Task[int], code: int) -> int:
     return code
 
 
-async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Callable[[str], None]) -> int:
+async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str], None]) -> int:
     give_back()
     state = State(config)
     client = None
@@ -124,12 +128,6 @@ async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Cal
     services.bind(pvs)
     async with AsyncExitStack() as at_the_end:
         ioc = _Ioc(config, plan, services, pvs, state)
-        if config.http.port is not None:
-            monitoring = Monitoring(config.http, pvs)
-            at_the_end.push_async_callback(asyncio.to_thread, monitoring.stop)  # it takes up to half a second
-            ioc.on_beat = monitoring.beat
-            tell_alive(f"{config.http.host} {monitoring.port}")
-            log.info("serving HTTP on %s:%d", config.http.host, monitoring.port)
         at_the_end.push_async_callback(server.stop)  # when services have told clients what became of their puts
         at_the_end.push_async_callback(services.close)
         if client is None:
@@ -138,6 +136,7 @@ async def _serve(config: Config, tell_alive: Callable[[str], None], restart: Cal
             keeping = asyncio.create_task(state.keep_panda(model))
             at_the_end.push_async_callback(asyncio.wait, (keeping,))
         server.start()
+        served.update(pvs)
         gc.freeze()  # and need not be looked at by the collector ever again
         gc.enable()
         panda = config.panda
@@ -220,7 +219,6 @@ class _Ioc:
         self._started = self._loop.time()
         self._reconnects = 0
         self._poller: Poller | None = None
-        self.on_beat: Callable[[], None] = lambda: None
         self._publishing: asyncio.Handle = self._loop.call_soon(self._publish)
 
     async def keep(self, client: AsyncioClient | None, model: Model) -> int:
@@ -295,7 +293,6 @@ class _Ioc:
     def _publish(self) -> None:
         """Show once a second how the IOC is."""
         self._publishing = self._loop.call_later(1, self._publish)
-        self.on_beat()
         period, duration = self._poller.take_statistics() if self._poller else (0.0, 0.0)
         for name, value in (
             (status.UPTIME, self._loop.time() - self._started),
