@@ -31,7 +31,7 @@ class Disk:
     def __init__(self, timeout: float = DISK_TIMEOUT) -> None:
         self._timeout = timeout
         self._turn = asyncio.Lock()
-        self._last: threading.Thread | None = None
+        self._last: Future[Any] | None = None
 
     async def call(self, what: str, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in a thread.
@@ -61,12 +61,13 @@ class Disk:
             raise self._silent(what) from None
 
     def _started(self, what: str, function: Callable[..., T], arguments: tuple[Any, ...]) -> Future[T]:
-        if self._last is not None and self._last.is_alive():
+        # Its thread may live on for a moment after the answer.
+        if self._last is not None and not self._last.done():
             raise DiskError(f"{what}: the disk has not answered yet what it was asked before")
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # who gives up waiting does not end it
-        self._last = threading.Thread(target=_run, args=(future, function, arguments), name="disk call", daemon=True)
-        self._last.start()
+        threading.Thread(target=_run, args=(future, function, arguments), name="disk call", daemon=True).start()
+        self._last = future
         return future
 
     def _silent(self, what: str) -> DiskError:
