@@ -127,7 +127,9 @@ async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dic
         await data.put(name, value)
     with pytest.raises(Exception, match=reason):
         await data.put("CAPTURE", 1)
-    assert await data.get("CAPTURE") == 0
+    for _ in range(2):
+        await caput(ioc.pv("DATA:CAPTURE"), 1, wait=True, timeout=5)
+        assert (await data.get("CAPTURE"), await caget(ioc.pv("DATA:CAPTURE"))) == (0, 0)
     status = await caget(ioc.pv("DATA:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
     assert reason in str(status)
     assert status.severity == 2

@@ -132,6 +132,7 @@ class Services:
             by: who put it, as "user@host"; "" if nobody knows
         """
         planned = self._planned[name]
+        posts = self._pvs[name].posts
         try:
             _check(planned, value)
             await self._services[planned.service].put(name, value)
@@ -144,11 +145,11 @@ class Services:
             self.puts_accepted += 1
             log.log(PUT, "put %s = %s by %s", self._plan.pv(name), _shown(planned, value), by or "somebody")
             return ""
+        self._pvs[name].refuse(reason, posts)
         self._refused(planned, value, reason)
         return reason
 
     def _refused(self, planned: Record | Table, value: Any, reason: str) -> None:
-        self._pvs[planned.name].refuse(reason)
         self.puts_refused += 1
         text = f"{self._plan.pv(planned.name)} = {_shown(planned, value)}: {reason}"
         log.warning("refused %s", text)
