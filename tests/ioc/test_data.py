@@ -312,25 +312,6 @@ async def test_bad_ends_are_told(data: DataPvs, server: Server, ioc: Ioc) -> Non
     assert len(data.column()) == 10
 
 
-async def test_the_data_port_is_lost(data: DataPvs, server: Server) -> None:
-    samples_on_arm(server, 1000, reason="")
-    await data.put("CAPTURE", 1)
-    await data.arm()
-    await data.until("NUM_CAPTURED", 1000)
-    server.faults.cut = 10
-    server.capture.append(np.zeros((1000, 3), np.uint32))
-    await data.until("CAPTURE", 0)
-    server.faults.cut = None
-    assert (await data.get("STATUS")).startswith("ERROR: ")
-    server.capture.end("Ok")
-    await data.until("CONNECTION", 1)
-    samples_on_arm(server, 10)
-    await data.put("OVERWRITE", 1)
-    await data.put("CAPTURE", 1)
-    await data.arm()
-    await data.until("NUM_CAPTURED", 10)
-
-
 async def test_a_capture_that_begins_in_an_acquisition(data: DataPvs, server: Server) -> None:
     samples_on_arm(server, 100, reason="")
     await data.arm()
