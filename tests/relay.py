@@ -20,38 +20,55 @@ class Relay:
         harm: "cut" ends both connections before the server hears it; "reset" likewise, rudely; "stall" passes
             nothing on from then; anything else is said to the client in place of the server's answer, and the
             server does not hear the line
+        at: where to listen, if that matters
 
     Attributes:
         port: where to connect
+        server_port: where the server is; clients are hung up on where there is none
+        connections: how many were made so far
         harmed: set when the harm is done
     """
 
-    def __init__(self, port: int, *, after: bytes = b"", harm: str = "") -> None:
-        self.port = 0
+    def __init__(self, port: int, *, after: bytes = b"", harm: str = "", at: int = 0) -> None:
+        self.port = at
+        self.server_port = port
+        self.connections = 0
         self.harmed = asyncio.Event()
-        self._server_port = port
         self._after = after
         self._harm = harm
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._listening = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = self._listening.sockets[0].getsockname()[1]
+        await self.listen()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def listen(self) -> None:
+        """Take connections."""
+        self._listening = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Take no more connections, and end those that there are."""
         self._listening.close()
+        await self.cut()
+        await self._listening.wait_closed()
+
+    async def cut(self) -> None:
+        """End all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._listening.wait_closed()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         task = asyncio.current_task()
         assert task
         self._tasks.add(task)
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            from_server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", self.server_port)
             both = asyncio.gather(self._forward(reader, to_server, writer), self._back(from_server, writer))
             try:
                 await both

@@ -223,3 +223,10 @@ def test_links_lead_somewhere() -> None:
     for path in PAGES:
         for target in re.findall(r"\]\((?!http)([^)#]*)(?:#[\w-]*)?\)", path.read_text(encoding="utf-8")):
             assert not target or (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_tests_that_are_named_exist() -> None:
+    named = {pair for path in PAGES for pair in re.findall(r"(tests/[\w/]+\.py)::(\w+)", path.read_text("utf-8"))}
+    assert named
+    for file, name in named:
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), f"{file}::{name}"

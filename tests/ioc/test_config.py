@@ -19,9 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from panda_ioc.ioc.config import Config
 from panda_ioc.simulator import Server
 
-from ..command import outcome
+from ..command import outcome, running
 from ..conftest import free_port
-from .process import becomes, environment, running_ioc
+from .datapvs import DataPvs
+from .process import Ioc, becomes, environment, running_ioc
 
 GROUPS = """
 # No CALC(...), nor INPA(...): see "Who may put".
@@ -85,6 +86,20 @@ async def test_options_go_over_variables_and_both_over_the_file(
         assert line.endswith("@127.0.0.1")
         await caput(ioc.pv("PULSE1:PULSES"), 4, wait=True, timeout=5)
         assert "@" in await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 4")
+
+
+async def test_a_file_alone(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    file = config_file(tmp_path, panda, data={"roots": [str(tmp_path)]})
+    pipe, variables = asyncio.subprocess.PIPE, environment(next(ca_ports))
+    async with running("run", "--config", file, environment=variables, stdout=pipe) as process:
+        ioc = Ioc(process, "FROM-FILE", variables)
+        await ioc.wait_for("serving ")
+        await ioc.pva_put("PULSE1:PULSES", 3)
+        assert panda.panda.fields["PULSE1.PULSES"].read() == "3"
+        await DataPvs(ioc, tmp_path).until("CONNECTION", 1)
+        with pytest.raises(Exception, match="is not below"):
+            await ioc.pva_put("DATA:HDF_DIRECTORY", "/")
+        assert await ioc.stop() == 0
 
 
 async def test_variables_of_what_may_be_given_often(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
@@ -186,10 +201,14 @@ async def test_settings_of_the_ioc_are_there_after_a_restart(
         await ioc.pva_put("PULSE1:PULSES", 5)
         assert await ioc.stop() == 0
     panda.panda.fields["PULSE1.PULSES"].write("6")
+    capture = panda.panda.fields["INENC1.VAL"].attributes["CAPTURE"].write
+    assert capture
+    capture("Value")
     async with running_ioc(panda.control_port, "TEST:SAVE", ca_ports, *kept) as ioc:
         for name, value in settings.items():
             assert await ioc.pva_get(name) == value, name
         assert await caget(ioc.pv("DATA:HDF_DIRECTORY"), datatype=DBR_CHAR_STR) == str(tmp_path)
+        assert (await ioc.raw_get("DATA:DATASETS")).value.name == ["x"]
         assert await ioc.pva_get("PULSE1:PULSES") == 6
         assert panda.panda.fields["PULSE1.PULSES"].read() == "6"
 

@@ -1,6 +1,7 @@
 """Captures when the disk blocks, is full, or the IOC is stopped: PVs stay alive, and tell the truth."""
 
 import asyncio
+import re
 import resource
 import shutil
 import signal
@@ -16,6 +17,7 @@ import psutil
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput
 
+from panda_ioc.capture.writer import QUEUE_BYTES
 from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
@@ -101,8 +103,27 @@ class Blocked:
         }
 
 
+def most_memory(ioc: Ioc) -> int:
+    """Bytes that the process of an IOC ever had."""
+    (line,) = re.findall(r"^VmHWM:\s*(\d+) kB", Path(f"/proc/{ioc.process.pid}/status").read_text(), re.MULTILINE)
+    return int(line) * 1024
+
+
+async def test_a_capture_that_is_larger_than_memory_should_be(iocs: Starter, panda: Server, tmp_path: Path) -> None:
+    ioc, data = await iocs.capturing(tmp_path, 10)
+    before = most_memory(ioc)
+    for captured in range(16, 97, 16):
+        for _ in range(16):
+            panda.capture.append(block())
+        await data.until("NUM_CAPTURED", captured * ROWS + 10)
+    # The whole capture is 288 MiB, of which 48 may wait for the disk.
+    assert most_memory(ioc) - before < 2 * QUEUE_BYTES
+    data.path.unlink()
+
+
 async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
     ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    before = most_memory(ioc)
     # As much as may wait comes to the file when the disk is back.
     blocked.sign.touch()
     for _ in range(4):
@@ -119,6 +140,8 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
     await data.until("NUM_RECEIVED", 64 * ROWS + 10)
     assert await caget(ioc.pv("PULSE1:PULSES")) == 0
     await ioc.pva_put("PULSE1:PULSES", 2)
+    # The queue is full. What is received into has room for more than it holds; and what is on its way to the queue.
+    assert most_memory(ioc) - before < 2.5 * QUEUE_BYTES
     blocked.sign.unlink()
     await data.until("CAPTURE", 0)
     dropped = int(await data.get("DROPPED"))

@@ -29,6 +29,7 @@ class Pv:
     Attributes:
         value: what was posted last
         alarm: the alarm that went with it
+        posts: how often it was posted
         on_post: is called after each post
     """
 
@@ -37,20 +38,28 @@ class Pv:
         self.value = value
         self.put = put
         self.alarm = NO_ALARM
+        self.posts = 0
         self.on_post: Callable[[], None] | None = None
 
     def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
         """Give it a value and an alarm; monitors have been told when this returns."""
         self.value, self.alarm = value, alarm
+        self.posts += 1
         for side in self._sides:
             side.post(value, alarm)
         if self.on_post is not None:
             self.on_post()
 
-    def refuse(self, reason: str) -> None:
-        """Show that a put was refused: the value as it was, with an alarm that says why, if it is in no worse one."""
+    def refuse(self, reason: str, posts: int) -> None:
+        """Show that a put was refused: the value as it was, with an alarm that says why, if it is in no worse one.
+
+        Args:
+            reason: why
+            posts: what `posts` was before the put; until the next post a record of Channel Access has the value put
+        """
         alarm = Alarm(Severity.MAJOR, Status.WRITE, reason)
-        if self.value is not None and self.alarm != alarm and self.alarm.severity <= alarm.severity:
+        alarm = self.alarm if self.alarm.severity > alarm.severity else alarm
+        if self.value is not None and (self.posts == posts or self.alarm != alarm):
             self.post(self.value, alarm)
 
     def forgive(self) -> None:

@@ -146,6 +146,7 @@ class Services:
         """
         planned = self._planned[name]
         part_of = _maker.set(by or _maker.get())
+        posts = self._pvs[name].posts
         try:
             self._check(planned, value)
             await self._services[planned.service].put(name, value)
@@ -160,6 +161,7 @@ class Services:
             return ""
         finally:
             _maker.reset(part_of)
+        self._pvs[name].refuse(reason, posts)
         self._refused(planned, value, reason)
         return reason
 
@@ -175,7 +177,6 @@ class Services:
             raise Refusal(f"{len(value)} elements are more than the {planned.length} that {planned.name} holds")
 
     def _refused(self, planned: Record | Table, value: Any, reason: str) -> None:
-        self._pvs[planned.name].refuse(reason)
         if not self._connected and planned.service:
             self._refused_alone.add(planned.name)
         self.puts_refused += 1

@@ -1,0 +1,35 @@
+"""What an IOC keeps in memory."""
+
+import asyncio
+from collections.abc import Iterator
+
+import psutil
+from aioca import caget
+
+from panda_ioc.simulator import DeviceSpec, Server, load
+
+from .process import running_ioc
+
+
+def with_short_tables(spec: DeviceSpec) -> DeviceSpec:
+    """The same PandA with tables of few rows."""
+    content = spec.model_dump(by_alias=True)
+    for block in content["blocks"].values():
+        for field in block["fields"].values():
+            if field["type"] == "table":
+                field["max_length"] = 8 * field["row_words"]
+    return DeviceSpec.model_validate(content)
+
+
+async def test_tables_take_memory_for_what_is_in_them(ca_ports: Iterator[int]) -> None:
+    """Not for what they have room for: of a SEQ table, that is 17 MB."""
+
+    async def memory(spec: DeviceSpec, prefix: str) -> int:
+        async with Server(spec, control_port=0, data_port=0) as panda:
+            async with running_ioc(panda.control_port, prefix, ca_ports) as ioc:
+                columns = [ioc.pv(f"SEQ{number}:TABLE:{name}") for number in (1, 2) for name in ("TRIGGER", "OUTA1")]
+                assert [len(column) for column in await caget(columns)] == [0] * 4
+                return int(psutil.Process(ioc.process.pid).memory_info().rss)
+
+    short, long = await asyncio.gather(memory(with_short_tables(load()), "TEST-SHORT"), memory(load(), "TEST-LONG"))
+    assert long - short < 5e6
