@@ -2,11 +2,14 @@
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from ..ioc.plan import Plan
 
 DIRECTORY = click.Path()
+
+#: Seconds that the end may take: of what is left for standard output, and of EPICS, which keeps settings a last time.
+_FLUSH_TIMEOUT = 1.0
+_END_TIMEOUT = 12.0
 
 
 def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
@@ -124,18 +131,33 @@ def serve(config: "Config") -> int:
     from ..ioc.run import run
 
     log_to_stdout(config.log_level)
-    return asyncio.run(run(config))
+    try:
+        return asyncio.run(run(config))
+    finally:
+        for handler in logging.getLogger().handlers:
+            handler.flush()  # what is said of an error comes after what was logged before
 
 
 def end(code: int) -> NoReturn:
-    """End the process in which EPICS has run."""
+    """End the process in which EPICS has run; whatever is stuck, it ends."""
     from ..ioc.epics import stop
 
-    try:
-        sys.stdout.flush()
-    except OSError:  # nobody reads it any more: what is left in it must not make this a failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    flushing = threading.Thread(target=_flush, name="flush", daemon=True)  # it would wait for who does not read
+    flushing.start()
+    flushing.join(_FLUSH_TIMEOUT)
+    threading.Thread(target=_end_at_last, args=(code,), name="last end", daemon=True).start()
     stop(code)
+
+
+def _flush() -> None:
+    with contextlib.suppress(OSError):  # nobody reads it any more, which must not make this a failure
+        if sys.__stdout__:
+            sys.__stdout__.flush()
+
+
+def _end_at_last(code: int) -> None:
+    time.sleep(_END_TIMEOUT)
+    os._exit(code)
 
 
 @click.command()
