@@ -1,6 +1,6 @@
 """Read a YAML file into a pydantic model, with messages that name the file and the line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +10,10 @@ from pydantic import BaseModel, ValidationError
 from .protocol import PandaError
 
 #: The one in C is ten times as fast, and not everywhere.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: The key that takes over what another mapping has.
+_MERGE = "tag:yaml.org,2002:merge"
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -19,6 +22,17 @@ Location = tuple[int | str, ...]
 
 class YamlFileError(PandaError):
     """A file that cannot be read, is not YAML, or does not say what it must; the message says where."""
+
+
+class _Loader(_FastLoader):  # type: ignore[misc]
+    """Tells where it is that a value is none: PyYAML lets out what Python says of dates and numbers that it tries."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - as its base
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
+            problem = f"{node.value!r} is no {node.tag.rpartition(':')[2]}: {error}"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
 
 
 def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda content: content) -> M:
@@ -36,6 +50,8 @@ def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda conte
         text = path.read_text(encoding="utf-8")
         loader = _Loader(text)
         root = loader.get_single_node()
+        for mapping in _mappings(root):
+            _check_keys(loader, mapping)
         content = loader.construct_document(root) if root is not None else {}
     except OSError as error:
         raise YamlFileError(f"{path}: {error.strerror}") from error
@@ -45,7 +61,9 @@ def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda conte
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise YamlFileError(f"{path}:{line}: {error.problem}") from error
     except yaml.YAMLError as error:
-        raise YamlFileError(f"{path}: {error}") from error
+        raise YamlFileError(f"{path}: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise YamlFileError(f"{path}: is nested too deeply") from error
     try:
         return model.model_validate(change(content))
     except ValidationError as error:
@@ -55,12 +73,44 @@ def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda conte
         ) from error
 
 
+def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    """All mappings of a document, each once, however often it is referred to."""
+    seen: set[int] = set()
+    left = [root] if root else []
+    while left:
+        node = left.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield node
+            left += [value for _, value in reversed(node.value)]
+        else:
+            left += reversed(node.value)
+
+
+def _check_keys(loader: Any, mapping: yaml.MappingNode) -> None:
+    """Refuse keys that are there twice: YAML forbids them, and PyYAML takes the last.
+
+    Raises:
+        yaml.MarkedYAMLError: a key is there twice, or cannot be read
+    """
+    first: dict[Any, yaml.Node] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+            continue
+        before = first.setdefault(loader.construct_object(key), key)
+        if before is not key:
+            problem = f"{key.value} is there twice, first in line {before.start_mark.line + 1}"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+
+
 def _line(node: yaml.Node | None, location: Location) -> int:
     """The line of what a location means, or of the nearest thing around it that is there."""
     line = node.start_mark.line + 1 if node else 1
     for step in location:
         if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
+            for key, value in reversed(node.value):  # what is merged comes first, and counts least
                 if key.value == str(step):
                     line, node = key.start_mark.line + 1, value
                     break

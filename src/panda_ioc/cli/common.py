@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from ..ioc.log import OneLine  # which makes the level "put" known, too
+from ..ioc.logwriter import LogWriter
 from ..ports import CONTROL_PORT, DATA_PORT
 
 P = ParamSpec("P")
@@ -62,13 +63,17 @@ def _in_a_line(error: Exception) -> str | None:
 
 
 def log_to_stdout(level: str) -> None:
-    """Write logs as lines to standard output, where containers look for them.
+    """Write logs as lines to standard output, where containers look for them, from a thread of their own.
+
+    What is left of them is written when logging shuts down, as it does at the end of a process, and when handlers are
+    flushed.
 
     Args:
         level: a name that logging knows; "put" also tells every put that was accepted
     """
     logging.raiseExceptions = False  # a log that nobody reads any more is no reason for tracebacks
-    handler = logging.StreamHandler(sys.stdout)
+    stream = sys.__stdout__ or sys.__stderr__  # either may have been closed by who started this process
+    handler = LogWriter(stream.fileno(), stream.encoding) if stream else logging.NullHandler()
     handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
 

@@ -2,17 +2,21 @@
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from .common import LOG_LEVELS, PORT, Decorator, clear_errors, log_to_stdout, panda_options
 
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
     from ..ioc.plan import Plan
 
 DIRECTORY = click.Path()
+
+#: Seconds that the end may take: of what is left for standard output, and of EPICS, which keeps settings a last time.
+_FLUSH_TIMEOUT = 1.0
+_END_TIMEOUT = 12.0
 
 
 def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
@@ -69,25 +77,38 @@ def run(*, config: Path | None, **options: Any) -> None:
     end(serve(wanted))
 
 
-def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
-    """What is to be run: the file, and options over it."""
-    from pydantic import ValidationError
+#: Where in a configuration the arguments and options of `run` go.
+_PLACES = {
+    "host": ("panda", "host"),
+    "prefix": ("prefix",),
+    "control_port": ("panda", "control_port"),
+    "data_port": ("panda", "data_port"),
+    "poll": ("poll",),
+    "data_root": ("data", "roots"),
+    "state_dir": ("state", "directory"),
+    "designs_dir": ("designs", "directory"),
+    "screens_dir": ("screens", "directory"),
+    "clear_bobfiles": ("screens", "clear"),
+    "read_only": ("access", "read_only"),
+    "access_file": ("access", "file"),
+    "http_port": ("http", "port"),
+    "http_host": ("http", "host"),
+    "log_level": ("log_level",),
+}
 
+
+def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
+    """What is to be run: the file, and options over it.
+
+    Raises:
+        UsageError: options make no sense, each is named
+        YamlFileError: the file makes none
+    """
     from ..ioc.config import Config, merged
 
-    poll = dict(_poll(value) for value in options["poll"])
-    over = {
-        "prefix": options["prefix"],
-        "panda": {name: options[name] for name in ("host", "control_port", "data_port")},
-        "poll": poll,
-        "data": {"roots": list(options["data_root"]) or None},
-        "state": {"directory": options["state_dir"]},
-        "designs": {"directory": options["designs_dir"]},
-        "screens": {"directory": options["screens_dir"], "clear": options["clear_bobfiles"]},
-        "access": {"read_only": options["read_only"], "file": options["access_file"]},
-        "http": {"port": options["http_port"], "host": options["http_host"]},
-        "log_level": options["log_level"],
-    }
+    over = _as_configuration(options)
+    if problems := _problems(merged({}, over)):
+        raise click.UsageError("\n".join(problems))
     if file is not None:
         from .. import yamlfile
 
@@ -96,11 +117,46 @@ def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
         )
     if options["host"] is None or options["prefix"] is None:
         raise click.UsageError("say HOST and PREFIX, or give a file with --config")
+    return Config.model_validate(merged({}, over))
+
+
+def _as_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
+    values = {
+        **options,
+        "poll": dict(_poll(value) for value in options["poll"]),
+        "data_root": list(options["data_root"]) or None,
+    }
+    configuration: dict[str, Any] = {}
+    for name, (*sections, key) in _PLACES.items():
+        section = configuration
+        for step in sections:
+            section = section.setdefault(step, {})
+        section[key] = values[name]
+    return configuration
+
+
+def _problems(configuration: dict[str, Any]) -> list[str]:
+    """What is wrong with the options, of which there need not be all."""
+    from pydantic import ValidationError
+
+    from ..ioc.config import Config
+
     try:
-        return Config.model_validate(merged({}, over))
+        Config.model_validate(configuration)
     except ValidationError as error:
-        problems = [f"--{'-'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
-        raise click.UsageError("\n".join(problems)) from error
+        problems = error.errors(include_url=False)
+        return [f"{_shown(item['loc'])}: {item['msg']}" for item in problems if item["type"] != "missing"]
+    return []
+
+
+def _shown(location: tuple[int | str, ...]) -> str:
+    """The argument, option or variable that something in the configuration was given by."""
+    context = click.get_current_context()
+    name = next(name for name, place in _PLACES.items() if location[: len(place)] == place)
+    parameter = next(parameter for parameter in context.command.params if parameter.name == name)
+    if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
+        return str(parameter.envvar)
+    return parameter.opts[0] if isinstance(parameter, click.Option) else name.upper()
 
 
 def _poll(value: str) -> tuple[str, float]:
@@ -124,18 +180,33 @@ def serve(config: "Config") -> int:
     from ..ioc.run import run
 
     log_to_stdout(config.log_level)
-    return asyncio.run(run(config))
+    try:
+        return asyncio.run(run(config))
+    finally:
+        for handler in logging.getLogger().handlers:
+            handler.flush()  # what is said of an error comes after what was logged before
 
 
 def end(code: int) -> NoReturn:
-    """End the process in which EPICS has run."""
+    """End the process in which EPICS has run; whatever is stuck, it ends."""
     from ..ioc.epics import stop
 
-    try:
-        sys.stdout.flush()
-    except OSError:  # nobody reads it any more: what is left in it must not make this a failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    flushing = threading.Thread(target=_flush, name="flush", daemon=True)  # it would wait for who does not read
+    flushing.start()
+    flushing.join(_FLUSH_TIMEOUT)
+    threading.Thread(target=_end_at_last, args=(code,), name="last end", daemon=True).start()
     stop(code)
+
+
+def _flush() -> None:
+    with contextlib.suppress(OSError):  # nobody reads it any more, which must not make this a failure
+        if sys.__stdout__:
+            sys.__stdout__.flush()
+
+
+def _end_at_last(code: int) -> None:
+    time.sleep(_END_TIMEOUT)
+    os._exit(code)
 
 
 @click.command()

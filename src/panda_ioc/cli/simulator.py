@@ -119,13 +119,27 @@ def _parameter(text: str) -> tuple[str, object]:
         return name, value
 
 
+def _good_prefix(_context: click.Context, _parameter: click.Parameter, prefix: str) -> str:
+    from ..ioc.names import prefix_problem
+
+    if problem := prefix_problem(prefix):
+        raise click.BadParameter(problem)
+    return prefix
+
+
 @click.command()
-@click.option("--prefix", default="PANDA", show_default=True, help="What the names of all records begin with.")
+@click.option(
+    "--prefix",
+    default="PANDA",
+    show_default=True,
+    callback=_good_prefix,
+    help="What the names of all records begin with.",
+)
 @log_option
 @clear_errors
 def demo(prefix: str, log_level: str) -> None:
     """Run a PandA in software, with a scan again and again, and an IOC for it, until stopped."""
-    from ..ioc.config import Config, PandaConfig
+    from ..ioc.config import Config
     from ..simulator.scenario import DEMO
     from .ioc import end, serve
 
@@ -154,8 +168,8 @@ def demo(prefix: str, log_level: str) -> None:
                 f"  panda-ioc console 127.0.0.1 --control-port {ports[0]}\n"
                 "Stop with Ctrl-C."
             )
-            panda_config = PandaConfig(host="127.0.0.1", control_port=int(ports[0]), data_port=int(ports[1]))
-            code = serve(Config(prefix=prefix, panda=panda_config, log_level=log_level))
+            where = {"host": "127.0.0.1", "control_port": int(ports[0]), "data_port": int(ports[1])}
+            code = serve(Config.model_validate({"prefix": prefix, "panda": where, "log_level": log_level}))
         finally:
             panda.terminate()
     end(code)

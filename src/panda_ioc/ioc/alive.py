@@ -2,7 +2,7 @@
 
 It is there while the IOC runs, also while it waits for its PandA; it holds the number of the process and,
 in a second line, where it answers over HTTP, if it does. It is touched each second by the event loop that does all the
-work: if that hangs, the file grows old.
+work: if that hangs, the file grows old. While it cannot be written, that is tried each second.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import textfile
+from .log import Repeated
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class _Beating:
         self._loop = asyncio.get_running_loop()
         self._written = False
         self._content = f"{os.getpid()}\n"
+        self._failing = Repeated(log.error)
         self._next: asyncio.Handle = self._loop.call_soon(self._beat)
 
     def tell(self, address: str) -> None:
@@ -55,12 +57,12 @@ class _Beating:
                 self._path.unlink()
 
     def _beat(self) -> None:
+        # Whatever happens: a probe kills an IOC whose file is not touched again.
+        self._next = self._loop.call_later(1, self._beat)
         try:
             self._touch()
         except OSError as error:
-            log.error("cannot tell that the IOC is alive: %s: %s", self._path, error.strerror)  # noqa: TRY400
-            return
-        self._next = self._loop.call_later(1, self._beat)
+            self._failing.tell(f"cannot tell that the IOC is alive: {self._path}: {error.strerror}")
 
     def _touch(self) -> None:
         if self._written and self._path.exists():

@@ -4,7 +4,6 @@ Records, PVI, screens, documentation and the offline cache are all made from it,
 printed, compared and tested without EPICS.
 """
 
-import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from .codecs import ArmSwitch, LabelText
 from .data.records import data_records, data_tables, live_records
 from .designplan import design_records
 from .model import Model
+from .names import illegal, prefix_problem
 from .pvi import pvi_records
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
@@ -23,8 +23,6 @@ from .tableplan import planned_tables, records_of, tables_of
 #: Characters of a name without the prefix. No PandA has a longer one; a name that would leave no room for a
 #: prefix is left out, rather than all others with it.
 _LONGEST_NAME = 42
-
-_NAME_CHARACTERS = set(string.ascii_letters + string.digits + "_-+:;[]<>/{}")
 
 
 class PlanError(PandaError):
@@ -68,7 +66,8 @@ def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
     Raises:
         PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
     """
-    _check_prefix(prefix)
+    if problem := prefix_problem(prefix):
+        raise PlanError(problem)
     planned, bad_tables = planned_tables(model)
     records = [
         *status_records(model.identity),
@@ -140,7 +139,7 @@ def _with_good_names(records: Iterable[Record]) -> tuple[list[Record], list[str]
     for record in records:
         if len(record.name) > _LONGEST_NAME:
             remarks.append(f"{record.name[:_LONGEST_NAME]}... is not served: the name is longer than {_LONGEST_NAME}")
-        elif bad := _illegal(record.name):
+        elif bad := illegal(record.name):
             remarks.append(f"{record.name!r} is not served: EPICS allows no {bad} in a name")
         else:
             kept.append(record)
@@ -162,19 +161,6 @@ def _without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[s
         taken |= {record.name, *aliases}
         kept.append(record if len(aliases) == len(record.aliases) else replace(record, aliases=aliases))
     return kept, remarks
-
-
-def _check_prefix(prefix: str) -> None:
-    bad = _illegal(prefix)
-    if not prefix or bad:
-        raise PlanError(
-            f"{prefix!r} cannot be the prefix of record names: " + (f"{bad} is not allowed" if bad else "it is empty")
-        )
-
-
-def _illegal(name: str) -> str:
-    """The characters of a name that EPICS does not allow, with blanks between."""
-    return " ".join(sorted(set(name) - _NAME_CHARACTERS))
 
 
 def _check_lengths(prefix: str, names: Iterable[str]) -> None:

@@ -1,0 +1,134 @@
+"""What an IOC is told and cannot do: the message names the option, the variable, or the line that said it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from panda_ioc import yamlfile
+from panda_ioc.ioc.config import Config
+
+from ..command import outcome, panda_ioc
+from ..conftest import free_port
+from .process import environment
+
+GOOD = "prefix: X\npanda: {host: h}\n"
+OPERATION = Path(__file__).resolve().parents[2] / "docs" / "operation.md"
+
+
+def read(directory: Path, text: str) -> Config:
+    path = directory / "ioc.yaml"
+    path.write_text(text, encoding="utf-8")
+    return yamlfile.load(path, Config)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "panda: {host: h}\nprefix: A$(B)\n",
+            "2: prefix: Value error, 'A$(B)' cannot be the prefix of record names: $",
+        ),
+        ("panda: {host: h}\nprefix: ''\n", "2: prefix: Value error, '' cannot be the prefix of record names: it is e"),
+        (f"{GOOD}access: {{read_only: true}}\naccess: {{file: x}}\n", "4: access is there twice, first in line 3"),
+        (f"{GOOD}poll: {{BITS: 1, bits: 2}}\n", "3: poll: Value error, BITS and bits are the same group"),
+        (f"{GOOD}poll: {{BITS: true}}\n", "3: poll.BITS: Input should be a valid number"),
+        (f"{GOOD}state: {{directory: ''}}\n", "3: state.directory: Value error, a path cannot be empty"),
+        (f"{GOOD}data:\n  roots:\n  - /a\n  - ''\n", "6: data.roots.1: Value error, a path cannot be empty"),
+        (f"{GOOD}http: {{port: true}}\n", "3: http.port: Input should be a valid integer"),
+        (f"{GOOD}http: {{port: '8080'}}\n", "3: http.port: Input should be a valid integer"),
+        ("prefix: X\npanda: {host: h, data_port: 8889.0}\n", "2: panda.data_port: Input should be a valid integer"),
+        (f"{GOOD}access: {{read_only: 1}}\n", "3: access.read_only: Input should be a valid boolean"),
+        (f"{GOOD}log_level: loud\n", "3: log_level: Input should be 'debug', 'put', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_a_file_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(yamlfile.YamlFileError) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'ioc.yaml'}:{said}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("log_level: INFO", "log_level", "info"),
+        ("log_level: Put", "log_level", "put"),
+        ("poll: {bits: 1}", "poll", {"BITS": 1}),
+    ],
+)
+def test_a_file_is_right(tmp_path: Path, text: str, name: str, value: object) -> None:
+    assert getattr(read(tmp_path, GOOD + text), name) == value
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "said"),
+    [
+        (["--data-root", "rel"], {}, "Error: --data-root: Value error, rel is not an absolute path"),
+        ([], {"PANDA_IOC_DATA_ROOT": "rel"}, "Error: PANDA_IOC_DATA_ROOT: Value error, rel is not"),
+        (["--state-dir", ""], {}, "Error: --state-dir: Value error, a path cannot be empty"),
+        (["--poll", "NOPE=1"], {}, "Error: --poll: Value error, NOPE is none of"),
+    ],
+)
+@pytest.mark.parametrize("from_file", [False, True])
+async def test_an_option_is_wrong(
+    tmp_path: Path, from_file: bool, options: list[str], variables: dict[str, str], said: str
+) -> None:
+    file = tmp_path / "ok.yaml"
+    file.write_text(GOOD)
+    what = ["--config", str(file)] if from_file else ["127.0.0.1", "X"]
+    code, output = await outcome("run", *what, *options, environment={**environment(free_port()), **variables})
+    assert (code, "ok.yaml" in output) == (2, False), output
+    assert said in output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("host", "prefix", "said"),
+    [("", "X", "HOST: String should have at least 1 character"), ("no.such.host.invalid", "A$(B)", "PREFIX: Value er")],
+)
+async def test_an_argument_is_wrong(host: str, prefix: str, said: str) -> None:
+    assert f"Error: {said}" in await panda_ioc("run", host, prefix, code=2)
+
+
+async def test_a_prefix_for_the_demo_is_wrong() -> None:
+    said = await panda_ioc("demo", "--prefix", "A B", code=2)
+    assert "Invalid value for '--prefix': 'A B' cannot be the prefix of record names" in said
+
+
+async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path) -> None:
+    """A group that is polled too often is the option's, so that of the file did not count, nor was it there twice."""
+    file = tmp_path / "ioc.yaml"
+    file.write_text(f"{GOOD}poll: {{bits: 5}}\nhttp: {{port: 1, host: no.such.host.invalid}}\n")
+    code, output = await outcome(
+        *("run", "--config", str(file), "no.such.host.invalid", "--poll", "BITS=0.5"),
+        environment=environment(free_port()),
+    )
+    assert (code, "cannot connect to no.such.host.invalid:8888" in output) == (1, True), output
+
+
+async def test_the_schema_takes_what_the_ioc_takes(tmp_path: Path) -> None:
+    """No validator of schemas is needed to see what its patterns take."""
+    schema = json.loads(await panda_ioc("schema"))
+    levels, prefix = schema["properties"]["log_level"], schema["properties"]["prefix"]
+    assert levels["default"] in levels["anyOf"][0]["enum"]
+    for level in ("info", "INFO", "Put", "loud", ""):
+        assert bool(re.search(levels["anyOf"][1]["pattern"], level)) == good(log_level=level)
+    for text in (*map(chr, range(33, 256)), "", "A:B", "BL01T-EA-PANDA-01", "A B", "A\n"):
+        assert bool(re.search(prefix["pattern"].replace("$", r"\Z"), text)) == good(prefix=text), text
+
+
+def good(**said: object) -> bool:
+    try:
+        Config.model_validate({"prefix": "X", "panda": {"host": "h"}, **said})
+    except ValueError:
+        return False
+    return True
+
+
+def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
+    examples = re.findall(r"^```yaml\n(.*?)^```$", OPERATION.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert examples
+    for example in examples:
+        assert read(tmp_path, example).model_fields_set <= set(yaml.safe_load(example))

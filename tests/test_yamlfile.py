@@ -1,0 +1,60 @@
+"""YAML files: what is there twice, what is merged, what is no value."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from panda_ioc import yamlfile
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    a: int = 0
+    b: int = 0
+
+
+class Outer(BaseModel):
+    one: Inner = Inner()
+    two: Inner = Inner()
+    many: list[Inner] = []
+
+
+def load(directory: Path, text: str) -> Outer:
+    path = directory / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    return yamlfile.load(path, Outer)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("one: {a: 1}\ntwo: {}\n\none: {b: 1}\n", "4: one is there twice, first in line 1"),
+        ("one:\n  a: 1\n  b: 2\n  a: 1\n", "4: a is there twice, first in line 2"),
+        ("many:\n- {a: 1}\n- a: 2\n  b: 3\n  b: 3\n", "5: b is there twice, first in line 4"),
+        ("one: &x\n  a: 1\n  a: 2\ntwo: *x\n", "3: a is there twice, first in line 2"),
+        ("other: {yes: 1, on: 2}\n", "1: on is there twice, first in line 1"),  # both are true
+        ("one: 2001-99-99\n", "1: '2001-99-99' is no timestamp: month must be in 1..12"),
+        ("one:\n  a: 0x_\n", "2: '0x_' is no int: invalid literal"),
+        ("one: {0b_: 1}\n", "1: '0b_' is no int: invalid literal"),
+        ("one:\n  a: !!bool x\n", "2: 'x' is no bool: "),
+        ("base: &x {a: 1}\none:\n  <<: *x\n  a: text\n", "4: one.a: Input should be a valid integer"),
+    ],
+)
+def test_one_line_that_names_the_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(yamlfile.YamlFileError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'x.yaml'}:{said}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_is_merged_may_be_said_anew(tmp_path: Path) -> None:
+    read = load(tmp_path, "one: &x {a: 1, b: 2}\ntwo:\n  <<: *x\n  b: 3\nmany: [*x, {<<: [*x]}]\n")
+    assert (read.one, read.two) == (Inner(a=1, b=2), Inner(a=1, b=3))
+    assert read.many == [read.one, read.one]
+
+
+def test_what_holds_itself(tmp_path: Path) -> None:
+    with pytest.raises(yamlfile.YamlFileError, match="x.yaml"):
+        load(tmp_path, "one: &x {a: *x}\n")
