@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,3 +207,12 @@ async def test_what_cannot_be_served_is_named_and_all_else_served(tmp_path: Path
     assert sum("the name is longer than 42" in warning for warning in warnings) == 2
     assert any("ODD1:GOOD is not served a second time" in warning for warning in warnings)
     assert [warning for warning in warnings if warning not in said] == [], said[-600:]
+
+
+async def test_it_stops_cleanly_before_it_has_begun(tmp_path: Path) -> None:
+    config = tmp_path / "ioc.yaml"
+    os.mkfifo(config)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "panda_ioc", "run", "--config", config)
+    with await asyncio.wait_for(asyncio.to_thread(config.open, "w"), 20):  # who reads it is there now
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
