@@ -5,10 +5,13 @@ from pathlib import Path
 from . import textfile
 from .calls import Calls
 from .client import AsyncioClient
-from .protocol import GetState, LocalProtocolError, PandaError, SetState, StateError
+from .protocol import GetState, Identify, LocalProtocolError, PandaError, SetState, StateError
 
 #: Seconds that all settings of a PandA may take.
 TIMEOUT = 30.0
+
+#: Bytes that a file may have: many times what the largest PandA makes of all its tables.
+MAX_BYTES = 100_000_000
 
 #: Refused lines that a message shows.
 _SHOWN = 5
@@ -31,7 +34,7 @@ async def save(client: AsyncioClient, path: Path, disk: Calls) -> None:
         NoAnswerError: the disk does not answer; it may still write the file later
         PandaError: see `AsyncioClient.send`
     """
-    state = await client.send(GetState(), timeout=TIMEOUT)
+    state = await _state(client)
     try:
         await disk.call(str(path), textfile.replace, path, "".join(f"{line}\n" for line in state))
     except OSError as error:
@@ -47,20 +50,15 @@ async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
         disk: as for `save`
 
     Raises:
-        DesignError: the file cannot be read, or the PandA refused some of it or was lost; the message says what is
-            set now, or that it is not known
+        DesignError: the file cannot be read, is no whole design, or the PandA refused some of it or was lost; the
+            message says what is set now, or that it is not known
         NoAnswerError: the disk does not answer; nothing was set
         PandaError: see `AsyncioClient.send`; nothing was set
     """
+    wanted = await disk.call(str(path), _read, path)
+    before = await _state(client)
     try:
-        wanted = (await disk.call(str(path), path.read_bytes)).decode().split("\n")
-    except OSError as error:
-        raise DesignError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DesignError(f"{path}: is not text in UTF-8") from error
-    before = await client.send(GetState(), timeout=TIMEOUT)
-    try:
-        await client.send(SetState(wanted), timeout=TIMEOUT)
+        await client.send(wanted, timeout=TIMEOUT)
     except LocalProtocolError as error:  # nothing was sent
         raise DesignError(f"{path}: {error}") from error
     except PandaError as error:
@@ -68,6 +66,36 @@ async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
         if isinstance(error, StateError):
             raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(error)}") from error
         raise DesignError(f"loading {path} did not come to an end, {outcome}: {error}") from error
+
+
+async def _state(client: AsyncioClient) -> list[str]:
+    """All settings, of a PandA that answers: one that does not is not waited for as long as all settings may take."""
+    await client.send(Identify())
+    return await client.send(GetState(), timeout=TIMEOUT)
+
+
+def _read(path: Path) -> SetState:
+    """What a file sets, checked for being whole; for a thread, as it may be long."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DesignError(f"{path}: {error.strerror}") from error
+    if len(content) > MAX_BYTES:
+        raise DesignError(f"{path}: has more than {MAX_BYTES // 1_000_000} MB, which no design has")
+    try:
+        lines = content.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise DesignError(f"{path}: is not text in UTF-8") from error
+    if not lines[-1]:
+        lines.pop()  # the end of the last line, and no blank one that could end a table
+    wanted = SetState(lines)
+    try:
+        if not wanted.requests():
+            raise DesignError(f"{path}: there is no setting in it")
+    except LocalProtocolError as error:
+        raise DesignError(f"{path}: {error}") from error
+    return wanted
 
 
 async def _bring_back(client: AsyncioClient, before: list[str]) -> str:

@@ -182,7 +182,7 @@ try:
 except CaptureError as error:
     print(error)
     try:
-        file.abandon()
+        file.abandon("the disk is full")
     except CaptureError as error:
         print(error)
 print(file.flushed_rows)

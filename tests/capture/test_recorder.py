@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import h5py
+import pytest
 
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
@@ -37,6 +38,13 @@ async def closed(capture: Recorder) -> None:
 def numbers(path: Path) -> list[int]:
     with h5py.File(path, swmr=True) as file:
         return [int(number) for number in file["PCAP.BITS0.Value"][:]]
+
+
+def ends(path: Path) -> tuple[str, list[str]]:
+    """Why a capture ended, as its file says, and each of its acquisitions."""
+    with h5py.File(path, swmr=True) as file:
+        reasons = file["acquisitions/end_reason"][:] if "acquisitions" in file else []
+        return file.attrs["end_reason"].decode(), [reason.decode() for reason in reasons]
 
 
 async def test_an_acquisition(tmp_path: Path) -> None:
@@ -136,8 +144,7 @@ async def test_what_did_not_fit_is_counted_and_said(tmp_path: Path) -> None:
     assert (capture.received, capture.writer.dropped, capture.writer.flushed) == (800, 300, 500)
     assert "300 samples did not fit" in str(capture.error)
     assert numbers(tmp_path / "x.h5") == list(range(500))
-    with h5py.File(tmp_path / "x.h5") as file:
-        assert file.attrs["end_reason"] == b"Disk too slow"
+    assert ends(tmp_path / "x.h5") == (str(capture.error), ["Disk too slow"])
 
 
 async def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
@@ -172,8 +179,32 @@ async def test_a_connection_that_is_lost(tmp_path: Path) -> None:
     capture.finish(PandaConnectionError("lost"), LOST)
     await closed(capture)
     assert str(capture.error) == "lost"
-    with h5py.File(tmp_path / "x.h5") as file:
-        assert file.attrs["end_reason"] == b"Connection lost"
+    assert ends(tmp_path / "x.h5") == ("lost", ["Connection lost"])
+
+
+@pytest.mark.parametrize(
+    ("reasons", "error", "told"),
+    [
+        (["Ok", "Disarmed"], None, "Disarmed"),
+        (["Ok"], "lost the data connection", "lost the data connection"),
+        (["Data overrun"], None, "the acquisition ended with: Data overrun"),
+        (["Data overrun", "Ok"], None, "the acquisition ended with: Data overrun"),
+        (["Ok"], "µ" * 300, "µ" * 256),
+        ([], "lost the data connection", "lost the data connection"),
+    ],
+)
+async def test_the_file_says_why_the_capture_ended(
+    tmp_path: Path, reasons: list[str], error: str | None, told: str
+) -> None:
+    """Also where its acquisitions ended well, which they still tell."""
+    capture = recorder(tmp_path / "x.h5")
+    for reason in reasons:
+        for data in acquisition(10, reason=reason):
+            capture.take(data)
+    assert capture.writer.wait_opened(10)
+    capture.finish(PandaConnectionError(error) if error else None)
+    await closed(capture)
+    assert ends(tmp_path / "x.h5") == (told, reasons)
 
 
 async def test_joining_in_the_middle(tmp_path: Path) -> None:
@@ -199,4 +230,5 @@ async def test_captures_that_change_end_the_file(tmp_path: Path) -> None:
     capture.take(replace(start, fields=start.fields[:1], sample_bytes=4))
     await closed(capture)
     assert "what is captured has changed" in str(capture.error)
+    assert ends(tmp_path / "x.h5") == (str(capture.error), ["Ok"])
     assert numbers(tmp_path / "x.h5") == list(range(10))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from panda_ioc.capture.hdf import HdfFile
 from panda_ioc.capture.recorder import Recorder, Storing
 from panda_ioc.capture.selection import First
-from panda_ioc.cli.capture import _record
+from panda_ioc.cli.capture import _ready, _record
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import Data, FrameData
 from panda_ioc.simulator import Server
@@ -21,7 +21,7 @@ from panda_ioc.simulator.numbers import Refused
 
 from ..acquire import capture_counter, samples_on_arm
 from ..command import panda_ioc
-from ..conftest import until
+from ..conftest import Hostile, free_port, until
 
 
 @pytest.fixture
@@ -47,8 +47,10 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
     assert "has no column NOPE; it has COUNTER1.OUT.Value, PCAP.TS_TRIG.Value" in said
     said = await panda_ioc("plot", tmp_path / "nothing.h5", "-o", tmp_path / "y.png", code=1)
     assert "cannot read" in said
+    before = path.read_bytes()
     said = await panda_ioc("capture", *ports, path, "--arm", code=1)
-    assert "exists" in said
+    assert said == f"Error: cannot make {path}: File exists\n"
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -119,12 +121,36 @@ async def test_where_no_file_can_be(ports: tuple[str, ...], tmp_path: Path) -> N
     assert "nothing/x.h5" in said
 
 
+@pytest.mark.parametrize("wrong", ["refuses", "is silent", "is another"])
+async def test_a_wrong_data_port_leaves_no_file(
+    panda: Server, ports: tuple[str, ...], tmp_path: Path, wrong: str
+) -> None:
+    async with Hostile(b"") as silent:
+        port = {"refuses": free_port(), "is silent": silent.port, "is another": panda.control_port}[wrong]
+        said = await panda_ioc("capture", *ports[:-1], str(port), tmp_path / "x.h5", "--arm", code=1)
+    assert said.startswith("Error: ")
+    assert not (tmp_path / "x.h5").exists()
+    assert panda.capture.completion != "Busy"
+
+
+async def test_what_could_not_be_armed_leaves_no_file(ports: tuple[str, ...], panda: Server, tmp_path: Path) -> None:
+    def refuse(_layout: object) -> None:
+        raise Refused("Not now")
+
+    panda.capture.on_arm = refuse
+    said = await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", code=1)
+    assert said.startswith("Error: ")
+    assert not (tmp_path / "x.h5").exists()
+
+
 async def test_a_panda_that_goes_away(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
     samples_on_arm(panda, 100)
     panda.faults.cut = 500
     said = await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", code=1)
     assert "the data port" in said or "lost" in said
-    assert "Traceback" not in said
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file["acquisitions/end_reason"][:].tolist() == [b"Connection lost"]
+        assert file.attrs["end_reason"].decode() in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -173,7 +199,7 @@ async def test_a_bug_is_no_success(panda: Server, ports: tuple[str, ...], tmp_pa
     with tqdm(disable=True) as progress:
         async with AsyncioClient("127.0.0.1", panda.control_port, panda.data_port) as client:
             with pytest.raises(ZeroDivisionError):
-                await _record(client, recorder, progress, arm=True)
+                await _record(client, await _ready(client), recorder, progress, arm=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().remove_signal_handler(number)
     assert recorder.writer.closed

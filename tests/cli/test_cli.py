@@ -52,6 +52,16 @@ async def test_a_server_that_is_no_panda(command: str, tmp_path: Path) -> None:
     assert "HTTP/1.1 400" in said
 
 
+@pytest.mark.parametrize("command", ["save", "load", "console"])
+async def test_a_server_that_never_answers(command: str, tmp_path: Path) -> None:
+    """It is told after the time for a small command, not after that for all settings, or never."""
+    (tmp_path / "file").write_text("PULSE1.PULSES=1\n", encoding="utf-8")
+    file = [] if command == "console" else [tmp_path / "file"]
+    async with Hostile(b"") as server:
+        said = await panda_ioc(command, "127.0.0.1", *file, "--control-port", str(server.port), code=1)
+    assert said == f"Error: 127.0.0.1:{server.port} did not answer Identify() within 5 s\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_simulator(number: signal.Signals) -> None:
     options = ("simulator", "--control-port", "0", "--data-port", "0")

@@ -6,10 +6,11 @@ import pty
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from panda_ioc.simulator import Server
 
 from ..command import panda_ioc, running
-from ..conftest import Hostile
 
 
 async def test_console_from_a_pipe(panda: Server, port: str) -> None:
@@ -84,10 +85,24 @@ async def test_console_is_sent_what_no_panda_takes(port: str) -> None:
 
 
 async def test_the_panda_goes_while_the_console_asks() -> None:
-    async with Hostile(b"OK =1\n", after=b"\n", then="close") as server:
-        options = ("console", "127.0.0.1", "--control-port", str(server.port))
+    async def answer_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (b"OK =PandA SW: 4.1 FPGA: 0.0.0 0 0 rootfs: x\n", b"OK =1\n"):
+            await reader.readline()
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(answer_twice, "127.0.0.1", 0) as server:
+        options = ("console", "127.0.0.1", "--control-port", str(server.sockets[0].getsockname()[1]))
         said = await panda_ioc(*options, stdin="A.B?\nA.C?\n", code=1)
     assert said.startswith("OK =1\nError: ")
+
+
+@pytest.mark.parametrize("end", ["exit", " quit "])
+async def test_the_console_is_told_to_end(port: str, end: str) -> None:
+    options = ("console", "127.0.0.1", "--control-port", port)
+    assert await panda_ioc(*options, stdin=f"*CLOCK_FREQ?\n{end}\n*CLOCK_FREQ?\n") == "OK =125000000\n"
+    data = f"*METADATA.LAYOUT<\n{end}\n\n*METADATA.LAYOUT?\n"  # in which it means nothing
+    assert await panda_ioc(*options, stdin=data) == f"OK\n!{end}\n.\n"
 
 
 async def test_nobody_reads_what_the_console_says(port: str) -> None:

@@ -82,7 +82,7 @@ async def test_what_was_saved_can_be_loaded_into_another_panda(panda: Server, po
         ),
         *("PGEN1.TABLE<", "1", "2", "3", "", "*METADATA.LAYOUT<", "<xml a='b'>", "é", ""),
     ]
-    (tmp_path / "wanted").write_text("\n".join(settings), encoding="utf-8")
+    (tmp_path / "wanted").write_text("".join(f"{line}\n" for line in settings), encoding="utf-8")
     await panda_ioc("load", "127.0.0.1", tmp_path / "wanted", "--control-port", port)
     await panda_ioc("save", "127.0.0.1", file, "--control-port", port)
     async with Server(load(), control_port=0, data_port=0) as other:

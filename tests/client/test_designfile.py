@@ -10,6 +10,7 @@ import pytest
 from panda_ioc import designfile
 from panda_ioc.calls import Calls
 from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import SetState
 from panda_ioc.simulator import Server
 
 
@@ -59,10 +60,37 @@ async def test_what_was_before_cannot_be_brought_back(
             await designfile.load(client, path, Calls())
 
 
-async def test_what_is_no_design_is_not_sent(panda: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("PULSE1.PULSES=9\nnonsense\n", "x.design: line 2: 'nonsense' is neither an assignment"),
+        ("PULSE1.PULSES=9\nPGEN1.TABLE<\n", "x.design: line 2: the data of 'PGEN1.TABLE<' does not end"),
+        ("PULSE1.PULSES=9\n\nPGEN1.TABLE<\n1\n", "x.design: line 3: the data of 'PGEN1.TABLE<' does not end"),
+        ("PULSE1.PULSES=9\nPGEN1.TABLE<\n1", "x.design: line 2: the data of 'PGEN1.TABLE<' does not end"),
+        ("", "x.design: there is no setting in it"),
+        ("# PULSE1.PULSES=9\n\n", "x.design: there is no setting in it"),
+    ],
+)
+async def test_what_is_no_whole_design_is_not_sent(panda: Server, tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "x.design"
-    path.write_text("PULSE1.PULSES=9\nnonsense\n")
+    path.write_text(content)
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
-        with pytest.raises(designfile.DesignError, match="'nonsense' is neither an assignment"):
+        await client.send(SetState(["PGEN1.TABLE<", "1", "2", ""]))
+        with pytest.raises(designfile.DesignError, match=said):
             await designfile.load(client, path, Calls())
     assert panda.panda.fields["PULSE1.PULSES"].read() == "0"
+    assert panda.panda.fields["PGEN1.TABLE"].read() == ["1", "2"]
+
+
+async def test_an_endless_file_is_not_read_to_its_end(panda: Server) -> None:
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        with pytest.raises(designfile.DesignError, match="/dev/zero: has more than 100 MB"):
+            await designfile.load(client, Path("/dev/zero"), Calls())
+
+
+async def test_an_empty_table_is_whole(panda: Server, tmp_path: Path) -> None:
+    path = tmp_path / "x.design"
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        await designfile.save(client, path, Calls())
+        assert "\nPGEN1.TABLE<B\n\n" in path.read_text()
+        await designfile.load(client, path, Calls())

@@ -2,8 +2,14 @@
 
 import asyncio
 
+import pytest
+
+from panda_ioc.simulator import Server
+
 from ..command import outcome, running
 from .process import Ioc
+
+PIPE = asyncio.subprocess.PIPE
 
 
 async def said(ioc: Ioc, *arguments: str) -> tuple[int | None, str]:
@@ -32,10 +38,60 @@ async def test_what_fails(ioc: Ioc) -> None:
     assert await said(ioc, "get", "NO:SUCH:PV", "--timeout", "0.5") == (1, "Error: NO:SUCH:PV does not answer\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("put", "COUNTER1:MIN", "-5"), 0, "COUNTER1:MIN -5\n"),
+        (("put", "COUNTER1:MIN", "-0x10", "--timeout", "9"), 0, "COUNTER1:MIN -16\n"),
+        (("put", "--timeout=9", "COUNTER1:OUT:OFFSET", "-1.5e3"), 0, "COUNTER1:OUT:OFFSET -1500.0\n"),
+        (("put", "COUNTER1:MIN", "--", "-7"), 0, "COUNTER1:MIN -7\n"),
+        (("put", "COUNTER1:MIN", "-5", "--wait"), 2, "Error: No such option '--wait'.\n"),
+        (("put", "COUNTER1:MIN", "-x"), 2, "Error: No such option '-x'.\n"),
+    ],
+)
+async def test_what_begins_as_options_do(ioc: Ioc, words: tuple[str, ...], code: int, text: str) -> None:
+    ended, told = await said(ioc, *(ioc.pv(word) if ":" in word else word for word in words))
+    assert ended == code
+    assert told.endswith(text)
+
+
+async def test_alarms(ioc: Ioc, server: Server) -> None:
+    server.panda.set_raw("OUTENC2.HEALTH", 1)
+    async with running("monitor", ioc.pv("OUTENC2:HEALTH"), environment=ioc.environment, stdout=PIPE) as process:
+        assert process.stdout
+        line = b""
+        async with asyncio.timeout(15):
+            while b"[" not in line:
+                line = await process.stdout.readline()
+        assert b"  [MAJOR: Biss timeout error" in line
+    code, text = await said(ioc, "get", ioc.pv("INENC3:SETP"))
+    assert (code, text.partition("  ")[2]) == (0, "[INVALID: no value yet]\n")
+
+
+async def test_a_field_of_a_record_is_not_there(ioc: Ioc) -> None:
+    field = ioc.pv("PULSE1:WIDTH.EGU")
+    hint = f"{field} does not answer: fields of records are there over Channel Access only\n"
+    assert await said(ioc, "get", field, "--timeout", "0.5") == (1, f"Error: {hint}")
+
+
+async def test_watching_what_is_not_there(ioc: Ioc) -> None:
+    pv, nothing, field = ioc.pv("PULSE3:PULSES"), ioc.pv("NOPE"), ioc.pv("PULSE3:PULSES.EGU")
+    async with running("monitor", pv, nothing, field, environment=ioc.environment, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        async with asyncio.timeout(15):
+            assert await process.stderr.readline() == f"{nothing} has not answered yet; it is waited for\n".encode()
+            assert b"EGU has not answered yet: fields of records " in await process.stderr.readline()
+            assert await process.stdout.readline() == f"{pv} 0.0\n".encode()
+            await ioc.pva_put("PULSE3:PULSES", 7)
+            assert await process.stdout.readline() == f"{pv} 7.0\n".encode()
+            process.terminate()
+            assert await process.stderr.read() == b""
+
+
 async def test_watch(ioc: Ioc) -> None:
     pv = ioc.pv("PULSE2:PULSES")
-    pipe = asyncio.subprocess.PIPE
-    async with running("monitor", pv, environment=ioc.environment, stdout=pipe) as process:
+    async with running("monitor", pv, environment=ioc.environment, stdout=PIPE) as process:
         assert process.stdout
         async with asyncio.timeout(15):
             assert await process.stdout.readline() == f"{pv} 0.0\n".encode()

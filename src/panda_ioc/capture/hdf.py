@@ -6,14 +6,14 @@ which writes the chunk as far as it is; so a flush costs a chunk of each column,
 
 The file is in SWMR mode from its first row: readers open it with `swmr=True`, and what was flushed stays
 readable whatever happens to the writer. SWMR allows no new object once it began, so all that is told later,
-such as why an acquisition ended, has its place from the start, of fixed size, and is written over.
+such as why an acquisition or the capture ended, has its place from the start, of fixed size, and is written over.
 """
 
+import contextlib
 import importlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +27,9 @@ from .options import COMPRESSIONS, FileOptions
 
 #: Bytes that a file grows by before the system is asked to write them.
 _WRITEBACK_BYTES = 8 << 20
+
+#: Bytes that the file has for why it ended; an error may name a path.
+_REASON_BYTES = 512
 
 #: What is told of each acquisition in a file: a dataset each, with a row for each acquisition.
 _ACQUISITION: Mapping[str, np.dtype[Any]] = {
@@ -107,7 +110,7 @@ class HdfFile:
                 growing.column = column
         self._first_row = self.rows
         with self._disk():
-            self._file.attrs.modify("end_reason", np.bytes_(b""))
+            self._tell_end("")
             for dataset in self._acquisitions.values():
                 dataset.resize(len(dataset) + 1, axis=0)
         self._note(
@@ -154,11 +157,14 @@ class HdfFile:
         self._note(samples=self.rows - self._first_row, end_reason=reason)
         with self._disk():
             self._file.attrs.modify("samples", self.rows)
-            self._file.attrs.modify("end_reason", np.bytes_(reason.encode()[:80]))
+            self._tell_end(reason)
         self.flush()
 
-    def close(self) -> None:
+    def close(self, failure: str = "") -> None:
         """Write what is left and close the file.
+
+        Args:
+            failure: what went wrong with the capture; the file tells it in place of why its last acquisition ended
 
         Raises:
             CaptureError: the disk failed
@@ -166,15 +172,24 @@ class HdfFile:
         if self._columns:
             self.flush()
         with self._disk():
+            if failure:
+                self._tell_end(failure)
             self._file.close()
 
-    def abandon(self) -> None:
+    def abandon(self, failure: str = "") -> None:
         """Close the file after the disk failed: what is not written is lost, what was flushed stays.
+
+        Args:
+            failure: as for `close`; a disk that failed need not take it
 
         Raises:
             CaptureError: it cannot even be closed
         """
         self._columns = []
+        with contextlib.suppress(CaptureError):
+            if failure:
+                with self._disk():
+                    self._tell_end(failure)
         with self._disk():
             self._file.close()
 
@@ -205,7 +220,7 @@ class HdfFile:
                     "missed": start.missed,
                     "rows_per_chunk": rows,
                     "samples": 0,
-                    "end_reason": np.bytes_(b"\0" * 80),
+                    "end_reason": np.bytes_(b"\0" * _REASON_BYTES),
                 }
             )
             if start.hw_time_offset_ns is not None:
@@ -245,6 +260,11 @@ class HdfFile:
         if times:
             data.attrs["axes"] = [times[-1]]
 
+    def _tell_end(self, reason: str) -> None:
+        """Write why the file ended, as bytes: text of any length has no place in a file that is being read."""
+        whole_letters = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+        self._file.attrs.modify("end_reason", np.bytes_(whole_letters.encode()))
+
     def _note(self, **values: Any) -> None:
         """Write what is known of the acquisition under way."""
         with self._disk():
@@ -269,7 +289,7 @@ class HdfFile:
             os.posix_fadvise(handle, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
             self._on_its_way = size
 
-    @contextmanager
+    @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
         try:
             yield
@@ -279,11 +299,11 @@ class HdfFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, *_: object) -> None:
         if kind is None:
             self.close()
         else:
-            self.abandon()
+            self.abandon(str(error))
 
 
 def _meaning(column: Column) -> tuple[Any, ...]:

@@ -117,7 +117,7 @@ class Recorder:
         """Take no more; write what waits and close the file: `wait_closed`.
 
         Args:
-            error: what went wrong, if that is why
+            error: what went wrong, if that is why; the file tells it
             reason: what the file says of the acquisition that is under way, if one is
         """
         if self._finished:
@@ -128,7 +128,7 @@ class Recorder:
             for chosen in self._selection.take(EndData(self._samples, reason)):
                 self._write(chosen)
             self._begun = None
-        self.writer.close()
+        self.writer.close(str(self.error or ""))
 
     async def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the file is closed; return whether it is."""

@@ -81,6 +81,7 @@ class FileWriter:
         self._flush_wanted: list[threading.Event] = []
         self._flush_served: list[threading.Event] = []
         self._closing = self._closed = False
+        self._failure = ""
         self._file: HdfFile | None = None
         self._opened = threading.Event()
         threading.Thread(target=self._run, name="file writer", daemon=True).start()
@@ -123,10 +124,15 @@ class FileWriter:
             self._flush_period = seconds
             self._wake.notify()
 
-    def close(self) -> None:
-        """Write what waits, then close the file; `ended` tells when."""
+    def close(self, failure: str = "") -> None:
+        """Write what waits, then close the file; `ended` tells when.
+
+        Args:
+            failure: what went wrong with the capture, for the file to tell
+        """
         with self._wake:
             self._closing = True
+            self._failure = failure
             self._wake.notify()
 
     @property
@@ -140,14 +146,14 @@ class FileWriter:
                 self._open()
             self._write()
             if self._file is not None:
-                self._file.close()
+                self._file.close(self._failure)
         except PandaError as error:
             self.error = CaptureError(str(error))
-            self._abandon()
+            self._abandon(self.error)
         except Exception as error:  # not what a disk does, but no reason to say that all is well
             log.exception("the file writer failed")
             self.error = CaptureError(f"the file writer failed: {error!r}")
-            self._abandon()
+            self._abandon(self.error)
         finally:
             if self._file is not None:
                 self.flushed = self._file.flushed_rows
@@ -245,10 +251,10 @@ class FileWriter:
             self._file.flush()
             self.flushed = self._file.flushed_rows
 
-    def _abandon(self) -> None:
+    def _abandon(self, failure: CaptureError) -> None:
         if self._file is not None:
             try:
-                self._file.abandon()
+                self._file.abandon(str(failure))
             except CaptureError as error:
                 log.warning("%s", error)
 

@@ -4,6 +4,8 @@
 import asyncio
 import contextlib
 import signal
+import threading
+from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -63,22 +65,47 @@ def capture(
 
     options = FileOptions(compression=compression, nexus=nexus, overwrite=overwrite)
     limit = acquisitions if acquisitions is not None else 0 if samples else 1
+    made = threading.Event()
+
+    def make_file() -> HdfFile:
+        hdf = HdfFile(file, options)
+        made.set()
+        return hdf
 
     async def run() -> "Recorder":
         async with AsyncioClient(host, control_port, data_port) as client:
             columns = partial(stored_columns, raw=raw, gate_captured=await _gate_is_captured(client))
-            recorder = Recorder(Storing(lambda: HdfFile(file, options), columns), First(samples or 0, limit))
+            stream = await _ready(client)  # or there is no file to be made
+            recorder = Recorder(Storing(make_file, columns), First(samples or 0, limit))
             with _progress(samples) as progress:
-                await _record(client, recorder, progress, arm=arm)
+                await _record(client, stream, recorder, progress, arm=arm)
             return recorder
 
     recorder = asyncio.run(run())
-    click.echo(
-        f"{file}: {recorder.writer.flushed} samples of {recorder.acquisitions} acquisitions, "
-        f"{recorder.missed} missed, last end: {recorder.end_reason or 'none'}"
-    )
+    if made.is_set() and recorder.error and not recorder.acquisitions:
+        file.unlink(missing_ok=True)  # or the next try would find it in its way
+    elif made.is_set():
+        click.echo(
+            f"{file}: {recorder.writer.flushed} samples of {recorder.acquisitions} acquisitions, "
+            f"{recorder.missed} missed, last end: {recorder.end_reason or 'none'}"
+        )
     if recorder.error:
         raise recorder.error
+
+
+async def _ready(client: "AsyncioClient") -> "AsyncGenerator[Data, None]":
+    """What comes from the data port, once that is ready: what is armed from then on is not missed."""
+    from ..client import PandaTimeoutError
+
+    stream = client.data(scaled=False)
+    try:
+        async with asyncio.timeout(client.timeout):
+            await anext(stream)
+    except TimeoutError as error:
+        raise PandaTimeoutError(
+            f"the data port {client.host}:{client.data_port} said nothing within {client.timeout:g} s"
+        ) from error
+    return stream
 
 
 async def _gate_is_captured(client: "AsyncioClient") -> bool:
@@ -97,22 +124,34 @@ def _progress(samples: int | None) -> "tqdm[NoReturn]":
     return tqdm(total=samples, unit=" samples", unit_scale=True, disable=None)
 
 
-async def _record(client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", *, arm: bool) -> None:
+async def _record(
+    client: "AsyncioClient",
+    stream: "AsyncGenerator[Data, None]",
+    recorder: "Recorder",
+    progress: "tqdm[NoReturn]",
+    *,
+    arm: bool,
+) -> None:
     """Give the recorder what comes, until it has enough, it cannot go on, or somebody stops it."""
     from ..capture.errors import CaptureError
+    from ..capture.recorder import LOST, STOPPED
+    from ..client import PandaConnectionError
     from ..protocol import PandaError
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     arming = _Arming(client) if arm else None
-    receiving = asyncio.create_task(_receive(client, recorder, progress, arming))
+    receiving = asyncio.create_task(_receive(stream, recorder, progress, arming))
     ends = [receiving, asyncio.create_task(stop.wait()), asyncio.create_task(recorder.wait_closed())]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for task in ends:
         task.cancel()
     (failure, *_) = await asyncio.gather(*ends, return_exceptions=True)
-    recorder.finish(failure if isinstance(failure, PandaError) else None)
+    recorder.finish(
+        failure if isinstance(failure, PandaError) else None,
+        LOST if isinstance(failure, PandaConnectionError) else STOPPED,
+    )
     armed = await arming.disarm() if arming else ""
     if not await recorder.wait_closed(_CLOSE_TIMEOUT):
         raise CaptureError(f"the disk took nothing for {_CLOSE_TIMEOUT:g} s: the file is not complete")
@@ -129,17 +168,16 @@ class _Arming:
         self._client = client
         self._armed = False
 
-    async def take(self, data: "Data") -> None:
-        """Take what comes from the data port, and arm when nothing is under way."""
-        from ..protocol import Arm, CommandError, EndData, ReadyData
+    async def arm(self) -> None:
+        """Arm, when nothing is under way."""
+        from ..protocol import Arm, CommandError
 
-        if isinstance(data, ReadyData | EndData):
-            self._armed = True
-            try:
-                await self._client.send(Arm())
-            except CommandError:
-                self._armed = False
-                raise
+        self._armed = True
+        try:
+            await self._client.send(Arm())
+        except CommandError:
+            self._armed = False
+            raise
 
     def ended(self) -> None:
         """The acquisition is over."""
@@ -158,11 +196,13 @@ class _Arming:
 
 
 async def _receive(
-    client: "AsyncioClient", recorder: "Recorder", progress: "tqdm[NoReturn]", arming: _Arming | None
+    stream: "AsyncGenerator[Data, None]", recorder: "Recorder", progress: "tqdm[NoReturn]", arming: _Arming | None
 ) -> None:
     from ..protocol import EndData, FrameData
 
-    async with contextlib.aclosing(client.data(scaled=False)) as stream:
+    async with contextlib.aclosing(stream):
+        if arming is not None:
+            await arming.arm()
         async for data in stream:
             recorder.take(data)
             if isinstance(data, FrameData):
@@ -171,8 +211,8 @@ async def _receive(
                 arming.ended()
             if recorder.finished:
                 return
-            if arming is not None:
-                await arming.take(data)
+            if arming is not None and isinstance(data, EndData):
+                await arming.arm()
 
 
 @click.command()

@@ -22,16 +22,24 @@ _SYSTEM_COMMANDS = (
     "*CLOCK_FREQ?", "*ECHO ", "*WHO?", "*SAVESTATE=", "*DESC.", "*ENUMS.",
 )  # fmt: skip
 
+#: Lines that end it.
+_END = ("exit", "quit")
+
 
 @click.command()
 @panda_options
 @clear_errors
 def console(host: str, control_port: int, data_port: int) -> None:
-    """Talk to the PandA at HOST: NAME? asks, NAME=value sets, NAME< writes a table up to a blank line."""
+    """Talk to the PandA at HOST: NAME? asks, NAME=value sets, NAME< writes a table up to a blank line.
+
+    It ends with exit or quit, or where its input does.
+    """
     from ..client import AsyncioClient
+    from ..protocol import Identify
 
     async def talk() -> bool:
         async with AsyncioClient(host, control_port, data_port) as client:
+            await client.send(Identify())  # before anything is read: whoever types is to know that nobody listens
             typed = sys.stdin.isatty()
             lines = _typed_lines(host, *await _names_and_labels(client)) if typed else _piped_lines()
             refused = False
@@ -59,8 +67,10 @@ async def _answer(client: "AsyncioClient", command: list[str]) -> bool:
 
 
 async def _commands(lines: AsyncIterator[str]) -> AsyncIterator[list[str]]:
-    """Put the lines of a table write together into one command."""
+    """Put the lines of a table write together into one command; end where it is said."""
     async for line in lines:
+        if line.strip().lower() in _END:
+            return
         if not line.strip():
             continue
         command = [line]

@@ -3,6 +3,8 @@
 
 import contextlib
 import queue
+import re
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,37 @@ from .common import clear_errors
 if TYPE_CHECKING:
     from p4p.client.thread import Context
 
+#: Seconds after which `monitor` tells of names that nobody answers to.
+_PATIENCE = 5.0
+
+#: By their number, as EPICS has them.
+_SEVERITIES = ("", "MINOR", "MAJOR", "INVALID", "UNDEFINED")
+
+_FIELD = re.compile(r"\.[A-Z][A-Z0-9]*\$?$")
+
 _timeout = click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds to wait for an answer.")
 _names = click.argument("pvs", nargs=-1, required=True, metavar="PV...")
+
+
+class _WithNegatives(click.Command):
+    """A command whose arguments may be negative numbers: these are no options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        before = args[: args.index("--")] if "--" in args else args
+        known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        for arg in before:
+            if len(arg) > 1 and arg[0] == "-" and arg.partition("=")[0] not in known and not _is_number(arg):
+                raise click.NoSuchOption(arg, ctx=ctx)
+        ctx.ignore_unknown_options = True
+        return super().parse_args(ctx, args)
+
+
+def _is_number(text: str) -> bool:
+    for kind in (float, lambda text: int(text, 0)):
+        with contextlib.suppress(ValueError):
+            kind(text)
+            return True
+    return False
 
 
 @click.command("get")
@@ -30,7 +61,7 @@ def get_(*, pvs: tuple[str, ...], timeout: float) -> None:
             click.echo(f"{name} {_shown(value)}")
 
 
-@click.command()
+@click.command(cls=_WithNegatives)
 @click.argument("pv")
 @click.argument("value", nargs=-1, required=True)
 @_timeout
@@ -56,10 +87,17 @@ def monitor(*, pvs: tuple[str, ...]) -> None:
         subscriptions = [
             context.monitor(pv, lambda value, pv=pv: changes.put((pv, value)), notify_disconnect=True) for pv in pvs
         ]
+        late = threading.Timer(_PATIENCE, changes.put, [("", None)])
+        late.daemon = True
+        late.start()
         there: set[str] = set()
         while subscriptions:
             name, value = changes.get()
-            if not isinstance(value, Exception):
+            if not name:
+                for pv in dict.fromkeys(pvs):
+                    if pv not in there:
+                        click.echo(f"{pv} has not answered yet{_hint(pv)}; it is waited for", err=True)
+            elif not isinstance(value, Exception):
                 there.add(name)
                 click.echo(f"{name} {_shown(value)}")
             elif name in there:
@@ -76,15 +114,20 @@ def _context() -> "Iterator[Context]":
 
 def _failed(name: str, error: Exception) -> click.ClickException:
     if isinstance(error, TimeoutError):
-        return click.ClickException(f"{name} does not answer")
+        return click.ClickException(f"{name} does not answer{_hint(name)}")
     return click.ClickException(f"{name}: {error}")
+
+
+def _hint(name: str) -> str:
+    """Why a name may not be there, if something can be said of it."""
+    return ": fields of records are there over Channel Access only" if _FIELD.search(name) else ""
 
 
 def _shown(value: Any) -> str:
     """A value with its units and alarm, as a line; a table as its columns."""
     raw = value.raw if hasattr(value, "raw") else value
     content = raw.value if raw.has("value") else raw
-    alarm = f"  [{raw.alarm.message or 'alarm'}]" if raw.has("alarm") and raw.alarm.severity else ""
+    alarm = f"  [{_alarm(raw.alarm.severity, raw.alarm.message)}]" if raw.has("alarm") and raw.alarm.severity else ""
     if raw.has("value.choices"):
         text = raw.value.choices[raw.value.index]
     elif hasattr(content, "items"):
@@ -93,3 +136,8 @@ def _shown(value: Any) -> str:
         text = str(content)
     units = f" {raw.display.units}" if raw.has("display.units") and raw.display.units else ""
     return f"{text}{units}{alarm}"
+
+
+def _alarm(severity: int, message: str) -> str:
+    name = _SEVERITIES[severity] if 0 < severity < len(_SEVERITIES) else f"severity {severity}"
+    return f"{name}: {message}" if message else name

@@ -75,36 +75,43 @@ class SetState(Command[None]):
 
     state: Sequence[str]
 
+    def requests(self) -> list[Request]:
+        """What is sent.
+
+        Raises:
+            LocalProtocolError: see above
+        """
+        return list(_requests(self.state))
+
     def conversation(self) -> Conversation[None]:
-        replies = yield list(_requests(self.state))
+        replies = yield self.requests()
         failures = [(reply.request, reply.error) for reply in replies if reply.error is not None]
         if failures:
             raise StateError(failures)
 
 
 def _requests(state: Sequence[str]) -> Iterable[Request]:
-    lines = iter(state)
-    for line in lines:
+    lines = enumerate(state, 1)
+    for number, line in lines:
         if not line or line.startswith("#"):
             continue
-        name, mark, _ = _partition(line)
+        mark = _mark(line)
+        if not mark:
+            raise LocalProtocolError(f"line {number}: {line[:80]!r} is neither an assignment nor the start of a table")
         if mark == "=":
             yield Request(line)
             continue
         body = []
-        for data in lines:
+        for _, data in lines:
             if not data:
                 break
             body.append(data)
         else:
-            raise LocalProtocolError(f"the data of {name!r} does not end with a blank line")
+            raise LocalProtocolError(f"line {number}: the data of {line[:80]!r} does not end with a blank line")
         yield Request(line, body)
 
 
-def _partition(line: str) -> tuple[str, str, str]:
-    for position, character in enumerate(line):
-        if character in "=<":
-            return line[:position], character, line[position + 1 :]
-        if character == "?":
-            break
-    raise LocalProtocolError(f"{line[:80]!r} is neither an assignment nor the start of a table")
+def _mark(line: str) -> str:
+    """What tells a line's kind: "=" of an assignment, "<" of a table, "" if it is neither."""
+    first = next((character for character in line if character in "=<?"), "")
+    return first.replace("?", "")
