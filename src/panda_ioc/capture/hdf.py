@@ -328,12 +328,13 @@ def _filters(compression: str) -> dict[str, Any]:
 
 def _create(path: Path, *, overwrite: bool) -> h5py.File:
     """Make a file; where that fails, none is left that was not there before."""
-    if not overwrite:
-        path.touch(exist_ok=False)
+    was_there = os.path.lexists(path)
     try:
-        return h5py.File(path, "w", libver="latest")
-    except BaseException:
-        if not overwrite:
+        return h5py.File(path, "w" if overwrite else "x", libver="latest")
+    except FileExistsError:
+        raise
+    except OSError:
+        if not was_there:
             path.unlink(missing_ok=True)
         raise
 
