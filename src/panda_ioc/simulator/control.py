@@ -44,9 +44,9 @@ class ControlPort(asyncio.Protocol):
         self._work(self._session.receive(data))
 
     def close(self) -> None:
-        """End the connection in an orderly way."""
+        """End the connection in an orderly way, unless its replies are not read: it would never end."""
         if self._transport is not None:
-            self._transport.close()
+            (self._transport.abort if self._transport.get_write_buffer_size() else self._transport.close)()
 
     def abort(self) -> None:
         """Cut the connection."""

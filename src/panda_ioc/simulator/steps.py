@@ -227,12 +227,8 @@ class Restart(_Model):
         unknown = [name for name in self.without if name not in spec.blocks]
         if unknown:
             raise Refused(f"there is no block {unknown[0]}")
-        changed = {
-            "software": self.software or spec.software,
-            "fpga": self.fpga or spec.fpga,
-            "blocks": {name: block for name, block in spec.blocks.items() if name not in self.without},
-        }
-        stage.faults.restart(spec.model_copy(update=changed), self.down)
+        changed = {"software": self.software or spec.software, "fpga": self.fpga or spec.fpga}
+        stage.faults.restart(spec.without(self.without).model_copy(update=changed), self.down)
 
 
 class Step(_Model):
