@@ -72,6 +72,25 @@ async def test_driving(panda: Server) -> None:
         assert await client.send(Get("*PCAP.COMPLETION")) == b"Framing error"
 
 
+async def test_the_examples_of_the_help_are_taken(panda: Server) -> None:
+    lines = (await panda_ioc("drive", "--help")).splitlines()
+    examples = [line.split()[3:] for line in lines if line.strip().startswith("panda-ioc drive localhost")]
+    assert [action for action, *_ in examples] == ["move", "pulses", "restart"]
+    for example in examples:
+        said = await panda_ioc("drive", "127.0.0.1", "--control-port", str(panda.control_port), *example)
+        assert said == ""
+
+
+async def test_text_that_looks_like_a_number_is_text(panda: Server) -> None:
+    asked: list[tuple[str, str]] = []
+    panda.faults.restart = lambda spec, _: asked.append((spec.software, spec.fpga))
+    port = ("--control-port", str(panda.control_port))
+    for versions in (("software=4.10", "fpga=7"), ('software="4.2"', "fpga=null"), ("software=true", "fpga=1e3")):
+        assert await panda_ioc("drive", "127.0.0.1", *port, "restart", *versions) == ""
+    assert asked == [("4.10", "7"), ("4.2", panda.panda.spec.fpga), ("true", "1e3")]
+    assert await panda_ioc("drive", "127.0.0.1", *port, "health", "field=SYSTEM.PLL_LOCKED", "shows=1") == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

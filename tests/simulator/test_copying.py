@@ -116,7 +116,7 @@ def test_a_panda_that_makes_no_sense(changed: dict[str, Any], says: str) -> None
 
 def test_settings_that_are_refused_are_told_and_the_rest_is_set(caplog: pytest.LogCaptureFixture) -> None:
     sim = Simulation(load().model_copy(update={"settings": ("PULSE1.WIDTH=1", "NOPE.X=1", "BITS.A=1")}))
-    assert "does not take all of its settings: No such block" in caplog.text
+    assert "does not take all of its settings: NOPE.X=1: No such block" in caplog.text
     assert sim.say("BITS.A?") == ["OK =1"]
 
 

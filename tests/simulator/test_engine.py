@@ -41,6 +41,17 @@ class Mover(Block):
         self.OUT = self.SET
 
 
+class Later(Block):
+    """Wants to be called long after anything came in."""
+
+    BIT: int = bit_in()
+    OUT: int = bit_out()
+
+    def step(self, now: int, changes: object) -> int | None:
+        self.OUT = self.BIT
+        return now + 10**9 if changes else None
+
+
 def probed(engine: Engine, source: Node, port: str, ticks: int, to: str = "BIT") -> Probe:
     probe = Probe()
     engine.connect(source.slots[port], engine.add(f"PROBE{len(engine.nodes)}", probe), to, ticks)
@@ -86,6 +97,41 @@ def test_hours_of_idle_are_free() -> None:
     assert engine.events < 10
     assert engine.next_due() is None
     assert engine.now == 10**15
+
+
+def test_a_block_that_changes_its_mind_is_called_once() -> None:
+    engine = Engine()
+    clock, later = engine.add("CLOCK", Clock()), engine.add("LATER", Later())
+    engine.connect(clock.slots["OUT"], later, "BIT", 1)
+    engine.put(1, clock, {"PERIOD": 10, "ENABLE": 1})
+    engine.run(50_000)
+    assert engine.queued < 200
+    engine.put(60_000, clock, {"ENABLE": 0})
+    engine.run(70_000)
+    due = later.wake
+    assert due is not None
+    assert engine.next_due() == due
+    events = engine.events
+    engine.run(due)
+    assert (engine.events, engine.next_due(), engine.queued) == (events + 1, None, 0)
+
+
+def test_what_is_due_in_the_same_tick_stays_when_a_block_changes_its_mind() -> None:
+    engine = Engine()
+    bits, later = engine.add("BITS", Bits()), engine.add("LATER", Later())
+    probe = probed(engine, bits, "OUTA", 1)
+    called: list[int] = []
+    engine.put(1, later, {"BIT": 1})
+    engine.run(1)
+    engine.call_at(10**9 + 1, lambda: called.append(1))
+    engine.put(2, later, {"BIT": 0})
+    engine.run(2)
+    engine.put(10**9 + 2, bits, {"A": 1})
+    engine.put(3, later, {"BIT": 1})
+    engine.run(10**9 + 2)
+    assert called == [1]
+    engine.run(10**9 + 4)
+    assert (10**9 + 3, "BIT", 1) in probe.seen
 
 
 def test_a_run_can_be_cut_into_pieces() -> None:

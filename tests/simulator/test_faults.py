@@ -1,7 +1,10 @@
 """What goes wrong at the ports, on request."""
 
 import asyncio
+import gc
 import json
+import logging
+import socket
 import time
 
 import pytest
@@ -67,20 +70,25 @@ async def test_slow_replies_come_late_and_in_order(panda: Server) -> None:
         assert time.monotonic() - began < 0.2
 
 
+async def come_back(panda: Server, timeout: float = 5.0) -> AsyncioClient:
+    """A client of one that restarts."""
+    async with asyncio.timeout(timeout):
+        while True:
+            try:
+                client = client_of(panda)
+                await client.connect()
+            except PandaConnectionError:
+                continue
+            return client
+
+
 async def test_it_comes_back_as_something_else(panda: Server) -> None:
     async with client_of(panda) as client:
         await client.send(Put("BITS.A", "1"))
         before = await client.send(GetBlockInfo())
         await drive(client, "restart", software="9.9", fpga="1.2.3", without=["SEQ", "PGEN"])
         await refused_connection(client)
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                client = client_of(panda)
-                await client.connect()
-                break
-            except PandaConnectionError:
-                continue
+    client = await come_back(panda)
     try:
         identity = await client.send(Identify())
         assert (identity.software, identity.fpga) == ("9.9", "1.2.3")
@@ -102,6 +110,88 @@ async def test_a_restart_from_python_plays_the_scenario_again() -> None:
         async with client_of(panda) as client:
             assert (await client.send(Identify())).software == "5.0"
             assert await client.send(Get("BITS.B")) == b"1"
+
+
+async def test_it_comes_back_without_what_its_scenario_sets(caplog: pytest.LogCaptureFixture) -> None:
+    scenario = Scenario.model_validate(
+        {
+            "settings": ["BITS.B=1", "SEQ1.TABLE<", "1 0 0 1", "", "SEQ2.REPEATS=5", "BITS.C=1"],
+            "steps": [
+                {"at": 0, "health": {"field": "SEQ1.HEALTH", "shows": "DMA underrun"}},
+                {"at": 0, "level": {"input": "TTLIN1", "high": True}},
+            ],
+        }
+    )
+    async with Server(load(), control_port=0, data_port=0, scenario=scenario) as panda:
+        async with client_of(panda) as client:
+            await drive(client, "restart", without=["SEQ"])
+            await refused_connection(client)
+        client = await come_back(panda)
+        assert [await client.send(Get(name)) for name in ("BITS.B", "BITS.C")] == [b"1", b"1"]
+        async with asyncio.timeout(5):
+            while await client.send(Get("TTLIN1.VAL")) != b"1":
+                pass
+        await client.close()
+    assert "does not fit any more: SEQ1.TABLE<: No such block" in caplog.text
+    assert "does not fit any more: SEQ2.REPEATS=5: No such block" in caplog.text
+    assert "step health at 0 s: there is no field SEQ1.HEALTH" in caplog.text
+    assert "BITS" not in caplog.text
+
+
+@pytest.mark.parametrize("block", ["SEQ", "PCAP", "INENC"])
+async def test_a_copy_of_a_panda_comes_back_without_a_block(block: str) -> None:
+    """In such a device file the order of the buses is told, and what its fields show."""
+    spec = load()
+    readings = {f"{block}1.HEALTH" if spec.blocks[block].count > 1 else f"{block}.HEALTH": "OK"}
+    update = {"bits": tuple(spec.bus("bit_out")), "positions": tuple(spec.bus("pos_out")), "readings": readings}
+    async with Server(spec.model_copy(update=update), control_port=0, data_port=0) as panda:
+        async with client_of(panda) as client:
+            await drive(client, "restart", without=[block])
+            await refused_connection(client)
+        client = await come_back(panda)
+        assert block not in await client.send(GetBlockInfo())
+        await client.close()
+
+
+async def test_it_comes_back_when_its_port_is_free_again(panda: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async with client_of(panda) as client:
+        await drive(client, "restart", down=0.5)
+        await refused_connection(client)
+    with socket.create_server(("127.0.0.1", panda.data_port)):
+        async with asyncio.timeout(10):
+            while "it cannot come back yet" not in caplog.text:  # noqa: ASYNC110 - only the log tells
+                await asyncio.sleep(0.01)
+    await (await come_back(panda)).close()
+
+
+async def test_data_connections_end_with_a_restart(panda: Server, caplog: pytest.LogCaptureFixture) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
+    writer.write(b"\n")
+    assert await reader.readline() == b"OK\n"
+    before = asyncio.all_tasks()
+    with caplog.at_level(logging.ERROR):
+        await panda.restart()
+        left = [task for task in asyncio.all_tasks() & before if "DataPort" in repr(task)]
+        gc.collect()
+    assert left == []
+    assert caplog.text == ""
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_client_that_does_not_read_does_not_keep_it_from_restarting(panda: Server) -> None:
+    with socket.create_connection(("127.0.0.1", panda.control_port)) as silent:
+        silent.setblocking(False)
+        loop = asyncio.get_running_loop()
+        line = b"*ECHO " + b"x" * 1000 + b"?\n"
+        with pytest.raises(TimeoutError):  # it takes no more, as its replies are not read
+            while True:
+                await asyncio.wait_for(loop.sock_sendall(silent, line * 100), 0.5)
+        async with asyncio.timeout(5):
+            await panda.restart()
+            await (await come_back(panda)).close()
+            while panda.connections:  # noqa: ASYNC110 - nothing else tells
+                await asyncio.sleep(0)
 
 
 async def test_a_stalled_data_port_goes_on(panda: Server) -> None:

@@ -1,7 +1,9 @@
 """Scenarios and single steps: what can happen to a simulated PandA, and what is said when it makes no sense."""
 
+import gc
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,19 @@ def test_the_demo_scans_again_and_again(stage: Stage) -> None:
     column = [item.name for item in layout.items].index("INENC1.VAL")
     words = [sim.capture.acquisition.read(sample, 1) for sample in range(180)]
     assert [int(one[0, column]) for one in words if one is not None] == list(range(1000, 19000, 100))
+
+
+def test_the_demo_does_not_grow_with_age(stage: Stage) -> None:
+    """Setting a mux looks at all that is due, so that it costs the same later means that no more is due."""
+    play(load_scenario(DEMO), stage)
+    queued, blocks = [], []
+    for _ in range(5):
+        stage.simulation.advance(10 * SECOND)
+        gc.collect()
+        queued.append(stage.simulation.engine.queued)
+        blocks.append(sys.getallocatedblocks())
+    assert max(queued) < 500
+    assert blocks[-1] - blocks[1] < 5000
 
 
 def test_steps_happen_at_their_time(stage: Stage, tmp_path: Path) -> None:

@@ -103,20 +103,25 @@ def drive(*, host: str, control_port: int, data_port: int, at: float, action: st
     from ..client import BlockingClient
     from ..protocol import Put
 
-    step = {"at": at, action: dict(_parameter(parameter) for parameter in parameters)}
+    step = {"at": at, action: dict(_parameter(action, parameter) for parameter in parameters)}
     with BlockingClient(host, control_port, data_port) as client:
         client.send(Put("*DRIVE", json.dumps(step)))
 
 
-def _parameter(text: str) -> tuple[str, object]:
+def _parameter(action: str, text: str) -> tuple[str, object]:
     """NAME=VALUE, where the value is a number, true, false, null, a list in JSON, or else text."""
+    from ..simulator.steps import Step
+
     name, equals, value = text.partition("=")
     if not equals:
         raise click.UsageError(f"{text!r} is not NAME=VALUE")
     try:
-        return name, json.loads(value)
+        parsed = json.loads(value)
     except ValueError:
         return name, value
+    if isinstance(parsed, int | float) and Step.takes_text(action, name):
+        return name, value
+    return name, parsed
 
 
 def _good_prefix(_context: click.Context, _parameter: click.Parameter, prefix: str) -> str:

@@ -1,14 +1,22 @@
 """One connection to the control port of a simulated PandA."""
 
 import asyncio
+import time
+from collections.abc import Iterator
 
 from .faults import Faults
 from .running import Runner
 from .session import LineTooLong, Session
 
+#: Seconds of work on the commands of one connection, until others have their turn.
+_TURN = 0.005
+
 
 class ControlPort(asyncio.Protocol):
     """One connection: what comes in goes to a session, and its replies go out.
+
+    However many commands come at once, it works on them for a moment only, and goes on when the event loop was
+    everywhere else.
 
     Args:
         session: answers
@@ -24,7 +32,8 @@ class ControlPort(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._held: set[str] = set()  # why no commands are read
-        self._reply: asyncio.TimerHandle | None = None
+        self._replies: Iterator[bytes] | None = None  # to what was received and is not done yet
+        self._later: dict[str, asyncio.Handle] = {}  # what ends the reasons that end by themselves
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
@@ -32,26 +41,12 @@ class ControlPort(asyncio.Protocol):
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        self._runner.sync()
-        replies: list[bytes] = []
-        too_long = False
-        try:
-            replies += self._session.receive(data)
-        except LineTooLong:
-            too_long = True
-        delay = self._faults.reply_delay
-        if delay:
-            self._hold("slow")  # so that replies do not pile up, and stay in order
-            loop = asyncio.get_running_loop()
-            self._reply = loop.call_later(delay, self._send_late, b"".join(replies), too_long)
-        else:
-            self._send(b"".join(replies), too_long)
-        self._runner.schedule()
+        self._work(self._session.receive(data))
 
     def close(self) -> None:
-        """End the connection in an orderly way."""
+        """End the connection in an orderly way, unless its replies are not read: it would never end."""
         if self._transport is not None:
-            self._transport.close()
+            (self._transport.abort if self._transport.get_write_buffer_size() else self._transport.close)()
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -66,10 +61,37 @@ class ControlPort(asyncio.Protocol):
         self._release("full")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
-        if self._reply is not None:
-            self._reply.cancel()
+        for handle in self._later.values():
+            handle.cancel()
         self._session.close()
         self._connections.discard(self)
+
+    def _work(self, replies: Iterator[bytes]) -> None:
+        """Do what was received, for a moment."""
+        self._runner.sync()
+        done: list[bytes] = []
+        too_long = False
+        self._replies = None
+        end = time.monotonic() + _TURN
+        try:
+            for reply in replies:
+                done.append(reply)
+                if time.monotonic() >= end:
+                    self._replies = replies
+                    break
+        except LineTooLong:
+            too_long = True
+        loop = asyncio.get_running_loop()
+        if self._replies is not None:
+            self._hold("turn")
+            self._later["turn"] = loop.call_soon(self._release, "turn")
+        delay = self._faults.reply_delay
+        if delay:
+            self._hold("slow")  # so that replies do not pile up, and stay in order
+            self._later["slow"] = loop.call_later(delay, self._send_late, b"".join(done), too_long)
+        else:
+            self._send(b"".join(done), too_long)
+        self._runner.schedule()
 
     def _send(self, replies: bytes, too_long: bool) -> None:  # noqa: FBT001 - also called by the event loop
         if self._transport is not None:
@@ -87,6 +109,11 @@ class ControlPort(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _release(self, why: str) -> None:
+        """One reason less to wait: go on with what was received, then with what comes."""
         self._held.discard(why)
-        if self._transport is not None and not self._held:
+        if self._held or self._transport is None or self._transport.is_closing():
+            return
+        if self._replies is not None:
+            self._work(self._replies)
+        if not self._held:
             self._transport.resume_reading()

@@ -80,15 +80,14 @@ class DataPort:
         if options.status:
             await self._send(b"OK\n")
         self._capture.readers += 1
-        gone = asyncio.create_task(self._until_gone())
+        tasks = [asyncio.create_task(task) for task in (self._until_gone(), self._acquisitions(options, last))]
         try:
-            sending = asyncio.create_task(self._acquisitions(options, last))
-            await asyncio.wait((gone, sending), return_when=asyncio.FIRST_COMPLETED)
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            gone.cancel()
             self._capture.readers -= 1
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _options_line(self) -> str:
         line = b""

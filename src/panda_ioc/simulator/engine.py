@@ -17,6 +17,9 @@ from .motion import Value, at, delayed
 #: Ticks of the clock in a second.
 TICKS = 125_000_000
 
+#: Ticks in the queue in which nothing is due any more, besides as many as those in which something is.
+_STALE = 100
+
 
 @dataclass(eq=False, slots=True)
 class Slot:
@@ -162,7 +165,10 @@ class Engine:
         while ticks and ticks[0] <= until:
             if last is not None and self.events >= last:
                 return False
-            self.now = now = heapq.heappop(ticks)
+            now = heapq.heappop(ticks)
+            if now not in due:
+                continue
+            self.now = now
             if now in calls:
                 for call in calls.pop(now):
                     call()
@@ -173,7 +179,14 @@ class Engine:
 
     def next_due(self) -> int | None:
         """The next tick in which something may happen."""
+        while self._ticks and self._ticks[0] not in self._due:
+            heapq.heappop(self._ticks)
         return self._ticks[0] if self._ticks else None
+
+    @property
+    def queued(self) -> int:
+        """How many ticks wait for their turn."""
+        return len(self._ticks)
 
     def _bucket(self, tick: int) -> dict[Node, dict[str, Value]]:
         bucket = self._due.get(tick)
@@ -181,6 +194,34 @@ class Engine:
             bucket = self._due[tick] = {}
             heapq.heappush(self._ticks, tick)
         return bucket
+
+    def _call_next(self, node: Node, wake: int | None, now: int) -> None:
+        """Call a block in a tick to come, and not when it wanted to be called before."""
+        if node.wake is not None and node.wake > now:
+            self._forget(node, node.wake)
+        node.wake = wake
+        if wake is not None:
+            bucket = self._due.get(wake)
+            if bucket is None:
+                bucket = self._bucket(wake)
+            if node not in bucket:
+                bucket[node] = {}
+
+    def _forget(self, node: Node, tick: int) -> None:
+        """Take back the call that a block asked for: it has other plans.
+
+        A motor changes its speed every millisecond, and each time the tick in which its encoder would overflow is
+        another one, hours ahead: such calls must not pile up.
+        """
+        bucket = self._due[tick]
+        if not bucket[node]:
+            del bucket[node]
+        if bucket or tick in self._calls:
+            return
+        del self._due[tick]
+        if len(self._ticks) > 2 * len(self._due) + _STALE:
+            self._ticks[:] = self._due
+            heapq.heapify(self._ticks)
 
     def _visit(self, node: Node, now: int, values: dict[str, Value]) -> None:
         self.events += 1
@@ -198,13 +239,7 @@ class Engine:
         for name, value in following.items():
             wake = _earlier(wake, _next_call(block, name, value, now))
         if wake != node.wake:
-            node.wake = wake
-            if wake is not None:
-                bucket = self._due.get(wake)
-                if bucket is None:
-                    bucket = self._bucket(wake)
-                if node not in bucket:
-                    bucket[node] = {}
+            self._call_next(node, wake, now)
         said = node.say(block)
         if said != node.said:
             before, node.said = node.said, said

@@ -70,6 +70,13 @@ def play(scenario: Scenario, stage: Stage) -> None:
     _begin(scenario, stage)
 
 
+def play_what_fits(scenario: Scenario, stage: Stage) -> None:
+    """The same for a PandA that may have become another one: settings that it refuses are told in the log."""
+    for refusal in stage.simulation.refusals(scenario.settings):
+        _log.warning("a setting of the scenario does not fit any more: %s", refusal)
+    _begin(scenario, stage)
+
+
 def _begin(scenario: Scenario, stage: Stage) -> None:
     engine = stage.simulation.engine
     start = engine.now + 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from types import TracebackType
 from typing import Self
@@ -10,7 +11,7 @@ from .control import ControlPort
 from .dataport import DataPort
 from .faults import Faults
 from .running import Runner
-from .scenario import Scenario, drive, play
+from .scenario import Scenario, drive, play, play_what_fits
 from .session import Session
 from .simulation import Simulation
 from .spec import DeviceSpec
@@ -18,8 +19,13 @@ from .steps import Stage
 from .system import Context
 from .wiring import Delays
 
+_log = logging.getLogger(__name__)
+
 #: Seconds until connections are cut on request, so that who asks for it through one is answered.
 _A_MOMENT = 0.02
+
+#: Seconds until it tries again to have its ports back.
+_AGAIN = 1.0
 
 
 class Server:
@@ -84,6 +90,9 @@ class Server:
         """
         if self._scenario is not None:
             play(self._scenario, Stage(self.simulation, self.faults))
+        await self._listen()
+
+    async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         self._control = await loop.create_server(self._new_session, self._host, self.control_port)
         self.control_port = self._control.sockets[0].getsockname()[1]
@@ -107,14 +116,21 @@ class Server:
     async def restart(self, spec: DeviceSpec | None = None, *, down: float = 0.0) -> None:
         """Stop, and start again on the same ports with all settings lost.
 
+        What of the scenario does not fit any more is told in the log, and left out.
+
         Args:
             spec: what it is from now on; the same if None
             down: seconds in between
+
+        Raises:
+            OSError: a port was taken meanwhile
         """
         await self._close()
         await asyncio.sleep(down)
         self._switch_on(spec or self.panda.spec)
-        await self.start()
+        if self._scenario is not None:
+            play_what_fits(self._scenario, Stage(self.simulation, self.faults))
+        await self._listen()
 
     def cut(self, control: bool = True, data: bool = True) -> None:  # noqa: FBT001, FBT002 - the two ports
         """Cut all connections of the ports, in the middle of whatever they do."""
@@ -144,7 +160,19 @@ class Server:
 
     def _restart_soon(self, spec: DeviceSpec, down: float) -> None:
         if self._restarting is None or self._restarting.done():
-            self._restarting = asyncio.create_task(self.restart(spec, down=down))
+            self._restarting = asyncio.create_task(self._come_back(spec, down))
+
+    async def _come_back(self, spec: DeviceSpec, down: float) -> None:
+        while True:
+            try:
+                return await self.restart(spec, down=down)
+            except OSError as error:
+                _log.warning("it cannot come back yet: %s", error)
+                down = _AGAIN
+            except Exception:
+                # Nobody waits for this task, so nobody else would say it.
+                _log.exception("it does not come back")
+                raise
 
     def _new_session(self) -> ControlPort:
         stage = Stage(self.simulation, self.faults)

@@ -37,7 +37,7 @@ class Session:
         self._lines: list[str] = []
 
     def receive(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes; give the reply to each command that they complete.
+        """Take bytes; give what to answer to each line that they complete, which is nothing within a table.
 
         Raises:
             LineTooLong: after the replies to what came before
@@ -47,8 +47,7 @@ class Session:
                 raise LineTooLong
             text = line.partition(b"\0")[0].decode(errors="surrogateescape")
             reply = self._line(text)
-            if reply is not None:
-                yield reply.encode(errors="surrogateescape")
+            yield b"" if reply is None else reply.encode(errors="surrogateescape")
         if len(self._buffer) > MAX_LINE:
             raise LineTooLong
 

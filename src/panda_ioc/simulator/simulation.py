@@ -104,10 +104,27 @@ class Simulation:
         Raises:
             Refused: some were refused; all others were written
         """
-        refused = [answer for answer in self.say(*lines) if answer.startswith("ERR ")]
+        refused = self.refusals(lines)
         if refused:
             more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
-            raise Refused(f"{refused[0].removeprefix('ERR ')}{more}")
+            raise Refused(f"{refused[0]}{more}")
+
+    def refusals(self, lines: Sequence[str]) -> list[str]:
+        """Write settings, as `panda-ioc save` writes them, or give any other commands.
+
+        Returns:
+            which were refused, and why: "PCAP.TRIG=x: Invalid enumeration value"; all others were written
+        """
+        refused = []
+        command = ""
+        for line in lines:
+            command = command or line  # of a table, the line that begins it: the last one is blank
+            answer = self.say(line)
+            if answer and answer[0].startswith("ERR "):
+                refused.append(f"{command}: {answer[0].removeprefix('ERR ')}")
+            if answer:
+                command = ""
+        return refused
 
     def force(self, name: str, shows: str | None) -> None:
         """Let a field that is only read show something, whatever its block says; None for the truth again.

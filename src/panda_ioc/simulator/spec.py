@@ -4,6 +4,7 @@ A device file lists blocks and their fields; `devices/pandabox.yaml` is the one 
 another is given, and the best description of the format.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -154,6 +155,22 @@ class DeviceSpec(_Model):
     def bus(self, kind: Literal["bit_out", "pos_out"]) -> list[str]:
         """The entries of a bus in order: "PULSE1.OUT", ..."""
         return list(self.bits if kind == "bit_out" else self.positions) or self._outputs(kind)
+
+    def without(self, kinds: Collection[str]) -> "DeviceSpec":
+        """The same without some kinds of blocks, and without what is told of their fields."""
+        gone = {instance for kind in kinds for instance in self.blocks[kind].instances(kind)}
+
+        def stays(field: str) -> bool:
+            return field.partition(".")[0] not in gone
+
+        return self.model_copy(
+            update={
+                "blocks": {kind: block for kind, block in self.blocks.items() if kind not in kinds},
+                "bits": tuple(filter(stays, self.bits)),
+                "positions": tuple(filter(stays, self.positions)),
+                "readings": {field: value for field, value in self.readings.items() if stays(field)},
+            }
+        )
 
     def _outputs(self, kind: str) -> list[str]:
         return [

@@ -5,7 +5,7 @@ Python, and sent by `panda-ioc drive`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Protocol, Self
+from typing import Annotated, ClassVar, Literal, Protocol, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
@@ -227,12 +227,8 @@ class Restart(_Model):
         unknown = [name for name in self.without if name not in spec.blocks]
         if unknown:
             raise Refused(f"there is no block {unknown[0]}")
-        changed = {
-            "software": self.software or spec.software,
-            "fpga": self.fpga or spec.fpga,
-            "blocks": {name: block for name, block in spec.blocks.items() if name not in self.without},
-        }
-        stage.faults.restart(spec.model_copy(update=changed), self.down)
+        changed = {"software": self.software or spec.software, "fpga": self.fpga or spec.fpga}
+        stage.faults.restart(spec.without(self.without).model_copy(update=changed), self.down)
 
 
 class Step(_Model):
@@ -270,6 +266,15 @@ class Step(_Model):
     def actions(cls) -> list[str]:
         """The names of all actions."""
         return [name for name in cls.model_fields if name not in cls.not_actions]
+
+    @classmethod
+    def takes_text(cls, action: str, parameter: str) -> bool:
+        """Whether a parameter of an action is text: 4.10 is no number then, but a version."""
+        if action not in cls.actions():
+            return False
+        (model, _) = get_args(cls.model_fields[action].annotation)
+        told = model.model_json_schema().get("properties", {}).get(parameter, {})
+        return any(one.get("type") == "string" for one in told.get("anyOf", [told]))
 
     def _given(self) -> list[str]:
         return [name for name in self.actions() if getattr(self, name) is not None]
