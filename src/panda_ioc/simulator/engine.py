@@ -200,12 +200,14 @@ class Engine:
         if node.wake is not None and node.wake > now:
             self._forget(node, node.wake)
         node.wake = wake
-        if wake is not None:
-            bucket = self._due.get(wake)
-            if bucket is None:
-                bucket = self._bucket(wake)
-            if node not in bucket:
-                bucket[node] = {}
+        if wake is None:
+            return
+        bucket = self._due.get(wake)
+        if bucket is None:
+            self._due[wake] = {node: {}}
+            heapq.heappush(self._ticks, wake)
+        elif node not in bucket:
+            bucket[node] = {}
 
     def _forget(self, node: Node, tick: int) -> None:
         """Take back the call that a block asked for: it has other plans.
