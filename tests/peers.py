@@ -23,7 +23,8 @@ class Peers:
         to_send = self.connection.send(command)
         while to_send:
             self.sent += to_send
-            to_send = b"".join(self.connection.receive_bytes(reply) for reply in self.session.receive(to_send))
+            replies = [reply for reply in self.session.receive(to_send) if reply]
+            to_send = b"".join(self.connection.receive_bytes(reply) for reply in replies)
         ((_, response),) = self.connection.responses()
         if isinstance(response, Exception):
             raise response

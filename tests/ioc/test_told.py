@@ -100,7 +100,7 @@ async def test_a_prefix_for_the_demo_is_wrong() -> None:
 async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path) -> None:
     """A group that is polled too often is the option's, so that of the file did not count, nor was it there twice."""
     file = tmp_path / "ioc.yaml"
-    file.write_text(f"{GOOD}poll: {{bits: 5}}\nhttp: {{port: 1, host: no.such.host.invalid}}\n")
+    file.write_text(f"{GOOD}poll: {{bits: 5}}\n")
     code, output = await outcome(
         *("run", "--config", str(file), "no.such.host.invalid", "--poll", "BITS=0.5"),
         environment=environment(free_port()),
