@@ -249,6 +249,9 @@ async def test_the_directory_of_kept_settings_goes_away(panda: Server, ca_ports:
     directory.mkdir()
     async with running_ioc(panda.control_port, "TEST-GONE", ca_ports, "--state-dir", str(directory)) as ioc:
         await ioc.pva_put("DATA:NUM_CAPTURE", 42)
+        async with asyncio.timeout(10):
+            while not (directory / "TEST-GONE.panda.json").exists():  # noqa: ASYNC110 - it is written when all is served
+                await asyncio.sleep(0.01)
         shutil.rmtree(directory)
         assert await ioc.stop() == 0
     assert sum("settings cannot be kept in" in line for line in ioc.output) == 1

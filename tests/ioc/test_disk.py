@@ -228,6 +228,7 @@ async def test_killed_in_a_capture(iocs: Starter, tmp_path: Path) -> None:
     assert data.column() == [*map(float, range(1000))]
 
 
+@pytest.mark.long
 async def test_stopped_while_the_disk_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
     ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
     blocked.sign.touch()
@@ -239,6 +240,7 @@ async def test_stopped_while_the_disk_blocks(iocs: Starter, panda: Server, block
     assert len(data.column()) == 10
 
 
+@pytest.mark.long
 async def test_a_disk_with_designs_that_blocks(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
     """Nothing else waits for it: neither puts, nor the end."""
     (blocked.directory / "scan.design").write_text("")
@@ -264,6 +266,7 @@ async def test_a_disk_with_designs_that_blocks(panda: Server, ca_ports: Iterator
     assert (blocked.directory / "scan.design").read_text() == ""
 
 
+@pytest.mark.long
 async def test_a_directory_that_does_not_answer(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
     """Another one does."""
     good = blocked.directory.with_name("good")
@@ -278,6 +281,7 @@ async def test_a_directory_that_does_not_answer(panda: Server, ca_ports: Iterato
         assert good.is_dir()
 
 
+@pytest.mark.long
 async def test_what_is_kept_is_out_of_reach(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
     """The IOC starts without, and leaves what is there as it is."""
     name = "TEST-KEPT-BLOCKED"
@@ -293,6 +297,7 @@ async def test_what_is_kept_is_out_of_reach(panda: Server, ca_ports: Iterator[in
     assert kept.read_text() == "DATA:NUM_CAPTURE: 7\n"
 
 
+@pytest.mark.long
 async def test_what_is_kept_gets_out_of_reach(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
     """The IOC goes on, and comes to its end."""
     options = ("--state-dir", str(blocked.directory))

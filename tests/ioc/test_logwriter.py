@@ -120,6 +120,7 @@ ioc.end(7)
     assert subprocess.run(command, stdout=pipe[1], timeout=20, check=False, env=buffered).returncode == 7
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("both", [False, True])
 async def test_an_ioc_whose_log_is_not_read(
     panda: Server, ca_ports: Iterator[int], pipe: tuple[FileIO, FileIO], both: bool
