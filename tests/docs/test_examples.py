@@ -31,6 +31,7 @@ ELSEWHERE = {"clients.md", "tutorial.md"}
 NOT_RUN = {
     "./dev demo": "downloads all that it needs; test_demo.py runs what it runs",
     "./dev test": "is what runs this",
+    "./dev test -m long": "CI runs it",
     "./dev test -m slow": "is what runs this",
     "./dev lint": "CI runs it",
     "./dev docs": "test_reference.py builds them",
