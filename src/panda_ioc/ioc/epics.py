@@ -253,16 +253,11 @@ def load(plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> dict[str,
     """
     records = {record.name: record for record in plan.records}
     pvs = {name: Pv(record, plan.pv(name), initial.get(name), on_put) for name, record in records.items()}
-    with tempfile.NamedTemporaryFile("w", suffix=".db", encoding="utf-8") as file:
-        file.write(database(plan))
-        file.flush()
-        softioc.dbLoadDatabase(file.name)
-        softioc.devIocStats(plan.prefix)
-        file.seek(0)
-        file.truncate()
-        file.write(corrections(plan))
-        file.flush()
-        softioc.dbLoadDatabase(file.name)
+    with _file(database(plan)) as name:
+        softioc.dbLoadDatabase(name)
+    softioc.devIocStats(plan.prefix)
+    with _file(corrections(plan)) as name:
+        softioc.dbLoadDatabase(name)
     _listen_for_puts(plan)
     return pvs
 
@@ -281,16 +276,23 @@ async def start(plan: Plan, pvs: Mapping[str, Pv], rules: str) -> None:
     loop = asyncio.get_running_loop()
     # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
     ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
-    with tempfile.NamedTemporaryFile("w", suffix=".acf", encoding="utf-8") as file:
-        file.write(rules)
-        file.flush()
-        dbCore.asSetFilename(file.name.encode())
+    with _file(rules) as name:
+        dbCore.asSetFilename(name.encode())
         await loop.run_in_executor(None, partial(softioc.iocInit, AsyncioDispatcher(loop=loop), enable_pva=False))
     if not ctypes.c_int.in_dll(dbCore, "interruptAccept").value:  # softioc does not look at what became of it
         raise EpicsError("EPICS does not start, and says above why; asInit is about the access security file")
     ctypes.CDLL(None).fflush(None)  # what EPICS says of itself comes before what is logged, and not at the end
     for name, field, text in texts_with_macros(plan):
         pvs[name].set_field(field, text)
+
+
+@contextmanager
+def _file(text: str) -> Iterator[str]:
+    """A file with a text, as EPICS wants to read it; gives its name."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
 
 
 class _Write(ctypes.Structure):

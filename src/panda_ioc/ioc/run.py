@@ -17,7 +17,7 @@ from . import status
 from .access import MayPut, checker, rules
 from .alarm import NO_ALARM, Alarm, Severity, Status
 from .alive import alive_file
-from .backoff import delays
+from .backoff import STABLE, delays
 from .buses import Buses
 from .busplan import BUSES, buses
 from .config import Config, ScreensConfig
@@ -46,9 +46,6 @@ from .tableplan import TABLES, planned_tables
 from .tables import Tables
 
 log = logging.getLogger(__name__)
-
-#: Seconds that a connection must have lasted for the pauses before reconnecting to start small again.
-STABLE = 10.0
 
 #: Seconds that the end may take, and again when it was told to end once more. Disks have ten of them.
 _PATIENCE = (30.0, 5.0)

@@ -32,17 +32,14 @@ async def meet(config: Config, state: State) -> tuple[AsyncioClient | None, Mode
         PandaError: what is there is no PandA; or nothing was kept, and it is silent or there is no such host
     """
     client = new_client(config)
-    kept: Model | None = None
-    asked = False
     warning = Repeated(log.warning)
-    for pause in delays():
+    for attempt, pause in enumerate(delays()):
         try:
             await client.connect()
             return client, await introspect(client)
         except (PandaConnectionError, PandaTimeoutError) as error:
             await client.close()
-            if not asked:
-                kept, asked = await state.panda(), True
+            kept = None if attempt else await state.panda()  # it says the same each time
             if kept is not None:
                 log.warning("%s; until it is there, what it had last time is shown, in alarm", error)
                 return None, kept

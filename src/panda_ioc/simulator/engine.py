@@ -200,14 +200,8 @@ class Engine:
         if node.wake is not None and node.wake > now:
             self._forget(node, node.wake)
         node.wake = wake
-        if wake is None:
-            return
-        bucket = self._due.get(wake)
-        if bucket is None:
-            self._due[wake] = {node: {}}
-            heapq.heappush(self._ticks, wake)
-        elif node not in bucket:
-            bucket[node] = {}
+        if wake is not None:
+            self._bucket(wake).setdefault(node, {})
 
     def _forget(self, node: Node, tick: int) -> None:
         """Take back the call that a block asked for: it has other plans.

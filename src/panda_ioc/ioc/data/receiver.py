@@ -10,16 +10,13 @@ from collections.abc import Callable
 
 from ...client import AsyncioClient, PandaTimeoutError
 from ...protocol import Data, EndData, FrameData, PandaError, ReadyData, StartData
-from ..backoff import delays
+from ..backoff import STABLE, delays
 from ..log import Repeated
 
 log = logging.getLogger(__name__)
 
 #: Seconds that the data port may take to say that it is ready.
 READY_TIMEOUT = 5.0
-
-#: Seconds that a connection must have lasted for the pauses before the next to start small again.
-_STABLE = 10.0
 
 
 class Receiver:
@@ -109,7 +106,7 @@ class Receiver:
                 await self._receive(client)
             except Exception as problem:  # noqa: BLE001 - nothing may end this silently: see _bug
                 error = problem if isinstance(problem, PandaError) else _bug(problem)
-                if self._ready.is_set() and loop.time() - began > _STABLE:
+                if self._ready.is_set() and loop.time() - began > STABLE:
                     pauses, warning = delays(), Repeated(log.warning)
                 warning.tell(f"no data: {error}")
                 self._failure = str(error)
