@@ -16,7 +16,7 @@ import yaml
 from aioca import DBR_CHAR_STR, caget, caput
 from prometheus_client.parser import text_string_to_metric_families
 
-from panda_ioc.ioc.config import Config
+from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
 
 from ..command import outcome, running
@@ -369,7 +369,7 @@ def test_http_asks_no_name_server() -> None:
     program = """
 import sys
 from wsgiref.simple_server import make_server
-from panda_ioc.ioc.monitoring import _Handler, _Server
+from panda_ioc.ioc.process.monitoring import _Handler, _Server
 asked = []
 sys.addaudithook(lambda event, _: asked.append(event) if event.startswith("socket.get") else None)
 make_server("127.0.0.1", 0, None, server_class=_Server, handler_class=_Handler).server_close()

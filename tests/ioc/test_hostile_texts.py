@@ -6,7 +6,7 @@ import pytest
 from aioca import DBR_CHAR_STR, FORMAT_CTRL, caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.record import short_labels, shorten
+from panda_ioc.ioc.plan.record import short_labels, shorten
 from panda_ioc.protocol import GetLine, Put
 from panda_ioc.simulator import DeviceSpec, Server
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from panda_ioc.ioc.codecs import Choice, Label, NotUnderstood, Refusal, near_matches
-from panda_ioc.ioc.database import database, texts_with_macros
-from panda_ioc.ioc.model import Block, Model
-from panda_ioc.ioc.plan import Plan, PlanError, make_plan
-from panda_ioc.ioc.record import Access, Kind, Record, short_labels, shorten
+from panda_ioc.ioc.plan.codecs import Choice, Label, NotUnderstood, Refusal, near_matches
+from panda_ioc.ioc.plan.model import Block, Model
+from panda_ioc.ioc.plan.plan import Plan, PlanError, make_plan
+from panda_ioc.ioc.plan.record import Access, Kind, Record, short_labels, shorten
+from panda_ioc.ioc.servers.ca.database import database, texts_with_macros
 from panda_ioc.protocol import (
     BlockInfo,
     Changes,

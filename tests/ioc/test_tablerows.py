@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from panda_ioc.ioc.codecs import Refusal
-from panda_ioc.ioc.tablerows import rows_of
+from panda_ioc.ioc.plan.codecs import Refusal
+from panda_ioc.ioc.plan.tablerows import rows_of
 from panda_ioc.protocol import TableFieldInfo
 from panda_ioc.protocol.fields import TableColumn
 

@@ -1,0 +1,47 @@
+"""A picture of a PandA: what it has and what it was set to when it was asked. Plain immutable data."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ...protocol import BlockInfo, Changes, FieldInfo, Identity, TableContent
+
+
+@dataclass(frozen=True)
+class Block:
+    """A kind of block with its fields, in display order."""
+
+    name: str
+    info: BlockInfo
+    fields: Mapping[str, FieldInfo]
+
+    def instances(self) -> list[str]:
+        """What its instances are called on the PandA: a single one has no number."""
+        if self.info.number == 1:
+            return [self.name]
+        return [f"{self.name}{number}" for number in range(1, self.info.number + 1)]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A PandA.
+
+    Attributes:
+        identity: its versions
+        blocks: by name, sorted
+        changes: every value that it reported, as the first answer to `*CHANGES?`
+        remarks: what it has that makes no sense and is left out, and why
+        tables: what its tables hold, by their names on the PandA: "SEQ1.TABLE"
+    """
+
+    identity: Identity
+    blocks: Mapping[str, Block]
+    changes: Changes
+    remarks: tuple[str, ...] = ()
+    tables: Mapping[str, TableContent] = field(default_factory=dict)
+
+    def fields(self) -> Iterator[tuple[str, str, FieldInfo]]:
+        """Every field of every instance: ("PULSE1", "DELAY", its info)."""
+        for block in self.blocks.values():
+            for instance in block.instances():
+                for name, info in block.fields.items():
+                    yield instance, name, info
