@@ -21,6 +21,7 @@ from .commands import (
     Raw,
     TableContent,
 )
+from .connection import TRANSITIONS, ConnectionState, Transition
 from .control import ControlConnection
 from .data import DataConnection
 from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
@@ -46,6 +47,7 @@ from .lines import LineBuffer
 from .state import GetState, SetState, StateError
 
 __all__ = [
+    "TRANSITIONS",
     "Append",
     "Arm",
     "BitMuxFieldInfo",
@@ -55,6 +57,7 @@ __all__ = [
     "Changes",
     "Command",
     "CommandError",
+    "ConnectionState",
     "ControlConnection",
     "Data",
     "DataConnection",
@@ -100,5 +103,6 @@ __all__ = [
     "TableContent",
     "TableFieldInfo",
     "TimeFieldInfo",
+    "Transition",
     "UintFieldInfo",
 ]
