@@ -5,7 +5,7 @@ captured samples. Everything else here is a command, plain data, or an error.
 """
 
 from .acquisition import Data, EndData, EndReason, FieldCapture, FrameData, ReadyData, StartData
-from .changes import ChangeGroup, Changes, ForgetChanges, GetChanges
+from .changes import QUEUED_LINES, ChangeGroup, Changes, ForgetChanges, GetChanges
 from .commands import (
     Append,
     Arm,
@@ -44,9 +44,12 @@ from .fields import (
 )
 from .introspection import GetBlockInfo, GetFieldInfo, GetMetadata, GetPcapBitsLabels
 from .lines import LineBuffer
+from .poll import COMPLETION, Poll, Polled
 from .state import GetState, SetState, StateError
 
 __all__ = [
+    "COMPLETION",
+    "QUEUED_LINES",
     "TRANSITIONS",
     "Append",
     "Arm",
@@ -86,6 +89,8 @@ __all__ = [
     "LineBuffer",
     "LocalProtocolError",
     "PandaError",
+    "Poll",
+    "Polled",
     "PosMuxFieldInfo",
     "PosOutFieldInfo",
     "Put",

@@ -12,6 +12,10 @@ from enum import Enum
 from .errors import RemoteProtocolError
 from .exchange import Command, Conversation, Request, ask
 
+#: An attribute of tables that is reported with the others in group ATTR, but that nobody can set: it counts the
+#: lines that a table has yet to play.
+QUEUED_LINES = "QUEUED_LINES"
+
 
 class ChangeGroup(Enum):
     """Which changes are asked for.

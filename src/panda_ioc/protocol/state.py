@@ -7,15 +7,12 @@ The lines are the very commands that restore it, so a saved file can be read, co
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .changes import ChangeGroup, parse_changes
+from .changes import QUEUED_LINES, ChangeGroup, parse_changes
 from .errors import CommandError, LocalProtocolError
 from .exchange import Command, Conversation, Request
 
 #: Attributes come first: a time is written in the units that the saved text has.
 _GROUPS = (ChangeGroup.ATTR, ChangeGroup.CONFIG, ChangeGroup.TABLE, ChangeGroup.METADATA)
-
-#: Reported among the attributes, but it only counts what a table has queued.
-_READ_ONLY_ATTRIBUTES = (".QUEUED_LINES",)
 
 
 @dataclass(frozen=True)
@@ -34,9 +31,7 @@ class GetState(Command[list[str]]):
             reply.ok()
         answered = [line for reply in replies[len(restarts) :] for line in reply.multiline()]
         changes = parse_changes(answered)
-        state = [
-            f"{name}={value}" for name, value in changes.values.items() if not name.endswith(_READ_ONLY_ATTRIBUTES)
-        ]
+        state = [f"{name}={value}" for name, value in changes.values.items() if not name.endswith(f".{QUEUED_LINES}")]
         # A table is read as base64; metadata has only text.
         marks = ["" if name.startswith("*") else "B" for name in changes.multiline]
         contents = yield [

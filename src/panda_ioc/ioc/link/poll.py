@@ -11,14 +11,10 @@ together share one such poll.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
 from ...client import AsyncioClient, PandaConnectionError
-from ...protocol import ChangeGroup, Changes, Command, PandaError, Request
-from ...protocol.changes import parse_changes
-from ...protocol.exchange import Conversation
-from ..plan.status import COMPLETION
+from ...protocol import ChangeGroup, Changes, PandaError, Poll, Polled
+from ...protocol.poll import SETTINGS
 
 log = logging.getLogger(__name__)
 
@@ -37,56 +33,11 @@ PERIODS: Mapping[ChangeGroup, float] = {
 BUSY_FOR = 10.0
 BUSY_POLLS = 3
 
-_SETTINGS = (ChangeGroup.CONFIG, ChangeGroup.ATTR)
-
-#: Reported among the attributes, but it only counts what a table has yet to play.
-_NO_SETTING = ".QUEUED_LINES="
-
 #: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
 LONGEST_BEAT = 1.0
 
 #: Seconds that a poll may take: a PandA that needs longer is as good as gone.
 TIMEOUT = 2.0
-
-
-@dataclass(frozen=True)
-class Polled:
-    """The answer to a poll.
-
-    Attributes:
-        changes: what changed
-        settings: whether people changed any of it
-        refused: the groups that the PandA does not know, and what it said
-    """
-
-    changes: Changes
-    settings: bool
-    refused: Mapping[ChangeGroup, str]
-
-
-@dataclass(frozen=True)
-class Poll(Command[Polled]):
-    """Ask for the changes of some groups, and why the last acquisition ended, in one round trip."""
-
-    groups: tuple[ChangeGroup, ...]
-
-    @cached_property
-    def _requests(self) -> list[Request]:
-        return [*(Request(f"*CHANGES{group.value}?") for group in self.groups), Request(f"{COMPLETION}?")]
-
-    def conversation(self) -> Conversation[Polled]:
-        *replies, completion = yield self._requests
-        refused = {
-            group: reply.error for group, reply in zip(self.groups, replies, strict=True) if reply.error is not None
-        }
-        answers = {
-            group: reply.multiline() for group, reply in zip(self.groups, replies, strict=True) if group not in refused
-        }
-        changes = parse_changes([line for answer in answers.values() for line in answer])
-        settings = any(_NO_SETTING not in line for group in _SETTINGS for line in answers.get(group, ()))
-        if completion.error is None:  # an old server does not know it
-            changes.values[COMPLETION] = completion.line()
-        return Polled(changes, settings, refused)
 
 
 class Timetable:
@@ -106,7 +57,7 @@ class Timetable:
         self.beat = min([*periods.values(), LONGEST_BEAT])
         self.everything = Poll(tuple(periods))
         self._every = {group: max(1, round(period / self.beat)) for group, period in periods.items()}
-        often = tuple(group for group in _SETTINGS if self._every.get(group) == 1)
+        often = tuple(group for group in SETTINGS if self._every.get(group) == 1)
         self.settings = Poll(often) if often else None
         self._polls: dict[tuple[ChangeGroup, ...], Poll] = {}
 

@@ -7,7 +7,7 @@ printed, compared and tested without EPICS.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ...protocol import EnumFieldInfo, PandaError
+from ...protocol import COMPLETION, EnumFieldInfo, PandaError
 from .buses import bus_tables, places, with_rows
 from .codecs import ArmSwitch, LabelText
 from .data_records import data_records, data_tables, live_records
@@ -17,7 +17,7 @@ from .names import illegal, prefix_problem
 from .pvi import pvi_records
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
-from .status import COMPLETION, status_records
+from .status import status_records
 from .tables import planned_tables, records_of, tables_of
 
 #: Characters of a name without the prefix. No PandA has a longer one; a name that would leave no room for a
