@@ -182,6 +182,7 @@ class AsyncioClient:
             RemoteProtocolError: the answer makes no sense
             PandaConnectionError: there is no connection, or it was lost before the answer
             PandaTimeoutError: no answer in time
+            Exception: whatever a mistake in the command raises; the connection goes on
         """
         limit = self.timeout if timeout is None else timeout
         control = self._connected()
@@ -243,11 +244,11 @@ class AsyncioClient:
         await self.close()
 
 
-def _resolve(future: asyncio.Future[T], response: T | PandaError) -> None:
+def _resolve(future: asyncio.Future[T], response: T | Exception) -> None:
     """Give a response to whoever waits for it; nobody does if the command was cancelled."""
     if future.done():
         return
-    if isinstance(response, PandaError):
+    if isinstance(response, Exception):
         future.set_exception(response)
     else:
         future.set_result(response)
