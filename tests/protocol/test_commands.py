@@ -242,6 +242,19 @@ def test_a_state_that_makes_no_sense_is_not_sent(state: list[str]) -> None:
     assert not peers.sent
 
 
+def test_changes_with_what_has_several_lines() -> None:
+    peers = Peers()
+    peers.ask(PutTable("PGEN1.TABLE", [3, -1]))
+    peers.ask(Put("*METADATA.LAYOUT", ["a", "b"]))
+    changes = peers.ask(GetChanges((ChangeGroup.TABLE, ChangeGroup.METADATA), get_multiline=True))
+    assert changes.multiline == ()
+    assert changes.multiline_values["PGEN1.TABLE"] == ["3", "4294967295"]
+    assert changes.multiline_values["*METADATA.LAYOUT"] == ["a", "b"]
+    assert changes.multiline_values["SEQ1.TABLE"] == []
+    peers.ask(PutTable("SEQ1.TABLE", [1, 2, 3, 4]))
+    assert peers.ask(GetChanges()).multiline == ("SEQ1.TABLE",)
+
+
 @pytest.mark.parametrize(
     ("value", "sent"),
     [

@@ -46,6 +46,7 @@ from .introspection import GetBlockInfo, GetFieldInfo, GetMetadata, GetPcapBitsL
 from .lines import LineBuffer
 from .poll import COMPLETION, Poll, Polled
 from .state import GetState, SetState, StateError
+from .tables import columns_to_words, words_to_columns
 
 __all__ = [
     "COMPLETION",
@@ -110,4 +111,6 @@ __all__ = [
     "TimeFieldInfo",
     "Transition",
     "UintFieldInfo",
+    "columns_to_words",
+    "words_to_columns",
 ]

@@ -32,6 +32,7 @@ def parse_header(header: bytes) -> StartData:
             data.get("arm_time", ""),
             data.get("start_time", ""),
             int(data.attrib["hw_time_offset_ns"]) if "hw_time_offset_ns" in data.attrib else None,
+            data.get("format", "Framed"),
         )
         length = start.dtype.itemsize
     except (ET.ParseError, ValueError, KeyError) as error:
