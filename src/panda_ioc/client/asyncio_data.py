@@ -92,7 +92,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
         return data
 
     async def _wait(self, since: float) -> None:
-        """Wait for something, or until the server has been silent for too long, counted from `since` at the earliest."""
+        """Wait for something, or until the server was silent for too long, counted from `since` at the earliest."""
         if self._timeout is None:
             await self._wake.wait()
             return
