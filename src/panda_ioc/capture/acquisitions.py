@@ -10,52 +10,29 @@ from dataclasses import dataclass
 from typing import overload
 
 from ..client import AsyncioClient, BlockingClient
-from ..protocol import Arm, CommandError, Data, Disarm, EndData, PandaError, ReadyData
+from ..protocol import Data, EndData, PandaError
 from .columns import stored_columns
 from .errors import CaptureError
 from .samples import MAX_BYTES, Acquisition, Assembler, Columns, IncompleteAcquisitionError, Samples
-
-#: Seconds over which frames are put together.
-_FLUSH_PERIOD = 0.1
+from .stream import Run, async_events, events
 
 #: Acquisitions of so many bytes are scaled in a thread, so that the event loop goes on meanwhile.
 _THREAD_BYTES = 1 << 22
 
 
 @dataclass
-class _Run:
-    """What is the same for both clients: when to arm, what comes out, when it is enough.
+class _Output:
+    """What is made of what comes, the same for both clients.
 
     Attributes:
         assembler: puts it together
-        arm: whether to arm PCAP for each acquisition
-        count: acquisitions until the end; None for no limit
         strict: whether an incomplete acquisition is raised
-        armed: whether PCAP may be armed by us
+        pieces: whether samples are given as they come
     """
 
     assembler: Assembler
-    arm: bool
-    count: int | None
     strict: bool
-    armed: bool = False
-
-    def __post_init__(self) -> None:
-        if self.count is not None and self.count < 1:
-            raise CaptureError(f"the number of acquisitions must be at least 1, not {self.count}")
-
-    @property
-    def done(self) -> bool:
-        """Whether enough acquisitions have ended."""
-        return self.count == 0
-
-    def take(self, data: Data) -> bool:
-        """Take what comes; return whether to arm now."""
-        self.assembler.take(data)
-        if isinstance(data, EndData):
-            self.armed = False
-            self.count = self.count if self.count is None else self.count - 1
-        return self.arm and not self.done and isinstance(data, ReadyData | EndData)
+    pieces: bool
 
     def whole(self, end: EndData) -> Acquisition:
         """Return the acquisition that ended."""
@@ -65,32 +42,26 @@ class _Run:
             raise IncompleteAcquisitionError(str(problem), acquisition)
         return acquisition
 
-    def ended(self, end: EndData) -> None:
+    def ended(self, data: Data) -> None:
         """Check the end of an acquisition that was given in pieces."""
-        problem = self.assembler.problem(end)
+        if not isinstance(data, EndData):
+            return
+        problem = self.assembler.problem(data)
         self.assembler.start = None
         if problem is not None and self.strict:
             raise IncompleteAcquisitionError(str(problem), None)
 
     @contextlib.contextmanager
-    def arming(self) -> Iterator[None]:
-        """Know whether PCAP may be armed by us: not if it refuses, as it may be armed by others."""
-        self.armed = True
+    def honest(self) -> Iterator[None]:
+        """Raise what there is of an acquisition, if the connection is lost in the middle of it."""
         try:
             yield
-        except CommandError:
-            self.armed = False
-            raise
-
-    def is_whole(self, error: PandaError) -> bool:
-        """Whether an error says all there is to say: nothing was lost in the middle of an acquisition."""
-        return self.assembler.start is None or isinstance(error, CaptureError)
-
-    def lost(self, error: PandaError, *, pieces: bool) -> IncompleteAcquisitionError:
-        """Return what to raise when the data connection was lost in the middle of an acquisition."""
-        reason = f"the acquisition was lost: {error}"
-        acquisition = None if pieces else self.assembler.acquisition(None, CaptureError(reason))
-        return IncompleteAcquisitionError(reason, acquisition)
+        except PandaError as error:
+            if self.assembler.start is None or isinstance(error, CaptureError):
+                raise
+            reason = f"the acquisition was lost: {error}"
+            acquisition = None if self.pieces else self.assembler.acquisition(None, CaptureError(reason))
+            raise IncompleteAcquisitionError(reason, acquisition) from error
 
 
 @overload
@@ -133,7 +104,8 @@ def acquisitions(
             ends before an acquisition does
         count: end after so many acquisitions; None for never
         timeout: seconds of silence of the data port after which to give up; None waits as long as it takes
-        strict: raise an acquisition that is incomplete; otherwise it is given, with its `error`
+        strict: raise an acquisition that is incomplete; otherwise it is given, with its `error`. One that is lost
+            with the connection is raised in any case
         max_bytes: raw samples of an acquisition that may be held
         columns: what is made of an acquisition; see `panda_ioc.capture.columns`
 
@@ -144,8 +116,9 @@ def acquisitions(
         CommandError: the PandA refused to arm
         PandaError: see `AsyncioClient.data`
     """
-    run = _Run(Assembler(columns, max_bytes), arm, count, strict)
-    return _async_whole(client, run, timeout) if isinstance(client, AsyncioClient) else _whole(client, run, timeout)
+    run = Run(arm, count, timeout)
+    output = _Output(Assembler(columns, max_bytes), strict, pieces=False)
+    return _async_whole(client, run, output) if isinstance(client, AsyncioClient) else _whole(client, run, output)
 
 
 @overload
@@ -185,90 +158,48 @@ def samples(
         IncompleteAcquisitionError: an acquisition ended, and not all that was to be captured was given
         PandaError: see `acquisitions`
     """
-    run = _Run(Assembler(columns), arm, count, strict)
-    return _async_pieces(client, run, timeout) if isinstance(client, AsyncioClient) else _pieces(client, run, timeout)
+    run = Run(arm, count, timeout)
+    output = _Output(Assembler(columns), strict, pieces=True)
+    return _async_pieces(client, run, output) if isinstance(client, AsyncioClient) else _pieces(client, run, output)
 
 
-def _events(client: BlockingClient, run: _Run, timeout: float | None, *, pieces: bool) -> Generator[Data, None, None]:
-    """Give what the data port sends, when the run has taken it; arm when that is due."""
-    try:
-        with contextlib.closing(client.data(scaled=False, timeout=timeout)) as stream:
-            for data in stream:
-                wanted = run.take(data)
-                yield data
-                if run.done:
-                    return
-                if wanted:
-                    with run.arming():
-                        client.send(Arm())
-    except PandaError as error:
-        if run.is_whole(error):
-            raise
-        raise run.lost(error, pieces=pieces) from error
-    finally:
-        if run.armed:
-            with contextlib.suppress(PandaError):
-                client.send(Disarm())
-
-
-def _whole(client: BlockingClient, run: _Run, timeout: float | None) -> Generator[Acquisition, None, None]:
-    with contextlib.closing(_events(client, run, timeout, pieces=False)) as events:
-        for data in events:
+def _whole(client: BlockingClient, run: Run, output: _Output) -> Generator[Acquisition, None, None]:
+    with output.honest(), contextlib.closing(events(client, run)) as stream:
+        for data in stream:
+            output.assembler.take(data)
             if isinstance(data, EndData):
-                yield run.whole(data)
+                yield output.whole(data)
 
 
-def _pieces(client: BlockingClient, run: _Run, timeout: float | None) -> Generator[Samples, None, None]:
-    with contextlib.closing(_events(client, run, timeout, pieces=True)) as events:
-        for data in events:
-            piece = run.assembler.samples()
+def _pieces(client: BlockingClient, run: Run, output: _Output) -> Generator[Samples, None, None]:
+    with output.honest(), contextlib.closing(events(client, run)) as stream:
+        for data in stream:
+            output.assembler.take(data)
+            piece = output.assembler.samples()
             if piece is not None:
                 yield piece
-            if isinstance(data, EndData):
-                run.ended(data)
+            output.ended(data)
 
 
-async def _async_events(
-    client: AsyncioClient, run: _Run, timeout: float | None, *, pieces: bool
-) -> AsyncGenerator[Data, None]:
-    """The same for asyncio."""
-    try:
-        async with contextlib.aclosing(
-            client.data(scaled=False, flush_period=_FLUSH_PERIOD, timeout=timeout)
-        ) as stream:
+async def _async_whole(client: AsyncioClient, run: Run, output: _Output) -> AsyncGenerator[Acquisition, None]:
+    with output.honest():
+        async with contextlib.aclosing(async_events(client, run)) as stream:
             async for data in stream:
-                wanted = run.take(data)
-                yield data
-                if run.done:
-                    return
-                if wanted:
-                    with run.arming():
-                        await client.send(Arm())
-    except PandaError as error:
-        if run.is_whole(error):
-            raise
-        raise run.lost(error, pieces=pieces) from error
-    finally:
-        if run.armed:
-            with contextlib.suppress(PandaError):
-                await client.send(Disarm())
-
-
-async def _async_whole(client: AsyncioClient, run: _Run, timeout: float | None) -> AsyncGenerator[Acquisition, None]:
-    async with contextlib.aclosing(_async_events(client, run, timeout, pieces=False)) as events:
-        async for data in events:
-            if isinstance(data, EndData):
-                if run.assembler.held_bytes > _THREAD_BYTES:
-                    yield await asyncio.to_thread(run.whole, data)
+                output.assembler.take(data)
+                if not isinstance(data, EndData):
+                    continue
+                if output.assembler.held_bytes > _THREAD_BYTES:
+                    yield await asyncio.to_thread(output.whole, data)
                 else:
-                    yield run.whole(data)
+                    yield output.whole(data)
 
 
-async def _async_pieces(client: AsyncioClient, run: _Run, timeout: float | None) -> AsyncGenerator[Samples, None]:
-    async with contextlib.aclosing(_async_events(client, run, timeout, pieces=True)) as events:
-        async for data in events:
-            piece = run.assembler.samples()
-            if piece is not None:
-                yield piece
-            if isinstance(data, EndData):
-                run.ended(data)
+async def _async_pieces(client: AsyncioClient, run: Run, output: _Output) -> AsyncGenerator[Samples, None]:
+    with output.honest():
+        async with contextlib.aclosing(async_events(client, run)) as stream:
+            async for data in stream:
+                output.assembler.take(data)
+                piece = output.assembler.samples()
+                if piece is not None:
+                    yield piece
+                output.ended(data)

@@ -116,6 +116,15 @@ class IncompleteAcquisitionError(CaptureError):
         self.acquisition = acquisition
 
 
+def problem_of(end: EndData, received: int) -> CaptureError | None:
+    """Return why the samples that were received are not all of an acquisition that ended; None if they are."""
+    if not end.good:
+        return CaptureError(f"the acquisition ended with: {end.reason}")
+    if end.samples != received:
+        return CaptureError(f"the PandA says that it sent {end.samples} samples, but {received} came")
+    return None
+
+
 def _moment(told: str) -> np.datetime64:
     try:
         moment: np.datetime64 = np.datetime64(told.removesuffix("Z"), "ns")
@@ -190,11 +199,7 @@ class Assembler:
 
     def problem(self, end: EndData) -> CaptureError | None:
         """Return why what came is not all of an acquisition that ended; None if it is."""
-        if not end.good:
-            return CaptureError(f"the acquisition ended with: {end.reason}")
-        if end.samples != self._received:
-            return CaptureError(f"the PandA says that it sent {end.samples} samples, but {self._received} came")
-        return None
+        return problem_of(end, self._received)
 
     def _made(self, count: int) -> dict[str, npt.NDArray[Any]]:
         made = {column.name: np.empty((count, *column.shape), column.dtype) for column in self._columns}
