@@ -20,26 +20,30 @@ TIMEOUT = 30.0
 
 
 class AsyncioClient:
-    """A connection to a PandA."""
+    """A connection to a PandA.
+
+    Attributes:
+        client: the client of this project that it stands on
+    """
 
     def __init__(self, host: str, control_port: int = CONTROL_PORT, data_port: int = DATA_PORT) -> None:
-        self._client = OurClient(host, control_port, data_port, timeout=TIMEOUT)
+        self.client = OurClient(host, control_port, data_port, timeout=TIMEOUT)
 
     async def connect(self) -> None:
         """Connect to the control port."""
-        await self._client.connect()
+        await self.client.connect()
 
     def is_connected(self) -> bool:
         """Whether there is a connection."""
-        return self._client.connected
+        return self.client.connected
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._client.close()
+        await self.client.close()
 
     async def send(self, command: ours.Command[T], timeout: float | None = None) -> T:
         """Send a command and return its response."""
-        return await self._client.send(command, timeout=timeout)
+        return await self.client.send(command, timeout=timeout)
 
     async def data(
         self,
@@ -48,7 +52,7 @@ class AsyncioClient:
         frame_timeout: float | None = None,
     ) -> AsyncGenerator[Data, None]:
         """Connect to the data port and give what it sends."""
-        async with aclosing(self._client.data(scaled, flush_period, timeout=frame_timeout)) as stream:
+        async with aclosing(self.client.data(scaled, flush_period, timeout=frame_timeout)) as stream:
             async for data in stream:
                 yield _convert.data(data)
 

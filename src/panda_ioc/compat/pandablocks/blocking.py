@@ -18,18 +18,22 @@ T = TypeVar("T")
 
 
 class BlockingClient:
-    """A connection to a PandA."""
+    """A connection to a PandA.
+
+    Attributes:
+        client: the client of this project that it stands on
+    """
 
     def __init__(self, host: str, control_port: int = CONTROL_PORT, data_port: int = DATA_PORT) -> None:
-        self._client = OurClient(host, control_port, data_port, timeout=TIMEOUT)
+        self.client = OurClient(host, control_port, data_port, timeout=TIMEOUT)
 
     def connect(self) -> None:
         """Connect to the control port."""
-        self._client.connect()
+        self.client.connect()
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self.client.close()
 
     @overload
     def send(self, commands: ours.Command[T], timeout: float | None = None) -> T: ...
@@ -37,11 +41,11 @@ class BlockingClient:
     def send(self, commands: Iterable[ours.Command[Any]], timeout: float | None = None) -> list[Any]: ...
     def send(self, commands: ours.Command[Any] | Iterable[ours.Command[Any]], timeout: float | None = None) -> Any:
         """Send a command, or several at once, and return its response, or theirs."""
-        return self._client.send(commands, timeout=timeout)
+        return self.client.send(commands, timeout=timeout)
 
     def data(self, scaled: bool = True, frame_timeout: float | None = None) -> Iterator[Data]:  # noqa: FBT001, FBT002
         """Connect to the data port and give what it sends."""
-        with closing(self._client.data(scaled, timeout=frame_timeout)) as stream:
+        with closing(self.client.data(scaled, timeout=frame_timeout)) as stream:
             yield from map(_convert.data, stream)
 
     def __enter__(self) -> Self:

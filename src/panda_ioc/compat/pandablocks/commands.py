@@ -227,7 +227,7 @@ class SetState(Command[None]):
         requests = []
         for lines in _split(self.state):
             try:
-                requests += ours.SetState(lines).requests()
+                requests.append(ours.Request(lines[0], lines[1:-1] if len(lines) > 1 else None))
             except PandaError as error:
                 log.warning("command %s failed with %s", lines, [str(error)])
         replies = yield requests

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ class HDFWriter(Pipeline):
 def create_pipeline(*elements: Pipeline) -> list[Pipeline]:
     """Join stages, and start them."""
     pipeline = list(elements)
-    for element, following in zip(pipeline, pipeline[1:], strict=False):
+    for element, following in pairwise(pipeline):
         element.downstream = following
     for element in pipeline:
         element.start()
@@ -242,7 +243,7 @@ async def write_hdf_files(
     """
     make_file = partial(HdfFile, options=FileOptions(overwrite=True))
     writing = Writing(make_file=make_file, flush_period=flush_period)
-    files = write_files(client._client, map(Path, file_names), writing, arm=arm, count=num or None)  # noqa: SLF001
+    files = write_files(client.client, map(Path, file_names), writing, arm=arm, count=num or None)
     try:
         async with aclosing(files) as written:
             async for file in written:
