@@ -173,7 +173,19 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
             f"Column {column.label}",
             access=Access.READ_WRITE,
             staged=True,
-            dtype=column.dtype,
+            dtype=_held_as(column),
             length=planned.rows.max_rows,
             labels=column.choices,
         )
+
+
+def _held_as(column: Column) -> str:
+    """The type of the elements of a column's record: wide enough that EPICS hands on what was put, right or wrong.
+
+    EPICS wraps a number that its array has no room for, and makes the least or the greatest integer of one that is
+    far beyond: neither may be what a column can have. Doubles hold all that can be put.
+    """
+    if column.dtype == "str":
+        return column.dtype
+    fits = column.low is not None and column.high is not None and column.low > -(2**30) and column.high < 2**30
+    return "i4" if fits else "f8"

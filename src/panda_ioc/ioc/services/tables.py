@@ -204,8 +204,7 @@ class Tables:
                 if not np.array_equal(values, table.columns[column]):
                     raise Refusal(f"set {table.planned.beside(MODE)} to {EDIT} first")
                 return
-            table.planned.rows.check(column, values)
-            table.edited[column] = values
+            table.edited[column] = table.planned.rows.checked(column, values)
             self._show(table)
 
     async def _set_mode(self, table: _Held, value: int) -> None:
