@@ -31,6 +31,7 @@ class Model:
         changes: every value that it reported, as the first answer to `*CHANGES?`
         remarks: what it has that makes no sense and is left out, and why
         tables: what its tables hold, by their names on the PandA: "SEQ1.TABLE"
+        unread: why other tables could not be read, by their names
     """
 
     identity: Identity
@@ -38,6 +39,7 @@ class Model:
     changes: Changes
     remarks: tuple[str, ...] = ()
     tables: Mapping[str, TableContent] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def fields(self) -> Iterator[tuple[str, str, FieldInfo]]:
         """Every field of every instance: ("PULSE1", "DELAY", its info)."""

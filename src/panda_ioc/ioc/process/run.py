@@ -188,7 +188,7 @@ def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
     services: dict[str, Service] = {
         "": Mirror(plan, model.changes),
         DATA: DataService(plan, model, config.data.roots),
-        TABLES: Tables(planned_tables(model)[0], model.tables),
+        TABLES: Tables(planned_tables(model)[0], model.tables, model.unread),
         BUSES: Buses(buses(model, plan.records), plan.records),
     }
     if config.designs.directory is not None:
