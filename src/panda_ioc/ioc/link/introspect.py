@@ -14,6 +14,7 @@ from ...protocol import (
     GetFieldInfo,
     GetTable,
     Identify,
+    LocalProtocolError,
     RemoteProtocolError,
     TableContent,
     TableFieldInfo,
@@ -86,7 +87,7 @@ async def _fields(client: AsyncioClient, block: str) -> Mapping[str, FieldInfo] 
     """The fields of a block, or why it has none that make sense."""
     try:
         return await client.send(GetFieldInfo(block))
-    except (CommandError, RemoteProtocolError) as error:
+    except (CommandError, LocalProtocolError, RemoteProtocolError) as error:
         if not client.connected:
             raise
         return str(error)

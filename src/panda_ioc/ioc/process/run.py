@@ -27,7 +27,7 @@ from ..plan.designs import SERVICE as DESIGNS
 from ..plan.model import Model
 from ..plan.plan import Plan, PlanError, make_plan
 from ..plan.status import RESTART_SERVICE
-from ..plan.tables import TABLES, planned_tables
+from ..plan.tables import TABLES
 from ..screens.files import try_write
 from ..servers.access import MayPut, checker, rules
 from ..servers.ca.lean_dso import load_epics
@@ -188,7 +188,7 @@ def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
     services: dict[str, Service] = {
         "": Mirror(plan, model.changes),
         DATA: DataService(plan, model, config.data.roots),
-        TABLES: Tables(planned_tables(model)[0], model.tables, model.unread),
+        TABLES: Tables(plan.planned_tables, model.tables, model.unread),
         BUSES: Buses(buses(model, plan.records), plan.records),
     }
     if config.designs.directory is not None:

@@ -343,4 +343,5 @@ class Tables:
         elif table.problem:
             alarm = Alarm(Severity.INVALID, Status.READ, table.problem)
         for name, value in table.values().items():
-            self._pvs[name].post(value, alarm)
+            if name in self._pvs:  # one that EPICS does not take is left out
+                self._pvs[name].post(value, alarm)
