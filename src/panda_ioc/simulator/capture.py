@@ -36,7 +36,7 @@ class Acquisition:
 
     def __init__(self, layout: Layout, buffer_bytes: int = BUFFER_BYTES) -> None:
         self.layout = layout
-        self.arm_time = _now()
+        self.arm_time = iso_now()
         self.start_time = ""
         self.hw_time_offset_ns: int | None = None
         self.samples = 0
@@ -55,7 +55,7 @@ class Acquisition:
 
     def start(self) -> None:
         """PCAP is enabled: readers are given the header."""
-        self.start_time = _now()
+        self.start_time = iso_now()
         self._notify()
 
     def append(self, words: Words) -> None:
@@ -194,6 +194,7 @@ class Capture:
         return self.acquisition
 
 
-def _now() -> str:
+def iso_now() -> str:
+    """The time in UTC, ISO 8601 with nanoseconds."""
     now = datetime.now(UTC)
     return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond:06d}000Z"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .fields import Field
-from .numbers import TICK, format_float
+from .numbers import TICK, format_scaling
 from .panda import Panda
 
 #: The groups of columns in their order: which captures, of which type in raw data, as how many words.
@@ -161,8 +161,8 @@ def _item(field: Field, capture: str, kind: str, words: int) -> Item:
         return Item(field.name, capture, kind, words)
     if field.spec.kind == "ext_out":
         return Item(field.name, capture, kind, words, TICK, 0.0, "s")
-    scale, offset, units = (str(field.attributes[name].read()) for name in ("SCALE", "OFFSET", "UNITS"))
-    return Item(field.name, capture, kind, words, float(scale), float(offset), units)
+    scaling = field.scaling
+    return Item(field.name, capture, kind, words, scaling.scale, scaling.offset, scaling.units)
 
 
 def _gates(raw: npt.NDArray[np.void]) -> npt.NDArray[np.float64]:
@@ -199,7 +199,7 @@ def xml_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: bool
         scaling = ""
         if item.scale is not None:
             units = escape(item.units or "(null)", {'"': "&quot;", "'": "&apos;"})
-            scaling = f' scale="{format_float(item.scale)}" offset="{format_float(item.offset)}" units="{units}"'
+            scaling = f' scale="{format_scaling(item.scale)}" offset="{format_scaling(item.offset)}" units="{units}"'
         lines.append(f'<field name="{item.name}" type="{kind}" capture="{item.capture}"{scaling} />')
     return "\n".join([*lines, "</fields>", "</header>", "", ""])
 
@@ -210,7 +210,7 @@ def text_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: boo
     for item, kind in layout.described(scaled=scaled):
         scaling = ""
         if item.scale is not None:
-            scale, offset = format_float(item.scale), format_float(item.offset)
+            scale, offset = format_scaling(item.scale), format_scaling(item.offset)
             scaling = f" scale: {scale} offset: {offset} units: {item.units or '(null)'}"
         lines.append(f" {item.name} {kind} {item.capture}{scaling}")
     return "\n".join([*lines, "", ""])
