@@ -40,7 +40,7 @@ class Broken:
         self.table.put("", [" ".join(map(str, words))])
 
     def harm(self, read: Callable[[], Any] | None = None) -> None:
-        self.table.attributes["B"] = Attribute(read or self._refuse)
+        self.table.attributes["B"] = Attribute("", read or self._refuse)
 
     def mend(self) -> None:
         self.table.attributes["B"] = self._sound

@@ -1,9 +1,13 @@
 """A picture of a PandA: what it has and what it was set to when it was asked. Plain immutable data."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...protocol import BlockInfo, Changes, FieldInfo, Identity, TableContent
+
+#: The name of a field that can be asked for: in others a mark may mean something else to the PandA.
+_ASKABLE = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,8 @@ class Model:
             for instance in block.instances():
                 for name, info in block.fields.items():
                     yield instance, name, info
+
+    def readings(self) -> list[str]:
+        """The names of all fields that blocks report and that can be asked for: "SYSTEM.TEMP_PSU"."""
+        names = [f"{instance}.{name}" for instance, name, info in self.fields() if info.type == "read"]
+        return [name for name in names if _ASKABLE.fullmatch(name)]

@@ -256,7 +256,7 @@ class _Ioc:
 
     async def _follow(self, client: AsyncioClient, model: Model) -> str:
         """Poll until the PandA is lost; return why."""
-        self._poller = Poller(client, self._services.apply, self._config.periods)
+        self._poller = Poller(client, self._services.apply, self._config.periods, model.readings())
         self._services.connected(client, self._poller.refresh, model.changes)
         self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
         return await self._poller.run()
