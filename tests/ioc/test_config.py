@@ -286,7 +286,9 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
         assert panda.panda.fields["PULSE1.DELAY"].raw == 12500000001
         await ioc.pva_put("INENC1:VAL:SCALE", 1 / 3)
         await ioc.pva_put("DESIGN:SAVE", 1)
-        assert await ioc.pva_get("DESIGN:STATUS") == "saved bad; to the 10 digits that the PandA tells: INENC1.VAL.SCALE"
+        assert (
+            await ioc.pva_get("DESIGN:STATUS") == "saved bad; to the 10 digits that the PandA tells: INENC1.VAL.SCALE"
+        )
         await ioc.pva_put("DESIGN:NAME", "nothing")
         with pytest.raises(Exception, match="No such file"):
             await ioc.pva_put("DESIGN:LOAD", 1)
