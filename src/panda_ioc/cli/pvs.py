@@ -147,11 +147,11 @@ def _check(name: str, shown: Any, words: tuple[str, ...]) -> bool:
 
 
 def _failed(name: str, error: Exception) -> click.ClickException:
-    from p4p.client.thread import RemoteError
-
     if isinstance(error, TimeoutError):
         return click.ClickException(f"{name} does not answer{_hint(name)}")
-    return click.ClickException(f"{name}: {error if isinstance(error, RemoteError) else 'the PV cannot hold that'}")
+    if isinstance(error, ValueError | TypeError | ArithmeticError):  # p4p tells of them in Python's words
+        return click.ClickException(f"{name}: it cannot be that")
+    return click.ClickException(f"{name}: {error}")
 
 
 def _hint(name: str) -> str:
