@@ -25,7 +25,7 @@ from ..plan.designs import SERVICE as DESIGNS
 from ..plan.model import Model
 from ..plan.plan import Plan, PlanError, make_plan
 from ..plan.status import RESTART_SERVICE
-from ..plan.tables import TABLES, planned_tables
+from ..plan.tables import TABLES
 from ..screens.files import try_write
 from ..servers.access import MayPut, checker, rules
 from ..servers.ca.lean_dso import load_epics
@@ -184,7 +184,7 @@ def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
     services: dict[str, Service] = {
         "": Mirror(plan, model.changes),
         DATA: DataService(plan, model, config.data.roots),
-        TABLES: Tables(planned_tables(model)[0], model.tables),
+        TABLES: Tables(plan.planned_tables, model.tables, model.unread),
         BUSES: Buses(buses(model, plan.records), plan.records),
     }
     if config.designs.directory is not None:
@@ -255,7 +255,7 @@ class _Ioc:
 
     async def _follow(self, client: AsyncioClient, model: Model) -> str:
         """Poll until the PandA is lost; return why."""
-        self._poller = Poller(client, self._services.apply, self._config.periods)
+        self._poller = Poller(client, self._services.apply, self._config.periods, model.readings())
         self._services.connected(client, self._poller.refresh, model.changes)
         self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
         return await self._poller.run()

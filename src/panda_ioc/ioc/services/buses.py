@@ -134,8 +134,9 @@ class Buses:
         return record.labels.index(value)
 
     def _check(self, name: str, value: Any) -> None:
+        record = self._records[name]
         try:
-            self._records[name].codec.encode(value)
+            record.codec.command(record.target or "", value, None)
         except Refusal as problem:
             raise Refusal(f"{name}: {problem}") from None
 

@@ -98,24 +98,28 @@ class Designs:
         path = self._directory / f"{name}{_ENDING}"
         try:
             async with self._turn:
-                await self._with_panda(what, path)
+                note = await self._with_panda(what, path)
         except PandaError as error:
             self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
             raise
-        self._pvs[STATUS].post(f"{'saved' if what == SAVE else 'loaded'} {name}", NO_ALARM)
+        done = f"{'saved' if what == SAVE else 'loaded'} {name}"
+        self._pvs[STATUS].post(f"{done}; {note}" if note else done, NO_ALARM)
         await self._list()
         if what == LOAD:
             self._pvs[LOADED].post(name)
 
-    async def _with_panda(self, what: str, path: Path) -> None:
-        """Save or load by a connection of its own: the one that polls must not count anything as told."""
+    async def _with_panda(self, what: str, path: Path) -> str:
+        """Save or load by a connection of its own: the one that polls must not count anything as told.
+
+        Returns:
+            what was not saved as it is, for people; "" if all was
+        """
         if self._panda is None:
             raise designfile.DesignError("there is no connection to the PandA")
         refresh = self._refresh
         async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
             if what == SAVE:
-                await designfile.save(client, path, self._disk)
-                return
+                return await designfile.save(client, path, self._disk)
             try:
                 await designfile.load(client, path, self._disk)
             finally:
@@ -123,6 +127,7 @@ class Designs:
                 if refresh is not None:
                     with contextlib.suppress(PandaError):  # it was lost, which everything shows
                         await refresh()
+        return ""
 
     async def _list(self) -> None:
         """Show which designs there are; a disk that does not answer is told in the log."""

@@ -98,6 +98,8 @@ class Mirror:
                 elif binding.record.pulses:
                     binding.pulse()
         for key in changes.in_error:
+            if key in known.in_error:
+                continue
             known.in_error.add(key)
             for binding in self._by_key.get(key, ()):
                 touched[id(binding)] = binding
