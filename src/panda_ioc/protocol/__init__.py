@@ -45,7 +45,7 @@ from .fields import (
 from .introspection import GetBlockInfo, GetFieldInfo, GetMetadata, GetPcapBitsLabels
 from .lines import LineBuffer
 from .poll import COMPLETION, Poll, Polled
-from .state import GetState, SetState, StateError
+from .state import GetState, GetWholeState, SetState, State, StateError
 from .tables import columns_to_words, words_to_columns
 
 __all__ = [
@@ -85,6 +85,7 @@ __all__ = [
     "GetPcapBitsLabels",
     "GetState",
     "GetTable",
+    "GetWholeState",
     "Identify",
     "Identity",
     "LineBuffer",
@@ -104,6 +105,7 @@ __all__ = [
     "ScalarFieldInfo",
     "SetState",
     "StartData",
+    "State",
     "StateError",
     "TableColumn",
     "TableContent",

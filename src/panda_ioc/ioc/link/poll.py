@@ -6,11 +6,16 @@ three times as often: that shows a change within a hundredth of a second, and co
 
 After a put everything is asked for at once, so that the put completes with true readbacks; puts that end
 together share one such poll.
+
+A field that cannot be read is reported once, in the first full answer, and one that fails later is not reported at
+all. So what blocks report is also asked for field by field, one or a few with each poll of READ, all in turn.
 """
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from ...client import AsyncioClient, PandaConnectionError
 from ...protocol import ChangeGroup, Changes, PandaError, Poll, Polled
@@ -35,6 +40,9 @@ BUSY_POLLS = 3
 
 #: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
 LONGEST_BEAT = 1.0
+
+#: Seconds in which each field that blocks report is asked for itself; longer where one with each poll is fewer.
+ROUND = 30.0
 
 #: Seconds that a poll may take: a PandA that needs longer is as good as gone.
 TIMEOUT = 2.0
@@ -74,16 +82,24 @@ class Poller:
         client: connected
         apply: is given every answer
         periods: how often each group is asked for
+        fields: what is asked for itself as well, in turn
     """
 
     def __init__(
-        self, client: AsyncioClient, apply: Callable[[Changes], None], periods: Mapping[ChangeGroup, float] = PERIODS
+        self,
+        client: AsyncioClient,
+        apply: Callable[[Changes], None],
+        periods: Mapping[ChangeGroup, float] = PERIODS,
+        fields: Sequence[str] = (),
     ) -> None:
         self._client = client
         self._apply = apply
         self._loop = asyncio.get_running_loop()
         self._periods = dict(periods)
         self._timetable = Timetable(periods)
+        self._fields = itertools.cycle(fields)
+        #: How many of them go with a poll of READ.
+        self._fields_at_once = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / ROUND, 1))
         #: Where in the timetable we are, and in which part of a beat; until when people are taken to be busy.
         self._number, self._part, self._busy_until = 0, 0, 0.0
         #: When the poll under way began; None if there is none.
@@ -141,8 +157,14 @@ class Poller:
         if self._part and timetable.settings:
             self._ask(timetable.settings)
         else:
-            self._ask(timetable.due(self._number))
+            self._ask(self._with_fields(timetable.due(self._number)))
             self._number += 1
+
+    def _with_fields(self, poll: Poll) -> Poll:
+        """A poll that asks for the fields, too, whose turn it is."""
+        if ChangeGroup.READ not in poll.groups or not self._fields_at_once:
+            return poll
+        return Poll(poll.groups, tuple(itertools.islice(self._fields, self._fields_at_once)))
 
     def _ask_everything(self) -> None:
         self._asked, self._next = self._next, None
