@@ -17,6 +17,9 @@ BUFFER_BYTES = 256 << 20
 
 Words = npt.NDArray[np.uint32]
 
+#: Words of a raw sample that PCAP cannot capture any more.
+_TOO_MANY_WORDS = 64
+
 #: Samples that come a few at a time are put together into blocks of so many.
 _BLOCK = 4096
 
@@ -149,6 +152,8 @@ class Capture:
         layout = layout_of(self._panda)
         if not layout.items:
             raise Refused("Nothing configured for capture")
+        if layout.words >= _TOO_MANY_WORDS:
+            raise Refused("Too many captures for PCAP")
         self.acquisition = Acquisition(layout, self.buffer_bytes)
         self.completion = "Busy"
         self._show_active(1)
