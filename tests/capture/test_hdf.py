@@ -14,7 +14,7 @@ import pytest
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.hdf import HdfFile
-from panda_ioc.capture.options import FileOptions
+from panda_ioc.capture.options import ColumnOptions, FileOptions
 from panda_ioc.protocol import StartData
 
 from .. import samples
@@ -43,7 +43,7 @@ for number, line in enumerate(sys.stdin):
 def write(path: Path, options: FileOptions | None = None, *, raw: bool = False, acquisitions: int = 1) -> None:
     with HdfFile(path, options) as file:
         for number in range(acquisitions):
-            file.begin(START, stored_columns(START, raw=raw))
+            file.begin(START, stored_columns(START, ColumnOptions(raw=raw)))
             file.write(samples.rows(70, 100 * number))
             file.write(samples.rows(30, 100 * number + 70))
             file.end("Ok" if number else "Disarmed")
