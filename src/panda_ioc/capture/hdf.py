@@ -33,6 +33,9 @@ _WRITEBACK_BYTES = 8 << 20
 #: Bytes that the file has for why it ended; an error may name a path.
 _REASON_BYTES = 512
 
+#: Few, so that a file of one acquisition is small.
+_ACQUISITIONS_PER_CHUNK = 16
+
 #: What is told of each acquisition in a file: a dataset each, with a row for each acquisition.
 _ACQUISITION: Mapping[str, np.dtype[Any]] = {
     "first_row": np.dtype("<i8"),
@@ -181,7 +184,7 @@ class HdfFile:
             acquisitions = self._file.create_group("acquisitions")
             for name, dtype in _ACQUISITION.items():
                 self._acquisitions[name] = acquisitions.create_dataset(
-                    name, (0,), dtype, maxshape=(None,), chunks=(64,)
+                    name, (0,), dtype, maxshape=(None,), chunks=(_ACQUISITIONS_PER_CHUNK,)
                 )
             self._file.attrs.update(
                 {
@@ -210,9 +213,14 @@ class HdfFile:
         for column in columns:
             data[column.name] = h5py.SoftLink(f"/{column.name}")
         times = [column.name for column in columns if column.field.name.startswith("PCAP.TS_")]
-        values = [column.name for column in columns if column.name not in times and column.field.scale is not None]
+        values = [
+            column.name
+            for column in columns
+            if column.name not in times and column.field.scale is not None and not column.shape
+        ]
         if values:
             data.attrs["signal"] = values[0]
+        if values[1:]:
             data.attrs["auxiliary_signals"] = values[1:]
         if times:
             data.attrs["axes"] = [times[-1]]
