@@ -1,6 +1,6 @@
 """One way to take or store an acquisition, run in a process of its own: prints what it cost, as JSON.
 
-python data_cases.py CASE DATA_PORT BYTES FOLDER
+python data_cases.py CASE DATA_PORT BYTES FOLDER ROWS_PER_CHUNK
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-CONTROL_PORT, PORT, TOTAL, FOLDER = 0, 0, 0, Path()
+CONTROL_PORT, PORT, TOTAL, FOLDER, CHUNK = 0, 0, 0, Path(), 0
 
 
 def bare_socket() -> None:
@@ -50,12 +50,20 @@ async def ours_hdf(*, raw: bool) -> None:
     from panda_ioc.capture.columns import stored_columns
     from panda_ioc.capture.hdf import HdfFile
     from panda_ioc.capture.options import ColumnOptions, FileOptions
+    from panda_ioc.capture.options import ColumnOptions, FileOptions
     from panda_ioc.capture.recorder import Recorder, Storing
     from panda_ioc.capture.selection import First
     from panda_ioc.client import AsyncioClient
 
     columns = partial(stored_columns, options=ColumnOptions(raw=raw))
-    recorder = Recorder(Storing(lambda: HdfFile(FOLDER / "ours.h5", FileOptions(rows_per_chunk=int(__import__("os").environ["CH"]))), columns, queue_bytes=1 << 62), First(0, 1))
+    recorder = Recorder(
+        Storing(
+            lambda: HdfFile(FOLDER / "ours.h5", FileOptions(rows_per_chunk=int(__import__("os").environ["CH"]))),
+            columns,
+            queue_bytes=1 << 62,
+        ),
+        First(0, 1),
+    )
     async for data in AsyncioClient("127.0.0.1", data_port=PORT).data(scaled=False):
         while recorder.writer.queued_bytes > 32 << 20:  # a PandA would not wait, this source does
             await asyncio.sleep(0.001)
@@ -86,14 +94,16 @@ async def peer_hdf() -> None:
 
 
 def bare_h5py(*, raw: bool) -> None:
-    """Columns straight from memory into a file, 16384 rows at once: no socket, no frames."""
+    """Columns straight from memory into a file with the same chunks, 16384 rows at once: no socket, no frames."""
     import h5py
     import numpy as np
 
     from source import DTYPE, FIELDS
 
     rows = 16384
-    import os; chunk = int(os.environ["CH"])
+    import os
+
+    chunk = int(os.environ["CH"])
     memory = np.random.default_rng(1).integers(0, 255, rows * DTYPE.itemsize, np.uint8).view(DTYPE)
     columns = {
         name: memory[name].copy() if raw or not rest else memory[name] * 0.5 + 10
@@ -140,8 +150,8 @@ _MODULES = {
 
 
 def main() -> None:
-    global PORT, TOTAL, FOLDER  # noqa: PLW0603 - a script that runs one case
-    name, PORT, TOTAL, FOLDER = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    global PORT, TOTAL, FOLDER, CHUNK  # noqa: PLW0603 - a script that runs one case
+    name, PORT, TOTAL, FOLDER, CHUNK = sys.argv[1], *map(int, sys.argv[2:4]), Path(sys.argv[4]), int(sys.argv[5])
     for module in _MODULES.get(name.split()[0], ()):
         importlib.import_module(module)  # what starting up costs is not what is measured
     case = CASES[name]

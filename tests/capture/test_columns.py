@@ -88,8 +88,8 @@ def test_names_that_people_gave() -> None:
 def test_names_for_nexus() -> None:
     fields = tuple(FieldCapture("INENC1.VAL", capture, "int32", 1.0, 0.0, "mm") for capture in ("Value", "Min"))
     start = StartData(fields, 0, "Raw", 8)
-    for given, called in {"x": ["x", "x_min"], "Δ x-1": ["__x_1", "__x_1_min"], ".a.": ["_a_", "_a._min"]}.items():
-        assert named(start, {"INENC1.VAL": given}, nexus=True) == called
+    for name, called in {"x": ["x", "x_min"], "Δ x-1": ["__x_1", "__x_1_min"], ".a.": ["_a_", "_a._min"]}.items():
+        assert named(start, {"INENC1.VAL": name}, nexus=True) == called
     assert named(start, {}, nexus=True) == ["INENC1.VAL.Value", "INENC1.VAL.Min"]
     with pytest.raises(CaptureError, match="'x+_min' is too long for NeXus, which takes 63 characters"):
         named(start, {"INENC1.VAL": "x" * 60}, nexus=True)
@@ -160,7 +160,8 @@ def test_bits_as_ophyd_async_declares_them() -> None:
     start = StartData((FieldCapture("PCAP.BITS0", "Value", "uint32"),), 0, "Raw", 4)
     frame = np.array([(0,), (2**32 - 1,)], start.dtype)
     (bits,) = values(start, frame, ColumnOptions(bits="float64")).values()
-    assert (bits.dtype, bits.tolist()) == (np.float64, [0.0, 4294967295.0])
+    assert bits.dtype == np.float64
+    assert bits.tolist() == [0.0, 4294967295.0]
     (raw,) = values(start, frame, ColumnOptions(bits="float64", raw=True)).values()
     assert raw.dtype == np.uint32
     with pytest.raises(CaptureError, match="bits cannot be 'int8', only uint32 or float64"):

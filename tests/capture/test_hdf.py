@@ -108,6 +108,16 @@ def test_nexus_viewers_find_what_to_plot(tmp_path: Path) -> None:
         np.testing.assert_array_equal(data[data.attrs["signal"]].shape, (100,))
 
 
+def test_names_in_nexus_files(tmp_path: Path) -> None:
+    with HdfFile(tmp_path / "x.h5", FileOptions(nexus=True)) as file:
+        file.begin(START, stored_columns(START, ColumnOptions({"INENC1.VAL": "my x"}, nexus=True)))
+        file.end("Ok")
+    with h5py.File(tmp_path / "x.h5") as read:
+        assert "my_x_mean" in read
+        assert "my_x_mean" in read["entry/data"].attrs["auxiliary_signals"]
+        assert read["entry/data/my_x_mean"] == read["my_x_mean"]
+
+
 def test_a_file_is_not_written_over(tmp_path: Path) -> None:
     write(tmp_path / "x.h5")
     with pytest.raises(CaptureError, match=r"x\.h5: .*exists"):

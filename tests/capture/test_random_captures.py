@@ -209,12 +209,13 @@ def check(wanted: Plan, folder: Path, told_raw: list[Column], told_scaled: list[
             numbers = [number(name, made[name]) for made in wanted.samples]
             assert integers(raw[name][:]) == numbers, name
         for name in (column.name for column in told_scaled):
-            source = FieldCapture(*name.rsplit(".", 1), "", *scaling(raw[name]))
+            block_field, _, kind = name.rpartition(".")
+            source = FieldCapture(block_field, kind, "", *scaling(raw[name]))
             values = scaled[name][:]
             np.testing.assert_array_equal(values, from_raw[name], err_msg=name)
             for value, made in zip(values.tolist(), wanted.samples, strict=True):
                 right, tolerance = physical(source, made)
-                assert abs(value - right) <= tolerance or math.isnan(value) and math.isnan(right), (name, made)
+                assert abs(value - right) <= tolerance or (math.isnan(value) and math.isnan(right)), (name, made)
 
 
 def scaling(dataset: h5py.Dataset) -> tuple[float | None, float | None]:

@@ -1,7 +1,6 @@
 """Physical values out of files, raw ones too."""
 
 import math
-import os
 from pathlib import Path
 
 import h5py
@@ -149,6 +148,6 @@ def test_small_files_are_small(tmp_path: Path) -> None:
         file.begin(start, stored_columns(start))
         file.write(np.zeros(200, start.dtype))
         file.end("Ok")
-    assert os.path.getsize(tmp_path / "x.h5") < 80_000
+    assert (tmp_path / "x.h5").stat().st_size < 80_000
     with h5py.File(tmp_path / "x.h5") as read:
         assert read["INENC1.VAL.Value"].chunks == (1024,)

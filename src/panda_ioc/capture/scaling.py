@@ -41,7 +41,8 @@ class Scaling:
         Args:
             values: `raw` and what else the formula needs, by these names: integers of shape (rows,), int96 as
                 uint32 of shape (rows, 3)
-            scale, offset: of the field
+            scale: of the field
+            offset: of the field
             out: takes the result: float64, shape (rows,)
         """
         with np.errstate(all="ignore"):  # an offset may be inf, and corrupt data may be anything
