@@ -50,20 +50,13 @@ async def ours_hdf(*, raw: bool) -> None:
     from panda_ioc.capture.columns import stored_columns
     from panda_ioc.capture.hdf import HdfFile
     from panda_ioc.capture.options import ColumnOptions, FileOptions
-    from panda_ioc.capture.options import ColumnOptions, FileOptions
     from panda_ioc.capture.recorder import Recorder, Storing
     from panda_ioc.capture.selection import First
     from panda_ioc.client import AsyncioClient
 
     columns = partial(stored_columns, options=ColumnOptions(raw=raw))
-    recorder = Recorder(
-        Storing(
-            lambda: HdfFile(FOLDER / "ours.h5", FileOptions(rows_per_chunk=int(__import__("os").environ["CH"]))),
-            columns,
-            queue_bytes=1 << 62,
-        ),
-        First(0, 1),
-    )
+    file = FileOptions(rows_per_chunk=CHUNK)
+    recorder = Recorder(Storing(lambda: HdfFile(FOLDER / "ours.h5", file), columns, queue_bytes=1 << 62), First(0, 1))
     async for data in AsyncioClient("127.0.0.1", data_port=PORT).data(scaled=False):
         while recorder.writer.queued_bytes > 32 << 20:  # a PandA would not wait, this source does
             await asyncio.sleep(0.001)
@@ -101,9 +94,6 @@ def bare_h5py(*, raw: bool) -> None:
     from source import DTYPE, FIELDS
 
     rows = 16384
-    import os
-
-    chunk = int(os.environ["CH"])
     memory = np.random.default_rng(1).integers(0, 255, rows * DTYPE.itemsize, np.uint8).view(DTYPE)
     columns = {
         name: memory[name].copy() if raw or not rest else memory[name] * 0.5 + 10
@@ -111,7 +101,7 @@ def bare_h5py(*, raw: bool) -> None:
     }
     with h5py.File(FOLDER / "bare.h5", "w", libver="latest") as file:
         datasets = [
-            (file.create_dataset(name, (0,), values.dtype, maxshape=(None,), chunks=(chunk,)), values)
+            (file.create_dataset(name, (0,), values.dtype, maxshape=(None,), chunks=(CHUNK,)), values)
             for name, values in columns.items()
         ]
         for first in range(0, TOTAL // DTYPE.itemsize // rows * rows, rows):

@@ -2,7 +2,7 @@
 
 Each rule performs its operations in the order of the server. Results equal the server's to the last bit if the
 scale and offset have at most the 12 digits that the header of an acquisition gives them; otherwise the product
-raw x scale and the offset differ by up to 1e-12 of themselves each.
+raw x scale and the offset differ by up to 5e-12 of themselves each.
 """
 
 from collections.abc import Callable, Mapping
