@@ -1,6 +1,8 @@
 """Files that grow: what is in them, read by another process while they are written and after a crash."""
 
 import asyncio
+import contextlib
+import random
 import signal
 import subprocess
 import sys
@@ -87,6 +89,41 @@ def test_raw_integers_with_what_scales_them(tmp_path: Path) -> None:
         assert position.dtype == np.int32
         assert (position.attrs["units"], position.attrs["scaled_units"], position.attrs["scaled"]) == ("", "mm", False)
         np.testing.assert_array_equal(position[:] * position.attrs["scale"] + position.attrs["offset"], POSITIONS[:100])
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.parametrize("rows_per_chunk", [1000, 1024, 20_000])
+def test_rows_of_frames_and_flushes_of_any_size(tmp_path: Path, rows_per_chunk: int, compression: str) -> None:
+    rng = random.Random(rows_per_chunk)
+    path, total = tmp_path / "x.h5", 0
+    with HdfFile(path, FileOptions(rows_per_chunk, compression)) as file, contextlib.ExitStack() as readers:
+        for _ in range(3):
+            file.begin(START, stored_columns(START))
+            for size in (1, rows_per_chunk - 1, *(rng.choice((rng.randint(1, 3000), 16384, 40_000)) for _ in range(6))):
+                file.write(samples.rows(size, total))
+                total += size
+                if rng.random() < 0.4:
+                    file.flush()
+                    assert file.flushed_rows == total
+                    reader = readers.enter_context(h5py.File(path, swmr=True))
+                    assert reader["PCAP.BITS0.Value"][-1] == total - 1
+            if rng.random() < 0.5:
+                file.end("Ok")  # otherwise the next acquisition begins without an end
+    with h5py.File(path) as read:
+        np.testing.assert_array_equal(read["PCAP.BITS0.Value"][:], np.arange(total))
+        np.testing.assert_array_equal(read["COUNTER1.OUT.Value"][:], 0.5 * (1000 - np.arange(total)) + 10)
+        assert read["PCAP.BITS0.Value"].chunks == (rows_per_chunk,)
+
+
+def test_a_file_without_columns(tmp_path: Path) -> None:
+    """As where only named fields are stored, and none has a name."""
+    with HdfFile(tmp_path / "x.h5") as file:
+        for _ in range(2):
+            file.begin(START, [])
+            file.write(samples.rows(70))
+            file.end("Ok")
+    with h5py.File(tmp_path / "x.h5") as read:
+        assert read["acquisitions/samples"][:].tolist() == [70, 70]
 
 
 @pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])
