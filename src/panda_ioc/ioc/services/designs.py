@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ... import designfile
 from ...calls import Calls
@@ -18,6 +17,7 @@ from ..plan.codecs import Refusal
 from ..plan.designs import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
 from ..plan.kept import Kept
 from ..plan.record import Content
+from ..servers.put import Put
 from ..servers.served import Pv
 from .dispatch import Refresh
 
@@ -67,7 +67,8 @@ class Designs:
     def apply(self, changes: Changes) -> None:
         """Nothing here follows the PandA."""
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
         if name == NAME:
             if value and not _GOOD_NAME.fullmatch(value):
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
