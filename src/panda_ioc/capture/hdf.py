@@ -30,6 +30,9 @@ from .options import COMPRESSIONS, FileOptions
 #: Bytes that a file grows by before the system is asked to write them.
 _WRITEBACK_BYTES = 8 << 20
 
+#: Bytes of HDF5's metadata that stay in memory. Chunks are added at the end, so older metadata are not needed.
+_METADATA_BYTES = 4 << 20
+
 #: Bytes that the file has for why it ended; an error may name a path.
 _REASON_BYTES = 512
 
@@ -69,6 +72,7 @@ class HdfFile:
             self._file = _create(path, overwrite=self._options.overwrite, cache={} if self._filters else PAST_CACHE)
         except OSError as error:
             raise CaptureError(f"cannot make {path}: {_reason(error)}") from error
+        self._limit_metadata()
         self._columns: list[GrowingDataset] = []
         self._acquisitions: dict[str, h5py.Dataset] = {}
         #: Rows that were taken, and how many of them are in the file for readers.
@@ -235,6 +239,12 @@ class HdfFile:
         with self._disk():
             for name, value in values.items():
                 self._acquisitions[name][-1] = value.encode() if isinstance(value, str) else value
+
+    def _limit_metadata(self) -> None:
+        """Limit the memory for where chunks are: left to itself, it grows to 32 MiB in a capture of hours."""
+        config = self._file.id.get_mdc_config()
+        config.max_size = _METADATA_BYTES
+        self._file.id.set_mdc_config(config)
 
     def _append_waiting(self) -> None:
         if self._waiting is not None and self._waiting.count:
