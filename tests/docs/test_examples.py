@@ -19,6 +19,7 @@ from panda_ioc.protocol import FieldInfo
 from panda_ioc.simulator import Server, load
 
 from ..acquire import capture_counter, samples_on_arm
+from ..capture.test_reading import write as write_raw_file
 from ..ioc.process import Ioc, running_ioc
 from .pages import PAGES, ROOT, commands, examples, page
 
@@ -173,7 +174,11 @@ def test_nothing_is_left_out_for_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "python.md", "extending.md"])
 async def test_the_python_of_a_page(name: str, ioc: Ioc, panda: Server, tmp_path: Path) -> None:
-    whole = (example for example in examples(name, "python") if "import" in example.text)
+    whole = (
+        example
+        for example in examples(name, "python")
+        if "import" in example.text and "read_columns" not in example.text
+    )
     for example in whole:
         here = rf'\g<1>("127.0.0.1", {panda.control_port}, {panda.data_port})'
         code, replaced = re.subn(r'(\w+Client)\("[a-z.]+"\)', here, example.text)
@@ -184,6 +189,13 @@ async def test_the_python_of_a_page(name: str, ioc: Ioc, panda: Server, tmp_path
         if "import pandas" in code and importlib.util.find_spec("pandas") is None:
             continue  # readers install it themselves
         assert await carry_out([sys.executable, "-c", code], ioc, tmp_path)
+
+
+async def test_reading_a_raw_file(ioc: Ioc, tmp_path: Path) -> None:
+    (example,) = (example for example in examples("capture.md", "python") if "read_columns" in example.text)
+    write_raw_file(tmp_path / "run1.h5")
+    said = await carry_out([sys.executable, "-c", example.text], ioc, tmp_path)
+    assert "x-mean 18.5\nx-stddev 6.0\n" in said
 
 
 def test_the_rule_of_extending_makes_a_record() -> None:
