@@ -59,7 +59,7 @@ async def test_errors_of_several_commands_come_when_all_are_answered(panda: Serv
 async def test_more_than_the_sockets_hold(panda: Server) -> None:
     def work() -> None:
         with BlockingClient("127.0.0.1", panda.control_port) as client:
-            answers = client.send([GetLine("*ECHO " + "x" * 900) for _ in range(20000)], timeout=60)
+            answers = client.send([GetLine("*ECHO " + "x" * 240) for _ in range(20000)], timeout=60)
             assert len(answers) == 20000
             client.send(PutTable("SEQ1.TABLE", range(1048576)), timeout=60)
             assert len(client.send(Get("SEQ1.TABLE.B"), timeout=60)) == 87382
@@ -114,7 +114,7 @@ async def test_a_server_that_does_not_read_what_we_send(deaf_port: int) -> None:
     def work() -> None:
         with BlockingClient("127.0.0.1", deaf_port) as client:
             with pytest.raises(PandaTimeoutError):
-                client.send([GetLine("*ECHO " + "x" * 900) for _ in range(20000)], timeout=0.5)
+                client.send([GetLine("*ECHO " + "x" * 240) for _ in range(20000)], timeout=0.5)
             with pytest.raises(PandaConnectionError, match="not connected"):
                 client.send(Identify())
 
