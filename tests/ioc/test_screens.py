@@ -1,7 +1,7 @@
 """Screens, without a viewer: what they name is served, what they show has room, and people's own files stay."""
 
 import logging
-import sys
+import re
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -24,7 +24,7 @@ from panda_ioc.simulator import Server, load
 from ..command import panda_ioc
 from ..conftest import SHARED, free_port
 from ..replay import replaying
-from .bobfiles import Opened, badly_laid, opened, unknown
+from .bobfiles import Opened, badly_laid, choices_of, chosen, expanded, opened, unknown
 from .process import running_ioc
 
 
@@ -53,11 +53,6 @@ def screens(plan: Plan) -> list[Opened]:
 def plan_of_fields(fields: Mapping[str, FieldInfo], number: int = 1, block: str = "NEW") -> Plan:
     model = Model(Identity("a", "b", "c"), {block: Block(block, BlockInfo(number), fields)}, Changes())
     return make_plan(model, "X")
-
-
-def test_phoebusgen_takes_all_that_it_is_given(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    as_files(plan)
-    assert capsys.readouterr().out == ""
 
 
 def test_every_pv_on_a_screen_is_served(plan: Plan, screens: list[Opened]) -> None:
@@ -100,13 +95,60 @@ def test_multiplexers_and_enums_have_all_choices(plan: Plan) -> None:
     assert (combo.findtext("tooltip") or "").startswith(f"{description}\n")
 
 
+def test_no_macro_is_in_an_expression_of_a_rule(screens: list[Opened]) -> None:
+    """Phoebus expands macros in the condition of a rule alone: elsewhere the PV would be literally "$(P):..."."""
+    rules = [rule for screen in screens for rule in screen.root.iter("rule")]
+    assert len(rules) > 4
+    assert [exp.text for rule in rules for exp in rule.iter("expression") if re.search(r"\$[({]", exp.text or "")] == []
+
+
+def test_every_trace_of_a_waveform_is_read_over_pva(screens: list[Opened]) -> None:
+    """Phoebus 5.0.3 to 5.0.5 pads arrays with zeros that it reads over Channel Access."""
+    plots = [
+        (screen, plot) for screen in screens for plot in screen.root.iter("widget") if plot.get("type") == "xyplot"
+    ]
+    pvs = [pv.text or "" for _, plot in plots for tag in ("x_pv", "y_pv") for pv in plot.iter(tag)]
+    for screen, plot in plots:
+        rules = [rule for rule in plot.iter("rule") if (rule.get("prop_id") or "").endswith("_pv")]
+        pvs += [chosen(screen, rule, one) for rule in rules for one in choices_of(screen, rule.findtext("pv_name"))]
+    assert len(pvs) > 200
+    assert [pv for pv in pvs if not pv.startswith("pva://")] == []
+
+
+def test_every_table_names_its_columns(plan: Plan, screens: list[Opened]) -> None:
+    """Phoebus gives columns without a name the same width, which cuts what is in them."""
+    tables = {plan.pv(table.name): table for table in plan.tables}
+    shown = [
+        (expanded(table.findtext("pv_name") or "", screen.macros).removeprefix("pva://"), table)
+        for screen in screens
+        for table in screen.root.iter("widget")
+        if table.get("type") == "table"
+    ]
+    assert len(shown) > 3
+    for pv, table in shown:
+        names = [column.findtext("name") for column in table.findall("columns/column")]
+        widths = [int(column.findtext("width") or 0) for column in table.findall("columns/column")]
+        assert names, pv
+        planned = tables[pv].columns if pv in tables else ()
+        assert names == [column.label for column in planned] or not planned, pv
+        assert sum(widths) <= int(table.findtext("width") or 0)
+
+
+def test_a_script_puts_over_pva_alone(screens: list[Opened]) -> None:
+    """Over Channel Access a put of Phoebus' scripts is not waited for, and can be lost."""
+    scripts = [script.findtext("text") or "" for screen in screens for script in screen.root.iter("script")]
+    assert len(scripts) > 2
+    names = [name for script in scripts for name in re.findall(r'"([\w:/]*%s:[^" ]*)"', script)]
+    assert names
+    assert [name for name in names if not name.startswith("pva://")] == []
+
+
 def test_screens_fit_a_monitor(screens: list[Opened]) -> None:
     sizes = {screen.file: [int(screen.root.findtext(tag) or 0) for tag in ("width", "height")] for screen in screens}
     assert {file: size for file, size in sizes.items() if size[0] > 1920 or size[1] > 1030} == {}
 
 
 def test_all_screens_are_written_in_two_seconds(plan: Plan, tmp_path: Path) -> None:
-    as_files(plan)  # phoebusgen is imported
     began = time.process_time()
     written = write(as_files(plan), tmp_path)
     assert time.process_time() - began < 2
@@ -194,17 +236,6 @@ def test_a_directory_that_cannot_be_written_to_is_one_warning(
     assert line.levelno == logging.WARNING
     assert str(directory) in line.getMessage()
     assert "\n" not in line.getMessage()
-
-
-def test_without_phoebusgen_it_is_told_what_to_install(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "phoebusgen", None)
-    monkeypatch.delitem(sys.modules, "panda_ioc.ioc.screens.bob", raising=False)
-    assert try_write(plan_of_fields({"A": FieldInfo("param", "bit", "")}), tmp_path) is None
-    (line,) = caplog.records
-    assert "pip install 'panda-ioc[screens]'" in line.getMessage()
-    assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_ioc_writes_them(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:

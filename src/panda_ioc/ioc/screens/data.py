@@ -9,7 +9,7 @@ from .blocks import PLOT
 from .book import Book
 from .forms import LED, Row, columns, control, flow, label, panel, side_by_side, stack
 from .overview import PROGRESS, button, capture_row, rows_of
-from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget, text_width
+from .widgets import GAP, MARGIN, ROW, Plot, Rule, Screen, Shape, Style, Trace, Widget, text_width
 
 DATA = "Data.bob"
 
@@ -73,9 +73,10 @@ _TIME = "time"
 #: PVs of the viewer itself in which it is chosen what the plot of a PandA shows.
 _X, _Y, _Z = (f"loc://$(P):DATA:LIVE:{letter}<VString>" for letter in "xyz")
 
-#: The PV that a chosen name stands for, by conditions, in the order in which they are tried.
-_CHOSEN = (("true", '"$(P):" + pvStr0 + ":LIVE"'),)
-_CHOSEN_X = ((f'pvStr0 == "{_TIME}"', '"$(P):DATA:LIVE:TIME"'), *_CHOSEN)
+#: What the PV of a trace is, by what was chosen. Phoebus expands no macros here, so the script asks for them.
+_PREFIX = '"pva://" + widget.getEffectiveMacros().getValue("P")'
+_CHOSEN = (("true", f'{_PREFIX} + ":" + pvStr0 + ":LIVE"'),)
+_CHOSEN_X = ((f'pvStr0 == "{_TIME}"', f'{_PREFIX} + ":DATA:LIVE:TIME"'), *_CHOSEN)
 
 
 def data(book: Book) -> Screen:
@@ -128,8 +129,14 @@ def _others(book: Book) -> dict[str, str]:
 
 def _datasets(width: int) -> Widget:
     """What a file will have."""
+    inside = width - 2 * GAP
     table = Widget(
-        Shape.TABLE, width=width - 2 * GAP, height=_DATASETS_HEIGHT, pv=f"pva://$(P):{DATASETS}", tip="Name and type"
+        Shape.TABLE,
+        width=inside,
+        height=_DATASETS_HEIGHT,
+        pv=f"pva://$(P):{DATASETS}",
+        tip="Name and type",
+        columns=(("Name", inside - 180, ()), ("Type", 140, ())),
     )
     return panel("Datasets of a file", [table])
 
@@ -142,28 +149,34 @@ def _plots(book: Book, height: int) -> Widget:
     wide = max(map(text_width, names)) + 36
     likely = [name for start in _LIKELY for name in names if name.startswith(start)]
     first, second, *_ = [*likely, *names, names[0]]
+    x, y, z = f'{_X}("{_TIME}")', f'{_Y}("{first}")', f'{_Z}("{second}")'
     rows = [
-        _choice("x", f'{_X}("{_TIME}")', (_TIME, *names), wide),
-        _choice("y 1", f'{_Y}("{first}")', names, wide),
-        _choice("y 2", f'{_Z}("{second}")', names, wide),
+        _choice("x", x, (_TIME, *names), wide),
+        _choice("y 1", y, names, wide),
+        _choice("y 2", z, names, wide),
     ]
     settings = columns([*rows, *rows_of(book, _LIVE, 140)], 3)
     below = max(widget.bottom for widget in settings) + GAP
-    x = "$(P):DATA:LIVE:TIME"
-    traces = (Trace("y 1", f"$(P):{first}:LIVE", x), Trace("y 2", f"$(P):{second}:LIVE", x, axis=1))
-    rules = (
-        ("traces[0].x_pv", f'{_X}("{_TIME}")', _CHOSEN_X),
-        ("traces[1].x_pv", f'{_X}("{_TIME}")', _CHOSEN_X),
-        ("traces[0].y_pv", f'{_Y}("{first}")', _CHOSEN),
-        ("traces[1].y_pv", f'{_Z}("{second}")', _CHOSEN),
+    time = "pva://$(P):DATA:LIVE:TIME"
+    traces = (
+        Trace(first, f"pva://$(P):{first}:LIVE", time),
+        Trace(second, f"pva://$(P):{second}:LIVE", time, axis=1),
     )
-    wide_plot = max(640, *(widget.right for widget in settings))
+    name = (("true", "pvStr0"),)
+    rules = (
+        *(Rule(f"traces[{trace}].x_pv", x, _CHOSEN_X) for trace in (0, 1)),
+        *(Rule(f"traces[{trace}].y_pv", pv, _CHOSEN) for trace, pv in enumerate((y, z))),
+        *(Rule(f"traces[{trace}].name", pv, name) for trace, pv in enumerate((y, z))),
+        *(Rule(f"y_axes[{axis}].title", pv, name) for axis, pv in enumerate((y, z))),
+        Rule("x_axis.title", x, name),
+    )
     plot = Widget(
         Shape.PLOT,
         y=below,
-        width=wide_plot,
+        width=max(640, *(widget.right for widget in settings)),
         height=height - below - 24 - 2 * GAP,
-        plot=Plot(traces, "x", ("y 1", "y 2"), rules),
+        plot=Plot(traces, _TIME, (first, second)),
+        rules=rules,
     )
     return panel("Live", [*settings, plot])
 
@@ -180,7 +193,7 @@ def column_plot(book: Book) -> Screen:
         *flow([_statistics(book)], 10000, MARGIN + ROW + 2 * GAP),
     ]
     right = widgets[-1].right + GAP
-    trace = Trace("$(COLUMN)", "$(P):$(COLUMN):LIVE", "$(P):DATA:LIVE:TIME")
+    trace = Trace("$(COLUMN)", "pva://$(P):$(COLUMN):LIVE", "pva://$(P):DATA:LIVE:TIME")
     plot = Widget(
         Shape.PLOT,
         x=right,

@@ -4,11 +4,14 @@ from ..plan import designs as designplan
 from .book import Book
 from .forms import columns, control, label, panel, stack
 from .overview import button, rows_of
-from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget
+from .widgets import GAP, MARGIN, ROW, Rule, Screen, Shape, Style, Widget
 
 DESIGNS = "Designs.bob"
 
 _WIDTH = 420
+
+#: What is asked before a design is loaded.
+_QUESTION = (("true", '"Replace all settings of the PandA by the design " + pvStr0 + "?"'),)
 
 
 def designs(book: Book) -> Screen:
@@ -25,6 +28,7 @@ def designs(book: Book) -> Screen:
             60,
             "Load the settings of that name",
             confirm="Replace all settings of the PandA?",
+            rules=(Rule("confirm_message", f"pva://$(P):{designplan.NAME}", _QUESTION),),
         ).at(354, 0),
     ]
     state = rows_of(book, {designplan.STATUS: "Status", designplan.LOADED: "Loaded"}, 340)
@@ -34,6 +38,7 @@ def designs(book: Book) -> Screen:
         height=400,
         pv=f"pva://$(P):{designplan.LIST}",
         tip=book.records[designplan.LIST].description,
+        columns=(("Design", _WIDTH - 40, ()),),
     )
     panels = [
         panel("Save and load", named, _WIDTH + 2 * GAP),

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from ...protocol import PandaError
 from ..plan import designs as designplan
 from ..plan.plan import Plan
 from . import buses, data, designs, diagnostics, overview
 from .blocks import PLOT, block_screen
+from .bob import bob
 from .book import Book, Group
 from .overview import Place
 from .tables import table_screen
@@ -66,18 +66,6 @@ def _tables(book: Book, group: Group) -> Iterator[Screen]:
             yield table_screen(book, group, table, file_name(f"{group.name}_{field}"))
 
 
-class ScreensError(PandaError):
-    """Screens cannot be made here."""
-
-
 def as_files(plan: Plan) -> Mapping[str, str]:
-    """All screens as the texts of their files, by the names of these.
-
-    Raises:
-        ScreensError: what writes them is not installed
-    """
-    try:
-        from .bob import bob  # noqa: PLC0415 - what makes no screens needs no phoebusgen
-    except ModuleNotFoundError as error:
-        raise ScreensError(f"{error.name} is not installed: pip install 'panda-ioc[screens]'") from error
+    """Return all screens as the texts of their files, by the names of these."""
     return {screen.file: bob(screen) for screen in make_screens(plan)}

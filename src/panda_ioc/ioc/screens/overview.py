@@ -1,13 +1,13 @@
 """The first screen: connection, acquisition, file, health of all blocks; and the way to every other screen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..plan import status
 from ..plan.record import Record
 from .book import Book, Group
 from .forms import LED, NUMBER, Row, columns, control, flow, grid, label, link, panel, row, side_by_side, tip_of
-from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget, text_width
+from .widgets import GAP, MARGIN, ROW, Rule, Screen, Shape, Style, Widget, text_width
 
 OVERVIEW = "Overview.bob"
 
@@ -80,9 +80,12 @@ def rows_of(book: Book, named: Mapping[str, str], width: int = 0) -> list[Row]:
     ]
 
 
-def button(text: str, pv: str, value: str, width: int, tip: str, *, confirm: str = "") -> Widget:
+def button(
+    text: str, pv: str, value: str, width: int, tip: str, *, confirm: str = "", rules: tuple[Rule, ...] = ()
+) -> Widget:
     """A button that writes a value, if need be when that was confirmed."""
-    return Widget(Shape.BUTTON, width=width, height=ROW, text=text, pv=pv, value=value, tip=tip, confirm=confirm)
+    made = Widget(Shape.BUTTON, width=width, height=ROW, text=text, pv=pv, value=value, tip=tip)
+    return replace(made, confirm=confirm, rules=rules)
 
 
 def capture_row() -> Row:

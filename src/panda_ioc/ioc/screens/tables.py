@@ -1,7 +1,8 @@
 """A screen for each type of table: edit it, submit or discard what was edited, see what it plays.
 
-Phoebus writes nothing back to a table's PV by itself, so that people can edit many cells and submit them as one:
-a script puts the columns of what is shown, between MODE = EDIT and MODE = SUBMIT.
+Phoebus writes nothing back to a table's PV by itself, so people can edit many cells and submit them at once. Submit is
+a script that puts the whole table as one structure over PV Access: the IOC writes all of it or nothing, and answers
+with the reason. After an error, what was edited stays.
 """
 
 from dataclasses import replace
@@ -23,53 +24,89 @@ _PLOT_WIDTH, _PLOT_HEIGHT = 760, 300
 #: What can be read of a table beside it.
 _STATE = {"ROWS": "Rows", "STATE": "State", "QUEUED_LINES": "Queued", "MODE": "Mode"}
 
-_SUBMIT = """\
-from java.lang import Exception as JavaException, String
-from jarray import array
+#: What both scripts begin with: the PV of the table, and the table that is shown.
+_HEAD = """\
+from java.lang import Exception as JavaException
 from org.csstudio.display.builder.runtime.script import PVUtil, ScriptUtil
+
+macros = widget.getEffectiveMacros()
+name = "pva://%s:%s:{field}" % (macros.getValue("P"), macros.getValue("R"))
+table = ScriptUtil.findWidgetByName(widget, "Table")
+"""
+
+_SUBMIT = (
+    _HEAD
+    + """
+from java.lang import String
+from java.util.concurrent import ExecutionException, TimeUnit
+from jarray import array
+from org.epics.pva import data
 
 COLUMNS = {columns!r}
-macros = widget.getEffectiveMacros()
-base = "%s:%s:{field}:" % (macros.getValue("P"), macros.getValue("R"))
-rows = ScriptUtil.findWidgetByName(widget, "Table").getValue()
+INTEGERS = {{1: (data.PVAByteArray, "b"), 2: (data.PVAShortArray, "h"), 4: (data.PVAIntArray, "i")}}
 
-def number(name, cell, low, high):
-    text = str(cell).lower()
-    value = float({{"true": 1, "false": 0}}.get(text, text))
-    if value != int(value) or not low <= value <= high:
-        raise ValueError("%s is %s, and must be whole and from %d to %d" % (name, cell, low, high))
-    return value
+def number(cell, low, high):
+    cell = {{"": "0", "false": "0", "true": "1"}}.get(cell.lower(), cell)
+    try:
+        value = float(cell)
+    except ValueError:
+        raise ValueError(u"%s is not a number" % cell)
+    if value != value or not low <= value <= high or value != int(value):
+        raise ValueError(u"%s is not a whole number from %d to %d" % (cell, low, high))
+    return int(value)
 
-def choice(name, cell, choices):
-    if str(cell) not in choices:
-        raise ValueError("%s is %s, and must be one of %s" % (name, cell, ", ".join(choices)))
-    return str(cell)
+def choice(cell, choices):
+    cell = cell or choices[0]
+    if cell not in choices and not cell.startswith("code "):
+        raise ValueError(u"%s is not one of %s" % (cell, ", ".join(choices)))
+    return cell
 
+def column(index, label, choices, low, high, size):
+    cells = []
+    for row, texts in enumerate(rows):
+        cell = unicode(texts[index]).strip() if index < len(texts) else ""
+        try:
+            cells.append(choice(cell, choices) if choices else number(cell, low, high))
+        except ValueError as problem:
+            raise ValueError(u"row %d of %d, %s: %s" % (row + 1, len(rows), label, problem))
+    if choices:
+        return data.PVAStringArray(label.lower(), array(cells, String))
+    make, code = INTEGERS[size]
+    wrapped = [cell - (1 << 8 * size) if cell >= 1 << 8 * size - 1 else cell for cell in cells]
+    return make(label.lower(), low == 0, array(wrapped, code))
+
+def tell(why):
+    ScriptUtil.showErrorDialog(widget, u"The table was not written: %s" % why)
+    table.setValue(rows)  # a refused put showed what the PandA holds
+
+rows = table.getValue()
 try:
-    columns = []
-    for index, (name, choices, low, high) in enumerate(COLUMNS):
-        cells = [row[index] for row in rows]
-        if choices:
-            columns.append((name, array([choice(name, cell, choices) for cell in cells], String)))
-        else:
-            columns.append((name, array([number(name, cell, low, high) for cell in cells], "d")))
-    PVUtil.writePV(base + "MODE", "EDIT", 5000)
-    for name, cells in columns:
-        PVUtil.writePV(base + name, cells, 5000)
-    PVUtil.writePV(base + "MODE", "SUBMIT", 5000)
+    value = data.PVAStructure("value", "", [column(index, *about) for index, about in enumerate(COLUMNS)])
+    pv = PVUtil.createPV(name, 5000)
+    try:
+        pv.getPV().asyncWrite(value).get(30, TimeUnit.SECONDS)
+    finally:
+        PVUtil.releasePV(pv)
+except ExecutionException as problem:
+    tell(problem.getCause().getMessage())
 except (Exception, JavaException) as problem:
-    ScriptUtil.showErrorDialog(widget, "The table was not written: %s" % problem)
-    PVUtil.writePV(base + "MODE", "DISCARD", 5000)
+    tell(problem)
 """
+)
 
-_DISCARD = """\
-from org.csstudio.display.builder.runtime.script import PVUtil, ScriptUtil
-
-macros = widget.getEffectiveMacros()
-PVUtil.writePV("%s:%s:{field}:MODE" % (macros.getValue("P"), macros.getValue("R")), "DISCARD", 5000)
-table = ScriptUtil.findWidgetByName(widget, "Table")
-table.setValue(PVUtil.getTable(ScriptUtil.getPrimaryPV(table)))
+_DISCARD = (
+    _HEAD
+    + """
+try:
+    pv = PVUtil.createPV(name, 5000)
+    try:
+        table.setValue(pv.read())
+    finally:
+        PVUtil.releasePV(pv)
+except (Exception, JavaException) as problem:
+    ScriptUtil.showErrorDialog(widget, u"The table was not read: %s" % problem)
 """
+)
 
 
 def table_screen(book: Book, group: Group, table: Table, file: str) -> Screen:
@@ -92,6 +129,7 @@ def table_screen(book: Book, group: Group, table: Table, file: str) -> Screen:
         _HEIGHT,
         pv=f"pva://$(P):$(R):{field}",
         tip=plain(table.description),
+        editable=True,
         columns=tuple((column.label, _width(column), column.choices) for column in table.columns),
     )
     plot = replace(_plot(book, table, field), x=MARGIN, y=shown.bottom + GAP, width=max(shown.width, _PLOT_WIDTH))
@@ -103,7 +141,7 @@ def _plot(book: Book, table: Table, field: str) -> Widget:
     """The outputs over time; of a table without outputs its columns of numbers, row by row."""
     outputs = [name for column in table.columns if (name := column.label[:-1]) and column.label.endswith("1")]
     stacked = [name for name in outputs if f"{table.name}:PLOT:{name}" in book.records and name != "TIME"]
-    pv = f"$(P):$(R):{field}"
+    pv = f"pva://$(P):$(R):{field}"
     traces = tuple(Trace(name, f"{pv}:PLOT:{name}", f"{pv}:PLOT:TIME", step=True) for name in stacked) or tuple(
         Trace(column.label, f"{pv}:{column.label}")
         for column in table.columns
@@ -115,7 +153,10 @@ def _plot(book: Book, table: Table, field: str) -> Widget:
 
 def _head(book: Book, table: Table, field: str) -> list[Widget]:
     title = label(f"$(R) {field}", 220, Style.TITLE, height=ROW + 6).at(0, -2)
-    writable = [(column.label, list(column.choices), column.low, column.high) for column in table.columns]
+    writable = [
+        (column.label, column.choices, column.low, column.high, 0 if column.choices else int(column.dtype[1:]))
+        for column in table.columns
+    ]
     buttons = [
         _button("Submit", _SUBMIT.format(columns=writable, field=field), "Write the table as it is shown"),
         _button("Discard", _DISCARD.format(field=field), "Show what the PandA holds"),

@@ -56,14 +56,28 @@ class Plot:
 
     Attributes:
         traces: its lines
-        x_title, y_titles: what is written at the axes
-        rules: PVs that choose what a trace shows: its property, the PV, and names by conditions
+        x_title, y_titles: titles of the axes
     """
 
     traces: tuple[Trace, ...]
     x_title: str = ""
     y_titles: tuple[str, ...] = ("",)
-    rules: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A PV that sets a property of a widget.
+
+    Attributes:
+        property: the property, as Phoebus names it
+        pv: the PV
+        cases: a condition and the value for it, both Jython, tried in order; Phoebus expands macros in the condition
+            only
+    """
+
+    property: str
+    pv: str
+    cases: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -82,8 +96,11 @@ class Widget:
         confirm: what is asked before it does
         is_text: whether its value is text of any length
         units: whether it shows the units of its PV
+        alarm: whether its border shows the alarm of its PV
         file, macros: what a link opens, and how; what a group gives to what is in it
         columns: of a table: heading, width, choices
+        editable: whether the cells of a table can be changed
+        rules: what sets its properties
         plot: what a plot shows
         script: what a button does
         children: what is in a group
@@ -103,9 +120,12 @@ class Widget:
     confirm: str = ""
     is_text: bool = False
     units: bool = False
+    alarm: bool = True
     file: str = ""
     macros: tuple[tuple[str, str], ...] = ()
     columns: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    editable: bool = False
+    rules: tuple[Rule, ...] = ()
     plot: Plot | None = None
     script: str = ""
     children: tuple["Widget", ...] = ()
