@@ -70,7 +70,11 @@ def opened(texts: Mapping[str, str], first: str = "Overview.bob") -> list[Opened
 def _collect(screen: Opened) -> None:
     for widget in screen.root.iter("widget"):
         for tag in ("pv_name", "x_pv", "y_pv"):
-            for element in [*widget.findall(tag), *widget.findall(f"traces/trace/{tag}")]:
+            for element in [
+                *widget.findall(tag),
+                *widget.findall(f"traces/trace/{tag}"),
+                *widget.findall(f"scripts/script/{tag}"),
+            ]:
                 names = set(names_in(expanded(element.text or "", screen.macros)))
                 screen.pvs |= names
                 if tag == "pv_name" and widget.get("type") in SETTERS:

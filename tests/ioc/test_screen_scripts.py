@@ -49,15 +49,25 @@ class Jython:
         self._texts = texts
         self._prefix = prefix
 
-    async def press(self, button: str, rows: list[list[str]], file: str = "SEQ_TABLE.bob") -> tuple[list[str], Any]:
-        """Press a button of a table's screen; return what was told in dialogs, and the rows that are shown then."""
-        root = ET.fromstring(self._texts[file])
+    async def press(self, button: str, rows: list[list[str]], *, moved: bool = False) -> tuple[list[str], Any]:
+        """Press a button of a table's screen; return what was told in dialogs, and the rows that are shown then.
+
+        Args:
+            button: what is written on it
+            rows: the rows that are shown
+            moved: whether the last column was moved to the front
+        """
+        root = ET.fromstring(self._texts["SEQ_TABLE.bob"])
         (script,) = [
             widget.findtext("actions/action/script/text")
             for widget in root.iter("widget")
             if widget.findtext("text") == button
         ]
-        asked = {"script": script, "rows": rows, "macros": {"P": self._prefix, "R": "SEQ1"}}
+        headers = [column.findtext("name") for column in root.iter("column")]
+        if moved:
+            headers.insert(0, headers.pop())
+        macros = {"P": self._prefix, "R": "SEQ1"}
+        asked = {"script": script, "rows": rows, "headers": headers, "macros": macros}
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -152,6 +162,13 @@ async def test_what_the_ioc_refuses_is_told_and_keeps_the_edit(ioc: Ioc, jython:
     assert "TRIGGER in row 1" in said
     assert "code 99" in said
     assert shown == unknown
+
+
+async def test_a_column_that_was_moved_is_still_the_same_column(ioc: Ioc, jython: Jython) -> None:
+    """Phoebus has buttons for that."""
+    moved = [[row[-1], *row[:-1]] for row in ROWS]
+    assert (await jython.press("Submit", moved, moved=True))[0] == []
+    assert (await ioc.pva_get("SEQ1:TABLE")).value.time1.tolist() == [10, 2**32 - 1, 0]
 
 
 async def test_submit_of_no_rows_empties_the_table(ioc: Ioc, jython: Jython) -> None:

@@ -122,7 +122,7 @@ def test_every_table_names_its_columns(plan: Plan, screens: list[Opened]) -> Non
         (expanded(table.findtext("pv_name") or "", screen.macros).removeprefix("pva://"), table)
         for screen in screens
         for table in screen.root.iter("widget")
-        if table.get("type") == "table"
+        if table.get("type") == "table" and table.findtext("pv_name")
     ]
     assert len(shown) > 3
     for pv, table in shown:
@@ -139,7 +139,10 @@ def test_a_script_puts_over_pva_alone(screens: list[Opened]) -> None:
     scripts = [script.findtext("text") or "" for screen in screens for script in screen.root.iter("script")]
     assert len(scripts) > 2
     names = [name for script in scripts for name in re.findall(r'"([\w:/]*%s:[^" ]*)"', script)]
-    assert names
+    names += [
+        pv.text or "" for screen in screens for script in screen.root.iter("script") for pv in script.iter("pv_name")
+    ]
+    assert len(names) > 200
     assert [name for name in names if not name.startswith("pva://")] == []
 
 

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .widgets import Plot, Rule, Screen, Shape, Style, Trace, Widget
+from .widgets import Plot, Rule, Screen, Script, Shape, Style, Trace, Widget
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def _add_widgets(parent: ET.Element, widgets: Iterable[Widget]) -> None:
             "height": widget.height,
             "tooltip": widget.tip or None,
             "rules": [("rule", _rule(rule)) for rule in widget.rules] or None,
+            "scripts": {"script": _update(widget.update)} if widget.update else None,
             **properties_of(widget),
         }
         element = ET.SubElement(parent, "widget", type=kind, version=version)
@@ -188,8 +189,12 @@ def _link(widget: Widget) -> _Properties:
 
 
 def _script(widget: Widget) -> _Properties:
-    script = _Node({"file": "EmbeddedPy"}, {"text": widget.script})
+    script = _update(Script(widget.script, ()))
     return {"text": widget.text, "pv_name": "", **_action("execute", script=script, description=widget.text)}
+
+
+def _update(script: Script) -> _Node:
+    return _Node({"file": "EmbeddedPy"}, [("text", script.text), *(("pv_name", pv) for pv in script.pvs)])
 
 
 def _progress(widget: Widget) -> _Properties:

@@ -7,9 +7,9 @@ from ..plan.data_settings import BLOCK
 from ..plan.record import Access
 from .blocks import PLOT
 from .book import Book
-from .forms import LED, Row, columns, control, flow, label, panel, side_by_side, stack
-from .overview import PROGRESS, button, capture_row, rows_of
-from .widgets import GAP, MARGIN, ROW, Plot, Rule, Screen, Shape, Style, Trace, Widget, text_width
+from .forms import LED, Row, columns, control, flow, home, label, panel, side_by_side, stack, title
+from .overview import PROGRESS, button, capture_row, last_refused, rows_of
+from .widgets import GAP, MARGIN, ROW, Plot, Rule, Screen, Script, Shape, Style, Trace, Widget, text_width
 
 DATA = "Data.bob"
 
@@ -56,7 +56,6 @@ _LIVE = {
     "DATA:LIVE:ACQUIRE": "Show",
     "DATA:LIVE:NUM_POINTS": "Points",
     "DATA:LIVE:RATE": "Updates",
-    "DATA:LIVE:CURRENT_POINT": "Shown",
     "DATA:LIVE:TIME_SOURCE": "Time from",
     "DATA:LIVE:MESSAGE": "Message",
 }
@@ -77,6 +76,15 @@ _X, _Y, _Z = (f"loc://$(P):DATA:LIVE:{letter}<VString>" for letter in "xyz")
 _PREFIX = '"pva://" + widget.getEffectiveMacros().getValue("P")'
 _CHOSEN = (("true", f'{_PREFIX} + ":" + pvStr0 + ":LIVE"'),)
 _CHOSEN_X = ((f'pvStr0 == "{_TIME}"', f'{_PREFIX} + ":DATA:LIVE:TIME"'), *_CHOSEN)
+
+
+#: Offers the columns that are captured; PVs and names are in the same order.
+_OFFER = """\
+from org.csstudio.display.builder.runtime.script import PVUtil
+
+captured = [name for pv, name in zip(pvs, {names!r}) if PVUtil.getString(pv) != "No"]
+widget.setItems({others!r} + tuple(captured))
+"""
 
 
 def data(book: Book) -> Screen:
@@ -102,8 +110,8 @@ def data(book: Book) -> Screen:
     middle = max(widget.right for widget in left) + GAP
     centre = stack(
         [
-            panel("Options", columns(rows_of(book, {**_HOW, **_others(book)})), 250),
-            panel("Counters", columns(rows_of(book, _COUNTS)), 250),
+            options := panel("Options", columns(rows_of(book, {**_HOW, **_others(book)}))),
+            panel("Counters", columns(rows_of(book, _COUNTS)), options.width),
         ],
         middle,
         top,
@@ -111,9 +119,11 @@ def data(book: Book) -> Screen:
     right = max(widget.right for widget in centre) + GAP
     height = max(widget.bottom for widget in (*left, *centre)) - top
     plot = _plots(book, height).at(right, top)
-    head = label("Data  $(P)", 560, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
-    below = _datasets(plot.right - MARGIN).at(MARGIN, top + height + GAP)
-    return Screen(DATA, "Data", (head, *left, *centre, plot, below), macros=(("P", book.plan.prefix),))
+    wide = plot.right - MARGIN
+    refused = last_refused(book, wide).at(MARGIN, top + height + GAP)
+    below = _datasets(wide).at(MARGIN, refused.bottom + GAP)
+    widgets = (*title("Data"), *left, *centre, plot, refused, below)
+    return Screen(DATA, "Data", widgets, macros=(("P", book.plan.prefix),))
 
 
 def _others(book: Book) -> dict[str, str]:
@@ -151,7 +161,7 @@ def _plots(book: Book, height: int) -> Widget:
     first, second, *_ = [*likely, *names, names[0]]
     x, y, z = f'{_X}("{_TIME}")', f'{_Y}("{first}")', f'{_Z}("{second}")'
     rows = [
-        _choice("x", x, (_TIME, *names), wide),
+        _choice("x", x, names, wide, _TIME),
         _choice("y 1", y, names, wide),
         _choice("y 2", z, names, wide),
     ]
@@ -181,15 +191,20 @@ def _plots(book: Book, height: int) -> Widget:
     return panel("Live", [*settings, plot])
 
 
-def _choice(text: str, pv: str, choices: tuple[str, ...], width: int) -> Row:
-    tip = f"What is shown as {text}"
-    return Row(text, (Widget(Shape.COMBO, width=width, height=ROW, pv=pv, choices=choices, tip=tip),))
+def _choice(text: str, pv: str, names: tuple[str, ...], width: int, *others: str) -> Row:
+    """A drop-down of columns, which offers those alone that are captured."""
+    offer = Script(_OFFER.format(names=names, others=others), tuple(f"pva://$(P):{name}:CAPTURE" for name in names))
+    tip = f"What is shown as {text}, of what is captured"
+    choices = (*others, *names)
+    combo = Widget(Shape.COMBO, width=width, height=ROW, pv=pv, choices=choices, tip=tip, update=offer)
+    return Row(text, (combo,))
 
 
 def column_plot(book: Book) -> Screen:
     """One column against time, with what can be told of it. Who opens it gives COLUMN: "COUNTER1:OUT"."""
     widgets = [
-        label("$(COLUMN)", 480, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2),
+        label("$(COLUMN)", 400, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2),
+        home().at(MARGIN + 400 + GAP, MARGIN),
         *flow([_statistics(book)], 10000, MARGIN + ROW + 2 * GAP),
     ]
     right = widgets[-1].right + GAP

@@ -2,13 +2,13 @@
 
 from ..plan import designs as designplan
 from .book import Book
-from .forms import columns, control, label, panel, stack
+from .forms import columns, control, label, panel, stack, title
 from .overview import button, rows_of
-from .widgets import GAP, MARGIN, ROW, Rule, Screen, Shape, Style, Widget
+from .widgets import GAP, MARGIN, ROW, Rule, Screen, Shape, Widget
 
 DESIGNS = "Designs.bob"
 
-_WIDTH = 420
+_WIDTH = 500
 
 #: What is asked before a design is loaded.
 _QUESTION = (("true", '"Replace all settings of the PandA by the design " + pvStr0 + "?"'),)
@@ -45,10 +45,9 @@ def designs(book: Book) -> Screen:
         panel("State", columns(state), _WIDTH + 2 * GAP),
         panel("Designs that there are", [there]),
     ]
-    head = label("Designs  $(P)", 440, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
     return Screen(
         DESIGNS,
         "Designs",
-        (head, *stack(panels, MARGIN, MARGIN + ROW + 2 * GAP)),
+        (*title("Designs"), *stack(panels, MARGIN, MARGIN + ROW + 2 * GAP)),
         macros=(("P", book.plan.prefix),),
     )

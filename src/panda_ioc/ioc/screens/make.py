@@ -4,16 +4,20 @@ from collections.abc import Iterator, Mapping
 
 from ..plan import designs as designplan
 from ..plan.plan import Plan
-from . import buses, data, designs, diagnostics, overview
-from .blocks import PLOT, block_screen
+from . import buses, data, designs, diagnostics, overview, wiring
+from .blocks import PLOT, POSITIONS, block_screen
 from .bob import bob
 from .book import Book, Group
+from .forms import OVERVIEW
 from .overview import Place
 from .tables import table_screen
 from .widgets import Screen, file_name
 
 #: Names of files that the screens of blocks cannot have.
-_TAKEN = (overview.OVERVIEW, data.DATA, buses.BITS, buses.POSITIONS, designs.DESIGNS, diagnostics.DIAGNOSTICS, PLOT)
+_TAKEN = (
+    *(OVERVIEW, data.DATA, buses.BITS, POSITIONS, wiring.WIRING, designs.DESIGNS, diagnostics.DIAGNOSTICS),
+    PLOT,
+)
 
 
 def make_screens(plan: Plan) -> tuple[Screen, ...]:
@@ -23,7 +27,8 @@ def make_screens(plan: Plan) -> tuple[Screen, ...]:
     others = {
         "Data": data.DATA,
         "Bits": buses.BITS,
-        "Positions": buses.POSITIONS,
+        "Positions": POSITIONS,
+        "Wiring": wiring.WIRING,
         "Designs": designs.DESIGNS,
         "Diagnostics": diagnostics.DIAGNOSTICS,
     }
@@ -31,6 +36,7 @@ def make_screens(plan: Plan) -> tuple[Screen, ...]:
         data.data(book),
         *([buses.bits(book)] if "BITS:0:CAPTURE" in book.records else []),
         *([buses.positions(book)] if book.captured else []),
+        *([wiring.wiring(book)] if any(map(wiring.is_input, book.plan.records)) else []),
         *([designs.designs(book)] if designplan.NAME in book.records else []),
         diagnostics.diagnostics(book),
         *([data.column_plot(book)] if any(f"{one.name}:LIVE" in book.records for one in book.captured) else []),

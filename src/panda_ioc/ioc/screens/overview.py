@@ -6,13 +6,27 @@ from dataclasses import dataclass, replace
 from ..plan import status
 from ..plan.record import Record
 from .book import Book, Group
-from .forms import LED, NUMBER, Row, columns, control, flow, grid, label, link, panel, row, side_by_side, tip_of
+from .forms import (
+    LED,
+    NUMBER,
+    OVERVIEW,
+    Row,
+    columns,
+    control,
+    flow,
+    grid,
+    label,
+    link,
+    panel,
+    readback_of,
+    row,
+    side_by_side,
+    tip_of,
+)
 from .widgets import GAP, MARGIN, ROW, Rule, Screen, Shape, Style, Widget, text_width
 
-OVERVIEW = "Overview.bob"
-
 #: How wide the label and the health of a block are.
-_LABEL, _HEALTH = 120, 66
+_LABEL, _HEALTH = 220, 80
 
 #: Columns of blocks side by side.
 _BLOCK_COLUMNS = 4
@@ -56,13 +70,17 @@ def overview(book: Book, blocks: tuple[Place, ...], others: Mapping[str, str]) -
     }
     panels = [_panda(book), _acquisition(book), _file(book), panel("IOC", columns(rows_of(book, ours)))]
     top = flow(panels, 1360, MARGIN + ROW + 2 * GAP)
-    below = max(widget.bottom for widget in top) + GAP
-    return Screen(
-        OVERVIEW,
-        f"PandA {book.plan.prefix}",
-        (*head, *top, _blocks(book, blocks).at(MARGIN, below)),
-        macros=(("P", book.plan.prefix),),
-    )
+    listed = _blocks(book, blocks)
+    wide = max(listed.right, *(one.right - MARGIN for one in top))
+    refused = last_refused(book, wide).at(MARGIN, max(one.bottom for one in top) + GAP)
+    widgets = (*head, *top, refused, listed.at(MARGIN, refused.bottom + GAP))
+    return Screen(OVERVIEW, f"PandA {book.plan.prefix}", widgets, macros=(("P", book.plan.prefix),))
+
+
+def last_refused(book: Book, width: int) -> Widget:
+    """Why the last put was refused, where people put."""
+    shown = control(book.records[status.LAST_REFUSED], f"$(P):{status.LAST_REFUSED}", width - 2 * GAP)
+    return panel("Last put that was refused", [shown], width)
 
 
 def rows_of(book: Book, named: Mapping[str, str], width: int = 0) -> list[Row]:
@@ -74,10 +92,16 @@ def rows_of(book: Book, named: Mapping[str, str], width: int = 0) -> list[Row]:
         width: of what shows them; as wide as is usual if none is given
     """
     return [
-        row(record, lambda name: f"$(P):{name}", text, width=width if record.kind.is_text else 0)
+        row(record, lambda name: f"$(P):{name}", text, _readback(book, record), width if record.kind.is_text else 0)
         for name, text in named.items()
         if (record := book.records.get(name))
     ]
+
+
+def _readback(book: Book, record: Record) -> Mapping[str, Record]:
+    """What a record may differ from, by its name."""
+    name = readback_of(record.name)
+    return {name: book.records[name]} if name in book.records else {}
 
 
 def button(

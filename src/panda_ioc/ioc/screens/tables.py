@@ -9,14 +9,17 @@ from dataclasses import replace
 
 from ..plan.record import Column, Table
 from .book import Book, Group
-from .forms import NUMBER, control, label, side_by_side, tip_of
+from .forms import NUMBER, control, home, label, side_by_side, tip_of
 from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget, plain, text_width
 
-#: Pixels of a column of bits, of numbers, and room beside the text of choices.
-_BIT, _NUMBER, _ARROW = 52, 92, 36
+#: Pixels of a column of bits, room beside the largest number, and beside the text of choices.
+_BIT, _NUMBER, _ARROW = 52, 28, 36
 
 #: Pixels of the table from top to bottom, and of what is beside its columns.
 _HEIGHT, _BAR = 420, 24
+
+#: Pixels of all columns at least: Phoebus' bar of buttons is as wide.
+_LEAST = 400
 
 #: Size of the plot; it is as wide as the table if that is wider.
 _PLOT_WIDTH, _PLOT_HEIGHT = 760, 300
@@ -61,7 +64,10 @@ def choice(cell, choices):
         raise ValueError(u"%s is not one of %s" % (cell, ", ".join(choices)))
     return cell
 
-def column(index, label, choices, low, high, size):
+def column(label, choices, low, high, size):
+    if label not in headers:
+        raise ValueError(u"there is no column %s any more: press Discard" % label)
+    index = headers.index(label)
     cells = []
     for row, texts in enumerate(rows):
         cell = unicode(texts[index]).strip() if index < len(texts) else ""
@@ -79,9 +85,9 @@ def tell(why):
     ScriptUtil.showErrorDialog(widget, u"The table was not written: %s" % why)
     table.setValue(rows)  # a refused put showed what the PandA holds
 
-rows = table.getValue()
+rows, headers = table.getValue(), list(table.getHeaders())
 try:
-    value = data.PVAStructure("value", "", [column(index, *about) for index, about in enumerate(COLUMNS)])
+    value = data.PVAStructure("value", "", [column(*about) for about in COLUMNS])
     pv = PVUtil.createPV(name, 5000)
     try:
         pv.getPV().asyncWrite(value).get(30, TimeUnit.SECONDS)
@@ -121,16 +127,20 @@ def table_screen(book: Book, group: Group, table: Table, file: str) -> Screen:
     instance = group.instances[0]
     field = table.name.removeprefix(f"{instance}:")
     top = MARGIN + ROW + 2 * GAP
+    columns = [(column.label, _width(column), column.choices) for column in table.columns]
+    width = sum(wide for _, wide, _ in columns)
+    name, wide, choices = columns[-1]
+    columns[-1] = (name, wide + max(_LEAST - width, 0), choices)
     shown = Widget(
         Shape.TABLE,
         MARGIN,
         top,
-        sum(_width(column) for column in table.columns) + _BAR,
+        max(width, _LEAST) + _BAR,
         _HEIGHT,
         pv=f"pva://$(P):$(R):{field}",
         tip=plain(table.description),
         editable=True,
-        columns=tuple((column.label, _width(column), column.choices) for column in table.columns),
+        columns=tuple(columns),
     )
     plot = replace(_plot(book, table, field), x=MARGIN, y=shown.bottom + GAP, width=max(shown.width, _PLOT_WIDTH))
     widgets = [*_head(book, table, field), shown, plot]
@@ -161,7 +171,7 @@ def _head(book: Book, table: Table, field: str) -> list[Widget]:
         _button("Submit", _SUBMIT.format(columns=writable, field=field), "Write the table as it is shown"),
         _button("Discard", _DISCARD.format(field=field), "Show what the PandA holds"),
     ]
-    widgets = [title, *buttons]
+    widgets = [title, home(), *buttons]
     for name, text in _STATE.items():
         if record := book.records.get(f"{table.name}:{name}"):
             widgets += [
@@ -179,4 +189,4 @@ def _width(column: Column) -> int:
     name = text_width(column.label) + 16
     if column.choices:
         return max(name, *(text_width(choice) + _ARROW for choice in column.choices))
-    return max(name, _BIT if column.high == 1 else _NUMBER)
+    return max(name, _BIT if column.high == 1 else text_width(str(column.high)) + _NUMBER)

@@ -81,6 +81,14 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Script:
+    """A script in Jython, that Phoebus runs whenever one of its PVs changes: it finds them in `pvs`."""
+
+    text: str
+    pvs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Widget:
     """A widget.
 
@@ -103,6 +111,7 @@ class Widget:
         rules: what sets its properties
         plot: what a plot shows
         script: what a button does
+        update: what changes the widget with PVs
         children: what is in a group
     """
 
@@ -128,6 +137,7 @@ class Widget:
     rules: tuple[Rule, ...] = ()
     plot: Plot | None = None
     script: str = ""
+    update: Script | None = None
     children: tuple["Widget", ...] = ()
 
     def at(self, x: int, y: int) -> "Widget":
