@@ -87,9 +87,10 @@ class Phoebus:
             raise AssertionError(f"{code} is {now!r}, and did not become {wanted!r}") from None
 
     async def open(self, file: Path, title: str, macros: Mapping[str, str]) -> None:
-        """Open a screen in a tab, and wait until all its PVs are connected."""
+        """Open a screen in a tab, unless it is open, and wait until all its PVs are connected."""
         given = {name: value for name, value in macros.items() if name != "DID"}
-        await self.run(f"ScriptUtil.openDisplay(widget, {str(file)!r}, 'TAB', {given!r})")
+        if not await self.run(f"result = find({title!r}) is not None"):
+            await self.run(f"ScriptUtil.openDisplay(widget, {str(file)!r}, 'TAB', {given!r})")
         await self.becomes(f"find({title!r}) is not None")
         await self.becomes(f"waiting({title!r})", [], 60)
 
