@@ -146,6 +146,77 @@ def test_a_script_puts_over_pva_alone(screens: list[Opened]) -> None:
     assert [name for name in names if not name.startswith("pva://")] == []
 
 
+def widgets_of(screen: Opened, kind: str) -> list[ET.Element]:
+    return [widget for widget in screen.root.iter("widget") if widget.get("type") == kind]
+
+
+def test_every_screen_leads_back_to_the_overview(screens: list[Opened]) -> None:
+    """Without macros: so it is the overview that is open already, not a second one."""
+    for screen in screens:
+        links = {action.findtext("file"): action for action in screen.root.iter("action")}
+        if screen.file != "Overview.bob":
+            assert "Overview.bob" in links, screen.file
+            assert list(links["Overview.bob"].iterfind("macros/*")) == []
+
+
+def test_every_capture_leads_to_the_positions(screens: list[Opened]) -> None:
+    capturing = [screen for screen in screens if any(pv.endswith(":CAPTURE") for pv in screen.settable)]
+    own = {"Position_Bus.bob", "Bit_Bus.bob", "Data.bob"}
+    files = {screen.file: [action.findtext("file") for action in screen.root.iter("action")] for screen in capturing}
+    assert len(files) > 5
+    assert [file for file, links in files.items() if "Position_Bus.bob" not in links and file not in own] == []
+
+
+def test_a_refusal_is_shown_where_one_presses(plan: Plan, screens: list[Opened]) -> None:
+    shown = {screen.file for screen in screens if plan.pv("IOC:LAST_REFUSED") in screen.pvs}
+    assert {"Overview.bob", "Data.bob", "Diagnostics.bob"} <= shown
+
+
+def test_a_set_point_is_beside_what_it_may_differ_from(screens: list[Opened]) -> None:
+    pairs = (("INENC.bob", "SETP", "VAL"), ("COUNTER.bob", "SET", "OUT"), ("Data.bob", "NUM_POINTS", "CURRENT_POINT"))
+    for file, setting, readback in pairs:
+        screen = next(screen for screen in screens if screen.file == file)
+        rows: dict[str, set[str | None]] = {setting: set(), readback: set()}
+        for widget in screen.root.iter("widget"):
+            last = (widget.findtext("pv_name") or "").rpartition(":")[2]
+            if last in rows:
+                rows[last].add(widget.findtext("y"))
+        assert rows[setting] & rows[readback], file
+
+
+def test_what_can_only_be_written_is_not_in_alarm(plan: Plan, screens: list[Opened]) -> None:
+    names = {plan.pv(record.name) for record in plan.records if record.access is Access.WRITE}
+    found = {
+        pv: widget.findtext("border_alarm_sensitive")
+        for screen in screens
+        for widget in widgets_of(screen, "textentry")
+        if (pv := expanded(widget.findtext("pv_name") or "", screen.macros)) in names
+    }
+    assert found
+    assert set(found.values()) == {"false"}
+
+
+def test_all_ways_to_capture_can_be_chosen(plan: Plan, screens: list[Opened]) -> None:
+    """Over Channel Access there are 16 choices at most, and "Other" for the rest."""
+    texts = {
+        plan.pv(record.name.removesuffix(":TEXT")) for record in plan.records if record.name.endswith(":CAPTURE:TEXT")
+    }
+    pvs = [
+        expanded(widget.findtext("pv_name") or "", screen.macros)
+        for screen in screens
+        for widget in widgets_of(screen, "combo")
+    ]
+    chosen = [pv for pv in pvs if pv.removeprefix("pva://") in texts]
+    assert chosen
+    assert [pv for pv in chosen if not pv.startswith("pva://")] == []
+
+
+def test_texts_are_not_wrapped(screens: list[Opened]) -> None:
+    """Phoebus wraps by default: of a long text in one line it then shows the first words, and hides the rest."""
+    shown = [widget for screen in screens for widget in widgets_of(screen, "textupdate")]
+    assert {widget.findtext("wrap_words") for widget in shown} == {"false"}
+
+
 def test_screens_fit_a_monitor(screens: list[Opened]) -> None:
     sizes = {screen.file: [int(screen.root.findtext(tag) or 0) for tag in ("width", "height")] for screen in screens}
     assert {file: size for file, size in sizes.items() if size[0] > 1920 or size[1] > 1030} == {}
