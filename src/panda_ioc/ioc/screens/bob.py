@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .widgets import Plot, Rule, Screen, Script, Shape, Style, Trace, Widget
+from .widgets import FONTS, Plot, Rule, Screen, Script, Shape, Style, Trace, Widget
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,14 @@ _COLOURS: Mapping[str, tuple[int, int, int]] = {
     "Text": (0, 0, 0),
 }
 
-#: Style and size in pixels of fonts by name.
-_FONTS: Mapping[str, tuple[str, int]] = {
-    "Default": ("REGULAR", 14),
-    "Default Bold": ("BOLD", 14),
-    "Fine Print": ("REGULAR", 12),
-    "Header 1": ("BOLD", 22),
-}
-
-#: Font, colour of the text, and colour of the background; "" where it is transparent.
-_STYLES: Mapping[Style, tuple[str, str, str]] = {
-    Style.PLAIN: ("Default", "Text", ""),
-    Style.SMALL: ("Fine Print", "Text", ""),
-    Style.TITLE: ("Header 1", "Text", ""),
-    Style.SECTION: ("Default Bold", "Header_ForeGround", "Header_Background"),
-    Style.HEADING: ("Fine Print", "Text", ""),
-    Style.PANEL: ("Default", "Text", "Background"),
+#: Name and weight of the font, colour of the text, and colour of the background; "" where it is transparent.
+_STYLES: Mapping[Style, tuple[str, str, str, str]] = {
+    Style.PLAIN: ("Default", "REGULAR", "Text", ""),
+    Style.SMALL: ("Fine Print", "REGULAR", "Text", ""),
+    Style.TITLE: ("Header 1", "BOLD", "Text", ""),
+    Style.SECTION: ("Default Bold", "BOLD", "Header_ForeGround", "Header_Background"),
+    Style.HEADING: ("Fine Print", "REGULAR", "Text", ""),
+    Style.PANEL: ("Default", "REGULAR", "Text", "Background"),
 }
 
 #: Colours of traces that colour-blind people can tell apart.
@@ -127,13 +119,12 @@ def _rgb(red: int, green: int, blue: int, **name: str) -> _Content:
 
 
 def _font(style: Style) -> _Content:
-    name = _STYLES[style][0]
-    weight, size = _FONTS[name]
+    (name, weight, *_), (size, _) = _STYLES[style], FONTS[style]
     return {"font": _Node({"name": name, "family": "Liberation Sans", "style": weight, "size": f"{size}.0"})}
 
 
 def _styled(widget: Widget) -> _Properties:
-    _, text, behind = _STYLES[widget.style]
+    *_, text, behind = _STYLES[widget.style]
     filled: _Properties = {"background_color": _colour(behind), "transparent": False} if behind else {}
     return {"font": _font(widget.style), "foreground_color": _colour(text), **filled}
 

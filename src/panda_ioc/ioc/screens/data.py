@@ -80,10 +80,11 @@ _CHOSEN_X = ((f'pvStr0 == "{_TIME}"', f'{_PREFIX} + ":DATA:LIVE:TIME"'), *_CHOSE
 
 #: Offers the columns that are captured; PVs and names are in the same order.
 _OFFER = """\
+from __future__ import unicode_literals
 from org.csstudio.display.builder.runtime.script import PVUtil
 
-captured = [name for pv, name in zip(pvs, {names!r}) if PVUtil.getString(pv) != "No"]
-widget.setItems({others!r} + tuple(captured))
+captured = [name for pv, name in zip(pvs, {names!a}) if PVUtil.getString(pv) != "No"]
+widget.setItems({others!a} + tuple(captured))
 """
 
 

@@ -29,6 +29,7 @@ _STATE = {"ROWS": "Rows", "STATE": "State", "QUEUED_LINES": "Queued", "MODE": "M
 
 #: What both scripts begin with: the PV of the table, and the table that is shown.
 _HEAD = """\
+from __future__ import unicode_literals
 from java.lang import Exception as JavaException
 from org.csstudio.display.builder.runtime.script import PVUtil, ScriptUtil
 
@@ -45,7 +46,7 @@ from java.util.concurrent import ExecutionException, TimeUnit
 from jarray import array
 from org.epics.pva import data
 
-COLUMNS = {columns!r}
+COLUMNS = {columns!a}
 INTEGERS = {{1: (data.PVAByteArray, "b"), 2: (data.PVAShortArray, "h"), 4: (data.PVAIntArray, "i")}}
 
 def number(cell, low, high):
@@ -53,20 +54,20 @@ def number(cell, low, high):
     try:
         value = float(cell)
     except ValueError:
-        raise ValueError(u"%s is not a number" % cell)
+        raise ValueError("%s is not a number" % cell)
     if value != value or not low <= value <= high or value != int(value):
-        raise ValueError(u"%s is not a whole number from %d to %d" % (cell, low, high))
+        raise ValueError("%s is not a whole number from %d to %d" % (cell, low, high))
     return int(value)
 
 def choice(cell, choices):
     cell = cell or choices[0]
     if cell not in choices and not cell.startswith("code "):
-        raise ValueError(u"%s is not one of %s" % (cell, ", ".join(choices)))
+        raise ValueError("%s is not one of %s" % (cell, ", ".join(choices)))
     return cell
 
 def column(label, choices, low, high, size):
     if label not in headers:
-        raise ValueError(u"there is no column %s any more: press Discard" % label)
+        raise ValueError("there is no column %s any more: press Discard" % label)
     index = headers.index(label)
     cells = []
     for row, texts in enumerate(rows):
@@ -74,15 +75,15 @@ def column(label, choices, low, high, size):
         try:
             cells.append(choice(cell, choices) if choices else number(cell, low, high))
         except ValueError as problem:
-            raise ValueError(u"row %d of %d, %s: %s" % (row + 1, len(rows), label, problem))
+            raise ValueError("row %d of %d, %s: %s" % (row + 1, len(rows), label, problem))
     if choices:
         return data.PVAStringArray(label.lower(), array(cells, String))
     make, code = INTEGERS[size]
     wrapped = [cell - (1 << 8 * size) if cell >= 1 << 8 * size - 1 else cell for cell in cells]
-    return make(label.lower(), low == 0, array(wrapped, code))
+    return make(label.lower(), low == 0, array(wrapped, str(code)))
 
 def tell(why):
-    ScriptUtil.showErrorDialog(widget, u"The table was not written: %s" % why)
+    ScriptUtil.showErrorDialog(widget, "The table was not written: %s" % why)
     table.setValue(rows)  # a refused put showed what the PandA holds
 
 rows, headers = table.getValue(), list(table.getHeaders())
@@ -110,7 +111,7 @@ try:
     finally:
         PVUtil.releasePV(pv)
 except (Exception, JavaException) as problem:
-    ScriptUtil.showErrorDialog(widget, u"The table was not read: %s" % problem)
+    ScriptUtil.showErrorDialog(widget, "The table was not read: %s" % problem)
 """
 )
 

@@ -16,11 +16,12 @@ _HEIGHT, _BAR, _WIDE = 640, 24, 560
 
 #: Lists the connections, sorted by output; PVs and inputs are in the same order.
 _LIST = """\
+from __future__ import unicode_literals
 from org.csstudio.display.builder.runtime.script import PVUtil
 
-INPUTS = {inputs!r}
+INPUTS = {inputs!a}
 driven = [(PVUtil.getString(pv), name, text) for pv, (name, text) in zip(pvs, INPUTS)]
-widget.setValue([list(row) for row in sorted(driven) if row[0] != {nothing!r}])
+widget.setValue([list(row) for row in sorted(driven) if row[0] != {nothing!a}])
 """
 
 
