@@ -105,7 +105,7 @@ def test_no_macro_is_in_an_expression_of_a_rule(screens: list[Opened]) -> None:
 def test_every_trace_of_a_waveform_is_read_over_pva(screens: list[Opened]) -> None:
     """Phoebus 5.0.3 to 5.0.5 pads arrays with zeros that it reads over Channel Access."""
     plots = [
-        (screen, plot) for screen in screens for plot in screen.root.iter("widget") if plot.get("type") == "xyplot"
+        (screen, plot) for screen in screens for plot in screen.root.iter("widget") if plot.find("traces") is not None
     ]
     pvs = [pv.text or "" for _, plot in plots for tag in ("x_pv", "y_pv") for pv in plot.iter(tag)]
     for screen, plot in plots:
