@@ -263,10 +263,11 @@ async def test_the_wiring_follows(stage: Stage) -> None:
     await stage.phoebus.becomes(f"'TTLOUT3.VAL' in [row[1] for row in {connections}]", wanted=False)
 
 
-async def test_the_way_back_leads_to_the_overview_that_is_open(stage: Stage) -> None:
+async def test_the_way_back_opens_no_more_tabs(stage: Stage) -> None:
     await stage.open("Overview.bob", f"PandA {PREFIX}")
     await stage.phoebus.run(f"press('PandA {PREFIX}', 'PULSE1')")
     await stage.phoebus.becomes("find('PULSE1') is not None")
+    tabs = await stage.phoebus.run("result = len(instances())")
     await stage.phoebus.run("press('PULSE1', 'Overview')")
-    await asyncio.sleep(2)
-    await stage.phoebus.becomes(f"titles().count('PandA {PREFIX}')", 1)
+    await stage.phoebus.becomes(f"titles().count('PandA {PREFIX}')", 2)
+    assert await stage.phoebus.run("result = (find('PULSE1'), len(instances()))") == [None, tabs]

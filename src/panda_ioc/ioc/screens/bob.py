@@ -175,7 +175,7 @@ def _button(widget: Widget) -> _Properties:
 
 def _link(widget: Widget) -> _Properties:
     macros = dict(widget.macros)
-    action = _action("open_display", file=widget.file, target="tab", macros=macros, description=widget.tip)
+    action = _action("open_display", file=widget.file, target=widget.target, macros=macros, description=widget.tip)
     return {"text": widget.text, "pv_name": "", **action}
 
 

@@ -137,8 +137,12 @@ def link(text: str, file: str, macros: Mapping[str, str], width: int = 0, tip: s
 
 
 def home() -> Widget:
-    """A button that opens the overview; it has the macros of its own file."""
-    return link("Overview", OVERVIEW, {}, tip="Connection, acquisition, all blocks")
+    """A button that opens the overview, in place of the screen that it is on.
+
+    Phoebus gives it all macros of that screen, so in a tab there would be another overview for every block.
+    """
+    opened = link("Overview", OVERVIEW, {"P": "$(P)"}, tip="Connection, acquisition, all blocks")
+    return replace(opened, target="replace")
 
 
 def title(text: str) -> tuple[Widget, Widget]:

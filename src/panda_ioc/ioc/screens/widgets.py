@@ -106,6 +106,7 @@ class Widget:
         units: whether it shows the units of its PV
         alarm: whether its border shows the alarm of its PV
         file, macros: what a link opens, and how; what a group gives to what is in it
+        target: where a link opens it: in a "tab" of its own, or in place of this screen, "replace"
         columns: of a table: heading, width, choices
         editable: whether the cells of a table can be changed
         rules: what sets its properties
@@ -132,6 +133,7 @@ class Widget:
     alarm: bool = True
     file: str = ""
     macros: tuple[tuple[str, str], ...] = ()
+    target: str = "tab"
     columns: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
     editable: bool = False
     rules: tuple[Rule, ...] = ()
