@@ -60,6 +60,9 @@ _LIVE = {
     "DATA:LIVE:MESSAGE": "Message",
 }
 
+#: Pixels of paths and of what is said in words.
+_TEXT = 430
+
 #: Pixels of the table of datasets.
 _DATASETS_HEIGHT = 150
 
@@ -91,19 +94,19 @@ widget.setItems({others!a} + tuple(captured))
 def data(book: Book) -> Screen:
     """Files, counters, and a plot of two columns against time or another column."""
     top = MARGIN + ROW + 2 * GAP
-    bar = Widget(Shape.PROGRESS, width=300, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
+    bar = Widget(Shape.PROGRESS, width=_TEXT, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
     acquire = button("Acquire", "$(P):DATA:ACQUIRE", "1", 90, "Arm, and wait for the end of the acquisition")
     going = Widget(Shape.LED, y=2, width=LED, height=LED, pv="$(P):DATA:ACQUIRE", tip="Whether an acquisition goes on")
     state = [
         capture_row(),
         Row("Acquisition", side_by_side((acquire, going))),
-        *rows_of(book, _STATE, 300),
+        *rows_of(book, _STATE, _TEXT),
         Row("Progress", (bar,)),
     ]
     left = stack(
         [
-            panel("File", columns(rows_of(book, _WHERE, 300)), 440),
-            panel("Capture", columns(state), 440),
+            panel("File", columns(rows_of(book, _WHERE, _TEXT)), _TEXT + 140),
+            panel("Capture", columns(state), _TEXT + 140),
         ],
         MARGIN,
         top,

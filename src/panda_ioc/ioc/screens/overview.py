@@ -69,7 +69,7 @@ def overview(book: Book, blocks: tuple[Place, ...], others: Mapping[str, str]) -
         status.POLL_PERIOD: "Poll period",
     }
     panels = [_panda(book), _acquisition(book), _file(book), panel("IOC", columns(rows_of(book, ours)))]
-    top = flow(panels, 1360, MARGIN + ROW + 2 * GAP)
+    top = flow(panels, 1900, MARGIN + ROW + 2 * GAP)
     listed = _blocks(book, blocks)
     wide = max(listed.right, *(one.right - MARGIN for one in top))
     refused = last_refused(book, wide).at(MARGIN, max(one.bottom for one in top) + GAP)
@@ -129,7 +129,7 @@ def _panda(book: Book) -> Widget:
         status.CONNECTION_TEXT: "in words",
         **{f"SYSTEM:{name}": text for name, text in zip(_SYSTEM, _VERSIONS, strict=True)},
     }
-    return panel("PandA", columns(rows_of(book, named, 250)))
+    return panel("PandA", columns(rows_of(book, named, 340)))
 
 
 def _acquisition(book: Book) -> Widget:
@@ -153,7 +153,7 @@ def _acquisition(book: Book) -> Widget:
 
 def _file(book: Book) -> Widget:
     """Capturing into a file, how far it is, and what went wrong."""
-    bar = Widget(Shape.PROGRESS, width=290, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
+    bar = Widget(Shape.PROGRESS, width=480, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
     counts = (
         control(book.records["DATA:NUM_CAPTURED"], "$(P):DATA:NUM_CAPTURED", NUMBER),
         label("of", 20, tip="0 for all"),
@@ -161,10 +161,10 @@ def _file(book: Book) -> Widget:
     )
     rows = [
         capture_row(),
-        *rows_of(book, {"DATA:STATUS": "Status"}, 290),
+        *rows_of(book, {"DATA:STATUS": "Status"}, 480),
         Row("Captured", side_by_side(counts)),
         Row("Progress", (bar,)),
-        *rows_of(book, {"DATA:HDF_FULL_FILE_PATH": "Path", "DATA:WRITE_MESSAGE": "Error"}, 290),
+        *rows_of(book, {"DATA:HDF_FULL_FILE_PATH": "Path", "DATA:WRITE_MESSAGE": "Error"}, 480),
     ]
     return panel("File", columns(rows))
 
