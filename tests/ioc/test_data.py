@@ -406,6 +406,26 @@ async def test_the_live_view(data: DataPvs, server: Server, ioc: Ioc) -> None:
     await data.put("LIVE:NUM_POINTS", 1000)
 
 
+async def test_an_acquisition_without_samples_leaves_what_is_shown(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    """A statistic of no samples is no number, and flashed on screens whenever an acquisition began."""
+    samples_on_arm(server, 50)
+    await data.arm()
+    await data.until("LIVE:NUM_SAMPLES", 50)
+    seen = await ioc.monitor("COUNTER1:OUT:LIVE:MEAN")
+    curve = await ioc.monitor("COUNTER1:OUT:LIVE")
+    samples_on_arm(server, 0, reason="")
+    await data.arm()
+    await data.until("LIVE:NUM_SAMPLES", 0)
+    assert [update.value for update in drained(seen) if not np.isfinite(update.value)] == []
+    assert [len(update.value) for update in drained(curve) if not len(update.value)] == []
+    assert (await ioc.pva_get("COUNTER1:OUT:LIVE:MEAN")) == 24.5
+
+
+def drained(seen: asyncio.Queue[Any]) -> list[Any]:
+    """What a monitor got so far."""
+    return [seen.get_nowait() for _ in range(seen.qsize())]
+
+
 async def test_ca_monitors_see_the_counters(data: DataPvs, server: Server, ioc: Ioc) -> None:
     samples_on_arm(server, 10)
     seen: asyncio.Queue[int] = asyncio.Queue()
