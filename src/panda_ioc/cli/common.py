@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from ..ioc.log import OneLine  # which makes the level "put" known, too
-from ..ioc.logwriter import LogWriter
 from ..ports import CONTROL_PORT, DATA_PORT
+from .logwriter import LogWriter
 
 P = ParamSpec("P")
 R = TypeVar("R")
