@@ -2,8 +2,9 @@
 
     python -m tests.simulator.differential HOST[:PORT] [--commands 100000] [--seed 1]
 
-needs a server that was just switched on, and changes all its settings. A device file (--device, as `panda-ioc simulator --from HOST` makes one) says what
-it has; otherwise it must have the blocks of the bundled one. What only blocks that run can say is not compared.
+needs a server that was just switched on, and changes all its settings. A device file (--device, as
+`panda-ioc simulator --from HOST` makes one) says what it has; otherwise it must have the blocks of the bundled one.
+What only blocks that run can say is not compared.
 """
 
 import argparse

@@ -27,7 +27,8 @@ def designs(book: Book) -> Screen:
             confirm="Replace all settings of the PandA?",
         ).at(354, 0),
     ]
-    state = rows_of(book, {designplan.STATUS: "Status", designplan.LOADED: "Loaded"}, 340)
+    rows = {designplan.STATUS: "Status", designplan.LOADED: "Loaded", designplan.SKIP_UNKNOWN: "Skip unknown"}
+    state = rows_of(book, rows, 340)
     there = Widget(
         Shape.TABLE,
         width=_WIDTH,
