@@ -83,7 +83,7 @@ async def test_options_go_over_variables_and_both_over_the_file(
     async with running_ioc(panda.control_port, "OVER-FILE", ca_ports, extra=variables) as ioc:
         await ioc.pva_put("PULSE1:PULSES", 3)
         line = await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 3")
-        assert line.endswith("@127.0.0.1")
+        assert line.endswith("@127.0.0.1 over PVA")
         await caput(ioc.pv("PULSE1:PULSES"), 4, wait=True, timeout=5)
         assert "@" in await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 4")
 

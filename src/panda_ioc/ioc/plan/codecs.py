@@ -97,6 +97,9 @@ class Text(Codec):
 
 TEXT = Text()
 
+#: Whole numbers up to here are shown in full.
+_MOST_DIGITS = 1e16
+
 #: How a choice without a label is shown.
 OTHER = "Other"
 
@@ -122,7 +125,8 @@ class Whole(Codec):
         if not number.is_integer():
             raise Refusal(f"{value} is not a whole number")
         if not self.low <= number <= self.high:
-            raise Refusal(f"{int(number)} is not from {self.low} to {self.high}")
+            shown = int(number) if abs(number) < _MOST_DIGITS else number
+            raise Refusal(f"{shown} is not from {self.low} to {self.high}")
         return str(int(number))
 
 
@@ -296,7 +300,9 @@ class Scaled(Codec):
 
 def digits_for(number: float, significant: int) -> int:
     """Digits after the point that show so many significant digits of a number: 5 to 15."""
-    return min(max(5, significant - 1 - math.floor(math.log10(abs(number)))), 15) if number else 5
+    if not number or not math.isfinite(number):
+        return 5
+    return min(max(5, significant - 1 - math.floor(math.log10(abs(number)))), 15)
 
 
 def _finite(text: str) -> float:

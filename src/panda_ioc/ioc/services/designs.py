@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ... import designfile
 from ...calls import Calls
@@ -29,6 +28,7 @@ from ..plan.designs import (
 )
 from ..plan.kept import Kept
 from ..plan.record import Content
+from ..servers.put import Put
 from ..servers.served import Pv
 from .dispatch import Refresh
 
@@ -80,7 +80,8 @@ class Designs:
     def apply(self, changes: Changes) -> None:
         """Nothing here follows the PandA."""
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
         if name == NAME:
             if value and not _GOOD_NAME.fullmatch(value):
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")

@@ -41,6 +41,7 @@ from ..plan.tables import (
     VIEW,
     PlannedTable,
 )
+from ..servers.put import Put
 from ..servers.served import Pv
 from .dispatch import Refresh
 
@@ -192,9 +193,9 @@ class Tables:
             if source in self._tables:
                 self._read_soon(self._tables[source])
 
-    async def put(self, name: str, value: Any) -> None:
-        """Take a put to anything of a table."""
-        await self._takers[name](value)
+    async def put(self, put: Put) -> None:
+        """Do a put to anything of a table."""
+        await self._takers[put.name](put.value)
 
     async def close(self) -> None:
         """Stop reading."""
