@@ -32,6 +32,7 @@ ELSEWHERE = {"clients.md", "tutorial.md"}
 #: Commands that no test here runs, and why.
 NOT_RUN = {
     "python -m panda_ioc.compat.pandablocks script.py ARGUMENTS": "tests/compat runs it",
+    "python -m tests.simulator.differential HOST:8888 --commands 100000": "test_differential.py runs it",
     "./dev demo": "downloads all that it needs; test_demo.py runs what it runs",
     "./dev test": "is what runs this",
     "./dev test -m long": "CI runs it",
