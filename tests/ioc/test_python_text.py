@@ -10,7 +10,7 @@ from aioca import DBR_CHAR, DBR_CHAR_STR, DBR_DOUBLE, DBR_ENUM, DBR_LONG, DBR_ST
 from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.data_settings import SERVICE as DATA
 from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.ioc.plan.record import Access, Record, Table
