@@ -52,7 +52,7 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
         stderr=side,
     ) as process:
         os.close(side)
-        await until("panda$ ")
+        await until("panda$")
         # What is typed, and what then appears: choices in a menu, the rest of the chosen one, the answer.
         for typed, shown in [
             (b"TTLOUT10.V", "MAX_DELAY"),
@@ -60,7 +60,7 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
             (b"=ON", " ONE "),
             (b"\t", "E"),
             (b"\r", "OK\r\n"),
-            (b"", "panda$ "),
+            (b"", "panda$"),
         ]:
             os.write(main, typed)
             await until(shown)

@@ -13,9 +13,10 @@ from panda_ioc.simulator import DeviceSpec, Server
 
 from .process import Ioc, becomes
 
+#: The last ones are about as long as a PandA can tell.
 TEXTS = [
     *("$(X)", "${X=Y}$(", "$(X=$(X))", 'a "word"', '"', "back\\slash\\", "\\n\\x41", "'; exit; echo '", "%s%n{0}"),
-    *("# no comment", "  blanks  ", "µm/°C", "漢字" * 20, "\t\x1b[31m", "x" * 200, "x" * 199 + "é"),
+    *("# no comment", "  blanks  ", "µm/°C", "漢字" * 20, "\t\x1b[31m", "x" * 230, "x" * 229 + "é"),
 ]
 
 
