@@ -126,7 +126,7 @@ class Judge:
 
     async def look(self, put: str, *said: str) -> None:
         """Look at what a put led to."""
-        lines = [line for line in self._ioc.output[self._seen :] if not line.startswith("recGblRecordError")]
+        lines = [line for line in self._ioc.output[self._seen :] if "recGblRecordError" not in line]
         self._seen = len(self._ioc.output)
         refused = str(await caget(self._ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
         self.bad += [f"{put}: {text}" for text in (*said, refused, *lines) if PYTHON.search(text)]
