@@ -94,9 +94,9 @@ class Binding:
 
     def _update(self) -> Alarm:
         """Bring the value up to date; return the alarm that goes with it."""
-        if self._known.lost and self.is_of_the_panda:
-            return Alarm(Severity.INVALID, Status.COMM, self._known.lost)
-        return self._read()
+        alarm = self._read()
+        lost = self._known.lost if self.is_of_the_panda else ""
+        return Alarm(Severity.INVALID, Status.COMM, lost) if lost else alarm
 
     def _read(self) -> Alarm:
         """Read what the PandA said last, whether it is still there or not."""
