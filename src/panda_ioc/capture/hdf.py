@@ -24,6 +24,8 @@ from ..protocol import StartData
 from .columns import Column, Frame, Values
 from .errors import CaptureError
 from .options import COMPRESSIONS, FileOptions
+from .place import Place
+from .salvage import close_broken, close_unwritten
 
 #: Bytes that a file grows by before the system is asked to write them.
 _WRITEBACK_BYTES = 8 << 20
@@ -70,29 +72,50 @@ class HdfFile:
     """A file being written. It is not safe to share between threads, and every call may wait for the disk.
 
     Args:
-        path: where; it must not exist, unless the options say that it may
+        path: where; it must not exist, unless the options say that it may be replaced
         options: how
+        empty: whether the file is there before its first acquisition. If not, a file that it replaces stays until
+            then, and a file without an acquisition is removed
+
+    Attributes:
+        path: where
+        rows, flushed_rows: rows that were taken, and how many of them others can read in the file
+        problem: what is wrong with the file, though it is written on; "" if all is well
 
     Raises:
         CaptureError: it cannot be made
     """
 
-    def __init__(self, path: Path, options: FileOptions | None = None) -> None:
+    def __init__(self, path: Path, options: FileOptions | None = None, *, empty: bool = True) -> None:
         self.path = path
+        self.problem = ""
         self._options = options or FileOptions()
         if self._options.compression not in COMPRESSIONS:
             raise CaptureError(f"{self._options.compression!r} is none of {', '.join(COMPRESSIONS)}")
         self._filters = _filters(self._options.compression)
+        self._empty = empty
+        self._place = Place(path, replace=self._options.overwrite)
         try:
-            self._file = _create(path, overwrite=self._options.overwrite)
+            self._file = _create(self._place.made_at)
         except OSError as error:
             raise CaptureError(f"cannot make {path}: {_reason(error)}") from error
+        self._descriptor = self._file.id.get_vfd_handle()
+        self._is_open = True
+        try:
+            self._place.lock(self._descriptor, readers=False)
+            if empty:
+                self._place.occupy()
+        except CaptureError:
+            self._place.discard(self._descriptor)
+            self._file.close()
+            raise
         self._columns: list[_Growing] = []
         self._acquisitions: dict[str, h5py.Dataset] = {}
-        #: Rows that were taken, and how many of them are in the file for readers.
         self.rows, self.flushed_rows = 0, 0
+        self._complete_rows = 0  # of which all columns are written
         self._in_chunk = 0
         self._first_row = 0
+        self._in_acquisition = False
         self._on_its_way = 0
 
     def begin(self, start: StartData, columns: Sequence[Column]) -> None:
@@ -113,6 +136,7 @@ class HdfFile:
             self._tell_end("")
             for dataset in self._acquisitions.values():
                 dataset.resize(len(dataset) + 1, axis=0)
+        self._in_acquisition = True
         self._note(
             first_row=self.rows,
             missed=start.missed,
@@ -141,11 +165,16 @@ class HdfFile:
             frame = frame[len(part) :]
 
     def flush(self) -> None:
-        """Make all rows readable for others."""
+        """Make all rows readable for others.
+
+        Raises:
+            CaptureError: the disk failed, or what was written is lost, as somebody deleted or truncated the file
+        """
         if self._in_chunk:
             self._write_chunks()
         with self._disk():
             self._file.flush()
+            self._check_place()
         self.flushed_rows = self.rows
 
     def end(self, reason: str) -> None:
@@ -155,6 +184,7 @@ class HdfFile:
             CaptureError: the disk failed
         """
         self._note(samples=self.rows - self._first_row, end_reason=reason)
+        self._in_acquisition = False
         with self._disk():
             self._file.attrs.modify("samples", self.rows)
             self._tell_end(reason)
@@ -169,29 +199,43 @@ class HdfFile:
         Raises:
             CaptureError: the disk failed
         """
-        if self._columns:
+        if self._acquisitions:
             self.flush()
+        elif not self._empty:
+            self._place.discard(self._descriptor)
+        else:
+            with self._disk():
+                self._check_place()
         with self._disk():
-            if failure:
-                self._tell_end(failure)
+            if failure or self.problem:
+                self._tell_end(failure or self.problem)
+            self._is_open = False
             self._file.close()
 
-    def abandon(self, failure: str = "") -> None:
-        """Close the file after the disk failed: what is not written is lost, what was flushed stays.
+    def abandon(self, failure: str = "") -> str:
+        """Close the file after the disk failed: rows that are not written are lost, all others stay.
 
         Args:
             failure: as for `close`; a disk that failed need not take it
 
-        Raises:
-            CaptureError: it cannot even be closed
+        Returns:
+            how the file can be opened; "" if it can be as any other
         """
-        self._columns = []
-        with contextlib.suppress(CaptureError):
-            if failure:
-                with self._disk():
-                    self._tell_end(failure)
-        with self._disk():
-            self._file.close()
+        if not self._is_open:
+            return ""
+        if not (self._acquisitions or self._empty):
+            self._place.discard(self._descriptor)
+        elif not self._place.lost:
+            with contextlib.suppress(CaptureError):
+                self._tell_failure(failure)
+        self._is_open = False
+        if self._place.lost:
+            self.flushed_rows = 0
+            close_unwritten(self._file)
+            return ""
+        self.flushed_rows = self._complete_rows
+        names = [growing.column.name for growing in self._columns]
+        return close_broken(self._file, self._place.made_at, names, self._complete_rows)
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
@@ -228,6 +272,8 @@ class HdfFile:
             if self._options.nexus:
                 self._mark_as_nexus(columns)
             self._file.swmr_mode = True
+        self._place.lock(self._descriptor, readers=True)
+        self._place.occupy()
 
     def _attributes(self, column: Column) -> dict[str, Any]:
         """What is told of a column: how it is scaled, whether or not it has been."""
@@ -260,6 +306,18 @@ class HdfFile:
         if times:
             data.attrs["axes"] = [times[-1]]
 
+    def _check_place(self) -> None:
+        self.problem = self.problem or self._place.check(self._descriptor)
+
+    def _tell_failure(self, failure: str) -> None:
+        """Write why there are no more rows, after the disk failed."""
+        if self._in_acquisition:
+            self._note(samples=self._complete_rows - self._first_row, end_reason="Write error")
+        with self._disk():
+            self._file.attrs.modify("samples", self._complete_rows)
+            if failure:
+                self._tell_end(failure)
+
     def _tell_end(self, reason: str) -> None:
         """Write why the file ended, as bytes: text of any length has no place in a file that is being read."""
         whole_letters = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
@@ -275,6 +333,7 @@ class HdfFile:
         with self._disk():
             for growing in self._columns:
                 growing.write(self.rows - self._in_chunk, self._in_chunk)
+            self._complete_rows = self.rows
             self._start_writeback()
 
     def _start_writeback(self) -> None:
@@ -282,19 +341,21 @@ class HdfFile:
 
         Left to itself, Linux collects gigabytes, and then stops whoever writes for seconds.
         """
-        handle = self._file.id.get_vfd_handle()
-        size = os.fstat(handle).st_size
+        size = self._place.check_size(self._descriptor)
         if size - self._on_its_way >= _WRITEBACK_BYTES:
             # What is still to be written is not forgotten but written: so the advice costs readers nothing.
-            os.posix_fadvise(handle, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(self._descriptor, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
             self._on_its_way = size
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
         try:
+            self._place.check_size(self._descriptor)
             yield
         except (OSError, RuntimeError) as error:
             raise CaptureError(f"cannot write {self.path}: {_reason(error)}") from error
+        except (ValueError, TypeError, OverflowError) as error:  # what a PandA said does not fit into its place
+            raise CaptureError(f"cannot store {str(error)[:200]} in {self.path}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -326,16 +387,15 @@ def _filters(compression: str) -> dict[str, Any]:
     return dict(getattr(plugin, name)())
 
 
-def _create(path: Path, *, overwrite: bool) -> h5py.File:
-    """Make a file; where that fails, none is left that was not there before."""
-    was_there = os.path.lexists(path)
+def _create(path: Path) -> h5py.File:
+    """Make a file; where that fails, none is left."""
     try:
-        return h5py.File(path, "w" if overwrite else "x", libver="latest")
+        return h5py.File(path, "x", libver="latest")
     except FileExistsError:
         raise
     except OSError:
-        if not was_there:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
         raise
 
 
