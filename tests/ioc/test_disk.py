@@ -6,10 +6,11 @@ import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -21,6 +22,7 @@ from panda_ioc.capture.writer import QUEUE_BYTES
 from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
+from ..relay import Relay
 from .datapvs import DataPvs
 from .process import Ioc, running_ioc
 
@@ -52,14 +54,18 @@ class Starter:
         self._ca_ports = ca_ports
         self._stack = stack
 
-    async def capturing(self, directory: Path, rows: int, **variables: str) -> tuple[Ioc, DataPvs]:
+    async def capturing(
+        self, directory: Path, rows: int, variables: Mapping[str, str] = MappingProxyType({}), *, control_port: int = 0
+    ) -> tuple[Ioc, DataPvs]:
         """An IOC with a capture under way that has some rows."""
         capture_counter(self._panda)
         samples_on_arm(self._panda, rows, reason="")
         ports = ("--data-port", str(self._panda.data_port))
         ioc = await self._stack.enter_async_context(
             running_ioc(
-                self._panda.control_port, f"TEST-DISK-{next(_NUMBERS)}", self._ca_ports, *ports, extra=variables
+                *(control_port or self._panda.control_port, f"TEST-DISK-{next(_NUMBERS)}", self._ca_ports),
+                *ports,
+                extra=variables,
             )
         )
         data = DataPvs(ioc, directory)
@@ -127,7 +133,7 @@ async def test_a_capture_that_is_larger_than_memory_should_be(iocs: Starter, pan
 
 async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
     """Samples wait in the IOC, then in the PandA; all come to the file when the disk is back."""
-    ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    ioc, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     before = most_memory(ioc)
     blocked.sign.touch()
     for _ in range(4):
@@ -160,7 +166,7 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
 async def test_a_disk_that_blocks_for_too_long(iocs: Starter, panda: Server, blocked: Blocked) -> None:
     """The PandA cannot keep all either, and says so: the file has what came before, and the status says why it ends."""
     panda.capture.buffer_bytes = 16 << 20
-    _, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     numbers = np.arange(100 * ROWS, dtype=np.uint32).reshape(100, ROWS)
     for blocks, each in enumerate(numbers, 1):
@@ -179,9 +185,28 @@ async def test_a_disk_that_blocks_for_too_long(iocs: Starter, panda: Server, blo
     np.testing.assert_array_equal(column, np.concatenate([np.arange(10), np.arange(captured - 10)]))
 
 
+async def test_the_panda_goes_away_while_the_disk_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
+    """What was received comes to the file: also what waits behind the full queue."""
+    async with Relay(panda.control_port) as relay:
+        _, data = await iocs.capturing(blocked.directory, 10, blocked.variables, control_port=relay.port)
+        blocked.sign.touch()
+        for _ in range(40):
+            panda.capture.append(block())
+        waiting = await data.ioc.monitor("DATA:STATUS")
+        assert (await asyncio.wait_for(waiting.get(), 10)).value.startswith("Waiting for the disk")
+        await relay.close()
+        await data.until("CONNECTION", 0)
+        blocked.sign.unlink()
+        await data.until("CAPTURE", 0)
+    assert "the PandA is gone" in await data.get("STATUS")
+    captured = int(await data.get("NUM_CAPTURED"))
+    assert captured * 12 > QUEUE_BYTES + (12 << 20)
+    assert len(data.column()) == captured
+
+
 async def test_stopped_while_it_waits_for_the_disk(iocs: Starter, panda: Server, blocked: Blocked) -> None:
     """A capture that ends does not keep the live view from going on."""
-    _, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     for _ in range(40):
         panda.capture.append(block())
@@ -196,7 +221,7 @@ async def test_stopped_while_it_waits_for_the_disk(iocs: Starter, panda: Server,
 
 async def test_flushes_on_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
     """They hold up nothing else, however many there are."""
-    _, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     panda.capture.append(block(10))
     flushes = [asyncio.create_task(data.put("FLUSH_NOW", 1)) for _ in range(40)]
@@ -296,7 +321,7 @@ async def test_killed_in_a_capture(iocs: Starter, tmp_path: Path) -> None:
 
 @pytest.mark.long
 async def test_stopped_while_the_disk_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    ioc, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     panda.capture.append(block())
     await data.until("NUM_RECEIVED", ROWS + 10)

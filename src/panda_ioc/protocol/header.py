@@ -10,6 +10,8 @@ from .exchange import text
 #: What servers say where units were never set.
 _NO_UNITS = "(null)"
 
+_LIMIT = 1 << 63
+
 
 def parse_header(header: bytes) -> StartData:
     """Read a header.
@@ -26,12 +28,12 @@ def parse_header(header: bytes) -> StartData:
         fields = tuple(_field(element) for element in _child(root, "fields"))
         start = StartData(
             fields,
-            int(data.get("missed", "0")),
+            _whole(data.get("missed", "0"), 0),
             data.get("process", ""),
             int(data.get("sample_bytes", "0")),
             data.get("arm_time", ""),
             data.get("start_time", ""),
-            int(data.attrib["hw_time_offset_ns"]) if "hw_time_offset_ns" in data.attrib else None,
+            _whole(data.attrib["hw_time_offset_ns"], -_LIMIT) if "hw_time_offset_ns" in data.attrib else None,
         )
         length = start.dtype.itemsize
     except (ET.ParseError, ValueError, KeyError) as error:
@@ -63,6 +65,14 @@ def _field(element: Element) -> FieldCapture:
         _number(element, "offset"),
         "" if units == _NO_UNITS else units,
     )
+
+
+def _whole(number: str, low: int) -> int:
+    """A number that has a place in 64 bits."""
+    value = int(number)
+    if not low <= value < _LIMIT:
+        raise ValueError(f"{number} is not from {low} to {_LIMIT - 1}")
+    return value
 
 
 def _number(element: Element, attribute: str) -> float | None:

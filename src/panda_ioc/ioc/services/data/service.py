@@ -12,7 +12,7 @@ from ....capture.columns import GATE, Column, check_dataset_name, stored_columns
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView
 from ....client import AsyncioClient, PandaConnectionError
-from ....protocol import Arm, Changes, Data, Disarm, EndData, PandaError, StartData
+from ....protocol import Changes, Data, EndData, PandaError, StartData
 from ...ending import end_at_once
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.codecs import Refusal, Value
@@ -24,6 +24,7 @@ from ...plan.plan import Plan
 from ...plan.record import Content
 from ...servers.served import Pv
 from ..dispatch import Refresh
+from .acquiring import Acquiring
 from .capture import Captures, FileFacts
 from .datasets import capturable, dtype_name, expected_columns
 from .publish import Counters
@@ -64,7 +65,7 @@ class DataService:
         self._receiver = Receiver(Taker(self._ready, self._take, self._captures.room, self._lost))
         self._counters = Counters(self._receiver, self._captures)
         self._view = View(self._live, self._settings)
-        self._acquiring: asyncio.Task[None] | None = None
+        self._acquiring = Acquiring(self._receiver, self._show_acquire, self._flush)
         self._refresh: Refresh | None = None
         self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
         self._checking: asyncio.Task[None] | None = None
@@ -144,9 +145,9 @@ class DataService:
             raise Refusal(f"{name} can only be read")
 
     async def close(self) -> None:
-        for task in (self._checking, self._acquiring):
-            if task is not None:
-                task.cancel()
+        self._acquiring.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
         self._captures.finish()
         if not await self._captures.wait_closed(_CLOSE_TIMEOUT):
             # An orderly end would wait for the disk, and come to grief when that is back.
@@ -177,56 +178,35 @@ class DataService:
     async def _start_capture(self) -> bool:
         if self._client is None or self._refresh is None:
             raise Refusal("there is no connection to the PandA")
-        refused = [(name, self._pvs[name].alarm) for name in self._settings.of_captures()]
-        for name, alarm in refused:
-            if alarm.status is Status.WRITE:
-                problem = f"{name} was refused: {alarm.message}. Put it again, then CAPTURE"
-                self._captures.refuse(problem)
-                raise Refusal(problem)
+        if not self._captures.active:
+            self._check_refused()
         await self._refresh()  # what is captured may have been changed a moment ago, by others
         self._check_datasets()
         return await self._captures.start(self._receiver)
 
-    async def _put_acquire(self, value: int) -> None:
-        if not value:
-            if self._acquiring is not None and self._client is not None:
-                await self._client.send(Disarm())
-                await asyncio.wait((self._acquiring,))
-            self._pvs[ACQUIRE].post(0)
-            return
-        if self._acquiring is None:
-            self._acquiring = asyncio.create_task(self._acquire())
-        await asyncio.shield(self._acquiring)
+    def _check_refused(self) -> None:
+        """Begin no capture while a setting is not what somebody wants it to be: its record is in alarm."""
+        for name in self._settings.of_captures():
+            alarm = self._pvs[name].alarm
+            if alarm.status is Status.WRITE:
+                problem = f"{name} was refused: {alarm.message}. Put it again, then CAPTURE"
+                self._captures.refuse(problem)
+                raise Refusal(problem)
 
-    async def _acquire(self) -> None:
-        """Arm, and wait until the acquisition has ended and can be read."""
-        try:
-            client = self._client
-            if client is None:
-                raise Refusal("there is no connection to the PandA")
-            await self._receiver.wait_ready()
-            ending = asyncio.ensure_future(self._receiver.wait_end())
-            try:
-                await client.send(Arm())
-                self._pvs[ACQUIRE].post(1)
-                end = await ending
-            finally:
-                ending.cancel()
-            if end is None:
-                raise Refusal("the data connection was lost")
-            await self._captures.flush()
-            self._counters.publish()
-            if end.problem:
-                raise Refusal(end.problem)
-        finally:
-            self._acquiring = None
-            self._pvs[ACQUIRE].post(0)
+    async def _put_acquire(self, value: int) -> None:
+        await (self._acquiring.start if value else self._acquiring.stop)(self._client)
+
+    def _show_acquire(self, under_way: int) -> None:
+        self._pvs[ACQUIRE].post(under_way)
 
     async def _put_flush(self, value: int) -> None:
         if value:
-            await self._captures.flush()
-            self._counters.publish()
+            await self._flush()
         self._pvs[FLUSH_NOW].post(0)
+
+    async def _flush(self) -> None:
+        await self._captures.flush()
+        self._counters.publish()
 
     async def _put_setting(self, name: str, value: Any) -> None:
         async with self._setting_turn:
@@ -272,7 +252,7 @@ class DataService:
 
     def _take(self, data: Data, acquisition: Acquisition) -> None:
         self._captures.take(data, acquisition)
-        self._live.take(data, keep=bool(self._settings["LIVE:ACQUIRE"]))
+        self._live.take(data, acquisition, keep=bool(self._settings["LIVE:ACQUIRE"]))
         self._view.wake()
         self._counters.wake()
         if isinstance(data, EndData):
