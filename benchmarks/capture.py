@@ -54,7 +54,8 @@ async def measure(arguments: argparse.Namespace, ioc: psutil.Process, folder: Pa
     with h5py.File(folder / "x.h5") as file:
         stored = len(file["COUNTER1.OUT.Value"])
     print(f"{elapsed:.0f} s, {expected * 60 / elapsed / 1e6:.1f} MB/s: {status}")
-    print(f"DROPPED           {await caget(f'{PREFIX}:DATA:DROPPED')}; waited for the disk: {waited} of {polls} polls")
+    dropped = await caget(f"{PREFIX}:DATA:DROPPED")
+    print(f"DROPPED           {dropped}; waited for the disk in {waited} of {polls} looks at STATUS")
     print(f"samples lost      {expected - stored} of {expected}")
     print(f"CPU of the IOC    {cpu / elapsed * 100:.1f} % of a core")
     print(f"memory of the IOC {memory / 1e6:.0f} MB at most")
