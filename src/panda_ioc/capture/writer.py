@@ -135,9 +135,9 @@ class FileWriter:
                 self._look_after(self._file)
         except PandaError as error:
             self._abandon(str(error))
-        except Exception as error:  # not what a disk does, but no reason to say that all is well
+        except Exception:  # not what a disk does, but no reason to say that all is well
             log.exception("the file writer failed")
-            self._abandon(f"the file writer failed: {error!r}")
+            self._abandon("the file writer failed by an error of its own, which the log has")
         finally:
             self._let_go()
             with self._wake:

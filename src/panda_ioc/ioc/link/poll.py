@@ -6,18 +6,23 @@ three times as often: that shows a change within a hundredth of a second, and co
 
 After a put everything is asked for at once, so that the put completes with true readbacks; puts that end
 together share one such poll.
+
+A field that cannot be read is reported once, in the first full answer, and one that fails later is not reported at
+all. So what blocks report is also asked for field by field, one or a few with each poll of READ, all in turn.
 """
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...client import AsyncioClient, PandaConnectionError
 from ...protocol import ChangeGroup, Changes, Command, PandaError, Request
 from ...protocol.changes import parse_changes
-from ...protocol.exchange import Conversation
+from ...protocol.exchange import Conversation, text
 from ..plan.status import COMPLETION
 
 log = logging.getLogger(__name__)
@@ -45,6 +50,9 @@ _NO_SETTING = ".QUEUED_LINES="
 #: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
 LONGEST_BEAT = 1.0
 
+#: Seconds in which each field that blocks report is asked for itself; longer where one with each poll is fewer.
+ROUND = 30.0
+
 #: Seconds that a poll may take: a PandA that needs longer is as good as gone.
 TIMEOUT = 2.0
 
@@ -66,16 +74,19 @@ class Polled:
 
 @dataclass(frozen=True)
 class Poll(Command[Polled]):
-    """Ask for the changes of some groups, and why the last acquisition ended, in one round trip."""
+    """Ask for the changes of some groups, for some fields, and why the last acquisition ended, in one round trip."""
 
     groups: tuple[ChangeGroup, ...]
+    fields: tuple[str, ...] = ()
 
     @cached_property
     def _requests(self) -> list[Request]:
-        return [*(Request(f"*CHANGES{group.value}?") for group in self.groups), Request(f"{COMPLETION}?")]
+        groups = [Request(f"*CHANGES{group.value}?") for group in self.groups]
+        return [*groups, *(Request(f"{field}?") for field in self.fields), Request(f"{COMPLETION}?")]
 
     def conversation(self) -> Conversation[Polled]:
         *replies, completion = yield self._requests
+        replies, of_fields = replies[: len(self.groups)], replies[len(self.groups) :]
         refused = {
             group: reply.error for group, reply in zip(self.groups, replies, strict=True) if reply.error is not None
         }
@@ -84,6 +95,16 @@ class Poll(Command[Polled]):
         }
         changes = parse_changes([line for answer in answers.values() for line in answer])
         settings = any(_NO_SETTING not in line for group in _SETTINGS for line in answers.get(group, ()))
+        changes.values.update(
+            {
+                field: text(reply.value)
+                for field, reply in zip(self.fields, of_fields, strict=True)
+                if reply.value is not None
+            }
+        )
+        failed = tuple(field for field, reply in zip(self.fields, of_fields, strict=True) if reply.error is not None)
+        if failed:
+            changes = replace(changes, in_error=(*changes.in_error, *failed))
         if completion.error is None:  # an old server does not know it
             changes.values[COMPLETION] = completion.line()
         return Polled(changes, settings, refused)
@@ -123,16 +144,24 @@ class Poller:
         client: connected
         apply: is given every answer
         periods: how often each group is asked for
+        fields: what is asked for itself as well, in turn
     """
 
     def __init__(
-        self, client: AsyncioClient, apply: Callable[[Changes], None], periods: Mapping[ChangeGroup, float] = PERIODS
+        self,
+        client: AsyncioClient,
+        apply: Callable[[Changes], None],
+        periods: Mapping[ChangeGroup, float] = PERIODS,
+        fields: Sequence[str] = (),
     ) -> None:
         self._client = client
         self._apply = apply
         self._loop = asyncio.get_running_loop()
         self._periods = dict(periods)
         self._timetable = Timetable(periods)
+        self._fields = itertools.cycle(fields)
+        #: How many of them go with a poll of READ.
+        self._fields_at_once = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / ROUND, 1))
         #: Where in the timetable we are, and in which part of a beat; until when people are taken to be busy.
         self._number, self._part, self._busy_until = 0, 0, 0.0
         #: When the poll under way began; None if there is none.
@@ -190,8 +219,14 @@ class Poller:
         if self._part and timetable.settings:
             self._ask(timetable.settings)
         else:
-            self._ask(timetable.due(self._number))
+            self._ask(self._with_fields(timetable.due(self._number)))
             self._number += 1
+
+    def _with_fields(self, poll: Poll) -> Poll:
+        """A poll that asks for the fields, too, whose turn it is."""
+        if ChangeGroup.READ not in poll.groups or not self._fields_at_once:
+            return poll
+        return Poll(poll.groups, tuple(itertools.islice(self._fields, self._fields_at_once)))
 
     def _ask_everything(self) -> None:
         self._asked, self._next = self._next, None

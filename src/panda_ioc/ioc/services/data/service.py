@@ -22,6 +22,7 @@ from ...plan.kept import Kept
 from ...plan.model import Model
 from ...plan.plan import Plan
 from ...plan.record import Content
+from ...servers.put import Put
 from ...servers.served import Pv
 from ..dispatch import Refresh
 from .acquiring import Acquiring
@@ -134,7 +135,8 @@ class DataService:
         if any(key.endswith(".CAPTURE") for key in changes.values):
             self._show_datasets()
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
         if name in self._puts:
             await self._puts[name](value)
         elif name in self._settings:
@@ -185,11 +187,11 @@ class DataService:
         return await self._captures.start(self._receiver)
 
     def _check_refused(self) -> None:
-        """Begin no capture while a setting is not what somebody wants it to be: its record is in alarm."""
+        """Begin no capture while a setting is not what somebody wanted: its last put was refused."""
         for name in self._settings.of_captures():
-            alarm = self._pvs[name].alarm
-            if alarm.status is Status.WRITE:
-                problem = f"{name} was refused: {alarm.message}. Put it again, then CAPTURE"
+            refusal = self._pvs[name].refusal
+            if refusal is not NO_ALARM:
+                problem = f"{name} was refused: {refusal.message}. Put it again, then CAPTURE"
                 self._captures.refuse(problem)
                 raise Refusal(problem)
 
