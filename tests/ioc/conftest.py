@@ -26,6 +26,9 @@ CAPTURE_SETTINGS: dict[str, Any] = {
     "FILE_TEMPLATE": "",
     "AUTO_INCREMENT": 0,
     "CREATE_DIRECTORY": 0,
+    "BITS_TYPE": "uint32",
+    "CHUNK_ROWS": 1024,
+    "NEXUS": 0,
 }
 
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput
 
-from panda_ioc.capture.writer import QUEUE_BYTES
+from panda_ioc.ioc.services.data.capture import QUEUE_BYTES
 from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
@@ -126,7 +126,7 @@ async def test_a_capture_that_is_larger_than_memory_should_be(iocs: Starter, pan
         for _ in range(16):
             panda.capture.append(block())
         await data.until("NUM_CAPTURED", captured * ROWS + 10)
-    # The whole capture is 288 MiB, of which 48 may wait for the disk.
+    # The whole capture is 288 MiB, of which 96 may wait for the disk.
     assert most_memory(ioc) - before < QUEUE_BYTES + MORE_MEMORY
     data.path.unlink()
 
@@ -142,7 +142,7 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
     assert await data.get("NUM_CAPTURED") == 10
     assert await data.get("STATUS") == "Capturing"
     statuses = await ioc.monitor("DATA:STATUS")
-    for _ in range(60):
+    for _ in range(70):
         panda.capture.append(block())
     status = (await asyncio.wait_for(statuses.get(), 10)).todict()
     assert status["value"].startswith("Waiting for the disk: ")
@@ -155,11 +155,11 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
     # What is received into has room for more than it holds; and there is what is on its way to the queue.
     assert most_memory(ioc) - before < QUEUE_BYTES + MORE_MEMORY
     blocked.sign.unlink()
-    await data.until("NUM_CAPTURED", 64 * ROWS + 10)
+    await data.until("NUM_CAPTURED", 74 * ROWS + 10)
     assert (await data.get("STATUS"), await data.get("LIVE:MESSAGE")) == ("Capturing", "")
     assert (await data.get("DROPPED"), await data.get("WRITE_STATUS")) == (0, 0)
     await data.put("CAPTURE", 0)
-    assert len(data.column()) == 64 * ROWS + 10
+    assert len(data.column()) == 74 * ROWS + 10
     assert most_memory(ioc) - before < QUEUE_BYTES + MORE_MEMORY
 
 
@@ -190,7 +190,7 @@ async def test_the_panda_goes_away_while_the_disk_blocks(iocs: Starter, panda: S
     async with Relay(panda.control_port) as relay:
         _, data = await iocs.capturing(blocked.directory, 10, blocked.variables, control_port=relay.port)
         blocked.sign.touch()
-        for _ in range(40):
+        for _ in range(60):
             panda.capture.append(block())
         waiting = await data.ioc.monitor("DATA:STATUS")
         assert (await asyncio.wait_for(waiting.get(), 10)).value.startswith("Waiting for the disk")
@@ -208,10 +208,10 @@ async def test_stopped_while_it_waits_for_the_disk(iocs: Starter, panda: Server,
     """A capture that ends does not keep the live view from going on."""
     _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
-    for _ in range(40):
+    for _ in range(60):
         panda.capture.append(block())
     stopping = asyncio.create_task(data.put("CAPTURE", 0))
-    await data.until("LIVE:NUM_SAMPLES", 40 * ROWS + 10)
+    await data.until("LIVE:NUM_SAMPLES", 60 * ROWS + 10)
     blocked.sign.unlink()
     await stopping
     captured = int(await data.get("NUM_CAPTURED"))

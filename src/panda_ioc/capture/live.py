@@ -5,6 +5,7 @@ shown is made of them when somebody asks, which may be done in another thread.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from ..protocol import Data, FieldCapture, FrameData, StartData
 from .acquisition import Acquisition
 from .columns import Column, Frame, stored_columns
+from .options import ColumnOptions
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,12 +80,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a snapshot is made of."""
+    """What a snapshot is made of; `asked` as for `ColumnOptions`."""
 
     start: StartData
     frames: tuple[Frame, ...]
     samples: int
     points: int
+    asked: frozenset[str] | None
 
     def snapshot(self) -> Snapshot:
         """Scale the samples.
@@ -92,7 +95,8 @@ class Shown:
             CaptureError: a column cannot be scaled
         """
         rows = self._rows()
-        traces = tuple(_trace(column, rows) for column in stored_columns(self.start))
+        options = ColumnOptions(asked=self.asked)
+        traces = tuple(_trace(column, rows) for column in stored_columns(self.start, options))
         for name in TIMES:
             for trace in traces:
                 if trace.field.column == name and trace.values.dtype == np.float64:
@@ -111,11 +115,15 @@ class LiveView:
 
     Args:
         points: how many
+        asked: returns the columns that people chose for capture, as for `ColumnOptions`; called when an
+            acquisition begins
     """
 
-    def __init__(self, points: int = 1000) -> None:
+    def __init__(self, points: int = 1000, asked: Callable[[], frozenset[str] | None] = lambda: None) -> None:
         self._points = points
         self._acquisition: Acquisition | None = None
+        self._find_asked = asked
+        self._asked: frozenset[str] | None = None
         self._frames: deque[Frame] = deque()
         self._kept = 0
         #: Counts what came, so that nothing is made anew when nothing has.
@@ -143,6 +151,7 @@ class LiveView:
         self._acquisition = acquisition
         match data:
             case StartData():
+                self._asked = self._find_asked()
                 self._frames.clear()
                 self._kept = 0
                 self.version += 1
@@ -160,7 +169,8 @@ class LiveView:
         """What there is to show; None before the first acquisition."""
         if self._acquisition is None:
             return None
-        return Shown(self._acquisition.start, tuple(self._frames), self._acquisition.samples, self._points)
+        current = self._acquisition
+        return Shown(current.start, tuple(self._frames), current.samples, self._points, self._asked)
 
     def _trim(self) -> None:
         while self._frames and self._kept - len(self._frames[0]) >= self._points:

@@ -1,7 +1,7 @@
 """The thread that writes a file: what came waits in a queue until the disk takes it.
 
 Whoever gives the data never waits, and nothing is dropped. When the queue is full, `full` asks for no more, until
-half of it is written: then the data port is not read, and the PandA buffers what it captures.
+some of it is written: meanwhile the data port is not read, and the PandA buffers what it captures.
 
 The thread sleeps until there is something to do, and then for up to the flush period (at most 0.1 s) so that
 many small frames are one piece of work. A flush makes all that was written readable for others.
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Bytes of samples that may wait for the disk: most of a second of a fast PandA.
-QUEUE_BYTES = 48 << 20
+#: Bytes of samples that may wait for the disk, unless told otherwise.
+QUEUE_BYTES = 40 << 20
 
 #: Seconds that samples may wait for more of them, and bytes that are enough.
 _LONGEST_WAIT = 0.1
 _ENOUGH_BYTES = 4 << 20
+
+#: Part of a full queue that must be written before it asks for more. The PandA's buffer runs full meanwhile.
+_ROOM = 1 / 8
 
 #: Bytes that a frame takes beside its samples.
 _FRAME_BYTES = 512
@@ -212,7 +215,7 @@ class FileWriter:
     def _make_room(self, size: int) -> None:
         with self._wake:
             self.queued_bytes -= size
-            emptied = self.full and self.queued_bytes <= self.limit // 2
+            emptied = self.full and self.queued_bytes <= self.limit * (1 - _ROOM)
             if emptied:
                 self.full = False
         if emptied:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Bytes of samples that may wait for the disk: with the 256 MB that the PandA buffers, six seconds at 60 MB/s.
+QUEUE_BYTES = 96 << 20
+
 #: Directories that may leave calls without an answer.
 _MOST_SILENT = 4
 
@@ -68,6 +71,7 @@ class Captures:
         self.waits = False
         self._recorder: Recorder | None = None
         self._refusal = ""  # why the last one did not begin
+        self._rows_per_chunk = 0
         self._settings = settings
         self._facts = facts
         self._changed = changed
@@ -82,6 +86,11 @@ class Captures:
     def active(self) -> bool:
         """Whether a capture is under way."""
         return self._recorder is not None and self._recorder.progress.phase is not Phase.CLOSED
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Of the file under way; while there is none, of the next one."""
+        return self._rows_per_chunk if self.active else int(self._settings["CHUNK_ROWS"])
 
     @property
     def status(self) -> str:
@@ -241,12 +250,14 @@ class Captures:
         if failure is not None:
             raise failure
         self._recorder, self.path, self._refusal = recorder, str(path), ""
+        self._rows_per_chunk = int(settings["CHUNK_ROWS"])
         log.info("capturing into %s", path)
 
     def _storing(self, path: Path) -> Storing:
         settings = self._settings
         roots = self._facts.roots
         options = FileOptions(
+            rows_per_chunk=int(settings["CHUNK_ROWS"]),
             compression=COMPRESSION_CHOICES[settings["COMPRESSION"]],
             nexus=bool(settings["NEXUS"]),
             overwrite=bool(settings["OVERWRITE"]),
@@ -265,6 +276,7 @@ class Captures:
             self._facts.columns(bool(settings["RAW"])),
             flush_period=settings["FLUSH_PERIOD"],
             lazy=bool(settings["LAZY_OPEN"]),
+            queue_bytes=QUEUE_BYTES,
         )
 
     def _recorder_changed(self, recorder: Recorder) -> None:

@@ -70,6 +70,10 @@ class View:
         self._post(snapshot)
 
     def _post(self, snapshot: Snapshot) -> None:
+        self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
+        self._say("")
+        if not len(snapshot.time) and self._shown:
+            return  # an acquisition has begun: until its first samples come, those of the last one stay
         traces = snapshot.by_field()
         for name in self._shown.keys() - traces.keys():
             self._clear(name)
@@ -84,8 +88,6 @@ class View:
         self._pvs["DATA:LIVE:TIME"].post(snapshot.time)
         self._pvs["DATA:LIVE:TIME_SOURCE"].post(snapshot.time_source or "sample number")
         self._pvs["DATA:LIVE:CURRENT_POINT"].post(len(snapshot.time))
-        self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
-        self._say("")
 
     def _say(self, problem: str) -> None:
         message = problem or self._paused
