@@ -33,7 +33,7 @@ ROWS = 1 << 18  # 3 MiB of samples
 
 
 #: Bytes that an IOC may need in a capture besides the queue for the disk.
-MORE_MEMORY = 48 << 20
+MORE_MEMORY = 64 << 20
 
 
 def block(rows: int = ROWS) -> np.ndarray:
@@ -147,7 +147,7 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
     status = (await asyncio.wait_for(statuses.get(), 10)).todict()
     assert status["value"].startswith("Waiting for the disk: ")
     assert status["alarm"]["severity"] == 1
-    assert await data.get("LIVE:MESSAGE") == status["value"]
+    await data.until("LIVE:MESSAGE", status["value"])
     assert await data.get("CAPTURE") == 1
     # The queue is full, and the PVs are alive.
     assert await caget(ioc.pv("PULSE1:PULSES")) == 0

@@ -209,8 +209,7 @@ class HdfFile:
         if not (self._acquisitions or self._empty):
             self._place.discard(self._descriptor)
         elif not self._place.lost:
-            with contextlib.suppress(CaptureError):
-                self._tell_failure(failure)
+            self._tell_failure(failure)
         self._is_open = False
         if self._place.lost:
             self.flushed_rows = 0
@@ -257,12 +256,13 @@ class HdfFile:
 
     def _tell_failure(self, failure: str) -> None:
         """Write why there are no more rows, after the disk failed."""
-        if self._in_acquisition:
-            self._note(samples=self._complete_rows - self._first_row, end_reason="Write error")
-        with self._disk():
+        with contextlib.suppress(CaptureError), self._disk():
             self._file.attrs.modify("samples", self._complete_rows)
             if failure:
                 self._tell_end(failure)
+        if self._in_acquisition:
+            with contextlib.suppress(CaptureError):
+                self._note(samples=self._complete_rows - self._first_row, end_reason="Write error")
 
     def _tell_end(self, reason: str) -> None:
         """Write why the file ended, as bytes: text of any length has no place in a file that is being read."""
