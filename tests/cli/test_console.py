@@ -20,7 +20,7 @@ async def test_console_from_a_pipe(panda: Server, port: str) -> None:
         code=1,  # one of them failed
     )
     assert said.splitlines() == [
-        *("OK =125000000", "OK", "ERR Character '.' expected"),
+        *("OK =125000000", "OK", "ERR No such block"),
         *("OK", "!1", "!2", ".", "OK"),
     ]
     assert panda.panda.fields["PULSE1.PULSES"].raw == 3
