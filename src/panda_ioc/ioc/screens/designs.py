@@ -31,7 +31,8 @@ def designs(book: Book) -> Screen:
             rules=(Rule("confirm_message", f"pva://$(P):{designplan.NAME}", _QUESTION),),
         ).at(354, 0),
     ]
-    state = rows_of(book, {designplan.STATUS: "Status", designplan.LOADED: "Loaded"}, 340)
+    rows = {designplan.STATUS: "Status", designplan.LOADED: "Loaded", designplan.SKIP_UNKNOWN: "Skip unknown"}
+    state = rows_of(book, rows, 340)
     there = Widget(
         Shape.TABLE,
         width=_WIDTH,

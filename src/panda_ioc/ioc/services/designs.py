@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ... import designfile
 from ...calls import Calls
@@ -15,9 +14,21 @@ from ...protocol import Changes, PandaError
 from ..log import Repeated
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
-from ..plan.designs import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
+from ..plan.designs import (
+    LEFT_OUT,
+    LIST,
+    LOAD,
+    LOADED,
+    MOST_DESIGNS,
+    MOST_LEFT_OUT,
+    NAME,
+    SAVE,
+    SKIP_UNKNOWN,
+    STATUS,
+)
 from ..plan.kept import Kept
 from ..plan.record import Content
+from ..servers.put import Put
 from ..servers.served import Pv
 from .dispatch import Refresh
 
@@ -43,13 +54,15 @@ class Designs:
         self._panda: AsyncioClient | None = None
         self._refresh: Refresh | None = None
         self._name = ""
+        self._skip_unknown = False
         self._turn = asyncio.Lock()
         self._disk = Calls()
         self._warning = Repeated(log.warning)
         self._first: asyncio.Task[None] | None = None  # lists them when the records are made
 
     def initial_values(self) -> Mapping[str, Content]:
-        return {NAME: "", SAVE: 0, LOAD: 0, LIST: [], STATUS: "", LOADED: ""}
+        texts: dict[str, Content] = {NAME: "", STATUS: "", LOADED: ""}
+        return texts | {SAVE: 0, LOAD: 0, SKIP_UNKNOWN: 0, LIST: [], LEFT_OUT: []}
 
     def kept(self) -> Mapping[str, Kept]:
         return {}
@@ -67,12 +80,15 @@ class Designs:
     def apply(self, changes: Changes) -> None:
         """Nothing here follows the PandA."""
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
         if name == NAME:
             if value and not _GOOD_NAME.fullmatch(value):
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
             await self._list()
             self._name = value
+        elif name == SKIP_UNKNOWN:
+            self._skip_unknown = bool(value)
         elif name in {SAVE, LOAD}:
             if value:
                 await self._do(name)
@@ -97,31 +113,38 @@ class Designs:
         path = self._directory / f"{name}{_ENDING}"
         try:
             async with self._turn:
-                await self._with_panda(what, path)
+                note = await self._with_panda(what, path)
         except PandaError as error:
             self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
             raise
-        self._pvs[STATUS].post(f"{'saved' if what == SAVE else 'loaded'} {name}", NO_ALARM)
+        done = f"{'saved' if what == SAVE else 'loaded'} {name}"
+        self._pvs[STATUS].post(f"{done}; {note}" if note else done, NO_ALARM)
         await self._list()
         if what == LOAD:
             self._pvs[LOADED].post(name)
 
-    async def _with_panda(self, what: str, path: Path) -> None:
-        """Save or load by a connection of its own: the one that polls must not count anything as told."""
+    async def _with_panda(self, what: str, path: Path) -> str:
+        """Save or load by a connection of its own: the one that polls must not count anything as told.
+
+        Returns:
+            what was not saved as it is, or not loaded, for people; "" if all was
+        """
         if self._panda is None:
             raise designfile.DesignError("there is no connection to the PandA")
         refresh = self._refresh
         async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
             if what == SAVE:
-                await designfile.save(client, path, self._disk)
-                return
+                return await designfile.save(client, path, self._disk)
+            left_out: list[str] = []
             try:
-                await designfile.load(client, path, self._disk)
+                left_out = await designfile.load(client, path, self._disk, skip_unknown=self._skip_unknown)
             finally:
+                self._pvs[LEFT_OUT].post(left_out[:MOST_LEFT_OUT])
                 # What is shown is to be true, also where all was brought back.
                 if refresh is not None:
                     with contextlib.suppress(PandaError):  # it was lost, which everything shows
                         await refresh()
+        return f"{len(left_out)} left out, see {LEFT_OUT}" if left_out else ""
 
     async def _list(self) -> None:
         """Show which designs there are; a disk that does not answer is told in the log."""

@@ -86,14 +86,13 @@ class View:
         record = f"{name.replace('.', ':')}:LIVE"
         if record not in self._pvs:
             return  # a field that the PandA did not tell of when it was asked
+        fields = {}
         if self._shown.get(name) != trace.field.units:
-            self._shown[name] = trace.field.units
-            for pv in (record, *(f"{record}:{part}" for part in STATISTICS)):
-                self._pvs[pv].set_field("EGU", trace.field.units)
-        self._pvs[record].post(trace.values.astype(np.float64))
+            self._shown[name] = fields["EGU"] = trace.field.units
+        self._pvs[record].post(trace.values.astype(np.float64), NO_ALARM, fields)
         for part, attribute in STATISTICS.items():
             value = getattr(trace.statistics, attribute)
-            self._pvs[f"{record}:{part}"].post(value, NO_ALARM if np.isfinite(value) else _NO_VALUE)
+            self._pvs[f"{record}:{part}"].post(value, NO_ALARM if np.isfinite(value) else _NO_VALUE, fields)
 
     def _clear(self, name: str) -> None:
         del self._shown[name]
