@@ -123,18 +123,21 @@ CASES: dict[str, Callable[[], object]] = {
     "ours asyncio": ours_asyncio,
     "ours blocking": ours_blocking,
     "pandablocks asyncio": peer_asyncio,
+    "stand-in asyncio": peer_asyncio,
     "plain file": plain_file,
     "bare h5py scaled": partial(bare_h5py, raw=False),
     "bare h5py raw": partial(bare_h5py, raw=True),
     "ours hdf scaled": partial(ours_hdf, raw=False),
     "ours hdf raw": partial(ours_hdf, raw=True),
     "pandablocks hdf": peer_hdf,
+    "stand-in hdf": peer_hdf,
 }
 
 
 _MODULES = {
     "ours": ("panda_ioc.client", "panda_ioc.capture.recorder"),
     "pandablocks": ("pandablocks.asyncio", "pandablocks.hdf"),
+    "stand-in": ("pandablocks.asyncio", "pandablocks.hdf"),
     "bare": ("h5py", "source"),
 }
 

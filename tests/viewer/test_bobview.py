@@ -16,7 +16,7 @@ import matplotlib.image
 import pytest
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.plan import Plan, make_plan
 from panda_ioc.simulator import Server, load
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, overload
 
+import numpy as np
+
 from ..calls import Calls
 from ..client import AsyncioClient, BlockingClient
 from ..protocol import Data, EndData, FrameData, PandaError, ReadyData, StartData
@@ -232,7 +234,7 @@ class _Sink:
                 self._acquisitions += 1
                 self._flushed_at = time.monotonic()
             case FrameData() if self._file is not None:
-                self._file.write(data.data)
+                self._file.write(np.ascontiguousarray(data.data))  # a stage may leave out samples
                 if time.monotonic() >= self._flushed_at + self._writing.flush_period:
                     self._file.flush()
                     self._flushed_at = time.monotonic()

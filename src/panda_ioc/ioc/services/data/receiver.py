@@ -10,13 +10,17 @@ from collections.abc import Callable
 
 from ....client import AsyncioClient, PandaTimeoutError
 from ....protocol import Data, EndData, FrameData, PandaError, ReadyData, StartData
-from ...link.backoff import STABLE, delays
+from ...link.backoff import delays
 from ...log import Repeated
 
 log = logging.getLogger(__name__)
 
 #: Seconds that the data port may take to say that it is ready.
 READY_TIMEOUT = 5.0
+
+#: Seconds that a connection must have lasted for the pauses before the next to start small again: a port may answer and
+#: then hang up, each time.
+_STABLE = 10.0
 
 
 class Receiver:
@@ -106,7 +110,7 @@ class Receiver:
                 await self._receive(client)
             except Exception as problem:  # noqa: BLE001 - nothing may end this silently: see _bug
                 error = problem if isinstance(problem, PandaError) else _bug(problem)
-                if self._ready.is_set() and loop.time() - began > STABLE:
+                if self._ready.is_set() and loop.time() - began > _STABLE:
                     pauses, warning = delays(), Repeated(log.warning)
                 warning.tell(f"no data: {error}")
                 self._failure = str(error)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,9 +12,10 @@ from ....capture.columns import Column, check_dataset_name, stored_columns
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView
 from ....capture.options import BITS_TYPES, ColumnOptions
-from ....client import AsyncioClient, PandaConnectionError
+from ....client import PandaConnectionError
 from ....protocol import Arm, Changes, Data, Disarm, EndData, PandaError, StartData
 from ...ending import end_at_once
+from ...link.panda import PandaLink
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.codecs import Refusal, Value
 from ...plan.data_records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
@@ -25,7 +26,7 @@ from ...plan.plan import Plan
 from ...plan.record import Content
 from ...servers.put import Put
 from ...servers.served import Pv
-from ..dispatch import Refresh
+from ..service import Service
 from .capture import Captures
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
 from .publish import Progress
@@ -40,24 +41,25 @@ _DATASET = ":DATASET"
 _CLOSE_TIMEOUT = 10.0
 
 
-class DataService:
+class DataService(Service):
     """See the module.
 
     Args:
+        link: the PandA
         plan: what is served
         model: what the PandA has
         roots: files are made only below these directories, anywhere if there are none
     """
 
-    def __init__(self, plan: Plan, model: Model, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, link: PandaLink, plan: Plan, model: Model, roots: Sequence[Path] = ()) -> None:
+        self._link = link
         self._records = [record for record in plan.records if record.service == SERVICE]
         self._fields = capturable(model)
-        self._known = dict(model.changes.values)
+        self._known = link.known.texts
         self._settings = Settings()
         self._names: dict[str, str] = {}
         self._datasets: tuple[list[str], list[str], str] | None = None
         self._pvs: Mapping[str, Pv] = {}
-        self._client: AsyncioClient | None = None
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
         self._receiver = Receiver(self._take, self._lost)
         self._captures = Captures(self._settings, self._receiver, self._columns, self._show)
@@ -72,7 +74,6 @@ class DataService:
         self._progress = Progress(self._receiver, self._captures)
         self._view = View(self._live, self._settings)
         self._acquiring: asyncio.Task[None] | None = None
-        self._refresh: Refresh | None = None
         self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
         self._checking: asyncio.Task[None] | None = None
         self._puts: Mapping[str, Callable[[Any], Awaitable[None]]] = {
@@ -113,20 +114,16 @@ class DataService:
         self._show()
         self._checking = asyncio.create_task(self._show_directory())
 
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
-        self._client, self._refresh = client, refresh
-        self._known.update(changes.values)
+    def connected(self, *, again: bool) -> None:  # noqa: ARG002 - files may be lost at the first time, too
         self._show_datasets()
-        self._receiver.open(client)
+        self._receiver.open(self._link.another())
 
-    def disconnected(self, reason: str) -> None:
-        self._client = self._refresh = None
+    def disconnected(self) -> None:
         # A PandA that is gone need not close its data port; what still came would be of nobody knows what.
-        self._receiver.drop(PandaConnectionError(f"the PandA is gone: {reason}"))
+        self._receiver.drop(PandaConnectionError(f"the PandA is gone: {self._link.lost}"))
 
-    def apply(self, changes: Changes) -> None:
-        self._known.update(changes.values)
-        if any(key.endswith(".CAPTURE") for key in changes.values):
+    def apply(self, changes: Changes, different: Collection[str]) -> None:  # noqa: ARG002
+        if any(key.endswith(".CAPTURE") for key in different):
             self._show_datasets()
 
     async def put(self, put: Put) -> None:
@@ -171,16 +168,16 @@ class DataService:
             self._pvs[CAPTURE].post(int(self._captures.active))
 
     async def _start_capture(self) -> bool:
-        if self._client is None or self._refresh is None:
+        if self._link.lost:
             raise Refusal("there is no connection to the PandA")
-        await self._refresh()  # what is captured may have been changed a moment ago, by others
+        await self._link.refresh()  # what is captured may have been changed a moment ago, by others
         self._check_datasets()
         return await self._captures.start()
 
     async def _put_acquire(self, value: int) -> None:
         if not value:
-            if self._acquiring is not None and self._client is not None:
-                await self._client.send(Disarm())
+            if self._acquiring is not None and not self._link.lost:
+                await self._link.send(Disarm())
                 await asyncio.wait((self._acquiring,))
             self._pvs[ACQUIRE].post(0)
             return
@@ -191,13 +188,12 @@ class DataService:
     async def _acquire(self) -> None:
         """Arm, and wait until the acquisition has ended and can be read."""
         try:
-            client = self._client
-            if client is None:
+            if self._link.lost:
                 raise Refusal("there is no connection to the PandA")
             await self._receiver.wait_ready()
             ending = asyncio.ensure_future(self._receiver.wait_end())
             try:
-                await client.send(Arm())
+                await self._link.send(Arm())
                 self._pvs[ACQUIRE].post(1)
                 end = await ending
             finally:
