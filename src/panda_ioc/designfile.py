@@ -55,7 +55,7 @@ async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
         NoAnswerError: the disk does not answer; nothing was set
         PandaError: see `AsyncioClient.send`; nothing was set
     """
-    wanted = await disk.call(str(path), _read, path)
+    wanted = await disk.call(str(path), read, path)
     before = await _state(client)
     try:
         await client.send(wanted, timeout=TIMEOUT)
@@ -74,8 +74,12 @@ async def _state(client: AsyncioClient) -> list[str]:
     return await client.send(GetState(), timeout=TIMEOUT)
 
 
-def _read(path: Path) -> SetState:
-    """What a file sets, checked for being whole; for a thread, as it may be long."""
+def read(path: Path) -> SetState:
+    """Read a design, checked for being whole. It may take long: for a thread, not for an event loop.
+
+    Raises:
+        DesignError: the file cannot be read, or is no whole design
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -1,0 +1,98 @@
+"""The lines of a saved design, as `panda-ioc save` writes them, in a form to work with."""
+
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ..protocol import LocalProtocolError, PandaError, SetState
+
+Words = npt.NDArray[np.uint32]
+
+#: Seconds in the units of a time.
+TIME_UNITS: Mapping[str, float] = {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+
+
+class SettingsError(PandaError):
+    """Lines that are no design; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a PandA.
+
+    Attributes:
+        values: by name, as text: {"PULSE1.DELAY": "5", "PULSE1.DELAY.UNITS": "ms", "*METADATA.DESIGN": "x"}
+        tables: the words of each table that was written, (n,) uint32: {"SEQ1.TABLE": ...}
+        texts: metadata of several lines: {"*METADATA.LAYOUT": (...)}
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Words] = field(default_factory=dict)
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def units(self, name: str) -> str:
+        """The units of a value; "" if none are set."""
+        return self.values.get(f"{name}.UNITS", "")
+
+    def seconds(self, name: str) -> float | None:
+        """A time in seconds; None for what is no time."""
+        factor = TIME_UNITS.get(self.units(name))
+        number = as_number(self.values.get(name, ""))
+        return None if factor is None or number is None else number * factor
+
+    def shown(self, name: str) -> str:
+        """A value as people read it: with its units."""
+        value, units = self.values.get(name, ""), self.units(name)
+        return f"{value} {units}" if units and as_number(value) is not None else value
+
+
+def parse(lines: Sequence[str]) -> Settings:
+    """Parse a design.
+
+    Args:
+        lines: as `GetState` gives them; of several lines for one setting, the last one counts
+
+    Raises:
+        SettingsError: a line is no setting, or the data of a table cannot be read
+    """
+    try:
+        requests = SetState(lines).requests()
+    except LocalProtocolError as error:
+        raise SettingsError(str(error)) from error
+    values: dict[str, str] = {}
+    tables: dict[str, Words] = {}
+    texts: dict[str, tuple[str, ...]] = {}
+    for request in requests:
+        if request.body is None:
+            name, _, value = request.line.partition("=")
+            values[name] = value
+            continue
+        name, _, form = request.line.partition("<")
+        if name.startswith("*"):
+            texts[name] = tuple(request.body)
+            continue
+        words = _words(name, form, request.body)
+        tables[name] = np.concatenate([tables[name], words]) if form.startswith("<") and name in tables else words
+    return Settings(values, tables, texts)
+
+
+def as_number(text: str) -> float | None:
+    """A number as a PandA writes it; None for other texts."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _words(name: str, form: str, body: Sequence[str]) -> Words:
+    """The words in the lines of a table write: base64 if its form says so, otherwise decimal numbers."""
+    try:
+        if form.endswith("B"):
+            data = b"".join(binascii.a2b_base64(line, strict_mode=True) for line in body)
+            return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
+        return np.array([int(word) & 0xFFFFFFFF for line in body for word in line.split()], np.uint32)
+    except ValueError as error:
+        raise SettingsError(f"the data of the table {name} cannot be read: {error}") from error
