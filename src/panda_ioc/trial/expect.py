@@ -88,6 +88,8 @@ def facts(report: Report) -> dict[str, Fact]:
         known |= {f"PCAP.{name}": getattr(report.acquisitions[-1], name) for name in ("first", "last", "closest")}
     for signal, numbers in (*report.bits.items(), *report.positions.items()):
         known |= {f"{signal}.{name}": number for name, number in vars(numbers).items()}
+    for name, detector in report.detectors.items():
+        known |= {f"{name}.frames": detector.frames, f"{name}.early": detector.early}
     known |= {f"{block}.HEALTH": health for block, health in report.health.items()}
     known |= {f"{block}.underruns": count for block, count in report.underruns.items()}
     known |= dict.fromkeys((f"{block}.missed" for block in report.health), 0)

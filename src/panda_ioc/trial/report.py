@@ -59,6 +59,15 @@ class AcquisitionReport:
 
 
 @dataclass(frozen=True)
+class DetectorReport:
+    """A detector: the triggers that it took, those that came too early, and when the first of these came."""
+
+    frames: int
+    early: int
+    first_early: float | None
+
+
+@dataclass(frozen=True)
 class Report:
     """A trial in numbers.
 
@@ -67,6 +76,7 @@ class Report:
         acquisitions: in their order
         bits, positions: by signal
         health: of each block that has one: the first HEALTH that was not OK, or OK
+        detectors: by the output that triggers them
         underruns: how often the table of a block ended before its next rows came
         missed: triggers that were not taken, by block and reason: (block, reason, how many, first time)
         refused, warnings, stopped: see `Outcome`
@@ -77,6 +87,7 @@ class Report:
     bits: dict[str, Pulses]
     positions: dict[str, Position]
     health: dict[str, str]
+    detectors: dict[str, DetectorReport]
     underruns: dict[str, int]
     missed: Sequence[tuple[str, str, int, float | None]]
     refused: Sequence[str] = ()
@@ -109,6 +120,7 @@ def report(outcome: Outcome, chosen: Sequence[str]) -> Report:
         bits={trace.name: _pulses(outcome, trace) for trace in traces if trace.sort == "bit"},
         positions={trace.name: _position(outcome, trace) for trace in traces if trace.sort == "position"},
         health=dict(_health(outcome)),
+        detectors=dict(_detectors(outcome)),
         underruns=dict(_underruns(outcome)),
         missed=[_missed(outcome, one) for one in missed(outcome)],
         refused=outcome.refused,
@@ -161,6 +173,12 @@ def _health(outcome: Outcome) -> Iterator[tuple[str, str]]:
             yield name.partition(".")[0], next((label for label in labels if label != "OK"), "OK")
 
 
+def _detectors(outcome: Outcome) -> Iterator[tuple[str, DetectorReport]]:
+    for name, detector in outcome.simulation.outside.detectors.items():
+        first = outcome.seconds(detector.early[0]) if detector.early else None
+        yield name, DetectorReport(detector.frames, len(detector.early), first)
+
+
 def _underruns(outcome: Outcome) -> Iterator[tuple[str, int]]:
     fields = outcome.simulation.panda.fields
     for name, labels in _health_labels(outcome):
@@ -203,6 +221,7 @@ def as_text(report: Report) -> str:
     if report.positions:
         positions = [(name, *map(str, vars(one).values())) for name, one in report.positions.items()]
         lines += [*_table(("position", "first", "last", "lowest", "highest"), positions), ""]
+    lines += [f"The detector at {name} took {one.frames} triggers." for name, one in report.detectors.items()]
     return "\n".join([*lines, *_troubles(report)])
 
 
@@ -221,6 +240,11 @@ def _ended(reason: str) -> str:
 
 def _troubles(report: Report) -> list[str]:
     lines = [f"HEALTH of {block}: {health}" for block, health in report.health.items() if health != "OK"]
+    lines += [
+        f"The detector at {name} was triggered too early {one.early} times, the first at {_time(one.first_early)}"
+        for name, one in report.detectors.items()
+        if one.early
+    ]
     lines += [f"{block}: {count} table underruns" for block, count in report.underruns.items() if count]
     lines += [
         f"{block} missed {count} triggers: {why}{'' if first is None else f', the first at {_time(first)}'}"

@@ -24,9 +24,10 @@ class Scaling:
 
 
 def wired(simulation: Simulation) -> list[str]:
-    """The signals that go somewhere: to a block, to the pin of an output, or into captured samples."""
+    """The signals that go somewhere: to a block, to the pin of an output, or into captured samples; pins come last."""
     captured = {line.partition(" ")[0] for line in simulation.panda.captured()}
-    return [name for name, slot in signals(simulation.engine).items() if name in captured or _goes(simulation, slot)]
+    found = [name for name, slot in signals(simulation.engine).items() if name in captured or _goes(simulation, slot)]
+    return sorted(found, key=lambda name: "." not in name or ".PIN" in name)
 
 
 def used(simulation: Simulation) -> set[str]:

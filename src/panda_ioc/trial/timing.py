@@ -30,7 +30,7 @@ _LEAST_BLOCK = 6
 #: More samples than these in view are marked by their row alone, not on the curves of positions.
 _MOST_DOTS = 400
 
-_BLUE, _ORANGE, _GREEN, _GREY = "#1f5fa8", "#b35900", "#20762b", "#555555"
+_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f5fa8", "#b35900", "#20762b", "#c01818", "#555555"
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,7 @@ def _draw_bits(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, c
         _draw_bit(axis, trace, view, -row)
     names = [_row_name(outcome, trace.name) for trace in bits]
     counts = [_count(len(_within(trace.rising, view)), "pulse") for trace in bits]
+    _mark_early(axis, outcome, bits, view, counts)
     if len(captured):
         row = -len(bits)
         dots = _within(captured, view)
@@ -248,6 +249,16 @@ def _draw_bit(axis: Any, trace: Trace, view: View, row: int) -> None:
     axis.fill_between(places, row, row + 0.6 * levels, step="post", color=_BLUE, alpha=0.15, linewidth=0)
     for first, last in gathered.spans:
         axis.fill_between(view.place([first, last]), row, row + 0.6, color=_BLUE, alpha=0.55, linewidth=0)
+
+
+def _mark_early(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, counts: list[str]) -> None:
+    """Cross out the triggers that came too early for a detector."""
+    for row, trace in enumerate(bits):
+        detector = outcome.simulation.outside.detectors.get(trace.name)
+        early = _within(np.array(detector.early, np.int64), view) if detector else []
+        if len(early):
+            axis.plot(view.place(early), np.full(len(early), 0.3 - row), "x", color=_RED, markersize=5)
+            counts[row] += f"\n({len(early)} too early: x)"
 
 
 def _gather(ticks: Ticks, view: View) -> Blocks:
