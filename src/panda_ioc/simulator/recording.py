@@ -116,7 +116,8 @@ class Trace:
 
     def at(self, ticks: npt.ArrayLike) -> Ticks:
         """The raw value in some ticks: int64, of the shape of `ticks`. Before the recording: that of its start."""
-        wanted = np.asarray(ticks, np.int64)
+        shape = np.shape(ticks)
+        wanted = np.asarray(ticks, np.int64).ravel()
         places = np.clip(np.searchsorted(self.ticks, wanted, "right") - 1, 0, None)
         found = self.values[places]
         for place in np.unique(places) if self.moving else ():
@@ -124,7 +125,7 @@ class Trace:
             if rule is not None:
                 chosen = places == place
                 found[chosen] = [rule.at(int(tick)) for tick in wanted[chosen]]
-        return found
+        return found.reshape(shape)
 
     def changes(self, end: int) -> Iterator[tuple[int, Value, int]]:
         """Each stretch up to a tick: when it begins, the value or the rule of it, and when the next one begins."""

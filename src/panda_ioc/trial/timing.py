@@ -255,9 +255,10 @@ def _mark_early(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, 
     """Cross out the triggers that came too early for a detector."""
     for row, trace in enumerate(bits):
         detector = outcome.simulation.outside.detectors.get(trace.name)
-        early = _within(np.array(detector.early, np.int64), view) if detector else []
-        if len(early):
+        early = _within(np.array(detector.early if detector else [], np.int64), view)
+        if 0 < len(early) <= _MOST_DOTS:
             axis.plot(view.place(early), np.full(len(early), 0.3 - row), "x", color=_RED, markersize=5)
+        if len(early):
             counts[row] += f"\n({len(early)} too early: x)"
 
 
