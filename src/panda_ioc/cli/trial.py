@@ -3,6 +3,7 @@
 
 import functools
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -96,6 +97,8 @@ def try_(
 
     if source is not None and (design is not None or device is not None):
         raise click.UsageError("--from HOST brings its own --design and --device")
+    if not math.isfinite(seconds):
+        raise click.UsageError("--for must be a number of seconds")
     expectations = [expecting.parse(text) for text in expect]
     plan = _plan(design, source, device, scenario, seconds=seconds, arm=not no_arm, skip_unknown=skip_unknown)
     with _clear_refusals():
@@ -118,6 +121,7 @@ def _plan(
     design: Path | None, source: str | None, device: Path | None, scenario: Path | None, **options: Any
 ) -> "Plan":
     from ..designfile import read
+    from ..settings import commands
     from ..simulator import PANDABOX, Scenario, load, load_scenario
     from ..trial.run import Plan
 
@@ -126,7 +130,7 @@ def _plan(
         spec, lines = _copied(source)
     else:
         spec = load(device or PANDABOX)
-        lines = read(design).state if design is not None else ()
+        lines = commands(read(design).state) if design is not None else ()
     happens = load_scenario(scenario) if scenario is not None else Scenario()
     return Plan(spec, lines, happens, **options)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..protocol import LocalProtocolError, PandaError, SetState
+from ..protocol import LocalProtocolError, PandaError, Request, SetState
 
 Words = npt.NDArray[np.uint32]
 
@@ -58,14 +58,10 @@ def parse(lines: Sequence[str]) -> Settings:
     Raises:
         SettingsError: a line is no setting, or the data of a table cannot be read
     """
-    try:
-        requests = SetState(lines).requests()
-    except LocalProtocolError as error:
-        raise SettingsError(str(error)) from error
     values: dict[str, str] = {}
     tables: dict[str, Words] = {}
     texts: dict[str, tuple[str, ...]] = {}
-    for request in requests:
+    for request in _requests(lines):
         if request.body is None:
             name, _, value = request.line.partition("=")
             values[name] = value
@@ -77,6 +73,26 @@ def parse(lines: Sequence[str]) -> Settings:
         words = _words(name, form, request.body)
         tables[name] = np.concatenate([tables[name], words]) if form.startswith("<") and name in tables else words
     return Settings(values, tables, texts)
+
+
+def commands(lines: Sequence[str]) -> list[str]:
+    """The lines of a design that are commands, without blank lines and comments between them.
+
+    Raises:
+        SettingsError: a line is no setting
+    """
+    return [
+        line
+        for request in _requests(lines)
+        for line in ((request.line,) if request.body is None else (request.line, *request.body, ""))
+    ]
+
+
+def _requests(lines: Sequence[str]) -> list[Request]:
+    try:
+        return SetState(lines).requests()
+    except LocalProtocolError as error:
+        raise SettingsError(str(error)) from error
 
 
 def as_number(text: str) -> float | None:
