@@ -140,6 +140,10 @@ def test_the_wiring_of_a_design() -> None:
     assert ("VAL scale", "0.0001 mm/count + 12.5 mm") in made.boxes["INENC1"].settings
     assert ("1", "1x POSA>=1000: A 1 ms, low 100 us") in made.boxes["SEQ1"].settings
     assert made.boxes["SEQ1"].label == "fast axis forward"
+    prescaled = diagram(parse([*scenario.settings, "SEQ1.PRESCALE.UNITS=us", "SEQ1.PRESCALE=2"]), load())
+    assert ("1", "1x POSA>=1000: A 250 ms, low 25 ms") in prescaled.boxes["SEQ1"].settings
+    prescaled = diagram(parse([*scenario.settings, "SEQ1.PRESCALE=0.001"]), load())
+    assert ("1", "1x POSA>=1000: A 125 s, low 12.5 s") in prescaled.boxes["SEQ1"].settings
     assert {value for name, value in made.boxes["PCAP"].settings if name == "captures"} == {
         "TS_TRIG",
         "GATE_DURATION",

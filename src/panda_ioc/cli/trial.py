@@ -167,7 +167,8 @@ class _clear_refusals:  # noqa: N801 - used as a function is
 
 
 def _title(design: Path | None, source: str | None, scenario: Path | None) -> str:
-    return ", ".join([*(path.stem for path in (design, scenario) if path is not None), *([source] if source else [])])
+    stems = [path.stem for path in (design, scenario) if path is not None]
+    return ", ".join(dict.fromkeys([*stems, *([source] if source else [])]))
 
 
 def _write_products(

@@ -82,7 +82,7 @@ class Simulation:
         """Record what signals do from now on.
 
         Args:
-            patterns: of the names of signals: "SEQ1.OUTA", "PULSE*.OUT", "TTLOUT1", "*.HEALTH"; all bits, positions
+            patterns: of the names of signals: `SEQ1.OUTA`, `PULSE*.OUT`, `TTLOUT1`, `*.HEALTH`; all bits, positions
                 and outputs if none is given
 
         Raises:

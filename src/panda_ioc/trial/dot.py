@@ -134,7 +134,7 @@ def _legend(title: str, named: set[str]) -> str:
     if named:
         text += f' &#160;&#160; <FONT COLOR="{_COLOURS["bit"]}">&#9668; NAME</FONT> wire from the output of that name'
     head = f'<FONT POINT-SIZE="14"><B>{_text(title)}</B></FONT><BR ALIGN="LEFT"/>' if title else ""
-    return f'{head}{text}<BR ALIGN="LEFT"/>'
+    return f'{head}{text}<BR ALIGN="LEFT"/>&#160;<BR ALIGN="LEFT"/>'  # an empty line between it and the boxes
 
 
 def _label(box: Box, diagram: Diagram, named: set[str]) -> str:

@@ -178,8 +178,9 @@ def _draw_position(axis: Any, outcome: Outcome, trace: Trace, view: View, captur
         axis.plot(
             view.place(dots), points, "o", color=_GREEN, markersize=3.5 if len(dots) < 100 else 2, label="captured"
         )
-    name = "\n".join(part for part in (trace.name, label(outcome.simulation, trace.name)) if part)
-    axis.set_ylabel(f"{name}\n/ {shown.units}" if shown.units else name, rotation=0, ha="right", va="center")
+    units = f"/ {shown.units}" if shown.units else ""
+    below = f"{label(outcome.simulation, trace.name)} {units}".strip()
+    axis.set_ylabel(f"{trace.name}\n{below}", rotation=0, ha="right", va="center")
     axis.grid(visible=True, alpha=0.3)
     axis.margins(y=0.1)
     axis.locator_params(axis="y", nbins=4)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Literal
 
 from ..settings import Rows, Settings
-from ..settings.parse import TIME_UNITS, as_number
+from ..settings.parse import as_number
 from ..simulator.numbers import TICK
 from ..simulator.panda import Panda
 from ..simulator.spec import BlockSpec, DeviceSpec, FieldSpec
@@ -164,20 +164,25 @@ class _Maker:
         for name, words in self._settings.tables.items():
             if name.partition(".")[0] == box.name and len(words):
                 info = table_info(self._device, name)
-                prescale = self._settings.seconds(f"{box.name}.PRESCALE") or TICK
+                prescale = self._seconds(f"{box.name}.PRESCALE") or TICK
                 yield from row_summaries(name.partition(".")[2], Rows(info).read(words), prescale)
         if box.name == "PCAP":
             yield from self._extras()
 
     def _shown(self, name: str) -> str:
-        value, spec = self._settings.values[name], self._spec(name)
-        number = as_number(value)
+        value = self._settings.values[name]
         if value in CONSTANTS:
             return str(CONSTANTS.index(value))
-        if spec is not None and "time" in spec.type.split() and number is not None:
-            seconds = self._settings.seconds(name)
-            return engineering(number if seconds is None else seconds)  # a time is in seconds if nothing is said
-        return self._settings.shown(name)
+        seconds = self._seconds(name)
+        return self._settings.shown(name) if seconds is None else engineering(seconds)
+
+    def _seconds(self, name: str) -> float | None:
+        """A time in seconds, which it is in if nothing is said; None for what is no time."""
+        spec = self._spec(name)
+        if spec is None or "time" not in spec.type.split():
+            return None
+        seconds = self._settings.seconds(name)
+        return as_number(self._settings.values.get(name, "")) if seconds is None else seconds
 
     def _scalings(self, box: Box) -> Iterator[tuple[str, str]]:
         """How positions that are used scale: "VAL  0.001 mm/count"."""
@@ -205,9 +210,9 @@ class _Maker:
         if spec.kind in {"bit_out", "pos_out", "read"}:
             return True
         default = self._defaults[name]
-        seconds = self._settings.seconds(name)
+        seconds = self._seconds(name)
         if seconds is not None:
-            return seconds == (as_number(default) or 0.0) * TIME_UNITS["s"]
+            return seconds == as_number(default)
         same = as_number(value), as_number(default)
         return value == default or (same[0] is not None and same[0] == same[1])
 
