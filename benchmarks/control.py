@@ -18,8 +18,8 @@ import psutil
 
 from ca import PORTS, use_ports, wait_until_found
 from panda_ioc.client import BlockingClient
-from panda_ioc.ioc.compat import known_names
-from panda_ioc.ioc.model import Block, Model
+from panda_ioc.ioc.plan.compat import known_names
+from panda_ioc.ioc.plan.model import Block, Model
 from panda_ioc.protocol import Changes, GetBlockInfo, GetFieldInfo, Identify, Put
 from peers import environment
 

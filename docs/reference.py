@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from panda_ioc.cli import main
-from panda_ioc.ioc.config import Config
-from panda_ioc.ioc.data.settings import SETTINGS
-from panda_ioc.ioc.monitoring import METRICS
-from panda_ioc.ioc.record import Access, Record
-from panda_ioc.ioc.rules import RULES, Place, field_records
+from panda_ioc.ioc.plan.data_settings import SETTINGS
+from panda_ioc.ioc.plan.record import Access, Record
+from panda_ioc.ioc.plan.rules import RULES, Place, field_records
+from panda_ioc.ioc.process.config import Config
+from panda_ioc.ioc.process.monitoring import METRICS
 from panda_ioc.protocol import (
     BitMuxFieldInfo,
     EnumFieldInfo,
@@ -61,7 +61,7 @@ def _field(kind: str, subtype: str | None) -> FieldInfo:
 
 def _field_types() -> Iterator[str]:
     yield "\n## Records of each type of field\n"
-    yield "By the table in `panda_ioc.ioc.rules`. `FIELD` is `PREFIX:BLOCK:NAME`; an enum here has three labels."
+    yield "By the table in `panda_ioc.ioc.plan.rules`. `FIELD` is `PREFIX:BLOCK:NAME`; an enum here has three labels."
     yield "Tables are served by other rules: see [records.md](records.md#tables).\n"
     yield "| type | record | kind | access |\n|---|---|---|---|"
     for (kind, subtype), parts in RULES.items():

@@ -15,7 +15,7 @@ import yaml
 
 from panda_ioc import yamlfile
 from panda_ioc.cli import main
-from panda_ioc.ioc.config import Config
+from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
 
 from ..command import panda_ioc

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from panda_ioc.ioc import rules
-from panda_ioc.ioc.config import Config
+from panda_ioc.ioc.plan import rules
+from panda_ioc.ioc.process.config import Config
 from panda_ioc.protocol import FieldInfo
 from panda_ioc.simulator import Server, load
 

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from panda_ioc.ioc.plan import Plan
+from panda_ioc.ioc.plan.plan import Plan
 from panda_ioc.ioc.screens.widgets import Style, text_width
 
 #: Widgets by which people change something.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from panda_ioc.ioc.alive import VARIABLE, alive_file
+from panda_ioc.ioc.process.alive import VARIABLE, alive_file
 
 from ..conftest import until
 

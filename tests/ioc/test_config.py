@@ -16,7 +16,7 @@ import yaml
 from aioca import DBR_CHAR_STR, caget, caput
 from prometheus_client.parser import text_string_to_metric_families
 
-from panda_ioc.ioc.config import Config
+from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
 
 from ..command import outcome, running
@@ -83,7 +83,7 @@ async def test_options_go_over_variables_and_both_over_the_file(
     async with running_ioc(panda.control_port, "OVER-FILE", ca_ports, extra=variables) as ioc:
         await ioc.pva_put("PULSE1:PULSES", 3)
         line = await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 3")
-        assert line.endswith("@127.0.0.1")
+        assert line.endswith("@127.0.0.1 over PVA")
         await caput(ioc.pv("PULSE1:PULSES"), 4, wait=True, timeout=5)
         assert "@" in await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 4")
 
@@ -275,13 +275,20 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
         await ioc.pva_put("DESIGN:LOAD", 1)
         assert await ioc.pva_get("PULSE1:PULSES") == 5
         assert await ioc.pva_get("DESIGN:LOADED") == "fly scan"
-        # All or nothing.
-        (tmp_path / "bad.design").write_text("PULSE1.PULSES=9\nNOPE.X=1\n")
+        # All or nothing, to the tick.
+        panda.panda.fields["PULSE1.DELAY"].raw = 12500000001
+        (tmp_path / "bad.design").write_text("PULSE1.PULSES=9\nPULSE1.DELAY=1\nNOPE.X=1\n")
         await ioc.pva_put("DESIGN:NAME", "bad")
         with pytest.raises(Exception, match="all is as it was before: NOPE.X=1: No such block"):
             await ioc.pva_put("DESIGN:LOAD", 1)
         assert "NOPE.X=1" in await ioc.pva_get("DESIGN:STATUS")
         assert panda.panda.fields["PULSE1.PULSES"].read() == "5"
+        assert panda.panda.fields["PULSE1.DELAY"].raw == 12500000001
+        await ioc.pva_put("INENC1:VAL:SCALE", 1 / 3)
+        await ioc.pva_put("DESIGN:SAVE", 1)
+        assert (
+            await ioc.pva_get("DESIGN:STATUS") == "saved bad; to the 10 digits that the PandA tells: INENC1.VAL.SCALE"
+        )
         await ioc.pva_put("DESIGN:NAME", "nothing")
         with pytest.raises(Exception, match="No such file"):
             await ioc.pva_put("DESIGN:LOAD", 1)
@@ -369,7 +376,7 @@ def test_http_asks_no_name_server() -> None:
     program = """
 import sys
 from wsgiref.simple_server import make_server
-from panda_ioc.ioc.monitoring import _Handler, _Server
+from panda_ioc.ioc.process.monitoring import _Handler, _Server
 asked = []
 sys.addaudithook(lambda event, _: asked.append(event) if event.startswith("socket.get") else None)
 make_server("127.0.0.1", 0, None, server_class=_Server, handler_class=_Handler).server_close()

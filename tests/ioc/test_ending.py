@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from panda_ioc.ioc.designs import Designs
 from panda_ioc.ioc.ending import EXIT_ANEW, EXIT_FAILED
-from panda_ioc.ioc.plan import Plan
-from panda_ioc.ioc.run import code_of_stopped
-from panda_ioc.ioc.services import Services
+from panda_ioc.ioc.plan.plan import Plan
+from panda_ioc.ioc.process.run import code_of_stopped
+from panda_ioc.ioc.services.designs import Designs
+from panda_ioc.ioc.services.dispatch import Services
 
 
 class Closing(Designs):

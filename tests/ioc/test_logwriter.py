@@ -16,8 +16,8 @@ import pytest
 from aioca import caput
 from p4p.client.asyncio import Context
 
+from panda_ioc.cli.logwriter import LogWriter
 from panda_ioc.ioc.log import OneLine
-from panda_ioc.ioc.logwriter import LogWriter
 from panda_ioc.simulator import Server
 
 from ..command import running
@@ -108,7 +108,7 @@ def test_it_ends_whatever_is_stuck(pipe: tuple[FileIO, FileIO]) -> None:
     program = """
 import os, sys, time
 from panda_ioc.cli import ioc
-from panda_ioc.ioc import epics
+from panda_ioc.ioc.servers.ca import server as epics
 epics.stop = lambda code: time.sleep(60)
 ioc._END_TIMEOUT = 0.1
 os.write(1, bytes(4000))

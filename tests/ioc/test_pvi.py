@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from panda_ioc.ioc.pvi import pvi_records, pvi_trees
-from panda_ioc.ioc.record import Access, Column, Kind, Record, Table
+from panda_ioc.ioc.plan.pvi import pvi_records, pvi_trees
+from panda_ioc.ioc.plan.record import Access, Column, Kind, Record, Table
 
 
 def record(name: str, block: str = "", access: Access = Access.READ) -> Record:

@@ -9,9 +9,9 @@ import pytest
 from aioca import FORMAT_CTRL, caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.compat import known_names, missing_names
-from panda_ioc.ioc.introspect import introspect
-from panda_ioc.ioc.plan import make_plan
+from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.plan.compat import known_names, missing_names
+from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.protocol import GetChanges
 
 from .process import Ioc, running_ioc

@@ -11,8 +11,8 @@ import pytest
 from aioca import caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.introspect import introspect
-from panda_ioc.ioc.plan import make_plan
+from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.ioc.screens.make import as_files
 from panda_ioc.simulator import Server
 

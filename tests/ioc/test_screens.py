@@ -11,11 +11,11 @@ import pytest
 from aioca import caget
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.busplan import BUSES
-from panda_ioc.ioc.introspect import introspect
-from panda_ioc.ioc.model import Block, Model
-from panda_ioc.ioc.plan import Plan, make_plan
-from panda_ioc.ioc.record import Access
+from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.plan.buses import BUSES
+from panda_ioc.ioc.plan.model import Block, Model
+from panda_ioc.ioc.plan.plan import Plan, make_plan
+from panda_ioc.ioc.plan.record import Access
 from panda_ioc.ioc.screens.files import is_ours, try_write, write
 from panda_ioc.ioc.screens.make import as_files
 from panda_ioc.protocol import BlockInfo, Changes, EnumFieldInfo, FieldInfo, Identity

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from panda_ioc.ioc.sequences import MOST_MOMENTS, MOST_ROWS, STEP, outputs_of, over_time
+from panda_ioc.ioc.plan.sequences import MOST_MOMENTS, MOST_ROWS, STEP, outputs_of, over_time
 
 NAMES = ("repeats", "time1", "outa1", "outb1", "time2", "outa2", "outb2")
 

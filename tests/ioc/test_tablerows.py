@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from panda_ioc.ioc.codecs import Refusal
-from panda_ioc.ioc.tablerows import rows_of
+from panda_ioc.ioc.plan.codecs import Refusal
+from panda_ioc.ioc.plan.tablerows import rows_of
 from panda_ioc.protocol import TableFieldInfo
 from panda_ioc.protocol.fields import TableColumn
 
@@ -59,7 +59,8 @@ def test_signs_and_codes() -> None:
         ({"small": [-17]}, "-17, which is not from"),
         ({"wide": [2**31]}, "WIDE in row 0"),
         ({"wide": np.array([2**63], np.uint64)}, "WIDE in row 0"),
-        ({"wide": [1.5]}, "WIDE must be whole numbers"),
+        ({"wide": [1.5]}, "WIDE in row 0 is 1.5, which is not a whole number"),
+        ({"wide": ["x"]}, "WIDE must be whole numbers"),
         ({"kind": ["two"]}, "KIND in row 0 is 'two', which is none of the choices"),
         ({"kind": ["code 4"]}, "none of the choices"),
         ({"kind": [3]}, "none of the choices"),

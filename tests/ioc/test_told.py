@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from panda_ioc import yamlfile
-from panda_ioc.ioc.config import Config
+from panda_ioc.ioc.process.config import Config
 
 from ..command import outcome, panda_ioc
 from ..conftest import free_port

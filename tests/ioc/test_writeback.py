@@ -6,7 +6,7 @@ import pytest
 from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.record import Record
+from panda_ioc.ioc.plan.record import Record
 from panda_ioc.protocol import GetState, SetState
 from panda_ioc.simulator import Server, load
 

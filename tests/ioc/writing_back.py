@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.introspect import introspect
-from panda_ioc.ioc.plan import make_plan
-from panda_ioc.ioc.record import Access, Kind, Record
+from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.plan.plan import make_plan
+from panda_ioc.ioc.plan.record import Access, Kind, Record
 
 from .process import Ioc
 

@@ -83,14 +83,24 @@ def test_each_connection_has_its_own_account_of_changes() -> None:
     assert other.ask(GetChanges()) == Changes()
 
 
-def test_a_field_in_error_is_told_once() -> None:
+def test_a_field_in_error_is_told_in_the_first_full_answer_only() -> None:
+    peers = Peers()
+    peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=True)
+    assert peers.ask(GetChanges(ChangeGroup.READ)).in_error == ("SYSTEM.TEMP_ZYNQ",)
+    assert peers.ask(GetChanges(ChangeGroup.READ)) == Changes()
+    peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=False)
+    peers.panda.set_error("SYSTEM.TEMP_PSU", in_error=True)
+    assert peers.ask(GetChanges(ChangeGroup.READ)) == Changes()
+
+
+def test_a_field_that_works_again_is_told_with_another_value() -> None:
     peers = Peers()
     peers.ask(ForgetChanges())
     peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=True)
-    assert peers.ask(GetChanges()) == Changes(in_error=("SYSTEM.TEMP_ZYNQ",))
+    peers.panda.set_raw("SYSTEM.TEMP_ZYNQ", 50000)
     assert peers.ask(GetChanges()) == Changes()
     peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=False)
-    assert peers.ask(GetChanges()) == Changes({"SYSTEM.TEMP_ZYNQ": "47.616"})
+    assert peers.ask(GetChanges()) == Changes({"SYSTEM.TEMP_ZYNQ": "50"})
 
 
 @pytest.mark.parametrize("line", ["", "X1.Y", "X1.Y (err)", "<=", "A <B=3"])

@@ -16,8 +16,8 @@ import matplotlib.image
 import pytest
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.introspect import introspect
-from panda_ioc.ioc.plan import Plan, make_plan
+from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.plan.plan import Plan, make_plan
 from panda_ioc.simulator import Server, load
 
 from ..conftest import SHARED, free_port

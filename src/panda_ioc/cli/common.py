@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from ..ioc.log import OneLine  # which makes the level "put" known, too
-from ..ioc.logwriter import LogWriter
 from ..ports import CONTROL_PORT, DATA_PORT
+from .logwriter import LogWriter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,7 +58,8 @@ def _in_a_line(error: Exception) -> str | None:
         return str(error)
     # Who read our output may have seen enough: then click ends without a word.
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename else reason
     return None
 
 

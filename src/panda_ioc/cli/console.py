@@ -131,7 +131,7 @@ async def _typed_lines(host: str, names: list[str], labels: Mapping[str, Iterabl
 
 
 async def _names_and_labels(client: "AsyncioClient") -> tuple[list[str], dict[str, Iterable[str]]]:
-    from ..ioc.introspect import introspect
+    from ..ioc.link.introspect import introspect
     from ..protocol import EnumFieldInfo
 
     model = await introspect(client)

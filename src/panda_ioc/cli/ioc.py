@@ -22,9 +22,9 @@ from click.core import ParameterSource
 from .common import LOG_LEVELS, PORT, Decorator, clear_errors, log_to_stdout, panda_options
 
 if TYPE_CHECKING:
-    from ..ioc.config import Config
-    from ..ioc.model import Model
-    from ..ioc.plan import Plan
+    from ..ioc.plan.model import Model
+    from ..ioc.plan.plan import Plan
+    from ..ioc.process.config import Config
 
 DIRECTORY = click.Path()
 
@@ -66,7 +66,7 @@ def run(*, config: Path | None, **options: Any) -> None:
     Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when it has to be started
     anew: the PandA came back with other blocks or firmware, or somebody put to PREFIX:IOC:RESTART.
     """
-    from ..ioc.lean_dso import load_epics
+    from ..ioc.servers.ca.lean_dso import load_epics
 
     # Until the event loop listens; the first process of a container would not get the signal at all.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -107,7 +107,7 @@ def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
         UsageError: options make no sense, each is named
         YamlFileError: the file makes none
     """
-    from ..ioc.config import Config, merged
+    from ..ioc.process.config import Config, merged
 
     over = _as_configuration(options)
     if problems := _problems(merged({}, over)):
@@ -142,7 +142,7 @@ def _problems(configuration: dict[str, Any]) -> list[str]:
     """What is wrong with the options, of which there need not be all."""
     from pydantic import ValidationError
 
-    from ..ioc.config import Config
+    from ..ioc.process.config import Config
 
     try:
         Config.model_validate(configuration)
@@ -173,14 +173,14 @@ def _poll(value: str) -> tuple[str, float]:
 @click.command()
 def schema() -> None:
     """Print what a configuration file may say, as a JSON schema."""
-    from ..ioc.config import Config
+    from ..ioc.process.config import Config
 
     click.echo(json.dumps(Config.model_json_schema(), indent=2))
 
 
 def serve(config: "Config") -> int:
     """Run an IOC until it is told to stop; return the exit code for `end`."""
-    from ..ioc.run import run
+    from ..ioc.process.run import run
 
     log_to_stdout(config.log_level)
     try:
@@ -192,7 +192,7 @@ def serve(config: "Config") -> int:
 
 def end(code: int) -> NoReturn:
     """End the process in which EPICS has run; whatever is stuck, it ends."""
-    from ..ioc.epics import stop
+    from ..ioc.servers.ca.server import stop
 
     flushing = threading.Thread(target=_flush, name="flush", daemon=True)  # it would wait for who does not read
     flushing.start()
@@ -246,8 +246,8 @@ def _plan_of(host: str, control_port: int, data_port: int, prefix: str, *, desig
 def _met(host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False) -> "tuple[Model, Plan]":
     """What a PandA has, and what would be served for it."""
     from ..client import AsyncioClient
-    from ..ioc.introspect import introspect
-    from ..ioc.plan import make_plan
+    from ..ioc.link.introspect import introspect
+    from ..ioc.plan.plan import make_plan
 
     async def ask() -> "tuple[Model, Plan]":
         async with AsyncioClient(host, control_port, data_port) as client:
@@ -266,7 +266,7 @@ def check(*, host: str, prefix: str, control_port: int, data_port: int) -> None:
 
     Exits with 1 if any is missing here.
     """
-    from ..ioc.compat import known_names, missing_names
+    from ..ioc.plan.compat import known_names, missing_names
 
     model, plan = _met(host, control_port, data_port, prefix)
     missing = missing_names(model, plan)

@@ -125,7 +125,7 @@ def _parameter(action: str, text: str) -> tuple[str, object]:
 
 
 def _good_prefix(_context: click.Context, _parameter: click.Parameter, prefix: str) -> str:
-    from ..ioc.names import prefix_problem
+    from ..ioc.plan.names import prefix_problem
 
     if problem := prefix_problem(prefix):
         raise click.BadParameter(problem)
@@ -144,7 +144,7 @@ def _good_prefix(_context: click.Context, _parameter: click.Parameter, prefix: s
 @clear_errors
 def demo(prefix: str, log_level: str) -> None:
     """Run a PandA in software, with a scan again and again, and an IOC for it, until stopped."""
-    from ..ioc.config import Config
+    from ..ioc.process.config import Config
     from ..simulator.scenario import DEMO
     from .ioc import end, serve
 

@@ -17,7 +17,7 @@ from ..ports import CONTROL_PORT, DATA_PORT
 from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
 from . import asyncio_data
 from .asyncio_connect import connect, name_server
-from .common import CLOSE_TIMEOUT, TIMEOUT, shown
+from .common import CLOSE_TIMEOUT, TIMEOUT, reason_of, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class _ControlProtocol(asyncio.Protocol):
         return False  # the transport is to close
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(str(exc) if exc else "it was closed")
+        self._end(reason_of(exc) if exc else "it was closed")
         if not self._closed.done():
             self._closed.set_result(None)
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from ..calls import Calls
 from ..protocol import Data, DataConnection, FrameData, PandaError
 from .asyncio_connect import connect
-from .common import CLOSE_TIMEOUT, keep_alive
+from .common import CLOSE_TIMEOUT, keep_alive, reason_of
 from .errors import PandaConnectionError
 
 #: Bytes of samples that may wait.
@@ -68,7 +68,8 @@ class _DataProtocol(asyncio.BufferedProtocol):
         return False  # the transport is to close
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(PandaConnectionError(f"lost the data connection to {self._address}: {exc or 'it was closed'}"))
+        reason = reason_of(exc) if exc else "it was closed"
+        self._end(PandaConnectionError(f"lost the data connection to {self._address}: {reason}"))
         if not self._lost.done():
             self._lost.set_result(None)
 

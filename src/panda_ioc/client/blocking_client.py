@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar, overload
 from ..ports import CONTROL_PORT, DATA_PORT
 from ..protocol import Command, ControlConnection, Data, LocalProtocolError, PandaError, RemoteProtocolError
 from . import blocking_data
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, TIMEOUT, cannot_connect, shown
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, TIMEOUT, cannot_connect, reason_of, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
@@ -179,8 +179,7 @@ class BlockingClient:
             raise
         except OSError as error:
             self._lose(connected)
-            reason = error.strerror or str(error)
-            raise PandaConnectionError(f"lost the connection to {self._address}: {reason}") from error
+            raise PandaConnectionError(f"lost the connection to {self._address}: {reason_of(error)}") from error
         if not ready:
             raise PandaTimeoutError(f"{self._address} did not answer {what} in time")
 

@@ -1,19 +1,32 @@
-"""Give memory back to the system after something large.
+"""Return freed memory to the system, where the C library is glibc; others have no such habits.
 
-A full table passes through here in many shapes, and the C library keeps what was freed: without this an IOC
-that has met one stays 100 MB larger, which is more than a container may have.
+glibc gives each thread an arena of its own, up to eight for a core, and raises the size from which memory is
+mapped, and so given back, to that of the largest it has seen freed. Frames, chunks and full tables pass through here
+in many shapes, in threads that come and go: each arena would keep some, 100 MB in all, which is more than a container
+may have.
 """
 
 import ctypes
-import ctypes.util
-from collections.abc import Callable
 
-try:
-    _trim: Callable[[int], int] = ctypes.CDLL(ctypes.util.find_library("c")).malloc_trim
-except (AttributeError, OSError, TypeError):  # another C library than that of GNU has no such thing
-    _trim = int
+#: From malloc.h.
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+
+#: Two arenas are enough for threads that mostly wait; a chunk of a file is as large as this.
+_ARENAS, _THRESHOLD = 2, 1 << 17
+
+_libc = ctypes.CDLL(None)
 
 
-def give_back() -> None:
-    """Give back what is free now: some milliseconds."""
-    _trim(0)
+def keep_arenas_few() -> None:
+    """Limit the arenas, and the size up to which they keep memory; call it before there are threads."""
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _THRESHOLD)
+
+
+def trim() -> None:
+    """Return what is free now; it takes some milliseconds."""
+    malloc_trim = getattr(_libc, "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

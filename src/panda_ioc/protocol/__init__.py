@@ -43,7 +43,7 @@ from .fields import (
 )
 from .introspection import GetBlockInfo, GetFieldInfo, GetMetadata, GetPcapBitsLabels
 from .lines import LineBuffer
-from .state import GetState, SetState, StateError
+from .state import GetState, GetWholeState, SetState, State, StateError
 
 __all__ = [
     "Append",
@@ -78,6 +78,7 @@ __all__ = [
     "GetPcapBitsLabels",
     "GetState",
     "GetTable",
+    "GetWholeState",
     "Identify",
     "Identity",
     "LineBuffer",
@@ -95,6 +96,7 @@ __all__ = [
     "ScalarFieldInfo",
     "SetState",
     "StartData",
+    "State",
     "StateError",
     "TableColumn",
     "TableContent",

@@ -16,6 +16,9 @@ from .exchange import Command, Conversation, Request, ask, text
 #: server demands of each line), and as base64 still under the longest line that it takes.
 _BASE64_CHUNK = 756
 
+#: Bytes of an answer that an error message shows.
+_SHOWN = 80
+
 
 @dataclass(frozen=True)
 class Raw(Command[list[str]]):
@@ -262,8 +265,9 @@ def _from_base64(request: str, lines: Sequence[bytes]) -> npt.NDArray[np.uint32]
             data = b"".join(binascii.a2b_base64(line, strict_mode=True) for line in lines)
         else:
             data = binascii.a2b_base64(joined, strict_mode=True)
-    except ValueError as error:
-        raise RemoteProtocolError(f"{request!r} was answered with what is no base64: {error}") from None
+    except ValueError:
+        shown = joined[:_SHOWN].decode(errors="replace")
+        raise RemoteProtocolError(f"{request!r} was answered with what is no base64: {shown!r}") from None
     if len(data) % 4:
         raise RemoteProtocolError(f"{request!r} was answered with {len(data)} bytes, which are no whole words")
     return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)

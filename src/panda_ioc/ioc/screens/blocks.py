@@ -6,8 +6,8 @@ Who opens it, or puts it into a screen, gives the macros P, the prefix, and R, t
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..record import Access, Kind, Record
-from ..rules import BIT_CHOICES, POSITION_CHOICES
+from ..plan.record import Access, Kind, Record
+from ..plan.rules import BIT_CHOICES, POSITION_CHOICES
 from .book import Book, Captured, Group
 from .forms import NUMBER, SHORT, Naming, Row, columns, control, flow, grid, label, link, panel, row
 from .widgets import GAP, MARGIN, ROW, Screen, Style, Widget, file_name, plain, text_width

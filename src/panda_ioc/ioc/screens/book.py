@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..data.settings import BLOCK as DATA
-from ..designplan import NAME
-from ..plan import Plan
-from ..record import Kind, Record, Table
+from ..plan.data_settings import BLOCK as DATA
+from ..plan.designs import NAME
+from ..plan.plan import Plan
+from ..plan.record import Kind, Record, Table
 
 #: What belongs to the IOC itself, and has screens of its own.
 _OURS = {"", DATA, NAME.partition(":")[0]}

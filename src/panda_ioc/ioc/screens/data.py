@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from ..data.records import ACQUIRE, CAPTURE, DATASETS, STATISTICS
-from ..data.settings import BLOCK
-from ..record import Access
+from ..plan.data_records import ACQUIRE, CAPTURE, DATASETS, STATISTICS
+from ..plan.data_settings import BLOCK
+from ..plan.record import Access
 from .blocks import PLOT
 from .book import Book
 from .forms import LED, Row, columns, control, flow, label, panel, side_by_side, stack

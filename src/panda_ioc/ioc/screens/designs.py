@@ -1,6 +1,6 @@
 """Whole setups of the PandA: save one, load one, see which there are. Only where the IOC keeps designs."""
 
-from .. import designplan
+from ..plan import designs as designplan
 from .book import Book
 from .forms import columns, control, label, panel, stack
 from .overview import button, rows_of

@@ -1,6 +1,6 @@
 """How the IOC is: connection, polls, puts, queues."""
 
-from .. import status
+from ..plan import status
 from .book import Book
 from .forms import Row, columns, flow, label, panel
 from .overview import button, rows_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...protocol import PandaError
-from ..plan import Plan
+from ..plan.plan import Plan
 from .make import as_files
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..codecs import ArmSwitch
-from ..record import Access, Kind, Record
+from ..plan.codecs import ArmSwitch
+from ..plan.record import Access, Kind, Record
 from .widgets import GAP, MARGIN, PITCH, ROW, Shape, Style, Widget, plain, text_width
 
 #: Widths of what numbers and texts are shown in.

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from ...protocol import PandaError
-from .. import designplan
-from ..plan import Plan
+from ..plan import designs as designplan
+from ..plan.plan import Plan
 from . import buses, data, designs, diagnostics, overview
 from .blocks import PLOT, block_screen
 from .book import Book, Group

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .. import status
-from ..record import Record
+from ..plan import status
+from ..plan.record import Record
 from .book import Book, Group
 from .forms import LED, NUMBER, Row, columns, control, flow, grid, label, link, panel, row, side_by_side, tip_of
 from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget, text_width

@@ -6,7 +6,7 @@ a script puts the columns of what is shown, between MODE = EDIT and MODE = SUBMI
 
 from dataclasses import replace
 
-from ..record import Column, Table
+from ..plan.record import Column, Table
 from .book import Book, Group
 from .forms import NUMBER, control, label, side_by_side, tip_of
 from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget, plain, text_width

@@ -1,0 +1,288 @@
+"""What is asked of the PandA again and again, and how often.
+
+Settings and attributes cost the PandA little and matter to people, so they are asked for often; what
+blocks report has to be read from the FPGA, so less often. While people are at work, settings are asked for
+three times as often: that shows a change within a hundredth of a second, and costs nothing at night.
+
+After a put everything is asked for at once, so that the put completes with true readbacks; puts that end
+together share one such poll.
+
+A field that cannot be read is reported once, in the first full answer, and one that fails later is not reported at
+all. So what blocks report is also asked for field by field, one or a few with each poll of READ, all in turn.
+"""
+
+import asyncio
+import itertools
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ...client import AsyncioClient, PandaConnectionError
+from ...protocol import ChangeGroup, Changes, Command, PandaError, Request
+from ...protocol.changes import parse_changes
+from ...protocol.exchange import Conversation, text
+from ..plan.status import COMPLETION
+
+log = logging.getLogger(__name__)
+
+#: Seconds from one poll of a group to the next.
+PERIODS: Mapping[ChangeGroup, float] = {
+    ChangeGroup.CONFIG: 0.04,
+    ChangeGroup.ATTR: 0.04,
+    ChangeGroup.BITS: 0.12,
+    ChangeGroup.POSN: 0.12,
+    ChangeGroup.READ: 0.24,
+    ChangeGroup.TABLE: 0.24,
+    ChangeGroup.METADATA: 0.48,
+}
+
+#: For so many seconds after a setting changed or was put, settings are asked for so many times as often.
+BUSY_FOR = 10.0
+BUSY_POLLS = 3
+
+_SETTINGS = (ChangeGroup.CONFIG, ChangeGroup.ATTR)
+
+#: Reported among the attributes, but it only counts what a table has yet to play.
+_NO_SETTING = ".QUEUED_LINES="
+
+#: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
+LONGEST_BEAT = 1.0
+
+#: Seconds in which each field that blocks report is asked for itself; longer where one with each poll is fewer.
+ROUND = 30.0
+
+#: Seconds that a poll may take: a PandA that needs longer is as good as gone.
+TIMEOUT = 2.0
+
+
+@dataclass(frozen=True)
+class Polled:
+    """The answer to a poll.
+
+    Attributes:
+        changes: what changed
+        settings: whether people changed any of it
+        refused: the groups that the PandA does not know, and what it said
+    """
+
+    changes: Changes
+    settings: bool
+    refused: Mapping[ChangeGroup, str]
+
+
+@dataclass(frozen=True)
+class Poll(Command[Polled]):
+    """Ask for the changes of some groups, for some fields, and why the last acquisition ended, in one round trip."""
+
+    groups: tuple[ChangeGroup, ...]
+    fields: tuple[str, ...] = ()
+
+    @cached_property
+    def _requests(self) -> list[Request]:
+        groups = [Request(f"*CHANGES{group.value}?") for group in self.groups]
+        return [*groups, *(Request(f"{field}?") for field in self.fields), Request(f"{COMPLETION}?")]
+
+    def conversation(self) -> Conversation[Polled]:
+        *replies, completion = yield self._requests
+        replies, of_fields = replies[: len(self.groups)], replies[len(self.groups) :]
+        refused = {
+            group: reply.error for group, reply in zip(self.groups, replies, strict=True) if reply.error is not None
+        }
+        answers = {
+            group: reply.multiline() for group, reply in zip(self.groups, replies, strict=True) if group not in refused
+        }
+        changes = parse_changes([line for answer in answers.values() for line in answer])
+        settings = any(_NO_SETTING not in line for group in _SETTINGS for line in answers.get(group, ()))
+        changes.values.update(
+            {
+                field: text(reply.value)
+                for field, reply in zip(self.fields, of_fields, strict=True)
+                if reply.value is not None
+            }
+        )
+        failed = tuple(field for field, reply in zip(self.fields, of_fields, strict=True) if reply.error is not None)
+        if failed:
+            changes = replace(changes, in_error=(*changes.in_error, *failed))
+        if completion.error is None:  # an old server does not know it
+            changes.values[COMPLETION] = completion.line()
+        return Polled(changes, settings, refused)
+
+
+class Timetable:
+    """What is due at each beat.
+
+    Args:
+        periods: seconds from one poll of a group to the next; the shortest is the beat, others are rounded
+            to whole beats
+
+    Attributes:
+        beat: seconds
+        everything: asks for all groups
+        settings: asks for the settings alone; None if they are not among what is asked most often
+    """
+
+    def __init__(self, periods: Mapping[ChangeGroup, float]) -> None:
+        self.beat = min([*periods.values(), LONGEST_BEAT])
+        self.everything = Poll(tuple(periods))
+        self._every = {group: max(1, round(period / self.beat)) for group, period in periods.items()}
+        often = tuple(group for group in _SETTINGS if self._every.get(group) == 1)
+        self.settings = Poll(often) if often else None
+        self._polls: dict[tuple[ChangeGroup, ...], Poll] = {}
+
+    def due(self, number: int) -> Poll:
+        """What to ask at a beat, counted from 0."""
+        groups = tuple(group for group, beats in self._every.items() if number % beats == 0)
+        return self._polls.setdefault(groups, Poll(groups))
+
+
+class Poller:
+    """Asks the PandA in turn. It is called back by the event loop, which costs half of what a task does.
+
+    Args:
+        client: connected
+        apply: is given every answer
+        periods: how often each group is asked for
+        fields: what is asked for itself as well, in turn
+    """
+
+    def __init__(
+        self,
+        client: AsyncioClient,
+        apply: Callable[[Changes], None],
+        periods: Mapping[ChangeGroup, float] = PERIODS,
+        fields: Sequence[str] = (),
+    ) -> None:
+        self._client = client
+        self._apply = apply
+        self._loop = asyncio.get_running_loop()
+        self._periods = dict(periods)
+        self._timetable = Timetable(periods)
+        self._fields = itertools.cycle(fields)
+        #: How many of them go with a poll of READ.
+        self._fields_at_once = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / ROUND, 1))
+        #: Where in the timetable we are, and in which part of a beat; until when people are taken to be busy.
+        self._number, self._part, self._busy_until = 0, 0, 0.0
+        #: When the poll under way began; None if there is none.
+        self._began: float | None = None
+        #: Who waits for a poll of everything: the one that is under way, and the next one.
+        self._asked: asyncio.Future[None] | None = None
+        self._next: asyncio.Future[None] | None = None
+        #: Done when polling is over; the result says why.
+        self._over: asyncio.Future[str] = self._loop.create_future()
+        #: Seconds that polls took, how many they were, and since when that is counted.
+        self._spent, self._count, self._since = 0.0, 0, self._loop.time()
+        self._timer: asyncio.Handle = self._loop.call_soon(self._on_beat)
+        self._limit: asyncio.TimerHandle | None = None
+
+    async def run(self) -> str:
+        """Wait until the PandA is gone, or answers nonsense; return what happened."""
+        lost = asyncio.create_task(self._client.wait_lost())
+        try:
+            await asyncio.wait((self._over, lost), return_when=asyncio.FIRST_COMPLETED)
+            return self._over.result() if self._over.done() else lost.result()
+        finally:
+            self._end(lost.result() if lost.done() else "polling was stopped")
+            lost.cancel()
+
+    async def refresh(self) -> None:
+        """Wait for the answer to a poll of everything that begins after this call.
+
+        Raises:
+            PandaConnectionError: the PandA did not answer
+        """
+        if self._over.done():
+            raise PandaConnectionError("the PandA is gone")
+        if self._next is None:
+            self._next = self._loop.create_future()
+        waiting = self._next
+        if self._began is None:
+            self._ask_everything()
+        await asyncio.shield(waiting)
+
+    def take_statistics(self) -> tuple[float, float]:
+        """Mean seconds, since the last call, from poll to poll and that a poll took; 0 if there was none."""
+        now = self._loop.time()
+        count, spent, elapsed = self._count, self._spent, now - self._since
+        self._spent, self._count, self._since = 0.0, 0, now
+        return (elapsed / count, spent / count) if count else (0.0, 0.0)
+
+    def _on_beat(self) -> None:
+        now = self._loop.time()
+        timetable = self._timetable
+        parts = BUSY_POLLS if timetable.settings and now < self._busy_until else 1
+        self._timer = self._loop.call_at(now + timetable.beat / parts, self._on_beat)
+        if self._began is not None:
+            return
+        self._part = (self._part + 1) % parts
+        if self._part and timetable.settings:
+            self._ask(timetable.settings)
+        else:
+            self._ask(self._with_fields(timetable.due(self._number)))
+            self._number += 1
+
+    def _with_fields(self, poll: Poll) -> Poll:
+        """A poll that asks for the fields, too, whose turn it is."""
+        if ChangeGroup.READ not in poll.groups or not self._fields_at_once:
+            return poll
+        return Poll(poll.groups, tuple(itertools.islice(self._fields, self._fields_at_once)))
+
+    def _ask_everything(self) -> None:
+        self._asked, self._next = self._next, None
+        self._ask(self._timetable.everything)
+
+    def _ask(self, poll: Poll) -> None:
+        self._began = self._loop.time()
+        self._limit = self._loop.call_later(TIMEOUT, self._end, f"no answer to a poll within {TIMEOUT:g} s")
+        try:
+            self._client.submit(poll, self._answered)
+        except PandaError as error:
+            self._end(str(error))
+
+    def _answered(self, answer: Polled | PandaError) -> None:
+        if self._over.done() or self._began is None:
+            return
+        if isinstance(answer, PandaError):
+            self._end(str(answer))
+            return
+        now = self._loop.time()
+        self._spent += now - self._began
+        self._count += 1
+        self._began = None
+        if self._limit is not None:
+            self._limit.cancel()
+        if answer.settings:
+            self._busy_until = now + BUSY_FOR
+        if answer.refused:
+            self._leave_out(answer.refused)
+        try:
+            self._apply(answer.changes)
+        except Exception as bug:  # noqa: BLE001 - it is raised again by run()
+            self._over.set_exception(bug)
+            self._end("")
+            return
+        if self._asked is not None:
+            self._asked.set_result(None)
+            self._asked = None
+        if self._next is not None:
+            self._ask_everything()
+
+    def _leave_out(self, refused: Mapping[ChangeGroup, str]) -> None:
+        for group, said in refused.items():
+            log.warning("the PandA does not tell changes of %s, so they are not shown: it says %r", group.name, said)
+            self._periods.pop(group, None)
+        self._timetable = Timetable(self._periods)
+
+    def _end(self, reason: str) -> None:
+        """Stop polling; whoever waits for a poll is told why."""
+        self._timer.cancel()
+        if self._limit is not None:
+            self._limit.cancel()
+        if not self._over.done():
+            self._over.set_result(reason)
+        for future in (self._asked, self._next):
+            if future is not None and not future.done():
+                future.set_exception(PandaConnectionError(reason))
+                future.exception()  # whoever waits is told; nobody need be
+        self._asked = self._next = None

@@ -1,0 +1,141 @@
+"""What is served for the bit bus and the position bus: a record for each part of each row, and a table of all rows.
+
+The records of a row are other names of the records of fields; only its name is a record of its own.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ...protocol import ExtOutBitsFieldInfo
+from .codecs import Captures, Choice
+from .model import Model
+from .record import Access, Column, Kind, Record, Table
+from .rules import Place
+
+#: The name of the service that owns the tables.
+BUSES = "buses"
+
+#: Parts of a position's record name, and what they are called in its row of POSITIONS.
+_POSITION_COLUMNS = {"SCALED": "VAL", **{part: part for part in ("SCALE", "OFFSET", "UNITS", "CAPTURE", "DATASET")}}
+
+_TYPES = {
+    "name": "str",
+    "value": "f8",
+    "units": "str",
+    "scale": "f8",
+    "offset": "f8",
+    "capture": "str",
+    "dataset": "str",
+}
+
+#: The columns that show, and cannot be set.
+SHOWN = ("name", "value")
+
+
+@dataclass(frozen=True)
+class Bus:
+    """A bus as a table.
+
+    Attributes:
+        name: "BITS" or "POSITIONS"
+        rows: what each row is of, "" for nothing
+        records: for each column but the name, the record of each row, "" where there is none
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    records: Mapping[str, tuple[str, ...]]
+
+    @property
+    def table(self) -> str:
+        """The name of its table."""
+        return f"{self.name}:TABLE"
+
+
+def places(model: Model) -> Iterator[Place]:
+    """Every field of every instance."""
+    for instance, name, info in model.fields():
+        yield Place(instance, name, info)
+
+
+def buses(model: Model, records: Iterable[Record]) -> list[Bus]:
+    """The buses of a PandA.
+
+    Args:
+        model: what it has
+        records: all that are served
+    """
+    names = {record.name for record in records}
+    bits, positions = _bits(model), _positions(model)
+
+    def known(wanted: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name if name in names else "" for name in wanted)
+
+    def captures(fields: Iterable[str]) -> tuple[str, ...]:
+        return known(f"{name}:TEXT" if f"{name}:TEXT" in names else name for name in fields)
+
+    of_bits = {
+        "value": known(bit.replace(".", ":") for _, bit in bits.values()),
+        "capture": captures(f"{word}:CAPTURE" for word, _ in bits.values()),
+        "dataset": known(f"{word}:DATASET" for word, _ in bits.values()),
+    }
+    of_positions = {
+        column: known(f"{place.name}:{part}" for place in positions)
+        for column, part in {"value": "SCALED", "units": "UNITS", "scale": "SCALE", "offset": "OFFSET"}.items()
+    }
+    of_positions["capture"] = captures(f"{place.name}:CAPTURE" for place in positions)
+    of_positions["dataset"] = known(f"{place.name}:DATASET" for place in positions)
+    found = [
+        Bus("BITS", tuple(bit for _, bit in bits.values()), of_bits),
+        Bus("POSITIONS", tuple(place.name for place in positions), of_positions),
+    ]
+    return [bus for bus in found if bus.rows]
+
+
+def bus_tables(model: Model, records: Iterable[Record]) -> Iterator[Table]:
+    """Plan a table for each bus."""
+    by_name = {record.name: record for record in records}
+    for bus in buses(model, by_name.values()):
+        columns = [Column("name", "Name", "str")]
+        for name, of_rows in bus.records.items():
+            choices = _labels(by_name[next(filter(None, of_rows))]) if any(of_rows) else ()
+            columns.append(Column(name, name.capitalize(), _TYPES[name], choices))
+        description = f"All rows of {bus.name}, to be read and set as one"
+        yield Table(bus.table, description, tuple(columns), len(bus.rows), Access.READ_WRITE, bus.name, service=BUSES)
+
+
+def with_rows(records: list[Record], model: Model) -> Iterator[Record]:
+    """Add the rows of both buses: names of their own, all else as aliases."""
+    aliases: dict[str, list[str]] = {}
+    rows: list[Record] = []
+    for index, (word, bit) in _bits(model).items():
+        aliases.setdefault(f"{word}:CAPTURE", []).append(f"BITS:{index}:CAPTURE")
+        if bit:
+            aliases.setdefault(bit.replace(".", ":"), []).append(f"BITS:{index}:VAL")
+            rows.append(Record(f"BITS:{index}:NAME", Kind.STRINGIN, "Name of the bit", constant=bit))
+    for index, place in enumerate(_positions(model)):
+        for part, column in _POSITION_COLUMNS.items():
+            aliases.setdefault(f"{place.name}:{part}", []).append(f"POSITIONS:{index}:{column}")
+        rows.append(Record(f"POSITIONS:{index}:NAME", Kind.STRINGIN, "Name of the position", constant=place.name))
+    for record in records:
+        yield replace(record, aliases=(*record.aliases, *aliases[record.name])) if record.name in aliases else record
+    yield from rows
+
+
+def _bits(model: Model) -> dict[int, tuple[str, str]]:
+    """Each bit of the bus: the field that captures it, and its name, "" if it is not used."""
+    words = [place for place in places(model) if isinstance(place.info, ExtOutBitsFieldInfo)]
+    return {
+        number * 32 + offset: (word.name, bit)
+        for number, word in enumerate(sorted(words, key=lambda place: place.source))
+        for offset, bit in enumerate(getattr(word.info, "bits", ()))
+    }
+
+
+def _positions(model: Model) -> list[Place]:
+    """The positions in the order of their rows: by block, as rows have always been counted."""
+    return [place for place in places(model) if place.info.type == "pos_out"]
+
+
+def _labels(record: Record) -> tuple[str, ...]:
+    return record.labels if isinstance(record.codec, Choice | Captures) else ()

@@ -1,0 +1,1 @@
+"""The process: start, stop, configuration, state on disk, watching."""

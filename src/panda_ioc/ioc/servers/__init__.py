@@ -1,0 +1,1 @@
+"""Channel Access and PV Access, and what joins them."""

@@ -1,0 +1,85 @@
+"""Who puts what over Channel Access: told by EPICS before and after each put, and asked as a record is processed.
+
+EPICS processes a record in the thread of the client whose put it is, within that put. The one exception is a put
+with completion that waited for another one to the same record: it is made later, in a thread of EPICS' own, and the
+record then says which channel's put it is busy with. So nothing has to be guessed, where access rules trap every put.
+"""
+
+import itertools
+import re
+import threading
+from dataclasses import dataclass
+
+#: Fields of a record by which its value is put.
+_VALUE = {"", "VAL", "PROC"}
+
+#: What may follow the name of a field: "$", "[0:3]" or a filter.
+_MODIFIER = re.compile(r"\W.*", re.DOTALL)
+
+
+@dataclass(eq=False)
+class Write:
+    """A put that EPICS has told of.
+
+    Attributes:
+        channel: tells the channels of all clients apart
+        record: the full name, or that of an alias
+        field: "" if none was named
+        originator: "user@host"
+        taken: whether the record has been processed for it
+        ended: whether it is over: done, refused by EPICS, or given up by a client that left
+    """
+
+    channel: int
+    record: str
+    field: str
+    originator: str
+    taken: bool = False
+    ended: bool = False
+
+    @property
+    def is_of_the_value(self) -> bool:
+        """Whether it puts the value of the record, and not one of its other fields."""
+        return _MODIFIER.sub("", self.field) in _VALUE
+
+
+class Puts:
+    """All puts over Channel Access that are under way. It may be used in any thread."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._under_way: dict[int, tuple[Write, int]] = {}
+        self._by_thread: dict[int, Write] = {}
+        self._by_channel: dict[int, Write] = {}
+
+    def begins(self, write: Write) -> int:
+        """A put begins, in this thread; return a number for `ends`."""
+        number, thread = next(self._numbers), threading.get_ident()
+        self._under_way[number] = write, thread
+        self._by_thread[thread] = write
+        self._by_channel[write.channel] = write
+        return number
+
+    def ends(self, number: int) -> Write | None:
+        """A put has ended, in any thread; return it."""
+        write, thread = self._under_way.pop(number, (None, 0))
+        if write is not None:
+            write.ended = True
+            if self._by_thread.get(thread) is write:
+                del self._by_thread[thread]
+            if self._by_channel.get(write.channel) is write:
+                del self._by_channel[write.channel]
+        return write
+
+    def take(self, channel: int | None) -> Write | None:
+        """Return the put for which a record is processed in this thread; None if no client puts.
+
+        Args:
+            channel: that whose put with completion the record is busy with
+        """
+        write = self._by_thread.get(threading.get_ident())
+        if write is None and channel is not None:
+            write = self._by_channel.get(channel)
+        if write is not None:
+            write.taken = True
+        return write

@@ -1,0 +1,133 @@
+"""Channel Access, by softioc: makes records of a plan, starts EPICS, and listens for puts.
+
+Importing this module starts EPICS. softioc is asked for its device support alone; `base` has what it does not offer.
+"""
+
+import asyncio
+import ctypes
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NoReturn
+
+from epicscorelibs.ioc import dbCore
+from softioc import softioc
+
+from ....protocol import PandaError
+from ...log import PUT, visible
+from ...plan.plan import Plan
+from ...plan.record import Content
+from ..put import OnPut
+from . import base
+from .database import database, texts_with_macros
+from .iocstats import corrections
+from .puts import Puts, Write
+from .pv import CaPv
+
+log = logging.getLogger(__name__)
+
+
+class EpicsError(PandaError):
+    """EPICS does not start."""
+
+
+class CaServer:
+    """Serves a plan over Channel Access; there can be one in a process, and it ends with that.
+
+    Args:
+        rules: who may put, as EPICS access security
+    """
+
+    def __init__(self, rules: str) -> None:
+        self._rules = rules
+        self._puts = Puts()
+        self._pvs: dict[str, CaPv] = {}
+        self._names: frozenset[str] = frozenset()
+        self._texts: tuple[tuple[str, str, str], ...] = ()
+
+    def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, CaPv]:
+        """Make the records of a plan."""
+        never_busy = base.NeverBusy()
+        for record in plan.records:
+            name, first = plan.pv(record.name), initial.get(record.name)
+            self._pvs[record.name] = CaPv(record, name, first, on_put, puts=self._puts, never_busy=never_busy)
+        self._names = frozenset(plan.pv(name) for record in plan.records for name in (record.name, *record.aliases))
+        self._texts = tuple(texts_with_macros(plan))
+        with _file(database(plan)) as name:
+            softioc.dbLoadDatabase(name)
+        softioc.devIocStats(plan.prefix)
+        with _file(corrections(plan)) as name:
+            softioc.dbLoadDatabase(name)
+        base.listen_for_puts(self._told)
+        base.before_clients(self._initialised)
+        return self._pvs
+
+    async def start(self) -> None:
+        """Start EPICS. It sleeps for half a second meanwhile, which others may use.
+
+        Raises:
+            EpicsError: it does not start
+        """
+        loop = asyncio.get_running_loop()
+        # EPICS would lock its memory into RAM where it may, which takes 170 MB; nothing here needs real time.
+        ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
+        with _file(self._rules) as name:
+            dbCore.asSetFilename(name.encode())
+            await loop.run_in_executor(None, partial(softioc.iocInit, _call, enable_pva=False))
+        if not ctypes.c_int.in_dll(dbCore, "interruptAccept").value:  # softioc does not look at what became of it
+            base.flush_errors()
+            raise EpicsError("EPICS does not start, and says above why; asInit is about the access security file")
+        base.listen_for_errors(_log_error)
+        ctypes.CDLL(None).fflush(None)  # what EPICS says of itself comes before what is logged, and not at the end
+
+    async def stop(self) -> None:
+        """Serve on until the process ends: EPICS cannot stop before, and clients see that their puts are not done."""
+
+    def _initialised(self) -> None:
+        for pv in self._pvs.values():
+            pv.initialised()
+        for name, field, text in self._texts:
+            self._pvs[name].set_field(field, text)
+
+    def _told(self, message: base.TrapWrite, after: bool) -> None:  # noqa: FBT001 - as it is called
+        """Take what EPICS says of a put, before and after it."""
+        if not after:
+            record, _, field = message.channel_name.partition(".")
+            originator = f"{base.text_of(message.user)}@{base.text_of(message.host)}"
+            message.private = self._puts.begins(Write(message.channel, record, field, originator))
+            return
+        write = self._puts.ends(message.private or 0)
+        if write is None:
+            return
+        what = f"put {write.record}{write.field and f'.{write.field}'} by {write.originator} over CA"
+        if not write.is_of_the_value or write.record not in self._names:
+            log.log(PUT, "%s, if EPICS took it", what)
+        elif not write.taken:
+            log.warning("refused %s: EPICS does not take the value, or puts are disabled by DISP", what)
+
+
+def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: Any) -> None:
+    """Call what softioc wants to be called as a record is processed: at once, in that thread."""
+    function(*func_args)
+
+
+def _log_error(message: str) -> None:
+    """Log what EPICS says of an error, which may have a client's text in it: each line by itself, and none forged."""
+    log.warning("EPICS: %s", visible(message.strip()))
+
+
+@contextmanager
+def _file(text: str) -> Iterator[str]:
+    """Make a file with a text, as EPICS wants to read it; give its name."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
+def stop(code: int) -> NoReturn:
+    """End the process as EPICS wants it: its threads stopped, its exit handlers run."""
+    softioc.safeEpicsExit(code)
+    raise SystemExit(code)

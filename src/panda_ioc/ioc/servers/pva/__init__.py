@@ -1,0 +1,1 @@
+"""PV Access, by p4p."""

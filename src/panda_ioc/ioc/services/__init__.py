@@ -1,0 +1,1 @@
+"""Who owns which records and takes their puts."""

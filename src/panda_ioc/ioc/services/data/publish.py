@@ -1,0 +1,96 @@
+"""Counters of a capture as PVs: ten times a second at most, and not at all while nothing happens."""
+
+import asyncio
+from collections.abc import Mapping
+
+from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ...plan.record import STRING_BYTES, Content, shorten
+from ...servers.served import Pv
+from .capture import Captures
+from .receiver import Receiver
+
+#: Seconds from one publication to the next.
+PERIOD = 0.1
+
+#: What a 32-bit record holds.
+_LARGEST = 2**31 - 1
+
+
+class Progress:
+    """Shows how data come and where they go."""
+
+    def __init__(self, receiver: Receiver, captures: Captures) -> None:
+        self._receiver = receiver
+        self._captures = captures
+        self._pvs: Mapping[str, Pv] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._at = self._loop.time()
+        self._totals = (0, 0)
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        """Take the PVs."""
+        self._pvs = pvs
+
+    def wake(self) -> None:
+        """Something happened: publish it soon."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(PERIOD, self._tick)
+
+    def close(self) -> None:
+        """Publish no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def publish(self) -> None:
+        """Publish what has changed."""
+        for name, (value, alarm) in self._counters().items():
+            pv = self._pvs[f"DATA:{name}"]
+            if (pv.value, pv.alarm) != (value, alarm):
+                pv.post(value, alarm)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._rates()
+        self.publish()
+        if self._captures.active:
+            self.wake()
+
+    def _rates(self) -> None:
+        now = self._loop.time()
+        totals = self._receiver.total, self._receiver.total_bytes
+        samples, size = (new - old for new, old in zip(totals, self._totals, strict=True))
+        elapsed = max(now - self._at, PERIOD / 2)
+        self._at, self._totals = now, totals
+        self._pvs["DATA:RATE"].post(samples / elapsed)
+        self._pvs["DATA:BYTE_RATE"].post(size / elapsed / 1e6)
+        if samples:
+            self.wake()
+
+    def _counters(self) -> dict[str, tuple[Content, Alarm]]:
+        connected = self._receiver.ready
+        told: dict[str, tuple[Content, Alarm]] = {
+            "CONNECTION": (int(connected), NO_ALARM if connected else _warning("no connection to the data port"))
+        }
+        recorder = self._captures.recorder
+        if recorder is None:
+            return told
+        writer = recorder.writer
+        counters = {
+            "NUM_CAPTURED": writer.flushed,
+            "NUM_RECEIVED": recorder.received,
+            "NUM_ACQUISITIONS": recorder.acquisitions,
+            "MISSED": recorder.missed,
+            "DROPPED": writer.dropped,
+        }
+        told |= {name: (min(value, _LARGEST), NO_ALARM) for name, value in counters.items()}
+        if writer.dropped:
+            told["DROPPED"] = (told["DROPPED"][0], _warning("samples are missing"))
+        told["END_REASON"] = (shorten(recorder.end_reason, STRING_BYTES), NO_ALARM)
+        told["QUEUE_USE"] = (100 * writer.queued_bytes / writer.limit, NO_ALARM)
+        told["SWMR_ACTIVE"] = (int(writer.swmr), NO_ALARM)
+        return told
+
+
+def _warning(text: str) -> Alarm:
+    return Alarm(Severity.MAJOR, Status.STATE, text)

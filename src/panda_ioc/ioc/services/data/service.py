@@ -1,0 +1,339 @@
+"""The service that owns all PVs about captured data: takes puts, and shows what is so."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ....capture.columns import GATE, Column, check_dataset_name, stored_columns
+from ....capture.errors import CaptureError
+from ....capture.live import LiveView
+from ....client import AsyncioClient, PandaConnectionError
+from ....protocol import Arm, Changes, Data, Disarm, EndData, PandaError, StartData
+from ...ending import end_at_once
+from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ...plan.codecs import Refusal, Value
+from ...plan.data_records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
+from ...plan.data_settings import SERVICE, Settings
+from ...plan.kept import Kept
+from ...plan.model import Model
+from ...plan.plan import Plan
+from ...plan.record import Content
+from ...servers.put import Put
+from ...servers.served import Pv
+from ..dispatch import Refresh
+from .capture import Captures
+from .datasets import capturable, dtype_name, expected_columns
+from .publish import Progress
+from .receiver import Receiver
+from .view import View
+
+log = logging.getLogger(__name__)
+
+#: The attribute of GATE_DURATION that says whether people want it in their files.
+_GATE_CAPTURE = GATE.replace(".Value", ".CAPTURE")
+
+_DATASET = ":DATASET"
+
+#: Seconds that a capture may take to end with the IOC.
+_CLOSE_TIMEOUT = 10.0
+
+
+class DataService:
+    """See the module.
+
+    Args:
+        plan: what is served
+        model: what the PandA has
+        roots: files are made only below these directories, anywhere if there are none
+    """
+
+    def __init__(self, plan: Plan, model: Model, roots: Sequence[Path] = ()) -> None:
+        self._records = [record for record in plan.records if record.service == SERVICE]
+        self._fields = capturable(model)
+        self._known = dict(model.changes.values)
+        self._settings = Settings()
+        self._names: dict[str, str] = {}
+        self._datasets: tuple[list[str], list[str], str] | None = None
+        self._pvs: Mapping[str, Pv] = {}
+        self._client: AsyncioClient | None = None
+        self._live = LiveView(self._settings["LIVE:NUM_POINTS"])
+        self._receiver = Receiver(self._take, self._lost)
+        self._captures = Captures(self._settings, self._receiver, self._columns, self._show)
+        self._captures.roots = roots
+        panda = model.identity
+        self._captures.attributes = {
+            "panda_versions": f"PandA SW: {panda.software} FPGA: {panda.fpga} rootfs: {panda.rootfs}"
+        }
+        self._captures.descriptions = {
+            f"{instance}.{field}": info.description for instance, field, info in model.fields()
+        }
+        self._progress = Progress(self._receiver, self._captures)
+        self._view = View(self._live, self._settings)
+        self._acquiring: asyncio.Task[None] | None = None
+        self._refresh: Refresh | None = None
+        self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
+        self._checking: asyncio.Task[None] | None = None
+        self._puts: Mapping[str, Callable[[Any], Awaitable[None]]] = {
+            CAPTURE: self._put_capture,
+            ACQUIRE: self._put_acquire,
+            FLUSH_NOW: self._put_flush,
+        }
+
+    # What a service does: see `Service`.
+
+    def initial_values(self) -> Mapping[str, Content]:
+        values: dict[str, Content] = {
+            record.name: _nothing(record.kind.is_text, record.kind.is_array) for record in self._records
+        }
+        values.update({record.name: record.constant for record in self._records if record.constant is not None})
+        values[DATASETS] = {"name": [], "dtype": []}
+        values.update(self._settings.values())
+        values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
+        return values
+
+    def kept(self) -> Mapping[str, Kept]:
+        """What is to be there again after a restart, by the names of records: settings and names of datasets."""
+        settings = self._settings
+        kept = {name: Kept(partial(self._get, name), partial(settings.put, name)) for name in settings.values()}
+        for record in self._records:
+            if record.name.endswith(_DATASET):
+                kept[record.name] = Kept(partial(self._get, record.name), partial(self._set_dataset, record.name))
+        return kept
+
+    def _get(self, name: str) -> Value:
+        return self._settings.values()[name] if name in self._settings else self._names.get(_field(name), "")
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        self._pvs = pvs
+        self._progress.bind(pvs)
+        self._view.bind(pvs)
+        self._show_datasets()
+        self._show()
+        self._checking = asyncio.create_task(self._show_directory())
+
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+        self._client, self._refresh = client, refresh
+        self._known.update(changes.values)
+        self._show_datasets()
+        self._receiver.open(client)
+
+    def disconnected(self, reason: str) -> None:
+        self._client = self._refresh = None
+        # A PandA that is gone need not close its data port; what still came would be of nobody knows what.
+        self._receiver.drop(PandaConnectionError(f"the PandA is gone: {reason}"))
+
+    def apply(self, changes: Changes) -> None:
+        self._known.update(changes.values)
+        if any(key.endswith(".CAPTURE") for key in changes.values):
+            self._show_datasets()
+
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
+        if name in self._puts:
+            await self._puts[name](value)
+        elif name in self._settings:
+            await self._put_setting(name, value)
+        elif name.endswith(_DATASET):
+            self._put_dataset(name, value)
+        else:
+            raise Refusal(f"{name} can only be read")
+
+    async def close(self) -> None:
+        for task in (self._checking, self._acquiring):
+            if task is not None:
+                task.cancel()
+        recorder = self._captures.recorder
+        if recorder is not None:
+            recorder.finish()
+            if not await recorder.wait_closed(_CLOSE_TIMEOUT):
+                # An orderly end would wait for the disk, and come to grief when that is back.
+                missing = recorder.received - recorder.writer.flushed
+                path = self._captures.path
+                end_at_once(f"the disk takes nothing: ending without {missing} samples that are not in {path}")
+        await self._receiver.close()
+        await self._view.close()
+        self._progress.close()
+
+    # Puts.
+
+    async def _put_capture(self, value: int) -> None:
+        async with self._capture_turn:
+            if value:
+                if await self._start_capture() and self._settings["AUTO_INCREMENT"]:
+                    number = min(self._settings["FILE_NUMBER"] + 1, 2**31 - 1)
+                    self._settings.put("DATA:FILE_NUMBER", number)
+                    self._pvs["DATA:FILE_NUMBER"].post(number)
+            else:
+                await self._captures.stop()
+            self._show()
+            self._pvs[CAPTURE].post(int(self._captures.active))
+
+    async def _start_capture(self) -> bool:
+        if self._client is None or self._refresh is None:
+            raise Refusal("there is no connection to the PandA")
+        await self._refresh()  # what is captured may have been changed a moment ago, by others
+        self._check_datasets()
+        return await self._captures.start()
+
+    async def _put_acquire(self, value: int) -> None:
+        if not value:
+            if self._acquiring is not None and self._client is not None:
+                await self._client.send(Disarm())
+                await asyncio.wait((self._acquiring,))
+            self._pvs[ACQUIRE].post(0)
+            return
+        if self._acquiring is None:
+            self._acquiring = asyncio.create_task(self._acquire())
+        await asyncio.shield(self._acquiring)
+
+    async def _acquire(self) -> None:
+        """Arm, and wait until the acquisition has ended and can be read."""
+        try:
+            client = self._client
+            if client is None:
+                raise Refusal("there is no connection to the PandA")
+            await self._receiver.wait_ready()
+            ending = asyncio.ensure_future(self._receiver.wait_end())
+            try:
+                await client.send(Arm())
+                self._pvs[ACQUIRE].post(1)
+                end = await ending
+            finally:
+                ending.cancel()
+            if end is None:
+                raise Refusal("the data connection was lost")
+            await self._captures.flush()
+            self._progress.publish()
+            if not end.good:
+                raise Refusal(f"the acquisition ended with: {end.reason}")
+        finally:
+            self._acquiring = None
+            self._pvs[ACQUIRE].post(0)
+
+    async def _put_flush(self, value: int) -> None:
+        if value:
+            await self._captures.flush()
+            self._progress.publish()
+        self._pvs[FLUSH_NOW].post(0)
+
+    async def _put_setting(self, name: str, value: Any) -> None:
+        async with self._setting_turn:
+            before = self._settings.values()[name]
+            self._settings.put(name, value)
+            try:
+                await self._follow_setting(name.removeprefix("DATA:"), value)
+            except BaseException:
+                self._settings.put(name, before)
+                raise
+            self._pvs[name].post(value)
+
+    async def _follow_setting(self, name: str, value: Any) -> None:
+        match name:
+            case "HDF_DIRECTORY" | "CREATE_DIRECTORY":
+                exists = await self._captures.directory_exists()
+                self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
+            case "FLUSH_PERIOD":
+                self._captures.set_flush_period(value)
+            case "RAW" | "NAMED_ONLY":
+                self._show_datasets()
+            case "LIVE:NUM_POINTS":
+                self._live.points = int(value)
+                self._view.wake()
+
+    def _set_dataset(self, name: str, value: str) -> None:
+        if value:
+            check_dataset_name(value)
+        self._names[_field(name)] = value
+
+    def _put_dataset(self, name: str, value: str) -> None:
+        self._set_dataset(name, value)
+        self._pvs[name].post(value)
+        self._show_datasets()
+
+    # What comes.
+
+    def _take(self, data: Data) -> None:
+        self._captures.take(data)
+        self._live.take(data, keep=bool(self._settings["LIVE:ACQUIRE"]))
+        self._view.wake()
+        self._progress.wake()
+        if isinstance(data, EndData):
+            self._show()  # it may have ended badly, while the capture goes on
+
+    def _lost(self, error: PandaError) -> None:
+        self._captures.lost(error)
+        self._progress.wake()
+
+    def _columns(self, raw: bool) -> Callable[[StartData], Sequence[Column]]:  # noqa: FBT001
+        """What is stored of an acquisition: by the names, and the choice of the gate, that hold when it begins."""
+        only_named = bool(self._settings["NAMED_ONLY"])
+
+        def columns(start: StartData) -> Sequence[Column]:
+            names = dict(self._names)
+            gate_captured = self._known.get(_GATE_CAPTURE, "No") != "No"
+            stored = stored_columns(start, names, raw=raw, gate_captured=gate_captured)
+            return _named(stored, names) if only_named else stored
+
+        return columns
+
+    # What is shown.
+
+    def _show(self) -> None:
+        """Show whether a capture is under way, and how the last one went."""
+        captures = self._captures
+        problem = captures.problem
+        alarm = Alarm(Severity.MAJOR, Status.WRITE, problem) if problem else NO_ALARM
+        self._pvs["DATA:HDF_FULL_FILE_PATH"].post(captures.path)
+        self._pvs["DATA:STATUS"].post(captures.status, alarm)
+        self._pvs["DATA:WRITE_STATUS"].post(int(bool(problem)), alarm)
+        self._pvs["DATA:WRITE_MESSAGE"].post(problem, alarm)
+        self._progress.publish()
+        if self._pvs[CAPTURE].value != int(captures.active):
+            self._pvs[CAPTURE].post(int(captures.active))
+
+    async def _show_directory(self) -> None:
+        """Show whether the directory that was kept from the last run is there."""
+        try:
+            exists = await self._captures.directory_exists()
+        except PandaError as error:
+            log.warning("%s", error)
+            return
+        self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
+
+    def _show_datasets(self) -> None:
+        raw = bool(self._settings["RAW"])
+        try:
+            columns = expected_columns(self._fields, self._known.get, self._names, raw=raw)
+            columns = _named(columns, self._names) if self._settings["NAMED_ONLY"] else columns
+            datasets = [column.name for column in columns], [dtype_name(column) for column in columns], ""
+        except CaptureError as error:
+            datasets = [], [], str(error)
+        if datasets == self._datasets or not self._pvs:
+            return
+        self._datasets = names, types, problem = datasets
+        alarm = Alarm(Severity.MINOR, Status.STATE, problem) if problem else NO_ALARM
+        self._pvs[DATASETS].post({"name": names, "dtype": types}, alarm)
+        self._pvs[f"{DATASETS}:Name"].post(names, alarm)
+        self._pvs[f"{DATASETS}:DType"].post(types, alarm)
+        self._pvs[f"{DATASETS}:LABELS"].post(["Name", "Type"])
+
+    def _check_datasets(self) -> None:
+        if self._datasets is not None and self._datasets[2]:
+            raise Refusal(self._datasets[2])
+
+
+def _named(columns: list[Column], names: Mapping[str, str]) -> list[Column]:
+    """The columns of fields that people named."""
+    return [column for column in columns if names.get(column.field.name)]
+
+
+def _field(record: str) -> str:
+    """The field that a DATASET record names: "INENC1:VAL:DATASET" is of INENC1.VAL."""
+    return record.removesuffix(_DATASET).replace(":", ".")
+
+
+def _nothing(is_text: bool, is_array: bool) -> Content:  # noqa: FBT001
+    return "" if is_text else [] if is_array else 0

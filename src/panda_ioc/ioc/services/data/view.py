@@ -1,0 +1,103 @@
+"""The live view as PVs: the last samples of each field, all columns as one table, and what can be told of them."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from ....capture.errors import CaptureError
+from ....capture.live import LiveView, Snapshot, Trace
+from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ...plan.data_records import LIVE, STATISTICS
+from ...plan.data_settings import Settings
+from ...servers.served import Pv
+
+log = logging.getLogger(__name__)
+
+
+class View:
+    """Shows the last samples, as often as the settings say and not while nothing comes."""
+
+    def __init__(self, live: LiveView, settings: Settings) -> None:
+        self._live = live
+        self._settings = settings
+        self._pvs: Mapping[str, Pv] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._version = live.version
+        self._shown: dict[str, str] = {}
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        """Take the PVs."""
+        self._pvs = pvs
+
+    def wake(self) -> None:
+        """Something came: show it soon."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._show())
+
+    async def close(self) -> None:
+        """Show nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _show(self) -> None:
+        try:
+            while self._version != self._live.version:
+                self._version = self._live.version
+                await self._show_once()
+                await asyncio.sleep(1 / self._settings["LIVE:RATE"])
+        finally:
+            self._task = None
+
+    async def _show_once(self) -> None:
+        shown = self._live.shown()
+        if shown is None:
+            return
+        try:
+            snapshot = await asyncio.to_thread(shown.snapshot)
+        except CaptureError as error:
+            self._pvs["DATA:LIVE:MESSAGE"].post(str(error), Alarm(Severity.MINOR, Status.STATE, str(error)))
+            return
+        self._post(snapshot)
+
+    def _post(self, snapshot: Snapshot) -> None:
+        traces = snapshot.by_field()
+        for name in self._shown.keys() - traces.keys():
+            self._clear(name)
+        for name, trace in traces.items():
+            self._post_trace(name, trace)
+        axis = f"time ({'s' if snapshot.time_source else 'sample'})"
+        columns = {axis: snapshot.time} | {
+            f"{trace.field.column} ({trace.field.units})" if trace.field.units else trace.field.column: trace.values
+            for trace in snapshot.traces
+        }
+        self._pvs[LIVE].post(columns)
+        self._pvs["DATA:LIVE:TIME"].post(snapshot.time)
+        self._pvs["DATA:LIVE:TIME_SOURCE"].post(snapshot.time_source or "sample number")
+        self._pvs["DATA:LIVE:CURRENT_POINT"].post(len(snapshot.time))
+        self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
+        self._pvs["DATA:LIVE:MESSAGE"].post("")
+
+    def _post_trace(self, name: str, trace: Trace) -> None:
+        record = f"{name.replace('.', ':')}:LIVE"
+        if record not in self._pvs:
+            return  # a field that the PandA did not tell of when it was asked
+        fields = {}
+        if self._shown.get(name) != trace.field.units:
+            self._shown[name] = fields["EGU"] = trace.field.units
+        self._pvs[record].post(trace.values.astype(np.float64), NO_ALARM, fields)
+        for part, attribute in STATISTICS.items():
+            value = getattr(trace.statistics, attribute)
+            self._pvs[f"{record}:{part}"].post(value, NO_ALARM if np.isfinite(value) else _NO_VALUE, fields)
+
+    def _clear(self, name: str) -> None:
+        del self._shown[name]
+        record = f"{name.replace('.', ':')}:LIVE"
+        self._pvs[record].post([])
+        for part in STATISTICS:
+            self._pvs[f"{record}:{part}"].post(0.0, _NO_VALUE)
+
+
+_NO_VALUE = Alarm(Severity.INVALID, Status.UDF, "no samples")

@@ -1,0 +1,147 @@
+"""Designs as process variables: the whole setup of the PandA, saved and loaded by name."""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from ... import designfile
+from ...calls import Calls
+from ...client import AsyncioClient
+from ...protocol import Changes, PandaError
+from ..log import Repeated
+from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ..plan.codecs import Refusal
+from ..plan.designs import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
+from ..plan.kept import Kept
+from ..plan.record import Content
+from ..servers.put import Put
+from ..servers.served import Pv
+from .dispatch import Refresh
+
+log = logging.getLogger(__name__)
+
+_ENDING = ".design"
+
+#: Seconds that saving or loading has left when the IOC ends.
+_END_TIMEOUT = 20.0
+_GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
+
+
+class Designs:
+    """The service that owns them.
+
+    Args:
+        directory: where designs are
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._pvs: Mapping[str, Pv] = {}
+        self._panda: AsyncioClient | None = None
+        self._refresh: Refresh | None = None
+        self._name = ""
+        self._turn = asyncio.Lock()
+        self._disk = Calls()
+        self._warning = Repeated(log.warning)
+        self._first: asyncio.Task[None] | None = None  # lists them when the records are made
+
+    def initial_values(self) -> Mapping[str, Content]:
+        return {NAME: "", SAVE: 0, LOAD: 0, LIST: [], STATUS: "", LOADED: ""}
+
+    def kept(self) -> Mapping[str, Kept]:
+        return {}
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        self._pvs = pvs
+        self._first = asyncio.create_task(self._list())
+
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002
+        self._panda, self._refresh = client, refresh
+
+    def disconnected(self, reason: str) -> None:  # noqa: ARG002 - a put will tell
+        self._panda = self._refresh = None
+
+    def apply(self, changes: Changes) -> None:
+        """Nothing here follows the PandA."""
+
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
+        if name == NAME:
+            if value and not _GOOD_NAME.fullmatch(value):
+                raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
+            await self._list()
+            self._name = value
+        elif name in {SAVE, LOAD}:
+            if value:
+                await self._do(name)
+            value = 0
+        else:
+            raise Refusal(f"{name} can only be read")
+        self._pvs[name].post(value)
+
+    async def close(self) -> None:
+        if self._first is not None:
+            self._first.cancel()
+        try:
+            async with asyncio.timeout(_END_TIMEOUT), self._turn:
+                pass  # all or nothing: what is under way is to come to its end
+        except TimeoutError:
+            log.error("ending in the middle of saving or loading %s: it is not known what is set", self._name)  # noqa: TRY400
+
+    async def _do(self, what: str) -> None:
+        name = self._name
+        if not name:
+            raise Refusal(f"there is no name in {NAME}")
+        path = self._directory / f"{name}{_ENDING}"
+        try:
+            async with self._turn:
+                note = await self._with_panda(what, path)
+        except PandaError as error:
+            self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
+            raise
+        done = f"{'saved' if what == SAVE else 'loaded'} {name}"
+        self._pvs[STATUS].post(f"{done}; {note}" if note else done, NO_ALARM)
+        await self._list()
+        if what == LOAD:
+            self._pvs[LOADED].post(name)
+
+    async def _with_panda(self, what: str, path: Path) -> str:
+        """Save or load by a connection of its own: the one that polls must not count anything as told.
+
+        Returns:
+            what was not saved as it is, for people; "" if all was
+        """
+        if self._panda is None:
+            raise designfile.DesignError("there is no connection to the PandA")
+        refresh = self._refresh
+        async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
+            if what == SAVE:
+                return await designfile.save(client, path, self._disk)
+            try:
+                await designfile.load(client, path, self._disk)
+            finally:
+                # What is shown is to be true, also where all was brought back.
+                if refresh is not None:
+                    with contextlib.suppress(PandaError):  # it was lost, which everything shows
+                        await refresh()
+        return ""
+
+    async def _list(self) -> None:
+        """Show which designs there are; a disk that does not answer is told in the log."""
+        try:
+            names = await self._disk.call(str(self._directory), self._names)
+        except PandaError as error:
+            self._warning.tell(f"the list of designs is not known: {error}")
+        except OSError as error:
+            self._warning.tell(f"the list of designs is not known: {self._directory}: {error.strerror}")
+        else:
+            self._pvs[LIST].post(names)
+
+    def _names(self) -> list[str]:
+        """The names of designs that can be loaded; files that have others were not made here."""
+        files = (path for path in self._directory.iterdir() if path.name.endswith(_ENDING))
+        names = (path.name.removesuffix(_ENDING) for path in files)
+        return sorted(name for name in names if _GOOD_NAME.fullmatch(name))[:MOST_DESIGNS]

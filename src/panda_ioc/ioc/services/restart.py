@@ -1,0 +1,47 @@
+"""The IOC ended by a put, to be started anew by whatever runs it."""
+
+from collections.abc import Callable, Mapping
+
+from ...client import AsyncioClient
+from ...protocol import Changes
+from ..plan.kept import Kept
+from ..plan.record import Content
+from ..plan.status import RESTART
+from ..servers.put import Put
+from ..servers.served import Pv
+from .dispatch import Refresh
+
+
+class Restart:
+    """The service that owns `IOC:RESTART`.
+
+    Args:
+        end: begins the end, and is told why; it may be called again
+    """
+
+    def __init__(self, end: Callable[[str], None]) -> None:
+        self._end = end
+        self._pvs: Mapping[str, Pv] = {}
+
+    def initial_values(self) -> Mapping[str, Content]:
+        return {RESTART: 0}
+
+    def kept(self) -> Mapping[str, Kept]:
+        return {}
+
+    def bind(self, pvs: Mapping[str, Pv]) -> None:
+        self._pvs = pvs
+
+    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+        """Nothing here is about the PandA, as for all that follow."""
+
+    def disconnected(self, reason: str) -> None: ...
+
+    def apply(self, changes: Changes) -> None: ...
+
+    async def put(self, put: Put) -> None:
+        self._pvs[put.name].post(0)
+        if put.value:
+            self._end(f"a restart was asked for by {put.source}")
+
+    async def close(self) -> None: ...
