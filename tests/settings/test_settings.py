@@ -55,9 +55,9 @@ def test_all_that_a_panda_saves_is_parsed() -> None:
     [
         (["PULSE1.DELAY"], "line 1: 'PULSE1.DELAY' is neither an assignment nor the start of a table"),
         (["SEQ1.TABLE<", "1"], "does not end with a blank line"),
-        (["SEQ1.TABLE<", "1 x", ""], "the data of the table SEQ1.TABLE cannot be read"),
-        (["SEQ1.TABLE<B", "AAA=A", ""], "the data of the table SEQ1.TABLE cannot be read"),
-        (["SEQ1.TABLE<B", "AAAA", ""], "the data of the table SEQ1.TABLE cannot be read"),
+        (["SEQ1.TABLE<", "1 x", ""], "the table SEQ1.TABLE has 'x' in it, which is not a number"),
+        (["SEQ1.TABLE<B", "AAA=A", ""], "the table SEQ1.TABLE has a line in it that is not base64"),
+        (["SEQ1.TABLE<B", "AAAA", ""], "the table SEQ1.TABLE has 3 bytes, which are not whole 32-bit words"),
     ],
 )
 def test_what_is_no_design_is_told(lines: list[str], told: str) -> None:

@@ -46,6 +46,9 @@ def test_hdf5(tmp_path: Path) -> None:
     assert read(tmp_path / "x.h5", Columns("entry/x", "entry/time"))[1].tolist() == X.tolist()
     ticks, _ = read(tmp_path / "x.h5", Columns("entry/x", None, period=1e-3))
     assert ticks.tolist() == [125_000 * row for row in range(6)]
+    (tmp_path / "y.h5").write_text("no HDF5")
+    with pytest.raises(Refused, match="y.h5: cannot be read as HDF5"):
+        read(tmp_path / "y.h5", Columns("x", "t"))
     for name in ("image", "entry", "nothing"):
         with pytest.raises(Refused, match=f"{name} is no dataset of one dimension"):
             read(tmp_path / "x.h5", Columns(name, None, period=1e-3))

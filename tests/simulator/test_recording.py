@@ -18,7 +18,7 @@ WIRED = (
     "COUNTER1.ENABLE=ONE",
     "PULSE1.TRIG=CLOCK1.OUT",
     "PULSE1.ENABLE=ONE",
-    "PULSE1.WIDTH=1e-7",
+    "PULSE1.WIDTH=9.6e-8",
     "PULSE1.DELAY=3e-7",
     "TTLOUT1.VAL=PULSE1.OUT",
     "PCOMP1.INP=INENC1.VAL",
@@ -42,7 +42,7 @@ def test_each_edge_has_its_tick(sim: Simulation) -> None:
     assert np.diff(clock).tolist() == [125] * (len(clock) - 1)
     assert (recorded["CLOCK1.OUT"].falling[:3] - clock[:3]).tolist() == [25, 25, 25]
     pulses = recorded["PULSE1.OUT"].pulses
-    assert (pulses[:, 1] - pulses[:, 0] == 12).all()  # 100 ns are 12.5 ticks, which is rounded to even
+    assert (pulses[:, 1] - pulses[:, 0] == 12).all()
     assert (pulses[:7, 0] - clock[:7]).tolist() == [pulses[0, 0] - clock[0]] * 7
     assert (recorded["TTLOUT1"].pulses[:7] - pulses[:7]).tolist() == [[3, 3]] * 7  # a wire takes 3 ticks
 

@@ -23,7 +23,7 @@ class Difference:
     """A setting that differs.
 
     Attributes:
-        block: "PULSE1", or "*METADATA"
+        block: "PULSE1", or `*METADATA`
         field: the field, with its attribute if it has one: "DELAY", "TRIG.DELAY"
         a, b: both values with their units; None where one side does not have the setting
         rows: of a table, what differs row by row, in words

@@ -24,9 +24,10 @@ class Settings:
     """All settings of a PandA.
 
     Attributes:
-        values: by name, as text: {"PULSE1.DELAY": "5", "PULSE1.DELAY.UNITS": "ms", "*METADATA.DESIGN": "x"}
+        values: by name, as text: {"PULSE1.DELAY": "5", "PULSE1.DELAY.UNITS": "ms"}; names of metadata begin with
+            `*METADATA.`
         tables: the words of each table that was written, (n,) uint32: {"SEQ1.TABLE": ...}
-        texts: metadata of several lines: {"*METADATA.LAYOUT": (...)}
+        texts: metadata of several lines, by name: `*METADATA.LAYOUT`
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -105,10 +106,20 @@ def as_number(text: str) -> float | None:
 
 def _words(name: str, form: str, body: Sequence[str]) -> Words:
     """The words in the lines of a table write: base64 if its form says so, otherwise decimal numbers."""
+    if form.endswith("B"):
+        return _from_base64(name, body)
+    words = [word for line in body for word in line.split()]
+    wrong = next((word for word in words if not word.removeprefix("-").isdecimal()), None)
+    if wrong is not None:
+        raise SettingsError(f"the table {name} has {wrong[:40]!r} in it, which is not a number")
+    return np.array([int(word) & 0xFFFFFFFF for word in words], np.uint32)
+
+
+def _from_base64(name: str, body: Sequence[str]) -> Words:
     try:
-        if form.endswith("B"):
-            data = b"".join(binascii.a2b_base64(line, strict_mode=True) for line in body)
-            return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)
-        return np.array([int(word) & 0xFFFFFFFF for line in body for word in line.split()], np.uint32)
-    except ValueError as error:
-        raise SettingsError(f"the data of the table {name} cannot be read: {error}") from error
+        data = b"".join(binascii.a2b_base64(line, strict_mode=True) for line in body)
+    except ValueError:
+        raise SettingsError(f"the table {name} has a line in it that is not base64") from None
+    if len(data) % 4:
+        raise SettingsError(f"the table {name} has {len(data)} bytes, which are not whole 32-bit words")
+    return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)

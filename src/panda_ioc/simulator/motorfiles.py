@@ -86,7 +86,7 @@ def read(path: Path, columns: Columns) -> tuple[npt.NDArray[np.int64], Floats]:
             raise Refused(f"{path}: is no file of at most {_MAX_BYTES >> 20} MiB")
         return _read(path, status.st_mtime_ns, columns)
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror or error}") from error
+        raise Refused(f"{path}: {error.strerror or 'cannot be read as HDF5'}") from error
 
 
 @functools.lru_cache(maxsize=8)
@@ -122,7 +122,7 @@ def _from_csv(path: Path, names: Sequence[str]) -> list[Floats]:
     try:
         table = np.loadtxt(path, delimiter=delimiter, skiprows=int(header), usecols=places, ndmin=2, comments="#")
     except (ValueError, UnicodeDecodeError, IndexError) as error:
-        raise Refused(f"{path}: is not a table of numbers: {error}") from error
+        raise Refused(f"{path}: is not a table of numbers with {len(cells)} columns in each row") from error
     return [np.ascontiguousarray(table[:, place]) for place in range(len(names))]
 
 
@@ -142,7 +142,7 @@ def _from_hdf5(path: Path, names: Sequence[str]) -> list[Floats]:
         with h5py.File(path, "r") as file:
             return [_dataset(path, file, name) for name in names]
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise Refused(f"{path}: cannot be read: {error}") from error
+        raise Refused(f"{path}: cannot be read as HDF5") from error
 
 
 def _dataset(path: Path, file: Any, name: str) -> Floats:

@@ -153,7 +153,6 @@ class Recording(Mapping[str, Trace]):
 
     Attributes:
         start: the tick in which it begins
-        changes: how many changes it has, of all signals
     """
 
     def __init__(self, engine: Engine, chosen: Mapping[str, Slot]) -> None:
