@@ -6,7 +6,7 @@ be brought back with 10 digits is named.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import textfile
@@ -14,6 +14,7 @@ from .calls import Calls
 from .client import AsyncioClient
 from .protocol import GetWholeState, Identify, LocalProtocolError, PandaError, Request, SetState, State, StateError
 from .protocol.state import ROUNDED_ATTRIBUTES
+from .settings import Difference, compare, parse
 
 #: Seconds that all settings of a PandA may take.
 TIMEOUT = 30.0
@@ -87,6 +88,28 @@ async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
         if isinstance(error, StateError):
             raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(error)}") from error
         raise DesignError(f"loading {path} did not come to an end, {outcome}: {error}") from error
+
+
+async def differences(client: AsyncioClient, path: Path, disk: Calls) -> list[Difference]:
+    """Compare a design with the settings that a PandA has: from the design (a) to the PandA (b).
+
+    Args:
+        client: as for `save`
+        path: as for `save`
+        disk: as for `save`
+
+    Raises:
+        DesignError: the file cannot be read, or is no whole design
+        SettingsError: a table in it cannot be read
+        NoAnswerError: the disk does not answer
+        PandaError: see `AsyncioClient.send`
+    """
+    state = await _state(client)
+    return await disk.call(str(path), _compare, path, state.lines)
+
+
+def _compare(path: Path, lines: Sequence[str]) -> list[Difference]:
+    return compare(parse(read(path).state), parse(lines))
 
 
 async def _state(client: AsyncioClient) -> State:

@@ -98,6 +98,16 @@ def test_the_same_number_written_in_another_way_is_no_difference() -> None:
     assert difference(["A.B=010"], ["A.B=0x10"]) == [("A", "B", "010", "0x10")]
 
 
+def test_times_that_were_saved_in_ticks_are_times() -> None:
+    in_ticks = ["PULSE1.DELAY.UNITS=ms", "PULSE1.DELAY.RAW=12500000001"]
+    assert parse(in_ticks).shown("PULSE1.DELAY") == "100000.000008 ms"
+    assert difference(in_ticks, ["PULSE1.DELAY.UNITS=ms", "PULSE1.DELAY=100000"]) == [
+        ("PULSE1", "DELAY", "100000.000008 ms", "100000 ms")
+    ]
+    assert difference(["A.T.UNITS=us", "A.T.RAW=125"], ["A.T.UNITS=us", "A.T=1"]) == []
+    assert difference(["A.T.RAW=125"], ["A.T=1e-6"]) == []
+
+
 def test_tables_are_compared_row_by_row() -> None:
     a = parse(["SEQ1.TABLE<", "65537 4294967295 2 5", ""])
     b = parse(["SEQ1.TABLE<", "65537 7 2 5 1 1", ""])
@@ -108,7 +118,9 @@ def test_tables_are_compared_row_by_row() -> None:
     assert compare(a, a) == []
     (one,) = compare(parse(["T.T<", *map(str, range(100)), ""]), Settings(), lambda _: Rows(None))
     assert len(one.rows) == 21
-    assert one.rows[-1] == "and 80 more rows"
+    assert (one.a, one.b) == ("100 words", "0 words")
+    assert one.rows[0] == "word 1 only in a: all 0"
+    assert one.rows[-1] == "and 80 more words"
 
 
 def test_rows_that_are_cut_off_or_have_unknown_labels_are_read_as_far_as_they_go() -> None:

@@ -14,6 +14,7 @@ from ..ports import CONTROL_PORT, DATA_PORT
 from .common import clear_errors
 
 if TYPE_CHECKING:
+    from ..settings import Difference
     from ..simulator import DeviceSpec
     from ..trial.report import Report
     from ..trial.run import Outcome, Plan
@@ -253,14 +254,13 @@ def diff(device: Path | None, as_json: bool, a: str, b: str) -> None:  # noqa: F
         raise SystemExit(1)
 
 
-def _show_differences(found: Sequence[Any]) -> None:
+def _show_differences(found: Sequence["Difference"]) -> None:
     block = ""
     for one in found:
         if one.block != block:
             block = one.block
             click.echo(block)
-        a, b = ("(not there)" if value is None else value or "(empty)" for value in (one.a, one.b))
-        click.echo(f"  {one.field}: {a} -> {b}")
+        click.echo(f"  {one.change}")
         for row in one.rows:
             click.echo(f"    {row}")
 

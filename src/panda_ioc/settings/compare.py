@@ -35,6 +35,16 @@ class Difference:
     b: str | None
     rows: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """The difference in a line, without its rows: "PULSE1.DELAY: 5 ms -> 6 ms"."""
+        return f"{self.block}.{self.change}"
+
+    @property
+    def change(self) -> str:
+        """The field and its two values: "DELAY: 5 ms -> 6 ms"."""
+        a, b = ("(not there)" if value is None else value or "(empty)" for value in (self.a, self.b))
+        return f"{self.field}: {a} -> {b}"
+
     def as_json(self) -> dict[str, Any]:
         """The same as JSON takes it."""
         told: dict[str, Any] = {"block": self.block, "field": self.field, "a": self.a, "b": self.b}
@@ -87,21 +97,21 @@ def _tables(a: Settings, b: Settings, rows: Callable[[str], Rows]) -> Iterator[D
         if not np.array_equal(mine, others):
             read = rows(name)
             both = read.read(mine), read.read(others)
-            counts = _counted(len(both[0]), "row"), _counted(len(both[1]), "row")
-            yield Difference(*_place(name), *counts, rows=tuple(_row_by_row(*both)))
+            counts = _counted(len(both[0]), read.called), _counted(len(both[1]), read.called)
+            yield Difference(*_place(name), *counts, rows=tuple(_row_by_row(*both, read.called)))
 
 
-def _row_by_row(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _row_by_row(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]], called: str) -> Iterator[str]:
     differing = [(number, *pair) for number, pair in enumerate(zip_longest(a, b), 1) if pair[0] != pair[1]]
     for number, mine, others in differing[:MOST_ROWS]:
         if mine is None or others is None:
             side, cells = ("b", others) if mine is None else ("a", mine)
-            yield f"row {number} only in {side}: {_cells(cells)}"
+            yield f"{called} {number} only in {side}: {_cells(cells)}"
         else:
             changed = (f"{name} {mine[name]} -> {others[name]}" for name in mine if mine[name] != others[name])
-            yield f"row {number}: {', '.join(changed)}"
+            yield f"{called} {number}: {', '.join(changed)}"
     if len(differing) > MOST_ROWS:
-        yield f"and {_counted(len(differing) - MOST_ROWS, 'more row')}"
+        yield f"and {_counted(len(differing) - MOST_ROWS, f'more {called}')}"
 
 
 def _cells(row: dict[str, Any]) -> str:

@@ -14,6 +14,9 @@ Words = npt.NDArray[np.uint32]
 #: Seconds in the units of a time.
 TIME_UNITS: Mapping[str, float] = {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 
+#: Seconds of a tick.
+_TICK = 8e-9
+
 
 class SettingsError(PandaError):
     """Lines that are no design; the message says which and why."""
@@ -25,7 +28,7 @@ class Settings:
 
     Attributes:
         values: by name, as text: {"PULSE1.DELAY": "5", "PULSE1.DELAY.UNITS": "ms"}; names of metadata begin with
-            `*METADATA.`
+            `*METADATA.`. A time that was saved in ticks is here in its units
         tables: the words of each table that was written, (n,) uint32: {"SEQ1.TABLE": ...}
         texts: metadata of several lines, by name: `*METADATA.LAYOUT`
     """
@@ -73,7 +76,20 @@ def parse(lines: Sequence[str]) -> Settings:
             continue
         words = _words(name, form, request.body)
         tables[name] = np.concatenate([tables[name], words]) if form.startswith("<") and name in tables else words
-    return Settings(values, tables, texts)
+    return Settings(_without_raw(values), tables, texts)
+
+
+def _without_raw(values: dict[str, str]) -> dict[str, str]:
+    """The same with times that were saved in ticks, as `PULSE1.DELAY.RAW=5`, in their units."""
+    times: dict[str, str] = {}
+    for name, text in values.items():
+        base = name.removesuffix(".RAW")
+        factor = TIME_UNITS.get(values.get(f"{base}.UNITS", "s"))
+        ticks = as_number(text)
+        if base != name and base.count(".") == 1 and factor is not None and ticks is not None:
+            times[base] = f"{ticks * _TICK / factor:.15g}"
+    kept = {name: text for name, text in values.items() if name.removesuffix(".RAW") not in times}
+    return kept | times
 
 
 def commands(lines: Sequence[str]) -> list[str]:
@@ -99,7 +115,7 @@ def _requests(lines: Sequence[str]) -> list[Request]:
 def as_number(text: str) -> float | None:
     """A number as a PandA writes it; None for other texts."""
     try:
-        return float(text)
+        return None if "_" in text else float(text)
     except ValueError:
         return None
 

@@ -16,9 +16,13 @@ class Rows:
 
     Args:
         info: its columns; without, each word is a row of its own
+
+    Attributes:
+        called: what a row is called
     """
 
     def __init__(self, info: TableFieldInfo | None) -> None:
+        self.called = "row" if info else "word"
         self._width = info.row_words if info else 1
         self._columns: Mapping[str, TableColumn] = info.columns if info else {"word": TableColumn("uint", 0, 31)}
 

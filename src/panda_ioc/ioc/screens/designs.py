@@ -26,18 +26,29 @@ def designs(book: Book) -> Screen:
             "Load the settings of that name",
             confirm="Replace all settings of the PandA?",
         ).at(354, 0),
+        button("Compare", f"$(P):{designplan.COMPARE}", "1", 80, "Compare the PandA with that name; nothing is set").at(
+            286, ROW + GAP
+        ),
     ]
     state = rows_of(book, {designplan.STATUS: "Status", designplan.LOADED: "Loaded"}, 340)
     there = Widget(
         Shape.TABLE,
         width=_WIDTH,
-        height=400,
+        height=260,
         pv=f"pva://$(P):{designplan.LIST}",
         tip=book.records[designplan.LIST].description,
+    )
+    differs = Widget(
+        Shape.TABLE,
+        width=_WIDTH,
+        height=260,
+        pv=f"pva://$(P):{designplan.DIFF}",
+        tip=book.records[designplan.DIFF].description,
     )
     panels = [
         panel("Save and load", named, _WIDTH + 2 * GAP),
         panel("State", columns(state), _WIDTH + 2 * GAP),
+        panel("From the design to the PandA, when compared", [differs]),
         panel("Designs that there are", [there]),
     ]
     head = label("Designs  $(P)", 440, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)

@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ... import designfile
 from ...calls import Calls
 from ...client import AsyncioClient
 from ...protocol import Changes, PandaError
+from ...settings import Difference
 from ..log import Repeated
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
-from ..plan.designs import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
+from ..plan.designs import COMPARE, DIFF, LIST, LOAD, LOADED, MOST_DESIGNS, MOST_DIFFERENCES, NAME, SAVE, STATUS
 from ..plan.kept import Kept
 from ..plan.record import Content
 from ..servers.put import Put
@@ -27,6 +28,7 @@ _ENDING = ".design"
 
 #: Seconds that saving or loading has left when the IOC ends.
 _END_TIMEOUT = 20.0
+_DONE = {SAVE: "saved", LOAD: "loaded", COMPARE: "compared with"}
 _GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
 
 
@@ -49,7 +51,7 @@ class Designs:
         self._first: asyncio.Task[None] | None = None  # lists them when the records are made
 
     def initial_values(self) -> Mapping[str, Content]:
-        return {NAME: "", SAVE: 0, LOAD: 0, LIST: [], STATUS: "", LOADED: ""}
+        return {NAME: "", SAVE: 0, LOAD: 0, COMPARE: 0, LIST: [], STATUS: "", LOADED: "", DIFF: []}
 
     def kept(self) -> Mapping[str, Kept]:
         return {}
@@ -74,7 +76,7 @@ class Designs:
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
             await self._list()
             self._name = value
-        elif name in {SAVE, LOAD}:
+        elif name in {SAVE, LOAD, COMPARE}:
             if value:
                 await self._do(name)
             value = 0
@@ -102,17 +104,17 @@ class Designs:
         except PandaError as error:
             self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
             raise
-        done = f"{'saved' if what == SAVE else 'loaded'} {name}"
+        done = f"{_DONE[what]} {name}"
         self._pvs[STATUS].post(f"{done}; {note}" if note else done, NO_ALARM)
         await self._list()
         if what == LOAD:
             self._pvs[LOADED].post(name)
 
     async def _with_panda(self, what: str, path: Path) -> str:
-        """Save or load by a connection of its own: the one that polls must not count anything as told.
+        """Save, load or compare by a connection of its own: the one that polls must not count anything as told.
 
         Returns:
-            what was not saved as it is, for people; "" if all was
+            what people should know besides, such as what was not saved as it is; "" for nothing
         """
         if self._panda is None:
             raise designfile.DesignError("there is no connection to the PandA")
@@ -120,6 +122,8 @@ class Designs:
         async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
             if what == SAVE:
                 return await designfile.save(client, path, self._disk)
+            if what == COMPARE:
+                return self._show(await designfile.differences(client, path, self._disk))
             try:
                 await designfile.load(client, path, self._disk)
             finally:
@@ -128,6 +132,13 @@ class Designs:
                     with contextlib.suppress(PandaError):  # it was lost, which everything shows
                         await refresh()
         return ""
+
+    def _show(self, found: Sequence[Difference]) -> str:
+        """Show how the PandA differs from a design; return it in a word."""
+        self._pvs[DIFF].post([str(one) for one in found[:MOST_DIFFERENCES]])
+        if not found:
+            return "nothing differs"
+        return "1 setting differs" if len(found) == 1 else f"{len(found)} settings differ"
 
     async def _list(self) -> None:
         """Show which designs there are; a disk that does not answer is told in the log."""
