@@ -83,6 +83,20 @@ def test_a_timing_diagram_of_each_format_and_zoom(outcome: Outcome, tmp_path: Pa
         draw_timing(outcome, names, tmp_path / "nowhere" / "x.png")
 
 
+def test_readbacks_are_drawn_with_their_labels_and_names_that_people_gave_as_they_are(tmp_path: Path) -> None:
+    design, scenario, seconds = snake(2, 20)
+    names = ['*METADATA.LABEL_INENC1=$x$ \\frac{ <b>&"', "INENC1.VAL.UNITS=$\\mu"]
+    watch = ["SEQ1.STATE", "SEQ1.TABLE_LINE", "INENC1.VAL", "*.HEALTH"]
+    outcome = run(Plan(load(), [*design, *names], scenario, seconds, watch=watch))
+    draw_timing(outcome, chosen(outcome, watch[:3]), tmp_path / "x.svg", title="$a$ \\frac{")
+    write(outcome, chosen(outcome, watch), tmp_path / "x.vcd")
+    drawn = (tmp_path / "x.svg").read_text()
+    assert "<!-- WAIT_TRIGGER -->" in drawn
+    assert "$x$ \\frac{ &lt;b&gt;&amp;" in drawn
+    with pytest.raises(TrialError, match="SEQ1.LINE_REPEAT was not recorded"):
+        chosen(outcome, ["SEQ1.LINE_REPEAT"])
+
+
 def test_texts_of_a_timing_diagram_do_not_overlap(outcome: Outcome, tmp_path: Path) -> None:
     plt = pytest.importorskip("matplotlib.pyplot")
     scenario = load_scenario(BEAMLINE)
@@ -192,7 +206,9 @@ def test_boxes_are_drawn_apart_from_each_other(scenario: Path, tmp_path: Path) -
 
 def test_names_that_people_gave_do_no_harm(tmp_path: Path) -> None:
     pytest.importorskip("pygraphviz")
-    made = diagram(parse(['*METADATA.LABEL_CLOCK1=<b>"\\N&', "TTLOUT1.VAL=CLOCK1.OUT", "A.B=1"]), load())
+    hostile = ['*METADATA.LABEL_CLOCK1=<b>"\\N&\x01', "TTLOUT1.VAL=CLOCK1.OUT", 'A"\\>b>;.B&=C\x02"{}.OUT', "A.B=1"]
+    made = diagram(parse(hostile), load())
+    assert len(made.wires) == 2
     for ending in (".svg", ".png", ".pdf", ".dot"):
         draw(as_dot(made), tmp_path / f"x{ending}")
     assert "&lt;b&gt;" in (tmp_path / "x.svg").read_text()

@@ -96,15 +96,13 @@ def try_(
     from ..trial.run import run
     from ..trial.signals import chosen
 
-    if source is not None and (design is not None or device is not None):
-        raise click.UsageError("--from HOST brings its own --design and --device")
-    if not math.isfinite(seconds):
-        raise click.UsageError("--for must be a number of seconds")
     expectations = [expecting.parse(text) for text in expect]
-    plan = _plan(design, source, device, scenario, seconds=seconds, arm=not no_arm, skip_unknown=skip_unknown)
+    patterns = [name for names in watch for name in names.split(",") if name]
+    options = {"seconds": seconds, "arm": not no_arm, "skip_unknown": skip_unknown, "watch": patterns}
+    plan = _plan(design, source, device, scenario, **options)
     with _clear_refusals():
         outcome = run(plan, hdf5)
-        names = chosen(outcome, [name for names in watch for name in names.split(",") if name])
+        names = chosen(outcome, patterns)
     made = report(outcome, names)
     click.echo(as_text(made))
     _write_products(outcome, names, made, watched=bool(watch), vcd=vcd, report_file=report_file)
@@ -126,6 +124,10 @@ def _plan(
     from ..simulator import PANDABOX, Scenario, load, load_scenario
     from ..trial.run import Plan
 
+    if source is not None and (design is not None or device is not None):
+        raise click.UsageError("--from HOST brings its own --design and --device")
+    if not math.isfinite(options["seconds"]):
+        raise click.UsageError("--for must be a number of seconds")
     lines: Sequence[str] = ()
     if source is not None:
         spec, lines = _copied(source)

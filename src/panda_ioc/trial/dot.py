@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from .errors import TrialError
 from .wiring import CAPTURED, INPUTS, OUTPUTS, Box, Diagram, Wire
@@ -39,7 +40,7 @@ def as_dot(diagram: Diagram, title: str = "") -> str:
         f'  node [shape=plain, fontname="{_FONT}", fontsize=11];',
         "  edge [arrowsize=0.7];",
     ]
-    lines += [f'  "{box.name}" [label=<{_label(box, diagram, named)}>];' for box in diagram.boxes.values()]
+    lines += [f"  {_id(box.name)} [label=<{_label(box, diagram, named)}>];" for box in diagram.boxes.values()]
     lines += _ranks(diagram)
     lines += [_edge(wire, diagram) for wire in diagram.wires if wire.source not in named]
     return "\n".join([*lines, "}", ""])
@@ -66,8 +67,18 @@ def draw(dot: str, output: Path) -> None:
                 "without it, write a file that ends in .dot"
             ) from error
         with _without_warnings(Path(folder) / "stderr"):
-            picture = graphviz.AGraph(string=dot).draw(format=suffix, prog="dot")
+            picture = _drawn(graphviz, dot, suffix)
     _write(output, picture)
+
+
+def _drawn(graphviz: Any, dot: str, suffix: str) -> bytes:
+    try:
+        picture: bytes = graphviz.AGraph(string=dot).draw(format=suffix, prog="dot")
+    except (OSError, ValueError) as error:
+        raise TrialError(
+            "Graphviz cannot draw this; write a file that ends in .dot to see what it was given"
+        ) from error
+    return picture
 
 
 def _write(output: Path, content: bytes) -> None:
@@ -146,7 +157,8 @@ def _label(box: Box, diagram: Diagram, named: set[str]) -> str:
     settings = [_setting(name, value) for name, value in box.settings]
     return (
         f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" COLOR="#5a6672" BGCOLOR="white">'
-        f'<TR><TD COLSPAN="2" BGCOLOR="{_HEADS[_family(box)]}"><B>{box.name}</B>{_people(box.label)}</TD></TR><HR/>'
+        f'<TR><TD COLSPAN="2" BGCOLOR="{_HEADS[_family(box)]}"><B>{_text(box.name)}</B>'
+        f"{_people(box.label)}</TD></TR><HR/>"
         f"{''.join(ports)}{''.join(rule)}{''.join(settings)}</TABLE>"
     )
 
@@ -196,13 +208,13 @@ def _edge(wire: Wire, diagram: Diagram) -> str:
         style += ", constraint=false"
     elif target == CAPTURED:
         style += ", weight=2"  # long wires are to be straight ones
-    return f'  "{source}":"o_{_port(out)}":e -> "{target}":"i_{_port(into)}":w [{style}];'
+    return f'  {_id(source)}:"o_{_port(out)}":e -> {_id(target)}:"i_{_port(into)}":w [{style}];'
 
 
 def _ranks(diagram: Diagram) -> Iterator[str]:
     """Connectors to the left and to the right."""
     for family, rank in (("inputs", "source"), ("outputs", "sink")):
-        names = [f'"{box.name}"' for box in diagram.boxes.values() if _family(box) == family]
+        names = [_id(box.name) for box in diagram.boxes.values() if _family(box) == family]
         if family == "outputs" and CAPTURED in diagram.boxes:
             names.append(f'"{CAPTURED}"')
         if names:
@@ -214,5 +226,16 @@ def _port(text: str) -> str:
     return "".join(character if character.isalnum() else "_" for character in text)
 
 
+def _id(name: str) -> str:
+    """The name of a box in DOT."""
+    escaped = _printable(name).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _text(text: str) -> str:
-    return escape(text)
+    return escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """The text without characters that no picture can have."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -74,7 +74,8 @@ class Report:
     Attributes:
         seconds: how long it was
         acquisitions: in their order
-        bits, positions: by signal
+        bits: by signal
+        positions: by signal; readbacks are here too
         health: of each block that has one: the first HEALTH that was not OK, or OK
         detectors: by the output that triggers them
         underruns: how often the table of a block ended before its next rows came
@@ -118,7 +119,7 @@ def report(outcome: Outcome, chosen: Sequence[str]) -> Report:
         seconds=outcome.seconds(outcome.end),
         acquisitions=[_acquisition(outcome, number) for number in range(len(outcome.acquired))],
         bits={trace.name: _pulses(outcome, trace) for trace in traces if trace.sort == "bit"},
-        positions={trace.name: _position(outcome, trace) for trace in traces if trace.sort == "position"},
+        positions={trace.name: _position(outcome, trace) for trace in traces if trace.sort != "bit"},
         health=dict(_health(outcome)),
         detectors=dict(_detectors(outcome)),
         underruns=dict(_underruns(outcome)),
@@ -143,7 +144,7 @@ def _acquisition(outcome: Outcome, number: int) -> AcquisitionReport:
 
 def about(outcome: Outcome, trace: Trace) -> Pulses | Position:
     """What one signal did."""
-    return _position(outcome, trace) if trace.sort == "position" else _pulses(outcome, trace)
+    return _pulses(outcome, trace) if trace.sort == "bit" else _position(outcome, trace)
 
 
 def _pulses(outcome: Outcome, trace: Trace) -> Pulses:

@@ -38,6 +38,7 @@ class Plan:
         seconds: for how long
         arm: arm PCAP at the start, unless the scenario arms it
         skip_unknown: leave out settings that the device refuses
+        watch: patterns of readbacks to record besides all bits, positions and outputs, as for `Simulation.record`
         max_changes: changes of signals after which it stops
     """
 
@@ -47,6 +48,7 @@ class Plan:
     seconds: float = 1.0
     arm: bool = True
     skip_unknown: bool = False
+    watch: Sequence[str] = ()
     max_changes: int = MAX_CHANGES
 
 
@@ -111,6 +113,7 @@ def run(plan: Plan, hdf: Path | None = None) -> Outcome:
         hdf: where the captured samples go, as HDF5; a file that exists is replaced
 
     Raises:
+        Refused: a pattern of `watch` names no signal
         TrialError: the device refuses some of the design
         ScenarioError: it refuses a setting of the scenario
         CaptureError: the file cannot be written, or what is captured changed between acquisitions
@@ -140,7 +143,7 @@ class _Trial:
     def __init__(self, plan: Plan, hdf: Path | None) -> None:
         self._plan = plan
         self.simulation = Simulation(plan.device)
-        self.recording = self.simulation.record()
+        self.recording = self.simulation.record("*", *plan.watch)
         self.probes = Probes(self.simulation)
         self.acquired: list[Acquired] = []
         self._tap = DataTap(self.simulation.capture)

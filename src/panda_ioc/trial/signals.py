@@ -8,6 +8,7 @@ from ..simulator.blocks.pcap import Pcap
 from ..simulator.engine import Node, Slot
 from ..simulator.recording import choose, signals
 from ..simulator.simulation import Simulation
+from .errors import TrialError
 from .run import Outcome
 
 #: What drives blocks from outside of the PandA.
@@ -41,11 +42,14 @@ def chosen(outcome: Outcome, patterns: Sequence[str]) -> list[str]:
 
     Raises:
         Refused: a pattern names no signal
+        TrialError: it names a readback that was not recorded
     """
     if not patterns:
         return wired(outcome.simulation)
-    named = choose(outcome.simulation.engine, patterns)
-    return [name for name in named if name in outcome.recording]
+    names = list(choose(outcome.simulation.engine, patterns))
+    if missing := [name for name in names if name not in outcome.recording]:
+        raise TrialError(f"{missing[0]} was not recorded: readbacks are named in the `watch` of a plan")
+    return names
 
 
 def split(outcome: Outcome, names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -59,12 +63,18 @@ def scaling(simulation: Simulation, name: str) -> Scaling:
     """How a position is scaled, as the PandA is set."""
     field = simulation.panda.fields.get(name)
     if field is None or "SCALE" not in field.attributes:
-        return Scaling()
+        return Scaling(units="")
     scale, offset, units = (str(field.attributes[one].read()) for one in ("SCALE", "OFFSET", "UNITS"))
     if not math.isfinite(float(offset)):
         return Scaling()
     plain = float(scale) == 1.0 and not float(offset)
     return Scaling(float(scale), float(offset), units or ("counts" if plain else ""))
+
+
+def choices(simulation: Simulation, name: str) -> Sequence[str]:
+    """The labels of the values of a readback, such as those of STATE; none for a number."""
+    field = simulation.panda.fields.get(name)
+    return field.labels or () if field is not None else ()
 
 
 def label(simulation: Simulation, name: str) -> str:

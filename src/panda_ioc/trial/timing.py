@@ -13,7 +13,7 @@ from ..simulator.engine import TICKS
 from ..simulator.recording import Ticks, Trace
 from .errors import TrialError
 from .run import Outcome
-from .signals import label, scaling
+from .signals import choices, label, scaling
 from .units import engineering, unit_of
 
 Floats = npt.NDArray[np.float64]
@@ -94,9 +94,17 @@ def draw(
         TrialError: there is nothing to draw, nothing to draw it with, or the file cannot be written
     """
     plt = _pyplot(output)
-    view = _view(outcome, between)
+    with plt.rc_context({"text.parse_math": False}):  # names that people gave may have a $ in them
+        figure = _figure(plt, outcome, names, _view(outcome, between))
+        figure.suptitle(title, x=0.01, ha="left", fontsize="large", fontweight="bold")
+        if note:
+            figure.supxlabel(note, x=0.01, ha="left", fontsize="small", color=_GREY)
+        _finish(plt, figure, output)
+
+
+def _figure(plt: Any, outcome: Outcome, names: Sequence[str], view: View) -> Any:
     traces = [outcome.recording[name] for name in names]
-    positions = [trace for trace in traces if trace.sort == "position"]
+    positions = [trace for trace in traces if trace.sort != "bit"]
     bits = [trace for trace in traces if trace.sort == "bit" and not trace.moving_bit]
     captured = np.concatenate([np.empty(0, np.int64), *(one.ticks for one in outcome.acquired)])
     rows = len(bits) + bool(len(captured))
@@ -120,10 +128,7 @@ def draw(
         _draw_bits(column[-1], outcome, bits, view, captured)
     column[-1].set_xlim(*view.place([view.first, view.last]))
     column[-1].set_xlabel(view.axis)
-    figure.suptitle(title, x=0.01, ha="left", fontsize="large", fontweight="bold")
-    if note:
-        figure.supxlabel(note, x=0.01, ha="left", fontsize="small", color=_GREY)
-    _finish(plt, figure, output)
+    return figure
 
 
 def _pyplot(output: Path | None) -> Any:
@@ -183,8 +188,13 @@ def _draw_position(axis: Any, outcome: Outcome, trace: Trace, view: View, captur
     axis.set_ylabel(f"{trace.name}\n{below}", rotation=0, ha="right", va="center")
     axis.grid(visible=True, alpha=0.3)
     axis.margins(y=0.1)
-    axis.locator_params(axis="y", nbins=4)
-    axis.ticklabel_format(axis="y", useOffset=False)
+    labels = choices(outcome.simulation, trace.name)
+    if labels:
+        present = [int(value) for value in np.unique(values) if value < len(labels)]
+        axis.set_yticks(present, [labels[value] for value in present])
+    else:
+        axis.locator_params(axis="y", nbins=4)
+        axis.ticklabel_format(axis="y", useOffset=False)
 
 
 def _captured(outcome: Outcome) -> set[str]:

@@ -42,7 +42,7 @@ def write(outcome: Outcome, names: Sequence[str], output: Path) -> None:
         raise TrialError(f"a VCD file needs the package pyvcd: pip install 'panda-ioc[try]' ({error})") from error
     try:
         with output.open("w", encoding="ascii", errors="replace") as file:
-            _write(vcd, file, outcome, [outcome.recording[name] for name in names])
+            _write(vcd, file, outcome, _traces(outcome, names))
     except OSError as error:
         raise TrialError(f"{output}: {error.strerror}") from error
 
@@ -62,6 +62,11 @@ def _write(vcd: Any, file: Any, outcome: Outcome, traces: Sequence[Trace]) -> No
         for tick, _, variable, value in heapq.merge(*streams, key=lambda change: change[:2]):
             writer.change(variable, (tick - start) * _TICK, value)
         writer.close((end - start) * _TICK)
+
+
+def _traces(outcome: Outcome, names: Sequence[str]) -> list[Trace]:
+    """The traces of signals, but for HEALTH, which is written as text."""
+    return [outcome.recording[name] for name in names if not name.endswith(".HEALTH")]
 
 
 def _comment(outcome: Outcome) -> str:
