@@ -1,6 +1,7 @@
 """A timing diagram: bits as traces, positions as curves, captured samples as marks, on one axis of time."""
 
 import importlib
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ Floats = npt.NDArray[np.float64]
 
 #: Inches: of the picture, of the row of a bit, and of a position.
 _WIDTH, _BIT, _POSITION, _MARGIN = 12.0, 0.3, 1.15, 1.0
+
+#: Characters in a line of the note.
+_NOTE = 170
 
 #: Places across the picture: edges that are closer than two of them are drawn as a block.
 _PLACES = 1400
@@ -98,7 +102,7 @@ def draw(
         figure = _figure(plt, outcome, names, _view(outcome, between))
         figure.suptitle(title, x=0.01, ha="left", fontsize="large", fontweight="bold")
         if note:
-            figure.supxlabel(note, x=0.01, ha="left", fontsize="small", color=_GREY)
+            figure.supxlabel(textwrap.fill(note, _NOTE), x=0.01, ha="left", fontsize="small", color=_GREY)
         _finish(plt, figure, output)
 
 
