@@ -1,6 +1,7 @@
 """Each command against the simulated PandA."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,3 +250,48 @@ def test_a_state_that_makes_no_sense_is_not_sent(state: list[str]) -> None:
     with pytest.raises(LocalProtocolError):
         peers.ask(SetState(["PULSE1.PULSES=4", *state]))
     assert not peers.sent
+
+
+def test_changes_with_what_has_several_lines() -> None:
+    peers = Peers()
+    peers.ask(PutTable("PGEN1.TABLE", [3, -1]))
+    peers.ask(Put("*METADATA.LAYOUT", ["a", "b"]))
+    changes = peers.ask(GetChanges((ChangeGroup.TABLE, ChangeGroup.METADATA), get_multiline=True))
+    assert changes.multiline == ()
+    assert changes.multiline_values["PGEN1.TABLE"] == ["3", "4294967295"]
+    assert changes.multiline_values["*METADATA.LAYOUT"] == ["a", "b"]
+    assert changes.multiline_values["SEQ1.TABLE"] == []
+    peers.ask(PutTable("SEQ1.TABLE", [1, 2, 3, 4]))
+    assert peers.ask(GetChanges()).multiline == ("SEQ1.TABLE",)
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (5, b"A.B=5\n"),
+        (-3, b"A.B=-3\n"),
+        (True, b"A.B=1\n"),
+        (False, b"A.B=0\n"),
+        (0.25, b"A.B=0.25\n"),
+        (5.0, b"A.B=5\n"),
+        (1e-9, b"A.B=1e-09\n"),
+        (np.float64(0.1), b"A.B=0.1\n"),
+        (np.float32(0.5), b"A.B=0.5\n"),
+        (np.int32(7), b"A.B=7\n"),
+        (np.uint8(7), b"A.B=7\n"),
+        (np.True_, b"A.B=1\n"),
+        (["a", "b"], b"A.B<\na\nb\n\n"),
+        (("1", 2, 3.0), b"A.B<\n1\n2\n3\n\n"),
+        ([], b"A.B<\n\n"),
+        (np.arange(3), b"A.B<\n0\n1\n2\n\n"),
+        (range(2), b"A.B<\n0\n1\n\n"),
+    ],
+)
+def test_what_can_be_put(value: Any, sent: bytes) -> None:
+    assert ControlConnection().send(Put("A.B", value)) == sent
+
+
+@pytest.mark.parametrize("value", [None, b"1", object(), {"a": 1}, [None], [["1"]], np.zeros((2, 2)), 1j, {"x"}])
+def test_what_cannot_be_put_is_named(value: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r"A\.B: .*cannot be written"):
+        ControlConnection().send(Put("A.B", value))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .common import clear_errors, panda_options
+from .numbered import capture_each, is_numbered
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -35,6 +36,16 @@ _CLOSE_TIMEOUT = 60.0
 )
 @click.option("--raw", is_flag=True, help="Store integers as the hardware made them; attributes tell how they scale.")
 @click.option("--compression", default="none", show_default=True, help="none, gzip, lz4 or zstd.")
+@click.option(
+    "--bits",
+    type=click.Choice(("uint32", "float64")),
+    default="uint32",
+    show_default=True,
+    help="Type of bits in a file that is not raw.",
+)
+@click.option(
+    "--chunk-rows", type=click.IntRange(1, 1 << 20), help="Rows of a chunk; more for fast captures.  [default: 1024]"
+)
 @click.option("--nexus", is_flag=True, help="Mark the data so that NeXus viewers plot them.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if there is one.")
 @clear_errors
@@ -49,21 +60,27 @@ def capture(
     acquisitions: int | None,
     raw: bool,
     compression: str,
+    bits: str,
+    chunk_rows: int | None,
     nexus: bool,
     overwrite: bool,
 ) -> None:
     """Capture what the PandA at HOST sends into an HDF5 FILE, which others can read while it grows.
 
     It ends after one acquisition, or with Ctrl-C; exits with 1 if the file does not have all that was captured.
+    A name with a number in it, scan_%04d.h5, makes a file for each acquisition, counted from 1.
     """
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
-    from ..capture.options import FileOptions
+    from ..capture.options import ROWS_PER_CHUNK, ColumnOptions, FileOptions
+    from ..capture.pipeline import Writing
     from ..capture.recorder import Recorder, Storing
     from ..capture.selection import First
     from ..client import AsyncioClient
 
-    options = FileOptions(compression=compression, nexus=nexus, overwrite=overwrite)
+    options = FileOptions(
+        rows_per_chunk=chunk_rows or ROWS_PER_CHUNK, compression=compression, nexus=nexus, overwrite=overwrite
+    )
     limit = acquisitions if acquisitions is not None else 0 if samples else 1
     made = threading.Event()
 
@@ -72,9 +89,17 @@ def capture(
         made.set()
         return hdf
 
-    async def run() -> "Recorder":
+    if is_numbered(file) and samples:
+        raise click.UsageError("--samples is for one file; leave it out, or the number in the name of the file")
+
+    async def run() -> "Recorder | None":
         async with AsyncioClient(host, control_port, data_port) as client:
-            columns = partial(stored_columns, raw=raw, gate_captured=await _gate_is_captured(client))
+            asked = await _asked(client)
+            columns = partial(stored_columns, options=ColumnOptions(raw=raw, asked=asked, bits=bits, nexus=nexus))
+            if is_numbered(file):
+                writing = Writing(columns=columns, make_file=partial(HdfFile, options=options))
+                await capture_each(client, file, writing, arm=arm, acquisitions=limit)
+                return None
             stream = await _ready(client)  # or there is no file to be made
             recorder = Recorder(Storing(make_file, columns), First(samples or 0, limit))
             with _progress(samples) as progress:
@@ -82,6 +107,8 @@ def capture(
             return recorder
 
     recorder = asyncio.run(run())
+    if recorder is None:
+        return
     if made.is_set() and recorder.error and not recorder.acquisitions:
         file.unlink(missing_ok=True)  # or the next try would find it in its way
     elif made.is_set():
@@ -108,14 +135,13 @@ async def _ready(client: "AsyncioClient") -> "AsyncGenerator[Data, None]":
     return stream
 
 
-async def _gate_is_captured(client: "AsyncioClient") -> bool:
-    """Whether people want it; in raw data it may be there for us alone, to divide means by."""
-    from ..protocol import CommandError, GetLine
+async def _asked(client: "AsyncioClient") -> frozenset[str]:
+    """Return the columns that people chose for capture; raw data may have others, to compute means from."""
+    from ..protocol import GetLine, GetMultiline
 
-    try:
-        return await client.send(GetLine("PCAP.GATE_DURATION.CAPTURE")) != "No"
-    except CommandError:  # a PandA without
-        return False
+    fields = [line.split()[0] for line in await client.send(GetMultiline("*CAPTURE"))]
+    captures = await asyncio.gather(*(client.send(GetLine(f"{field}.CAPTURE")) for field in fields))
+    return frozenset(f"{field}.{word}" for field, words in zip(fields, captures, strict=True) for word in words.split())
 
 
 def _progress(samples: int | None) -> "tqdm[NoReturn]":

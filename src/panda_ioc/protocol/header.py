@@ -37,6 +37,7 @@ def parse_header(header: bytes) -> StartData:
             data.get("arm_time", ""),
             data.get("start_time", ""),
             _whole(data, "hw_time_offset_ns") if "hw_time_offset_ns" in data.attrib else None,
+            data.get("format", "Framed"),
         )
         length = start.dtype.itemsize
     except ET.ParseError as error:

@@ -12,15 +12,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .changes import ChangeGroup, Changes, parse_changes
+from .changes import QUEUED_LINES, ChangeGroup, Changes, parse_changes
 from .errors import CommandError, LocalProtocolError
 from .exchange import Command, Conversation, Reply, Request
 
 #: Attributes come first: a time is written in the units that the saved text has.
 _GROUPS = (ChangeGroup.ATTR, ChangeGroup.CONFIG, ChangeGroup.TABLE, ChangeGroup.METADATA)
-
-#: Reported among the attributes, but it only counts what a table has queued.
-_READ_ONLY_ATTRIBUTES = (".QUEUED_LINES",)
 
 #: Attributes that are told with 10 digits and in no other way.
 ROUNDED_ATTRIBUTES = (".SCALE", ".OFFSET")
@@ -69,7 +66,7 @@ class GetWholeState(Command[State]):
         for reply in replies[: len(restarts)]:
             reply.ok()
         changes = parse_changes([line for reply in replies[len(restarts) :] for line in reply.multiline()])
-        values = {name: text for name, text in changes.values.items() if not name.endswith(_READ_ONLY_ATTRIBUTES)}
+        values = {name: text for name, text in changes.values.items() if not name.endswith(f".{QUEUED_LINES}")}
         left_out = dict.fromkeys(changes.in_error, "it cannot be read")
         yield from _whole_texts(values, left_out)
         ticks = yield from _ticks(values)

@@ -155,7 +155,7 @@ class _Trial:
             )
         play(_with_arm(plan), Stage(self.simulation, Faults()))
         self.origin = self.simulation.engine.now + 1
-        self._file = SampleFile(hdf, self._gate_captured) if hdf is not None else None
+        self._file = SampleFile(hdf, self._asked) if hdf is not None else None
 
     def run(self) -> str:
         """Let time pass; return why it ended before its time."""
@@ -192,9 +192,10 @@ class _Trial:
             if self._file is not None:
                 self._file.take(data)
 
-    def _gate_captured(self) -> bool:
-        field_ = self.simulation.panda.fields.get("PCAP.GATE_DURATION")
-        return field_ is not None and field_.attributes["CAPTURE"].read() != "No"
+    def _asked(self) -> frozenset[str]:
+        """The columns that are chosen for capture, as `panda-ioc capture` asks for them."""
+        chosen = (line.partition(" ") for line in self.simulation.panda.captured())
+        return frozenset(f"{name}.{way}" for name, _, ways in chosen for way in ways.split())
 
 
 def _with_arm(plan: Plan) -> Scenario:

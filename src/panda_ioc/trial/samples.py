@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..capture.columns import stored_columns
 from ..capture.hdf import HdfFile
-from ..capture.options import FileOptions
+from ..capture.options import ColumnOptions, FileOptions
 from ..protocol import Data, DataConnection, EndData, FrameData, StartData
 from ..simulator.capture import Acquisition, Capture
 from ..simulator.dataport import encoded, header, parse_options, samples_at_once
@@ -72,22 +72,22 @@ class SampleFile:
 
     Args:
         path: where; a file that exists is replaced
-        gate_captured: tells whether people want PCAP.GATE_DURATION
+        asked: gives the columns that people chose for capture; others are there to compute means from
 
     Raises:
         CaptureError: it cannot be made; from `take` and `close`: it cannot be written
     """
 
-    def __init__(self, path: Path, gate_captured: Callable[[], bool]) -> None:
+    def __init__(self, path: Path, asked: Callable[[], frozenset[str]]) -> None:
         self._file = HdfFile(path, FileOptions(overwrite=True))
-        self._gate_captured = gate_captured
+        self._asked = asked
         self._open = False
 
     def take(self, data: Data) -> None:
         """Write what comes."""
         match data:
             case StartData():
-                self._file.begin(data, stored_columns(data, gate_captured=self._gate_captured()))
+                self._file.begin(data, stored_columns(data, ColumnOptions(asked=self._asked())))
                 self._open = True
             case FrameData():
                 self._file.write(data.data)

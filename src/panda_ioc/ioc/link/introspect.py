@@ -15,12 +15,12 @@ from ...protocol import (
     GetTable,
     Identify,
     LocalProtocolError,
+    Poll,
     RemoteProtocolError,
     TableContent,
     TableFieldInfo,
 )
 from ..plan.model import Block, Model
-from .poll import Poll
 
 #: More instances of one block than any FPGA holds: a server that says so is not to be believed.
 MAX_INSTANCES = 1024

@@ -16,14 +16,10 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 from ...client import AsyncioClient, PandaConnectionError
-from ...protocol import ChangeGroup, Changes, Command, PandaError, Request
-from ...protocol.changes import parse_changes
-from ...protocol.exchange import Conversation, text
-from ..plan.status import COMPLETION
+from ...protocol import ChangeGroup, Changes, PandaError, Poll, Polled
+from ...protocol.poll import SETTINGS
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +38,6 @@ PERIODS: Mapping[ChangeGroup, float] = {
 BUSY_FOR = 10.0
 BUSY_POLLS = 3
 
-_SETTINGS = (ChangeGroup.CONFIG, ChangeGroup.ATTR)
-
-#: Reported among the attributes, but it only counts what a table has yet to play.
-_NO_SETTING = ".QUEUED_LINES="
-
 #: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
 LONGEST_BEAT = 1.0
 
@@ -55,59 +46,6 @@ ROUND = 30.0
 
 #: Seconds that a poll may take: a PandA that needs longer is as good as gone.
 TIMEOUT = 2.0
-
-
-@dataclass(frozen=True)
-class Polled:
-    """The answer to a poll.
-
-    Attributes:
-        changes: what changed
-        settings: whether people changed any of it
-        refused: the groups that the PandA does not know, and what it said
-    """
-
-    changes: Changes
-    settings: bool
-    refused: Mapping[ChangeGroup, str]
-
-
-@dataclass(frozen=True)
-class Poll(Command[Polled]):
-    """Ask for the changes of some groups, for some fields, and why the last acquisition ended, in one round trip."""
-
-    groups: tuple[ChangeGroup, ...]
-    fields: tuple[str, ...] = ()
-
-    @cached_property
-    def _requests(self) -> list[Request]:
-        groups = [Request(f"*CHANGES{group.value}?") for group in self.groups]
-        return [*groups, *(Request(f"{field}?") for field in self.fields), Request(f"{COMPLETION}?")]
-
-    def conversation(self) -> Conversation[Polled]:
-        *replies, completion = yield self._requests
-        replies, of_fields = replies[: len(self.groups)], replies[len(self.groups) :]
-        refused = {
-            group: reply.error for group, reply in zip(self.groups, replies, strict=True) if reply.error is not None
-        }
-        answers = {
-            group: reply.multiline() for group, reply in zip(self.groups, replies, strict=True) if group not in refused
-        }
-        changes = parse_changes([line for answer in answers.values() for line in answer])
-        settings = any(_NO_SETTING not in line for group in _SETTINGS for line in answers.get(group, ()))
-        changes.values.update(
-            {
-                field: text(reply.value)
-                for field, reply in zip(self.fields, of_fields, strict=True)
-                if reply.value is not None
-            }
-        )
-        failed = tuple(field for field, reply in zip(self.fields, of_fields, strict=True) if reply.error is not None)
-        if failed:
-            changes = replace(changes, in_error=(*changes.in_error, *failed))
-        if completion.error is None:  # an old server does not know it
-            changes.values[COMPLETION] = completion.line()
-        return Polled(changes, settings, refused)
 
 
 class Timetable:
@@ -127,7 +65,7 @@ class Timetable:
         self.beat = min([*periods.values(), LONGEST_BEAT])
         self.everything = Poll(tuple(periods))
         self._every = {group: max(1, round(period / self.beat)) for group, period in periods.items()}
-        often = tuple(group for group in _SETTINGS if self._every.get(group) == 1)
+        often = tuple(group for group in SETTINGS if self._every.get(group) == 1)
         self.settings = Poll(often) if often else None
         self._polls: dict[tuple[ChangeGroup, ...], Poll] = {}
 

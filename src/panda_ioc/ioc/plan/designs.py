@@ -9,6 +9,7 @@ SERVICE = "designs"
 
 NAME, SAVE, LOAD, COMPARE = "DESIGN:NAME", "DESIGN:SAVE", "DESIGN:LOAD", "DESIGN:COMPARE"
 LIST, STATUS, LOADED, DIFF = "DESIGN:LIST", "DESIGN:STATUS", "DESIGN:LOADED", "DESIGN:DIFF"
+SKIP_UNKNOWN, LEFT_OUT = "DESIGN:SKIP_UNKNOWN", "DESIGN:LEFT_OUT"
 
 #: Names that the list of designs holds.
 MOST_DESIGNS = 1000
@@ -21,6 +22,8 @@ _ACTIONS = {
     LOAD: "Load the settings of that name",
     COMPARE: "Compare the PandA with that name",
 }
+#: Settings that the list of what was left out holds.
+MOST_LEFT_OUT = 2000
 
 
 def design_records() -> Iterator[Record]:
@@ -35,3 +38,7 @@ def design_records() -> Iterator[Record]:
     yield Record(
         DIFF, Kind.ARRAYIN, "From the design to the PandA as it is", dtype="str", length=MOST_DIFFERENCES, **ours
     )
+    skip = "Load without what the PandA does not have"
+    yield Record(SKIP_UNKNOWN, Kind.BO, skip, access=Access.READ_WRITE, labels=("No", "Yes"), **ours)
+    left_out = "What the last load left out, and why"
+    yield Record(LEFT_OUT, Kind.ARRAYIN, left_out, dtype="str", length=MOST_LEFT_OUT, **ours)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ...protocol import EnumFieldInfo, PandaError
+from ...protocol import COMPLETION, EnumFieldInfo, PandaError
 from .buses import bus_tables, places, with_rows
 from .codecs import ArmSwitch, LabelText
 from .data_records import data_records, data_tables, live_records
@@ -18,7 +18,7 @@ from .names import name_problem, prefix_problem
 from .pvi import pvi_records, pvi_remarks
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
-from .status import COMPLETION, status_records
+from .status import status_records
 from .tables import PlannedTable, planned_tables, records_of, tables_of
 
 _Item = TypeVar("_Item", Record, Table)

@@ -6,9 +6,6 @@ from ... import __version__
 from ...protocol import Identity
 from .record import STRING_BYTES, Access, Kind, Record
 
-#: The key under which the end of an acquisition is kept: it is asked for beside `*CHANGES?`.
-COMPLETION = "*PCAP.COMPLETION"
-
 CONNECTION = "Status"
 CONNECTION_STATES = ("DISCONNECTED", "CONNECTING", "CONNECTED")
 CONNECTION_TEXT = "IOC:CONNECTION"

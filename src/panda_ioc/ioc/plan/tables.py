@@ -7,7 +7,7 @@ for Channel Access there is an array record for each column and a MODE that says
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from ...protocol import TableFieldInfo
+from ...protocol import QUEUED_LINES, TableFieldInfo
 from .codecs import Choice, Whole
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
@@ -22,7 +22,7 @@ VIEW, EDIT, SUBMIT, DISCARD, APPEND, APPEND_LAST = "VIEW", "EDIT", "SUBMIT", "DI
 _MODES = (VIEW, EDIT, SUBMIT, DISCARD)
 
 #: Names of records and tables beside a table, after its own name and a colon.
-MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV = "MODE", "LABELS", "ROWS", "STATE", "CLEAR", "QUEUED_LINES", "PV"
+MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV = "MODE", "LABELS", "ROWS", "STATE", "CLEAR", QUEUED_LINES, "PV"
 _TAKEN = {MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV, APPEND, APPEND_LAST}
 
 

@@ -186,6 +186,8 @@ class Pcap(Block):
             recent.popleft()
         recent.append(now)
         self.on_capture(now)
+        if self.GATE:  # also where it rises in this very tick
+            self._window.end = now
         moment = capture.Moment(now, self._window, self.SHIFT_SUM, vars(self))
         self._sending.append((now, [word(moment) for word in self._words]))
 
