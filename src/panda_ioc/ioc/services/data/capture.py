@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Bytes of samples that may wait for the disk: with the 256 MB that the PandA buffers, six seconds at 60 MB/s.
-QUEUE_BYTES = 96 << 20
+#: Bytes of samples that may wait for the disk: with the 256 MB that the PandA buffers, over five seconds at 60 MB/s.
+QUEUE_BYTES = 64 << 20
 
 #: Directories that may leave calls without an answer.
 _MOST_SILENT = 4
