@@ -6,7 +6,7 @@ must serve others meanwhile.
 
 import asyncio
 import contextlib
-import re
+import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from ..client import AsyncioClient, BlockingClient
 from ..protocol import Data, EndData, FrameData, PandaError, ReadyData, StartData
 from .columns import stored_columns
 from .errors import CaptureError
+from .files import numbered
 from .hdf import HdfFile
 from .samples import Columns, problem_of
 from .stream import Run, async_events, events
@@ -30,8 +31,6 @@ T = TypeVar("T")
 Stage = Callable[[Data], Iterable[Data]]
 
 Files = str | Path | Iterable[str | Path]
-
-_NUMBER = re.compile(r"%0?\d{0,3}d")
 
 
 @dataclass(frozen=True)
@@ -255,18 +254,8 @@ def _paths(files: Files) -> tuple[Iterator[Path], bool]:
     if not isinstance(files, str | Path):
         return map(Path, files), True
     path = Path(files)
-    numbers = _NUMBER.findall(path.name)
-    if not numbers:
-        return iter([path]), False
-    if len(numbers) > 1:
-        raise CaptureError(f"{path.name!r} has more than one number in it")
-    return (path.with_name(_NUMBER.sub(numbers[0] % number, path.name)) for number in _count_from(1)), True
-
-
-def _count_from(number: int) -> Iterator[int]:
-    while True:
-        yield number
-        number += 1
+    make_path = numbered(path)
+    return (iter([path]), False) if make_path is None else (map(make_path, itertools.count(1)), True)
 
 
 def _write(client: BlockingClient, run: Run, sink: _Sink) -> Generator[WrittenFile, None, None]:

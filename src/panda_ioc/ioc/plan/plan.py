@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ...protocol import COMPLETION, EnumFieldInfo, PandaError
-from .buses import bus_tables, places, with_rows
+from .buses import Bus, bus_tables, places, planned_buses, with_rows
 from .codecs import ArmSwitch, LabelText
 from .data_records import data_records, data_tables, live_records
 from .designs import design_records
@@ -38,6 +38,7 @@ class Plan:
         remarks: what could not be served, and why
         tables: all tables, in display order
         planned_tables: how the tables of the PandA are made
+        buses: which records the tables of the buses are made of
     """
 
     prefix: str
@@ -45,6 +46,7 @@ class Plan:
     remarks: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     planned_tables: tuple[PlannedTable, ...] = ()
+    buses: tuple[Bus, ...] = ()
 
     def pv(self, name: str) -> str:
         """The full name of a record."""
@@ -85,13 +87,14 @@ def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
     named, bad_names = _with_good_names(with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
     of_panda, bad_table_names = _with_good_names(table for made in planned for table in tables_of(made))
-    tables = (*data_tables(), *bus_tables(model, kept), *of_panda)
+    buses = planned_buses(model, kept)
+    tables = (*data_tables(), *bus_tables(buses, kept), *of_panda)
     served: tuple[Record | Table, ...] = (*kept, *tables)
     kept += pvi_records(served, prefix)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
     remarks = (*model.remarks, *bad_tables, *bad_names, *bad_table_names, *duplicates, *pvi_remarks(served))
-    return Plan(prefix, tuple(kept), remarks, tables, tuple(planned))
+    return Plan(prefix, tuple(kept), remarks, tables, tuple(planned), tuple(buses))
 
 
 def _labels(model: Model) -> Iterator[Record]:
