@@ -5,16 +5,17 @@ printed, compared and tested without EPICS.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...protocol import EnumFieldInfo, PandaError
 from .buses import bus_tables, places, with_rows
 from .codecs import ArmSwitch, LabelText
+from .compat import listed_in_pvi
 from .data_records import data_records, data_tables, live_records
 from .designs import design_records
 from .model import Model
 from .names import illegal, prefix_problem
-from .pvi import pvi_records
+from .pvi import PviRules, pvi_records
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
 from .status import COMPLETION, status_records
@@ -38,12 +39,14 @@ class Plan:
         records: all records, in display order
         remarks: what could not be served, and why
         tables: all tables, in display order
+        pvi: what PVI lists of these, and how
     """
 
     prefix: str
     records: tuple[Record, ...]
     remarks: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    pvi: PviRules = field(default_factory=PviRules)
 
     def pv(self, name: str) -> str:
         """The full name of a record."""
@@ -55,13 +58,22 @@ class Plan:
         return (*self.records, *self.tables)
 
 
-def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
+def make_plan(
+    model: Model,
+    prefix: str,
+    *,
+    designs: bool = False,
+    pvi_compatible: bool = False,
+    pvi_write_only: Access = Access.READ_WRITE,
+) -> Plan:
     """Plan the records of a PandA.
 
     Args:
         model: what it has
         prefix: what their names begin with, without the colon
         designs: whether there are designs to save and load
+        pvi_compatible: whether PVI lists only what pandablocks-ioc lists
+        pvi_write_only: see `PviRules`
 
     Raises:
         PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
@@ -83,10 +95,11 @@ def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
     named, bad_names = _with_good_names(with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
     tables = (*data_tables(), *bus_tables(model, kept), *(table for made in planned for table in tables_of(made)))
-    kept += pvi_records((*kept, *tables), prefix)
+    pvi = PviRules(listed_in_pvi(model) if pvi_compatible else None, pvi_write_only)
+    kept += pvi_records((*kept, *tables), prefix, pvi)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
-    return Plan(prefix, tuple(kept), (*model.remarks, *bad_tables, *bad_names, *duplicates), tables)
+    return Plan(prefix, tuple(kept), (*model.remarks, *bad_tables, *bad_names, *duplicates), tables, pvi)
 
 
 def _labels(model: Model) -> Iterator[Record]:

@@ -26,6 +26,7 @@ from ..plan.data_settings import SERVICE as DATA
 from ..plan.designs import SERVICE as DESIGNS
 from ..plan.model import Model
 from ..plan.plan import Plan, PlanError, make_plan
+from ..plan.record import Access
 from ..plan.status import RESTART_SERVICE
 from ..plan.tables import TABLES, planned_tables
 from ..screens.files import try_write
@@ -197,7 +198,13 @@ def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
 
 
 def _plan(config: Config, model: Model) -> Plan:
-    return make_plan(model, config.prefix, designs=config.designs.directory is not None)
+    return make_plan(
+        model,
+        config.prefix,
+        designs=config.designs.directory is not None,
+        pvi_compatible=config.pvi.compatible,
+        pvi_write_only=Access(config.pvi.write_only),
+    )
 
 
 def _load_epics(access: str) -> tuple[Any, MayPut]:

@@ -295,7 +295,7 @@ class Server:
             aliases = pv.planned.aliases if isinstance(pv.planned, Record) else ()
             for name in (pv.planned.name, *aliases):
                 self._provider.add(plan.pv(name), pv.shared)
-        for name, tree in pvi_trees(plan.items, plan.prefix).items():
+        for name, tree in pvi_trees(plan.items, plan.prefix, plan.pvi).items():
             if name not in pvs:
                 self._provider.add(plan.pv(name), SharedPV(initial=_structure(tree)))
         self._server: P4pServer | None = None
