@@ -61,7 +61,7 @@ class Mirror:
             value = record.constant
             if value is None and record.sources:
                 value = Binding(record, _NoPv(), self._known).initial()
-            elif value is None and record.target is None:
+            elif value is None:
                 value = "" if record.kind.is_text else 0
             if value is not None:
                 values[record.name] = value

@@ -27,7 +27,7 @@ from .capture import Captures
 from .datasets import capturable, dtype_name, expected_columns
 from .publish import Progress
 from .receiver import Receiver
-from .view import View
+from .view import View, without_samples
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ class DataService:
         }
         values.update({record.name: record.constant for record in self._records if record.constant is not None})
         values[DATASETS] = {"name": [], "dtype": []}
+        values.update(without_samples(self._records))
         values.update(self._settings.values())
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values

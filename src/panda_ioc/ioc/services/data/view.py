@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView, Snapshot, Trace
-from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ...plan.alarm import Alarm, Severity, Status
 from ...plan.data_records import LIVE, STATISTICS
 from ...plan.data_settings import Settings
+from ...plan.record import Content, Record
 from ...servers.served import Pv
 
 log = logging.getLogger(__name__)
@@ -90,15 +92,17 @@ class View:
                 self._pvs[pv].set_field("EGU", trace.field.units)
         self._pvs[record].post(trace.values.astype(np.float64))
         for part, attribute in STATISTICS.items():
-            value = getattr(trace.statistics, attribute)
-            self._pvs[f"{record}:{part}"].post(value, NO_ALARM if np.isfinite(value) else _NO_VALUE)
+            self._pvs[f"{record}:{part}"].post(getattr(trace.statistics, attribute))
 
     def _clear(self, name: str) -> None:
         del self._shown[name]
         record = f"{name.replace('.', ':')}:LIVE"
         self._pvs[record].post([])
         for part in STATISTICS:
-            self._pvs[f"{record}:{part}"].post(0.0, _NO_VALUE)
+            self._pvs[f"{record}:{part}"].post(math.nan)
 
 
-_NO_VALUE = Alarm(Severity.INVALID, Status.UDF, "no samples")
+def without_samples(records: Iterable[Record]) -> dict[str, Content]:
+    """Return what the records of the live view show while there are no samples: NaN, and no alarm to be latched."""
+    statistics = {record.name for record in records if record.name.rpartition(":LIVE:")[2] in STATISTICS}
+    return {LIVE: {}, **dict.fromkeys(statistics, math.nan)}
