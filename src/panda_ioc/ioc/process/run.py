@@ -66,9 +66,7 @@ async def run(config: Config) -> int:
     """
     served: dict[str, Pv] = {}
     with alive_file() as tell_alive:
-        async with monitored(config.http, served) as address:
-            if address:
-                tell_alive(address)
+        async with monitored(config.http, served, tell_alive):
             return await _until_stopped(config, served)
 
 
