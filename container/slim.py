@@ -74,7 +74,8 @@ def _licenses(distribution: metadata.Distribution) -> list[str]:
     classified = [
         text.rpartition(" :: ")[2] for text in about.get_all("Classifier", []) if text.startswith("License ::")
     ]
-    return classified or [text.splitlines()[0] for text in (about.get("License"),) if text]
+    named = [text.splitlines()[0] for text in (about.get("License"),) if text]
+    return classified or named or [f"see {file}" for file in about.get_all("License-File", [])]
 
 
 def _normalized(name: str) -> str:
