@@ -10,6 +10,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]
 html_theme = "alabaster"
 html_theme_options = {"page_width": "70rem", "sidebar_width": "16rem"}
 autodoc_member_order = "bysource"

@@ -1,11 +1,19 @@
-"""Whole setups of a PandA as files: saved, and loaded all or nothing."""
+"""Whole setups of a PandA as files: saved, and loaded all or nothing.
 
+A PandA tells SCALE and OFFSET with 10 digits, so whoever writes what was told may change them. They are written last,
+when all else was taken, and only where they differ: so where a design is refused they are as they were, and what had to
+be brought back with 10 digits is named.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from . import textfile
 from .calls import Calls
 from .client import AsyncioClient
-from .protocol import GetState, Identify, LocalProtocolError, PandaError, SetState, StateError
+from .protocol import GetWholeState, Identify, LocalProtocolError, PandaError, Request, SetState, State, StateError
+from .protocol.state import ROUNDED_ATTRIBUTES
 
 #: Seconds that all settings of a PandA may take.
 TIMEOUT = 30.0
@@ -13,21 +21,26 @@ TIMEOUT = 30.0
 #: Bytes that a file may have: many times what the largest PandA makes of all its tables.
 MAX_BYTES = 100_000_000
 
-#: Refused lines that a message shows.
+#: Refused lines that a message shows, and names.
 _SHOWN = 5
+
+_TO_TEN_DIGITS = "to the 10 digits that the PandA tells: "
 
 
 class DesignError(PandaError):
     """A design that cannot be saved or loaded; the message says which and why."""
 
 
-async def save(client: AsyncioClient, path: Path, disk: Calls) -> None:
+async def save(client: AsyncioClient, path: Path, disk: Calls) -> str:
     """Save all settings of a PandA.
 
     Args:
         client: connected, and not used to poll for changes: it will count all as told
         path: of the file, which is replaced if there is one
         disk: makes the calls for the file
+
+    Returns:
+        what is not in the file as it is on the PandA, for people; "" if all is
 
     Raises:
         DesignError: the file cannot be written
@@ -36,9 +49,13 @@ async def save(client: AsyncioClient, path: Path, disk: Calls) -> None:
     """
     state = await _state(client)
     try:
-        await disk.call(str(path), textfile.replace, path, "".join(f"{line}\n" for line in state))
+        await disk.call(str(path), textfile.replace, path, "".join(f"{line}\n" for line in state.lines))
     except OSError as error:
         raise DesignError(f"{path}: {error.strerror}") from error
+    notes = [f"{_TO_TEN_DIGITS}{_some(state.rounded)}"] if state.rounded else []
+    if state.left_out:
+        notes.append(f"left out: {_some(f'{name} ({reason})' for name, reason in state.left_out.items())}")
+    return "; ".join(notes)
 
 
 async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
@@ -57,21 +74,95 @@ async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
     """
     wanted = await disk.call(str(path), _read, path)
     before = await _state(client)
+    first, last = _in_turn(wanted, before)
+    written: list[Request] = []
     try:
-        await client.send(wanted, timeout=TIMEOUT)
+        for requests in (first, last):
+            written += requests
+            await client.send(_to_set(requests), timeout=TIMEOUT)
     except LocalProtocolError as error:  # nothing was sent
         raise DesignError(f"{path}: {error}") from error
     except PandaError as error:
-        outcome = await _bring_back(client, before)
+        outcome = await _bring_back(client, before, set(map(_name, written)))
         if isinstance(error, StateError):
             raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(error)}") from error
         raise DesignError(f"loading {path} did not come to an end, {outcome}: {error}") from error
 
 
-async def _state(client: AsyncioClient) -> list[str]:
+async def _state(client: AsyncioClient) -> State:
     """All settings, of a PandA that answers: one that does not is not waited for as long as all settings may take."""
     await client.send(Identify())
-    return await client.send(GetState(), timeout=TIMEOUT)
+    return await client.send(GetWholeState(), timeout=TIMEOUT)
+
+
+def _in_turn(wanted: SetState, before: State) -> tuple[list[Request], list[Request]]:
+    """What is written first, and the scales and offsets that are written if all of that was taken.
+
+    Those that the PandA has, as far as it tells, are not written. One that it does not have is written first, for it to
+    say so.
+    """
+    told = _settings(before.lines)
+    first: list[Request] = []
+    last: dict[str, Request] = {}
+    for request in wanted.requests():
+        name = _name(request)
+        if name.endswith(ROUNDED_ATTRIBUTES) and name in told:
+            last[name] = request
+        else:
+            first.append(request)
+    return first, [request for name, request in last.items() if request != told[name]]
+
+
+async def _bring_back(client: AsyncioClient, before: State, written: set[str]) -> str:
+    """Write what was before; return what became of it, as a part of a sentence.
+
+    Args:
+        client: as for `load`
+        before: what was before
+        written: the names of all that was sent, whether it was taken or not
+    """
+    wanted = _settings(before.lines)
+    try:
+        now = _settings((await _state(client)).lines)
+        rounded = [
+            name
+            for name, request in wanted.items()
+            if name.endswith(ROUNDED_ATTRIBUTES) and (name in written or now.get(name) != request)
+        ]
+        untouched = {name for name in wanted if name.endswith(ROUNDED_ATTRIBUTES)}.difference(rounded)
+        await client.send(_to_set(wanted[name] for name in wanted if name not in untouched), timeout=TIMEOUT)
+        now = _settings((await _state(client)).lines)
+    except StateError as error:
+        return f"and not all could be brought back: {_lines(error)}"
+    except PandaError as error:
+        return f"and it is not known what is set now ({error})"
+    different = [_difference(name, wanted, now) for name in wanted if wanted[name] != now.get(name)]
+    if different:
+        return f"and not all could be brought back: {_some(different, '; ')}"
+    return "all is as it was before" + (f", {_TO_TEN_DIGITS}{_some(rounded)}" if rounded else "")
+
+
+def _settings(lines: Iterable[str]) -> dict[str, Request]:
+    """What a state sets, by name."""
+    return {_name(request): request for request in SetState(list(lines)).requests()}
+
+
+def _name(request: Request) -> str:
+    return re.split("[=<]", request.line, maxsplit=1)[0]
+
+
+def _to_set(requests: Iterable[Request]) -> SetState:
+    lines: list[str] = []
+    for request in requests:
+        lines += [request.line] if request.body is None else [request.line, *request.body, ""]
+    return SetState(lines)
+
+
+def _difference(name: str, before: Mapping[str, Request], now: Mapping[str, Request]) -> str:
+    was, is_now = before.get(name), now.get(name)
+    if was is None or is_now is None or was.body is not None or is_now.body is not None:
+        return f"{name} is not as it was"
+    return f"{name} is {is_now.line.partition('=')[2]}, was {was.line.partition('=')[2]}"
 
 
 def _read(path: Path) -> SetState:
@@ -98,18 +189,12 @@ def _read(path: Path) -> SetState:
     return wanted
 
 
-async def _bring_back(client: AsyncioClient, before: list[str]) -> str:
-    """Write what was before; return what became of it, as a part of a sentence."""
-    try:
-        await client.send(SetState(before), timeout=TIMEOUT)
-    except StateError as error:
-        return f"and not all could be brought back: {_lines(error)}"
-    except PandaError as error:
-        return f"and it is not known what is set now ({error})"
-    return "all is as it was before"
-
-
 def _lines(error: StateError) -> str:
-    lines = [f"{line}: {reason}" for line, reason in error.failures]
-    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return "; ".join(lines[:_SHOWN] + more)
+    return _some((f"{line}: {reason}" for line, reason in error.failures), "; ")
+
+
+def _some(names: Iterable[str], between: str = ", ") -> str:
+    """The first of some names, and how many there are besides."""
+    names = list(names)
+    more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    return between.join(names[:_SHOWN] + more)

@@ -53,6 +53,20 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
     assert path.read_bytes() == before
 
 
+async def test_a_file_for_each_acquisition(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    samples_on_arm(panda, 500)
+    said = await panda_ioc("capture", *ports, tmp_path / "scan_%02d.h5", "--arm", "--acquisitions", "2")
+    assert [line.partition(": ")[0] for line in said.splitlines()] == [
+        str(tmp_path / f"scan_0{number}.h5") for number in (1, 2)
+    ]
+    assert said.endswith(": 500 samples, 0 missed, last end: Ok\n")
+    assert [counted(tmp_path / f"scan_0{number}.h5") for number in (1, 2)] == [[*map(float, range(500))]] * 2
+    said = await panda_ioc("capture", *ports, tmp_path / "scan_%02d.h5", "--arm", code=1)
+    assert "scan_01.h5: File exists" in said
+    said = await panda_ioc("capture", *ports, tmp_path / "scan_%02d.h5", "--samples", "5", code=2)
+    assert "--samples is for one file" in said
+
+
 @pytest.mark.parametrize(
     ("options", "rows", "dtype"),
     [((), 5000, "float64"), (("--samples", "1234"), 1234, "float64"), (("--raw", "--nexus"), 5000, "int32")],

@@ -45,10 +45,14 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
 
     terminal = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
     async with running(
-        *("console", "127.0.0.1", "--control-port", port), environment=terminal, stdin=side, stdout=side, stderr=side
+        *("console", "127.0.0.1", "--control-port", port, "--prompt", "panda$ "),
+        environment=terminal,
+        stdin=side,
+        stdout=side,
+        stderr=side,
     ) as process:
         os.close(side)
-        await until("127.0.0.1>")
+        await until("panda$ ")
         # What is typed, and what then appears: choices in a menu, the rest of the chosen one, the answer.
         for typed, shown in [
             (b"TTLOUT10.V", "MAX_DELAY"),
@@ -56,7 +60,7 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
             (b"=ON", " ONE "),
             (b"\t", "E"),
             (b"\r", "OK\r\n"),
-            (b"", "127.0.0.1>"),
+            (b"", "panda$ "),
         ]:
             os.write(main, typed)
             await until(shown)

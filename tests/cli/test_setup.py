@@ -75,7 +75,7 @@ async def test_what_was_saved_can_be_loaded_into_another_panda(panda: Server, po
     file = tmp_path / "setup.sav"
     settings = [
         *(
-            "*METADATA.LABEL_SEQ1=" + "µ" * 300,
+            "*METADATA.LABEL_SEQ1=" + "µ" * 117,
             "COUNTER1.OUT.UNITS=µm",
             "LUT1.FUNC=A&~B|C?D:E",
             "TTLOUT1.VAL=SEQ1.OUTA",

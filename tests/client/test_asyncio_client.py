@@ -8,6 +8,7 @@ import pytest
 
 from panda_ioc.client import AsyncioClient, PandaConnectionError, PandaTimeoutError
 from panda_ioc.protocol import (
+    Command,
     CommandError,
     Get,
     GetBlockInfo,
@@ -19,7 +20,9 @@ from panda_ioc.protocol import (
     Put,
     PutTable,
     RemoteProtocolError,
+    Request,
 )
+from panda_ioc.protocol.exchange import Conversation
 from panda_ioc.simulator import Server
 
 from ..conftest import Hostile, free_port
@@ -56,6 +59,24 @@ async def test_the_same_command_twice_at_once(panda: Server) -> None:
     async with client_of(panda) as client:
         command = GetLine("*CLOCK_FREQ")
         assert await asyncio.gather(*(client.send(command) for _ in range(50))) == ["125000000"] * 50
+
+
+async def test_a_mistake_in_a_command_is_raised_where_it_is_awaited(panda: Server) -> None:
+    class Late(Command[None]):
+        def conversation(self) -> Conversation[None]:
+            yield [Request("*IDN?")]
+            raise ZeroDivisionError("a mistake")
+
+    async with client_of(panda) as client:
+        line, failed, number = await asyncio.gather(
+            client.send(GetLine("*CLOCK_FREQ")),
+            client.send(Late()),
+            client.send(GetLine("PULSE1.PULSES")),
+            return_exceptions=True,
+        )
+        assert (line, number) == ("125000000", "0")
+        assert isinstance(failed, ZeroDivisionError)
+        assert client.connected
 
 
 async def test_a_full_table_there_and_back(panda: Server) -> None:

@@ -1,15 +1,18 @@
 """The blocking client over real sockets, also shared between threads."""
 
 import asyncio
+import selectors
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pytest
 
 from panda_ioc.client import BlockingClient, PandaConnectionError, PandaTimeoutError
 from panda_ioc.protocol import (
+    Command,
     CommandError,
     Get,
     GetFieldInfo,
@@ -19,7 +22,9 @@ from panda_ioc.protocol import (
     Put,
     PutTable,
     RemoteProtocolError,
+    Request,
 )
+from panda_ioc.protocol.exchange import Conversation
 from panda_ioc.simulator import Server
 
 from ..conftest import Hostile, free_port
@@ -56,11 +61,60 @@ async def test_errors_of_several_commands_come_when_all_are_answered(panda: Serv
     await in_thread(work)
 
 
+async def test_a_mistake_in_a_list_keeps_the_connection_in_step(panda: Server) -> None:
+    @dataclass(frozen=True)
+    class Late(Command[None]):
+        def conversation(self) -> Conversation[None]:
+            yield [Request("*IDN?")]
+            raise ZeroDivisionError("a mistake")
+
+    def work() -> None:
+        with BlockingClient("127.0.0.1", panda.control_port, timeout=2) as client:
+            wrong: list[tuple[Any, type[Exception]]] = [
+                (Put("PULSE1.PULSES", object()), LocalProtocolError),  # type: ignore[arg-type]
+                (PutTable("SEQ1.TABLE", "words"), LocalProtocolError),
+                (Get(5), LocalProtocolError),  # type: ignore[arg-type]
+                (5, AttributeError),
+                (Late(), ZeroDivisionError),
+            ]
+            for number, (command, error) in enumerate(wrong, 1):
+                with pytest.raises(error):
+                    client.send([GetLine("*IDN"), command, Put("PULSE1.PULSES", number)])
+                assert client.send([GetLine("PULSE1.PULSES"), GetLine("*CLOCK_FREQ")]) == [str(number), "125000000"]
+
+    await in_thread(work)
+
+
+async def test_any_iterable_of_commands(panda: Server) -> None:
+    def work() -> None:
+        with BlockingClient("127.0.0.1", panda.control_port) as client:
+            assert client.send(GetLine(f"PULSE{number}.PULSES") for number in (1, 2)) == ["0", "0"]
+
+    await in_thread(work)
+
+
+async def test_an_interrupted_wait_does_not_garble_what_follows(panda: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        with BlockingClient("127.0.0.1", panda.control_port, timeout=2) as client:
+            client.send(Identify())
+            with monkeypatch.context() as patch:
+                patch.setattr(selectors, "DefaultSelector", interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    client.send(GetLine("*CLOCK_FREQ"))
+            client.connect()
+            assert client.send(GetLine("PULSE1.PULSES")) == "0"
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    await in_thread(work)
+
+
 async def test_more_than_the_sockets_hold(panda: Server) -> None:
     def work() -> None:
         with BlockingClient("127.0.0.1", panda.control_port) as client:
-            answers = client.send([GetLine("*ECHO " + "x" * 900) for _ in range(20000)], timeout=60)
-            assert len(answers) == 20000
+            answers = client.send([GetLine("*ECHO " + "x" * 240) for _ in range(60000)], timeout=60)
+            assert len(answers) == 60000
             client.send(PutTable("SEQ1.TABLE", range(1048576)), timeout=60)
             assert len(client.send(Get("SEQ1.TABLE.B"), timeout=60)) == 87382
 

@@ -153,6 +153,39 @@ async def test_a_late_client_is_told_what_it_missed(panda: Server) -> None:
     assert numbers(events) == list(range(400, 500))
 
 
+async def test_a_silent_panda_is_given_up(panda: Server) -> None:
+    events: list[Data] = []
+    with pytest.raises(PandaTimeoutError, match=r"sent nothing for 0.1 s"):
+        async with aclosing(AsyncioClient("127.0.0.1", 1, panda.data_port).data(timeout=0.1)) as data:
+            events.append(await anext(data))
+            await anext(data)
+    assert events == [ReadyData()]
+
+
+async def test_time_that_the_consumer_takes_is_no_silence(panda: Server) -> None:
+    """Also while frames wait to be put together, or nobody takes them."""
+    choose(panda)
+    data = AsyncioClient("127.0.0.1", 1, panda.data_port).data(False, 10, timeout=0.3)
+    seen = []
+    async with aclosing(data), asyncio.timeout(10):
+        await anext(data)
+        panda.capture.arm()
+        panda.capture.start()
+        await anext(data)
+        await asyncio.sleep(0.4)  # a busy consumer
+        feeding = asyncio.create_task(anext(data))
+        for first in range(0, 80, 10):
+            panda.capture.append(words(10, first))
+            await asyncio.sleep(0.1)
+            assert not feeding.done()
+        panda.capture.end("Ok")
+        seen.append(await feeding)
+        assert numbers(seen) == list(range(80))
+        assert await anext(data) == EndData(80, "Ok")
+        with pytest.raises(PandaTimeoutError):
+            await anext(data)
+
+
 async def test_blocking(panda: Server) -> None:
     choose(panda)
     loop = asyncio.get_running_loop()

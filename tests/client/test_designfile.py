@@ -10,8 +10,9 @@ import pytest
 from panda_ioc import designfile
 from panda_ioc.calls import Calls
 from panda_ioc.client import AsyncioClient
-from panda_ioc.protocol import SetState
-from panda_ioc.simulator import Server
+from panda_ioc.protocol import Append, GetLine, Put, SetState
+from panda_ioc.simulator import Server, load
+from panda_ioc.simulator.codecs import Unsigned
 
 
 @asynccontextmanager
@@ -94,3 +95,125 @@ async def test_an_empty_table_is_whole(panda: Server, tmp_path: Path) -> None:
         await designfile.save(client, path, Calls())
         assert "\nPGEN1.TABLE<B\n\n" in path.read_text()
         await designfile.load(client, path, Calls())
+
+
+#: A delay that reads 100 s and is a tick longer, a width with more digits than are told, one that is told as it is.
+TICKS = {"PULSE1.DELAY": 12500000001, "PULSE2.WIDTH": 2**46 + 1, "PULSE3.DELAY": 125}
+
+
+def set_exactly(panda: Server) -> None:
+    for name, ticks in TICKS.items():
+        panda.panda.fields[name].attributes["RAW"].write(str(ticks))  # type: ignore[misc]
+    panda.panda.fields["PULSE2.WIDTH"].attributes["UNITS"].write("min")  # type: ignore[misc]
+    for name in ("INENC1.VAL", "INENC2.VAL"):
+        scaling = panda.panda.fields[name].scaling
+        scaling.scale, scaling.offset = 1 / 3, 1e6 / 7
+
+
+def ticks(panda: Server) -> dict[str, int]:
+    return {name: panda.panda.fields[name].raw for name in TICKS}
+
+
+def scalings(panda: Server, name: str) -> tuple[float, float]:
+    scaling = panda.panda.fields[name].scaling
+    return scaling.scale, scaling.offset
+
+
+async def refused(client: AsyncioClient, path: Path, *lines: str) -> str:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(designfile.DesignError) as caught:
+        await designfile.load(client, path, Calls())
+    return str(caught.value)
+
+
+async def test_a_refused_design_leaves_all_exactly_as_it_was(panda: Server, tmp_path: Path) -> None:
+    set_exactly(panda)
+    lines = ["PULSE1.DELAY=1", "PULSE2.WIDTH.UNITS=s", "PULSE2.WIDTH=1", "PULSE3.DELAY=2"]
+    lines += ["INENC1.VAL.SCALE=2", "INENC1.VAL.OFFSET=3", "NOPE.X=1"]
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        said = await refused(client, tmp_path / "x.design", *lines)
+    assert "all is as it was before: NOPE.X=1: No such block" in said
+    assert ticks(panda) == TICKS
+    assert scalings(panda, "INENC1.VAL") == (1 / 3, 1e6 / 7)
+
+
+async def test_what_cannot_be_brought_back_exactly_is_said(panda: Server, tmp_path: Path) -> None:
+    set_exactly(panda)
+    lines = ["INENC1.VAL.SCALE=2", "COUNTER1.OUT.SCALE=nonsense", "PULSE1.DELAY=1"]
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        said = await refused(client, tmp_path / "x.design", *lines)
+    assert "to the 10 digits that the PandA tells: INENC1.VAL.SCALE" in said
+    assert "COUNTER1.OUT.SCALE=nonsense: Number missing" in said
+    assert ticks(panda) == TICKS
+    assert scalings(panda, "INENC1.VAL") == (0.3333333333, 1e6 / 7)
+    assert scalings(panda, "INENC2.VAL") == (1 / 3, 1e6 / 7)
+
+
+async def test_what_is_not_as_before_is_said(panda: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is there in the end is looked at."""
+    monkeypatch.setattr(panda.panda.fields["PULSE1.PULSES"], "codec", Stubborn())
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        said = await refused(client, tmp_path / "x.design", "PULSE1.PULSES=5", "NOPE.X=1")
+    assert "and not all could be brought back: PULSE1.PULSES is 7, was 0" in said
+
+
+class Stubborn(Unsigned):
+    """A number that is 7 from the first time that it is written."""
+
+    def parse(self, text: str) -> int:
+        return 7
+
+
+async def test_a_design_is_exact_in_another_panda(panda: Server, tmp_path: Path) -> None:
+    set_exactly(panda)
+    path = tmp_path / "x.design"
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        said = await designfile.save(client, path, Calls())
+    assert "INENC1.VAL.SCALE" in said
+    assert "INENC2.VAL.OFFSET" in said
+    assert "COUNTER1" not in said
+    saved = path.read_text().splitlines()
+    assert "PULSE1.DELAY.RAW=12500000001" in saved
+    assert "PULSE3.DELAY=1e-06" in saved  # people can read that, and it is exact
+    async with Server(load(), control_port=0, data_port=0) as other:
+        async with AsyncioClient("127.0.0.1", other.control_port) as client:
+            await designfile.load(client, path, Calls())
+        assert ticks(other) == TICKS
+        assert other.panda.fields["PULSE2.WIDTH"].attributes["UNITS"].read() == "min"
+
+
+async def test_what_is_set_already_is_not_rounded(panda: Server, tmp_path: Path) -> None:
+    set_exactly(panda)
+    path = tmp_path / "x.design"
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        await designfile.save(client, path, Calls())
+        await designfile.load(client, path, Calls())
+    assert scalings(panda, "INENC1.VAL") == (1 / 3, 1e6 / 7)
+    assert ticks(panda) == TICKS
+
+
+async def test_texts_that_the_panda_cuts(panda: Server, tmp_path: Path) -> None:
+    """Such a text is saved whole if it can be asked for; one that cannot be is left as it is, and named."""
+    path = tmp_path / "x.design"
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        await client.send(Put("*METADATA.LABEL_PULSE1", "a" * 240))
+        await client.send(Put("*METADATA.LABEL_PULSE2", "b" * 300))
+        said = await designfile.save(client, path, Calls())
+        saved = path.read_text().splitlines()
+        assert "*METADATA.LABEL_PULSE1=" + "a" * 240 in saved
+        assert not any(line.startswith("*METADATA.LABEL_PULSE2") for line in saved)
+        assert "left out: *METADATA.LABEL_PULSE2 (Result too long)" in said
+        await refused(client, path, "NOPE.X=1")
+        assert await client.send(GetLine("*METADATA.LABEL_PULSE1")) == "a" * 240
+    assert panda.panda.metadata["LABEL_PULSE2"].read() == "b" * 300
+
+
+async def test_a_table_that_streams_is_left_alone(panda: Server, tmp_path: Path) -> None:
+    path = tmp_path / "x.design"
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        await client.send(Append("SEQ1.TABLE", [1, 2, 3, 4]))
+        said = await designfile.save(client, path, Calls())
+        assert "SEQ1.TABLE (it streams)" in said
+        assert "SEQ1.TABLE<" not in path.read_text()
+        await refused(client, path, "NOPE.X=1")
+        assert await client.send(GetLine("SEQ1.TABLE.MODE")) == "STREAMING"

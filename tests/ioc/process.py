@@ -92,7 +92,7 @@ class Ioc:
     async def _read(self) -> None:
         assert self.process.stdout
         while line := await self.process.stdout.readline():
-            self.output.append(line.decode().rstrip("\n"))
+            self.output.append(line.decode(errors="replace").rstrip("\n"))
             self._changed.set()
         self._changed.set()
 

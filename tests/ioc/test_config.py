@@ -84,7 +84,7 @@ async def test_options_go_over_variables_and_both_over_the_file(
     async with running_ioc(panda.control_port, "OVER-FILE", ca_ports, extra=variables) as ioc:
         await ioc.pva_put("PULSE1:PULSES", 3)
         line = await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 3")
-        assert line.endswith("@127.0.0.1")
+        assert line.endswith("@127.0.0.1 over PVA")
         await caput(ioc.pv("PULSE1:PULSES"), 4, wait=True, timeout=5)
         assert "@" in await ioc.wait_for("put OVER-FILE:PULSE1:PULSES = 4")
 
@@ -276,13 +276,20 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
         await ioc.pva_put("DESIGN:LOAD", 1)
         assert await ioc.pva_get("PULSE1:PULSES") == 5
         assert await ioc.pva_get("DESIGN:LOADED") == "fly scan"
-        # All or nothing.
-        (tmp_path / "bad.design").write_text("PULSE1.PULSES=9\nNOPE.X=1\n")
+        # All or nothing, to the tick.
+        panda.panda.fields["PULSE1.DELAY"].raw = 12500000001
+        (tmp_path / "bad.design").write_text("PULSE1.PULSES=9\nPULSE1.DELAY=1\nNOPE.X=1\n")
         await ioc.pva_put("DESIGN:NAME", "bad")
         with pytest.raises(Exception, match="all is as it was before: NOPE.X=1: No such block"):
             await ioc.pva_put("DESIGN:LOAD", 1)
         assert "NOPE.X=1" in await ioc.pva_get("DESIGN:STATUS")
         assert panda.panda.fields["PULSE1.PULSES"].read() == "5"
+        assert panda.panda.fields["PULSE1.DELAY"].raw == 12500000001
+        await ioc.pva_put("INENC1:VAL:SCALE", 1 / 3)
+        await ioc.pva_put("DESIGN:SAVE", 1)
+        assert (
+            await ioc.pva_get("DESIGN:STATUS") == "saved bad; to the 10 digits that the PandA tells: INENC1.VAL.SCALE"
+        )
         await ioc.pva_put("DESIGN:NAME", "nothing")
         with pytest.raises(Exception, match="No such file"):
             await ioc.pva_put("DESIGN:LOAD", 1)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_CTRL, caget, caput
+from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.plan.record import short_labels, shorten
@@ -93,6 +94,12 @@ async def test_what_the_panda_says_later(ioc: Ioc, server: Server, other: Asynci
 @pytest.mark.parametrize("text", TEXTS)
 async def test_a_label_that_is_put(ioc: Ioc, other: AsyncioClient, text: str) -> None:
     await caput(ioc.pv("ODD:LABEL"), text, datatype=DBR_CHAR_STR, wait=True, timeout=5)
+    if len(text) > 250:  # a PandA would cut it, and could not give it back
+        assert await other.send(GetLine("*METADATA.LABEL_ODD1")) != text
+        assert "the PandA has room for 234" in await whole(ioc, "IOC:LAST_REFUSED")
+        with pytest.raises(RemoteError, match="the PandA has room for 234"):
+            await ioc.pva_put("ODD:LABEL", text)
+        return
     shown = "" if text == TEXTS[0] else text  # the description of the block is what stands there without a label
     assert await other.send(GetLine("*METADATA.LABEL_ODD1")) == shown
     assert await whole(ioc, "ODD:LABEL") == text

@@ -18,6 +18,7 @@ from panda_ioc.protocol import (
     GetChanges,
     GetFieldInfo,
     Identify,
+    Put,
 )
 
 from ..peers import Peers
@@ -213,12 +214,25 @@ def test_what_the_panda_cannot_mean_is_not_shown(name: str, text: str) -> None:
         ("COUNTER1:OUT:UNITS", "m\nm"),
         ("COUNTER1:OUT:CAPTURE:TEXT", "No Value"),
         ("COUNTER1:OUT:CAPTURE:TEXT", "Everything"),
+        ("PULSE1:LABEL", "x" * 233),
+        ("PULSE1:LABEL", "µ" * 117),
+        ("COUNTER1:OUT:UNITS:TEXT", "x" * 238),
+        ("LUT1:FUNC:TEXT", "A|" * 150 + "A"),
     ],
 )
 def test_what_cannot_be_meant_is_not_sent(name: str, value: object) -> None:
     record = records(make_plan(pandabox(), "X"))[name]
     with pytest.raises(Refusal):
         record.codec.command(record.target or "", value, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PULSE1:LABEL", "x" * 232), ("PULSE1:LABEL", "µ" * 116), ("COUNTER1:OUT:UNITS:TEXT", "x" * 236)],
+)
+def test_the_longest_text_that_a_panda_gives_back_is_sent(name: str, value: str) -> None:
+    record = records(make_plan(pandabox(), "X"))[name]
+    assert record.codec.command(record.target or "", value, None) == Put(record.target or "", value)
 
 
 def test_near_matches() -> None:

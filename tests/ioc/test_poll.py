@@ -6,9 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from panda_ioc.client import AsyncioClient, PandaConnectionError
-from panda_ioc.ioc.link.poll import PERIODS, Poll, Poller, Timetable
-from panda_ioc.ioc.plan.status import COMPLETION
-from panda_ioc.protocol import ChangeGroup, Changes, ForgetChanges, Put
+from panda_ioc.ioc.link.poll import PERIODS, Poller, Timetable
+from panda_ioc.protocol import COMPLETION, ChangeGroup, Changes, ForgetChanges, Poll, Put
 from panda_ioc.simulator import Server
 
 from ..conftest import Hostile

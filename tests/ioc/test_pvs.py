@@ -7,6 +7,7 @@ import pytest
 from panda_ioc.simulator import Server
 
 from ..command import outcome, running
+from ..words import PYTHON
 from .process import Ioc
 
 PIPE = asyncio.subprocess.PIPE
@@ -35,6 +36,19 @@ async def test_what_fails(ioc: Ioc) -> None:
     code, text = await said(ioc, "put", enable, "NOPE")
     assert (code, text.count("\n")) == (1, 1)
     assert text.startswith(f"Error: {enable}: ")
+    for name, value, why in (
+        ("PULSE1:WIDTH:UNITS", "hours", "'hours' is none of the choices: min, s, ms, us"),
+        ("COUNTER1:OUT:CAPTURE", "Others", "'Others' is none of the 128 choices"),
+        ("COUNTER1:OUT:CAPTURE", "Vlaue", "'Vlaue' is none of the 128 choices; did you mean Value"),
+        ("PULSE1:WIDTH", "long", "'long' is not a number"),
+        ("COUNTER1:MIN", "1.5x", "'1.5x' is not a number"),
+        ("SEQ1:TABLE:REPEATS", "many", "'many' is not a number"),
+        ("SEQ1:TABLE", "5", "a table cannot be put from the command line"),
+    ):
+        pv = ioc.pv(name)
+        code, text = await said(ioc, "put", pv, value)
+        assert (code, text.startswith(f"Error: {pv}: {why}")) == (1, True), text
+        assert not PYTHON.search(text), text
     assert await said(ioc, "get", "NO:SUCH:PV", "--timeout", "0.5") == (1, "Error: NO:SUCH:PV does not answer\n")
 
 

@@ -330,7 +330,7 @@ async def test_a_table_that_makes_no_sense(ioc: Ioc, server: Server, other: Asyn
     table = table_of(server, "PGEN2.TABLE")
     sound = table.attributes["B"]
     for nonsense in (["!!!!"], ["AAAA"], ["AA==", "AA=="]):
-        table.attributes["B"] = Attribute(lambda lines=nonsense: lines)  # type: ignore[misc]
+        table.attributes["B"] = Attribute("", lambda lines=nonsense: lines)  # type: ignore[misc]
         await other.send(PutTable("PGEN2.TABLE", [1, 2, 3]))
         bad = (await asyncio.wait_for(seen.get(), 5)).alarm
         assert (bad.severity, "PGEN2.TABLE.B?" in bad.message) == (INVALID, True)

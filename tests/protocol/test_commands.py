@@ -1,6 +1,7 @@
 """Each command against the simulated PandA."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,14 +84,24 @@ def test_each_connection_has_its_own_account_of_changes() -> None:
     assert other.ask(GetChanges()) == Changes()
 
 
-def test_a_field_in_error_is_told_once() -> None:
+def test_a_field_in_error_is_told_in_the_first_full_answer_only() -> None:
+    peers = Peers()
+    peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=True)
+    assert peers.ask(GetChanges(ChangeGroup.READ)).in_error == ("SYSTEM.TEMP_ZYNQ",)
+    assert peers.ask(GetChanges(ChangeGroup.READ)) == Changes()
+    peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=False)
+    peers.panda.set_error("SYSTEM.TEMP_PSU", in_error=True)
+    assert peers.ask(GetChanges(ChangeGroup.READ)) == Changes()
+
+
+def test_a_field_that_works_again_is_told_with_another_value() -> None:
     peers = Peers()
     peers.ask(ForgetChanges())
     peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=True)
-    assert peers.ask(GetChanges()) == Changes(in_error=("SYSTEM.TEMP_ZYNQ",))
+    peers.panda.set_raw("SYSTEM.TEMP_ZYNQ", 50000)
     assert peers.ask(GetChanges()) == Changes()
     peers.panda.set_error("SYSTEM.TEMP_ZYNQ", in_error=False)
-    assert peers.ask(GetChanges()) == Changes({"SYSTEM.TEMP_ZYNQ": "47.616"})
+    assert peers.ask(GetChanges()) == Changes({"SYSTEM.TEMP_ZYNQ": "50"})
 
 
 @pytest.mark.parametrize("line", ["", "X1.Y", "X1.Y (err)", "<=", "A <B=3"])
@@ -239,3 +250,48 @@ def test_a_state_that_makes_no_sense_is_not_sent(state: list[str]) -> None:
     with pytest.raises(LocalProtocolError):
         peers.ask(SetState(["PULSE1.PULSES=4", *state]))
     assert not peers.sent
+
+
+def test_changes_with_what_has_several_lines() -> None:
+    peers = Peers()
+    peers.ask(PutTable("PGEN1.TABLE", [3, -1]))
+    peers.ask(Put("*METADATA.LAYOUT", ["a", "b"]))
+    changes = peers.ask(GetChanges((ChangeGroup.TABLE, ChangeGroup.METADATA), get_multiline=True))
+    assert changes.multiline == ()
+    assert changes.multiline_values["PGEN1.TABLE"] == ["3", "4294967295"]
+    assert changes.multiline_values["*METADATA.LAYOUT"] == ["a", "b"]
+    assert changes.multiline_values["SEQ1.TABLE"] == []
+    peers.ask(PutTable("SEQ1.TABLE", [1, 2, 3, 4]))
+    assert peers.ask(GetChanges()).multiline == ("SEQ1.TABLE",)
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (5, b"A.B=5\n"),
+        (-3, b"A.B=-3\n"),
+        (True, b"A.B=1\n"),
+        (False, b"A.B=0\n"),
+        (0.25, b"A.B=0.25\n"),
+        (5.0, b"A.B=5\n"),
+        (1e-9, b"A.B=1e-09\n"),
+        (np.float64(0.1), b"A.B=0.1\n"),
+        (np.float32(0.5), b"A.B=0.5\n"),
+        (np.int32(7), b"A.B=7\n"),
+        (np.uint8(7), b"A.B=7\n"),
+        (np.True_, b"A.B=1\n"),
+        (["a", "b"], b"A.B<\na\nb\n\n"),
+        (("1", 2, 3.0), b"A.B<\n1\n2\n3\n\n"),
+        ([], b"A.B<\n\n"),
+        (np.arange(3), b"A.B<\n0\n1\n2\n\n"),
+        (range(2), b"A.B<\n0\n1\n\n"),
+    ],
+)
+def test_what_can_be_put(value: Any, sent: bytes) -> None:
+    assert ControlConnection().send(Put("A.B", value)) == sent
+
+
+@pytest.mark.parametrize("value", [None, b"1", object(), {"a": 1}, [None], [["1"]], np.zeros((2, 2)), 1j, {"x"}])
+def test_what_cannot_be_put_is_named(value: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r"A\.B: .*cannot be written"):
+        ControlConnection().send(Put("A.B", value))

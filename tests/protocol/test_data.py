@@ -64,9 +64,13 @@ def test_an_acquisition() -> None:
     assert start.fields[1] == FieldCapture("PCAP.BITS0", "Value", "uint32")
     assert start.fields[2] == FieldCapture("COUNTER1.OUT", "Value", "int32", 0.5, 10.0, "mm")
     assert start.fields[4].units == ""
+    assert [field.dtype for field in start.fields] == ["<i4", "<u4", "<i4", "<i8", "<i8"]
+    assert [field.has_scale_or_offset for field in start.fields] == [True, False, True, True, True]
+    assert start.format == "Framed"
     assert isinstance(frame, FrameData)
     assert np.array_equal(frame.data, data)
     assert not frame.data.flags.writeable
+    assert frame.column_names == tuple(field.column for field in start.fields)
     assert end == EndData(5, EndReason.OK)
 
 
@@ -179,7 +183,8 @@ def test_what_makes_no_sense_is_named(data: bytes, named: str) -> None:
 @pytest.mark.parametrize(
     ("data", "within"),
     [
-        (b"", True),
+        (b"", False),
+        (b"O", False),
         (b"OK\n", False),
         (b"OK\n" + samples.HEADER[:100], True),
         (b"OK\n" + samples.HEADER, True),

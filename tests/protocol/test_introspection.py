@@ -8,6 +8,7 @@ import pytest
 
 from panda_ioc.protocol import (
     BitMuxFieldInfo,
+    BitOutFieldInfo,
     BlockInfo,
     Command,
     ControlConnection,
@@ -50,6 +51,7 @@ def test_blocks() -> None:
         ("CALC", "INPA", PosMuxFieldInfo, {"subtype": None}),
         ("SYSTEM", "TEMP_ZYNQ", ScalarFieldInfo, {"scale": 0.001, "offset": 0.0, "units": "deg"}),
         ("COUNTER", "OUT", PosOutFieldInfo, {"attributes": ("CAPTURE", "INFO", "OFFSET", "SCALE", "SCALED", "UNITS")}),
+        ("PULSE", "OUT", BitOutFieldInfo, {"capture_word": "PCAP.BITS2", "offset": 1}),
         ("INENC", "SETP", FieldInfo, {"type": "write", "subtype": "int"}),
         ("LUT", "FUNC", FieldInfo, {"type": "param", "subtype": "lut"}),
     ],
@@ -80,11 +82,38 @@ def test_a_table() -> None:
 
 
 def test_bits_of_captured_words() -> None:
-    labels = Peers().ask(GetPcapBitsLabels())
-    assert list(labels) == ["BITS0", "BITS1", "BITS2", "BITS3"]
-    assert labels["BITS1"][0] == "PCAP.ACTIVE"
+    peers = Peers()
+    labels = peers.ask(GetPcapBitsLabels())
+    assert list(labels) == ["PCAP.BITS0", "PCAP.BITS1", "PCAP.BITS2", "PCAP.BITS3"]
+    assert labels["PCAP.BITS1"][0] == "PCAP.ACTIVE"
     assert all(len(names) == 32 for names in labels.values())
-    assert labels["BITS3"][-1] == ""
+    assert labels["PCAP.BITS3"][-1] == ""
+    assert peers.sent.count(b"\n") == 5
+    out = peers.ask(GetFieldInfo("PULSE"))["OUT"]
+    assert labels[out.capture_word][out.offset] == "PULSE1.OUT"
+
+
+def test_what_is_not_asked_for() -> None:
+    peers = Peers()
+    blocks = peers.ask(GetBlockInfo(skip_description=True))
+    assert blocks["PULSE"] == BlockInfo(4, "")
+    fields = peers.ask(GetFieldInfo("SEQ", extended_metadata=False))
+    assert fields["TABLE"] == FieldInfo("table", None)
+    assert fields["PRESCALE"] == FieldInfo("param", "time")
+    assert list(fields) == list(peers.ask(GetFieldInfo("SEQ")))
+    assert peers.sent.startswith(b"*BLOCKS?\nSEQ.*?\nSEQ.*?\n")
+
+
+def test_a_whole_panda_takes_five_round_trips() -> None:
+    peers = Peers()
+    blocks = peers.ask(GetBlockInfo())
+    to_send = b"".join(peers.connection.send(GetFieldInfo(block)) for block in blocks)
+    rounds = 0
+    while to_send:
+        rounds += 1
+        to_send = peers.connection.receive_bytes(b"".join(peers.session.receive(to_send)))
+    assert len(list(peers.connection.responses())) == len(blocks)
+    assert rounds <= 5
 
 
 @pytest.mark.parametrize("name", ["", "SEQ1.TABLE", "A B", "*", "µ", "A=1"])

@@ -1,98 +1,43 @@
-"""The simulated PandA says what a real server said in the recorded conversations."""
+"""The simulated PandA, or a real one named by PANDA_SERVER, replies as a real server did.
 
-from collections.abc import Iterator
-from pathlib import Path
+    PANDA_SERVER=panda.example:8888 pytest tests/simulator/test_conversations.py
+
+changes the settings of that PandA.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
 
 import pytest
 
-from panda_ioc.simulator import Simulation, load
+from panda_ioc.simulator import Server, load
 from panda_ioc.simulator.session import LineTooLong
 
 from ..peers import Peers
-
-#: What a device may say in its own way.
-OWN_WORDS = {"*IDN?", "*METADATA.APPNAME?"}
-
-#: Told by blocks that run; the server that was recorded had none.
-QUEUED = ".QUEUED_LINES?"
+from .conversation import FOLDER, Talk, steps, talking
 
 
-def conversations(path: Path) -> Iterator[tuple[list[str], list[str]]]:
-    """Each command of a transcript, with its reply; the last ones need data that was not recorded."""
-    command: list[str] = []
-    reply: list[str] = []
-    for line in [*path.read_text(encoding="utf-8").split("\n"), "#"]:
-        if line.startswith("< "):
-            reply.append(line[2:])
-            continue
-        if reply:
-            yield command, reply
-            command, reply = [], []
-        if line.startswith("# == long table overflow"):
-            return
-        if line.startswith("> "):
-            command.append(line[2:])
+@pytest.fixture
+async def talk() -> AsyncIterator[Talk]:
+    """Talk with a fresh simulator, or with a server that the environment names."""
+    named = os.environ.get("PANDA_SERVER")
+    if named:
+        host, _, port = named.partition(":")
+        async with talking(host, int(port or 8888)) as talk:
+            yield talk
+    else:
+        async with (
+            Server(load(), control_port=0, data_port=0) as server,
+            talking("127.0.0.1", server.control_port) as talk,
+        ):
+            yield talk
 
 
-def unescaped(text: str) -> str:
-    return text.encode().decode("unicode_escape").encode("latin-1").decode() if "\\x" in text else text
-
-
-@pytest.mark.parametrize("running", [False, True], ids=["fields alone", "blocks that run"])
-@pytest.mark.parametrize("name", ["system-commands.txt", "tables.txt"])
-def test_a_recorded_conversation(shared: Path, name: str, running: bool) -> None:
-    peers = Simulation(load()) if running else Peers()
-    compared = 0
-    for command, reply in conversations(shared / "recordings" / "transcripts" / name):
-        answer = peers.say(*map(unescaped, command))
-        if command[0] in OWN_WORDS or (running and command[0].endswith(QUEUED)):
-            continue
-        # Lists have no meaningful order on a real server.
-        assert sorted(answer) == sorted(map(unescaped, reply)), command
-        compared += 1
-    assert compared > 50
-
-
-@pytest.mark.parametrize(
-    ("lines", "answer"),
-    [
-        ("PULSE1.PULSES=0x10; PULSE1.PULSES?", "OK; OK =16"),
-        ("PULSE1.PULSES=4294967297; PULSE1.PULSES?", "OK; OK =1"),
-        ("COUNTER1.MAX=2147483648; COUNTER1.MAX?", "OK; OK =-2147483648"),
-        ("CALC1.SHIFT=3", "ERR Number out of range"),
-        ("CALC1.SHIFT=", "ERR Number missing"),
-        ("CALC1.SHIFT=1x", "ERR Unexpected character after input"),
-        ("BITS.A=1; BITS1.A?; BITS.A=2", "OK; OK =1; ERR Number out of range"),
-        ("TTLIN1.TERM=50-ohm", "ERR Invalid enumeration value"),
-        ("TTLOUT1.VAL=ONE; TTLOUT1.VAL?", "OK; OK =ONE"),
-        ("TTLOUT1.VAL=TTLIN7.VAL", "ERR Invalid enumeration value"),
-        ("PULSE1.DELAY=1; PULSE1.DELAY.UNITS=ms; PULSE1.DELAY?", "OK; OK; OK =1000"),
-        ("PULSE1.DELAY=1; PULSE1.DELAY.RAW?; PULSE1.DELAY=60", "OK; OK =125000000; OK"),
-        ("PULSE1.DELAY=-1; SEQ1.PRESCALE=60", "ERR Number out of range; ERR Number out of range"),
-        ("COUNTER1.OUT.SCALE=0.5; COUNTER1.OUT.OFFSET=-3; COUNTER1.OUT.SCALED?", "OK; OK; OK =-3"),
-        ("COUNTER1.OUT.CAPTURE=Mean Min; COUNTER1.OUT.CAPTURE?", "OK; OK =Min Mean"),
-        ("COUNTER1.OUT.CAPTURE=Value; *CAPTURE?; *CAPTURE=; *CAPTURE?", "OK; !COUNTER1.OUT Value; .; OK; ."),
-        ("COUNTER1.OUT.CAPTURE=Value Value", "ERR Invalid capture option"),
-        ("SRGATE1.FORCE_SET=; SRGATE1.FORCE_SET=1", "OK; ERR Unexpected text after command"),
-        ("SRGATE1.FORCE_SET?; PCAP.TS_TRIG?", "ERR Field not readable; ERR Field not readable"),
-        ("INENC1.SETP=3; INENC1.SETP?", "OK; ERR Field not readable"),
-        ("PULSE1.QUEUED=3; TTLOUT3.VAL.MAX_DELAY=1", "ERR Field not writeable; ERR Attribute not writeable"),
-        ("TTLOUT3.VAL.DELAY=31; TTLOUT3.VAL.DELAY=32", "OK; ERR Number out of range"),
-        ("TTLOUT3.VAL.NOPE?; TTLOUT.VAL?", "ERR No such attribute; ERR Missing block number"),
-        ("TTLOUT11.VAL?; TTLOUT0.VAL?; PCAP2.TRIG?", "; ".join(["ERR Invalid block number"] * 3)),
-        ("; hello; *IDN? x", "ERR Unknown command; ERR Unknown command; ERR Unexpected text after command"),
-        ("TTLIN1.VAL.CAPTURE_WORD?; PULSE1.OUT.OFFSET?", "OK =PCAP.BITS0; OK =1"),
-        ("PULSE1.WIDTH.INFO?; SEQ1.TABLE.INFO?", "OK =time; OK =table"),
-    ],
-)
-def test_values(lines: str, answer: str) -> None:
-    assert "; ".join(Peers().say(*lines.split("; "))) == answer
-
-
-def test_carriage_return_and_nul() -> None:
-    peers = Peers()
-    assert peers.say("*IDN?\r") == ["ERR Unexpected text after command"]
-    assert peers.say("*CLOCK_FREQ?\0 nobody reads this") == ["OK =125000000"]
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.txt")))
+async def test_a_conversation(talk: Talk, name: str) -> None:
+    wrong = [difference for step in steps(FOLDER / f"{name}.txt") if (difference := await talk.play(step))]
+    assert not wrong, f"{len(wrong)} replies differ:\n" + "\n".join(wrong[:40])
 
 
 def test_a_line_that_is_too_long_ends_the_connection_after_what_came_before() -> None:
@@ -103,7 +48,7 @@ def test_a_line_that_is_too_long_ends_the_connection_after_what_came_before() ->
         next(replies)
     with pytest.raises(LineTooLong):
         list(Peers().session.receive(b"x" * 1023))
-    assert peers.say("*ECHO " + "x" * 1015 + "?") == ["OK =" + "x" * 1015]
+    assert peers.say("*METADATA.DESIGN=" + "x" * 1005) == ["OK"]
 
 
 def test_a_table_that_is_cut_off_stays_and_can_be_written_again() -> None:
@@ -115,3 +60,22 @@ def test_a_table_that_is_cut_off_stays_and_can_be_written_again() -> None:
     one.session.close()
     assert other.say("PGEN1.TABLE?") == ["!1", "."]
     assert other.say("PGEN1.TABLE<", "3", "") == ["OK"]
+
+
+def test_a_table_with_malformed_text() -> None:
+    session = Peers().session
+    said = b"*METADATA.LAYOUT<\n\xff\n\nPGEN1.TABLE<\n1\n\n*METADATA.LAYOUT?\n"
+    assert b"".join(session.receive(said)) == b"ERR Malformed UTF-8 encoding\nOK\n.\n"
+
+
+async def test_who_is_connected() -> None:
+    async with Server(load(), control_port=0, data_port=0) as server:
+        _, data = await asyncio.open_connection("127.0.0.1", server.data_port)
+        reader, control = await asyncio.open_connection("127.0.0.1", server.control_port)
+        control.write(b"*WHO?\n")
+        lines = [await asyncio.wait_for(reader.readline(), 5) for _ in range(3)]
+        for writer, port in ((data, b"data"), (control, b"config")):
+            address = "{}:{}".format(*writer.get_extra_info("sockname")).encode()
+            assert any(line.startswith(b"!20") and line.endswith(b" %s %s\n" % (port, address)) for line in lines)
+            writer.close()
+        assert lines[-1] == b".\n"

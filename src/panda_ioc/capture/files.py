@@ -98,7 +98,8 @@ def check_within(path: Path, roots: Sequence[Path]) -> None:
     try:
         real = path.resolve()
     except (OSError, RuntimeError) as error:  # the latter for links that lead in a circle
-        raise CaptureError(f"{path} cannot be followed: {error}") from error
+        reason = getattr(error, "strerror", None) or "its links lead in a circle"
+        raise CaptureError(f"{path} cannot be followed: {reason}") from error
     if roots and not any(real.is_relative_to(root.resolve()) for root in roots):
         raise CaptureError(f"{path} is not below {' or '.join(map(str, roots))}, where files may be written")
 

@@ -150,9 +150,9 @@ class FileWriter:
         except PandaError as error:
             self.error = CaptureError(str(error))
             self._abandon(self.error)
-        except Exception as error:  # not what a disk does, but no reason to say that all is well
+        except Exception:  # not what a disk does, but no reason to say that all is well
             log.exception("the file writer failed")
-            self.error = CaptureError(f"the file writer failed: {error!r}")
+            self.error = CaptureError("the file writer failed by an error of its own, which the log has")
             self._abandon(self.error)
         finally:
             if self._file is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .common import clear_errors, panda_options
+from .numbered import capture_each, is_numbered
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -55,10 +56,12 @@ def capture(
     """Capture what the PandA at HOST sends into an HDF5 FILE, which others can read while it grows.
 
     It ends after one acquisition, or with Ctrl-C; exits with 1 if the file does not have all that was captured.
+    A name with a number in it, scan_%04d.h5, makes a file for each acquisition, counted from 1.
     """
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
     from ..capture.options import FileOptions
+    from ..capture.pipeline import Writing
     from ..capture.recorder import Recorder, Storing
     from ..capture.selection import First
     from ..client import AsyncioClient
@@ -72,9 +75,16 @@ def capture(
         made.set()
         return hdf
 
-    async def run() -> "Recorder":
+    if is_numbered(file) and samples:
+        raise click.UsageError("--samples is for one file; leave it out, or the number in the name of the file")
+
+    async def run() -> "Recorder | None":
         async with AsyncioClient(host, control_port, data_port) as client:
             columns = partial(stored_columns, raw=raw, gate_captured=await _gate_is_captured(client))
+            if is_numbered(file):
+                writing = Writing(columns=columns, make_file=partial(HdfFile, options=options))
+                await capture_each(client, file, writing, arm=arm, acquisitions=limit)
+                return None
             stream = await _ready(client)  # or there is no file to be made
             recorder = Recorder(Storing(make_file, columns), First(samples or 0, limit))
             with _progress(samples) as progress:
@@ -82,6 +92,8 @@ def capture(
             return recorder
 
     recorder = asyncio.run(run())
+    if recorder is None:
+        return
     if made.is_set() and recorder.error and not recorder.acquisitions:
         file.unlink(missing_ok=True)  # or the next try would find it in its way
     elif made.is_set():

@@ -58,7 +58,8 @@ def _in_a_line(error: Exception) -> str | None:
         return str(error)
     # Who read our output may have seen enough: then click ends without a word.
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename else reason
     return None
 
 

@@ -28,8 +28,9 @@ _END = ("exit", "quit")
 
 @click.command()
 @panda_options
+@click.option("--prompt", help="What is shown before each line that is typed.  [default: HOST> ]")
 @clear_errors
-def console(host: str, control_port: int, data_port: int) -> None:
+def console(host: str, control_port: int, data_port: int, prompt: str | None) -> None:
     """Talk to the PandA at HOST: NAME? asks, NAME=value sets, NAME< writes a table up to a blank line.
 
     It ends with exit or quit, or where its input does.
@@ -41,7 +42,11 @@ def console(host: str, control_port: int, data_port: int) -> None:
         async with AsyncioClient(host, control_port, data_port) as client:
             await client.send(Identify())  # before anything is read: whoever types is to know that nobody listens
             typed = sys.stdin.isatty()
-            lines = _typed_lines(host, *await _names_and_labels(client)) if typed else _piped_lines()
+            lines = (
+                _typed_lines(f"{host}> " if prompt is None else prompt, *await _names_and_labels(client))
+                if typed
+                else _piped_lines()
+            )
             refused = False
             async for command in _commands(lines):
                 refused |= not await _answer(client, command)
@@ -103,7 +108,7 @@ async def _piped_lines() -> AsyncIterator[str]:
         yield line.decode(errors="replace").rstrip("\n")
 
 
-async def _typed_lines(host: str, names: list[str], labels: Mapping[str, Iterable[str]]) -> AsyncIterator[str]:
+async def _typed_lines(prompt: str, names: list[str], labels: Mapping[str, Iterable[str]]) -> AsyncIterator[str]:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import Completer, Completion
     from prompt_toolkit.document import Document
@@ -123,7 +128,7 @@ async def _typed_lines(host: str, names: list[str], labels: Mapping[str, Iterabl
     session: PromptSession[str] = PromptSession(completer=Names())
     while True:
         try:
-            yield await session.prompt_async(f"{host}> ")
+            yield await session.prompt_async(prompt)
         except EOFError:
             return
         except KeyboardInterrupt:

@@ -40,6 +40,10 @@ class _WithNegatives(click.Command):
         return super().parse_args(ctx, args)
 
 
+#: Choices that a message lists.
+_FEW = 16
+
+
 def _is_number(text: str) -> bool:
     for kind in (float, lambda text: int(text, 0)):
         with contextlib.suppress(ValueError):
@@ -70,9 +74,11 @@ def put(*, pv: str, value: tuple[str, ...], timeout: float) -> None:
     """Write VALUE to a PV, several to an array, and wait until it is done."""
     with _context() as context:
         try:
-            is_array = isinstance(context.get(pv, timeout=timeout).raw.value, list) or len(value) > 1
+            is_array = _check(pv, context.get(pv, timeout=timeout), value)
             context.put(pv, list(value) if is_array else value[0], timeout=timeout)
             click.echo(f"{pv} {_shown(context.get(pv, timeout=timeout))}")
+        except click.ClickException:
+            raise
         except Exception as error:
             raise _failed(pv, error) from error
 
@@ -112,9 +118,39 @@ def _context() -> "Iterator[Context]":
         yield context
 
 
+def _check(name: str, shown: Any, words: tuple[str, ...]) -> bool:
+    """Check that words can be put where something is shown: p4p tells of what cannot be in Python's words.
+
+    Returns:
+        whether they are the elements of an array
+
+    Raises:
+        ClickException: they cannot
+    """
+    from ..ioc.plan.codecs import near_matches
+
+    raw = shown.raw if hasattr(shown, "raw") else shown
+    kind = raw.type().aspy("value") if raw.has("value") else None
+    if raw.has("value.choices"):
+        choices = list(raw.value.choices)
+        if words[0] not in choices and not _is_number(words[0]):
+            listed = near_matches(words[0], choices) if len(choices) > _FEW else f": {', '.join(choices)}"
+            of = f"the {len(choices)} choices" if len(choices) > _FEW else "the choices"
+            raise click.ClickException(f"{name}: {words[0]!r} is none of {of}{listed}")
+    elif not isinstance(kind, str):
+        raise click.ClickException(f"{name}: a table cannot be put from the command line")
+    elif kind.removeprefix("a") != "s":
+        for word in words:
+            if not _is_number(word):
+                raise click.ClickException(f"{name}: {word!r} is not a number")
+    return isinstance(kind, str) and kind.startswith("a")
+
+
 def _failed(name: str, error: Exception) -> click.ClickException:
     if isinstance(error, TimeoutError):
         return click.ClickException(f"{name} does not answer{_hint(name)}")
+    if isinstance(error, ValueError | TypeError | ArithmeticError):  # p4p tells of them in Python's words
+        return click.ClickException(f"{name}: it cannot be that")
     return click.ClickException(f"{name}: {error}")
 
 

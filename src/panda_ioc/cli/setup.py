@@ -19,12 +19,12 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
     from ..calls import Calls
     from ..client import AsyncioClient
 
-    async def run() -> None:
+    async def run() -> str:
         async with AsyncioClient(host, control_port, data_port) as client:
-            await designfile.save(client, file, Calls())
+            return await designfile.save(client, file, Calls())
 
-    asyncio.run(run())
-    click.echo(f"saved all settings of {host} to {file}")
+    note = asyncio.run(run())
+    click.echo(f"saved the settings of {host} to {file}; {note}" if note else f"saved all settings of {host} to {file}")
 
 
 @click.command()

@@ -17,7 +17,7 @@ from ..ports import CONTROL_PORT, DATA_PORT
 from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
 from . import asyncio_data
 from .asyncio_connect import connect, name_server
-from .common import CLOSE_TIMEOUT, TIMEOUT, shown
+from .common import CLOSE_TIMEOUT, TIMEOUT, reason_of, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class _ControlProtocol(asyncio.Protocol):
         return False  # the transport is to close
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(str(exc) if exc else "it was closed")
+        self._end(reason_of(exc) if exc else "it was closed")
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -182,6 +182,7 @@ class AsyncioClient:
             RemoteProtocolError: the answer makes no sense
             PandaConnectionError: there is no connection, or it was lost before the answer
             PandaTimeoutError: no answer in time
+            Exception: whatever a mistake in the command raises; the connection goes on
         """
         limit = self.timeout if timeout is None else timeout
         control = self._connected()
@@ -209,7 +210,13 @@ class AsyncioClient:
         """
         self._connected().submit(command, done)
 
-    def data(self, scaled: bool = True, flush_period: float | None = None) -> AsyncGenerator[Data, None]:  # noqa: FBT001, FBT002
+    def data(
+        self,
+        scaled: bool = True,  # noqa: FBT001, FBT002
+        flush_period: float | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Data, None]:
         """Connect to the data port and give what it sends, over any number of acquisitions.
 
         `ReadyData` comes first: an acquisition that is armed after it is not missed. The connection is closed
@@ -218,14 +225,22 @@ class AsyncioClient:
         Args:
             scaled: let the PandA scale; otherwise samples are what its hardware made
             flush_period: seconds over which frames are put together; None gives each frame as it comes
+            timeout: seconds without anything from the PandA after which to give up; None waits as long as it takes
 
         Raises:
             PandaConnectionError: it cannot be connected to, or was lost, also when the PandA closes it
+            PandaTimeoutError: nothing came for so long
             CommandError: the PandA refuses
             RemoteProtocolError: what it sends makes no sense
         """
         return asyncio_data.data(
-            self.host, self.data_port, self.timeout, self._names, scaled=scaled, flush_period=flush_period
+            self.host,
+            self.data_port,
+            self.timeout,
+            self._names,
+            scaled=scaled,
+            flush_period=flush_period,
+            timeout=timeout,
         )
 
     def _connected(self) -> _ControlProtocol:
@@ -243,11 +258,11 @@ class AsyncioClient:
         await self.close()
 
 
-def _resolve(future: asyncio.Future[T], response: T | PandaError) -> None:
+def _resolve(future: asyncio.Future[T], response: T | Exception) -> None:
     """Give a response to whoever waits for it; nobody does if the command was cancelled."""
     if future.done():
         return
-    if isinstance(response, PandaError):
+    if isinstance(response, Exception):
         future.set_exception(response)
     else:
         future.set_result(response)

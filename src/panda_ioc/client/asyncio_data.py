@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator
 from ..calls import Calls
 from ..protocol import Data, DataConnection, FrameData, PandaError
 from .asyncio_connect import connect
-from .common import CLOSE_TIMEOUT, keep_alive
-from .errors import PandaConnectionError
+from .common import CLOSE_TIMEOUT, keep_alive, reason_of
+from .errors import PandaConnectionError, PandaTimeoutError
 
 #: Bytes of samples that may wait.
 _MAX_QUEUED = 1 << 24
@@ -23,8 +23,10 @@ _MAX_QUEUED = 1 << 24
 class _DataProtocol(asyncio.BufferedProtocol):
     """The data port, between a transport and the generator that is iterated."""
 
-    def __init__(self, address: str, *, scaled: bool, flush_period: float | None) -> None:
+    def __init__(self, address: str, *, scaled: bool, flush_period: float | None, timeout: float | None) -> None:
         self._address = address
+        self._timeout = timeout
+        self._heard = asyncio.get_running_loop().time()
         self._scaled = scaled
         self._flush_period = flush_period
         self._connection = DataConnection()
@@ -48,6 +50,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
         return self._connection.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._heard = asyncio.get_running_loop().time()
         if self._closing:
             return  # read to the end, for an orderly one, but not wanted
         try:
@@ -68,17 +71,19 @@ class _DataProtocol(asyncio.BufferedProtocol):
         return False  # the transport is to close
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(PandaConnectionError(f"lost the data connection to {self._address}: {exc or 'it was closed'}"))
+        reason = reason_of(exc) if exc else "it was closed"
+        self._end(PandaConnectionError(f"lost the data connection to {self._address}: {reason}"))
         if not self._lost.done():
             self._lost.set_result(None)
 
     async def next(self) -> Data:
         """Wait for what comes next; all that came is given before the error that ended it."""
+        began = asyncio.get_running_loop().time()
         while not self._queue:
             if self._error is not None:
                 raise self._error
             self._wake.clear()
-            await self._wake.wait()
+            await self._wait(began)
         data = self._queue.popleft()
         if isinstance(data, FrameData):
             self._queued_bytes -= data.data.nbytes
@@ -86,6 +91,18 @@ class _DataProtocol(asyncio.BufferedProtocol):
                 self._reading = True
                 self._transport.resume_reading()
         return data
+
+    async def _wait(self, since: float) -> None:
+        """Wait for something, or until the server was silent for too long, counted from `since` at the earliest."""
+        if self._timeout is None:
+            await self._wake.wait()
+            return
+        try:
+            async with asyncio.timeout_at(max(self._heard, since) + self._timeout):
+                await self._wake.wait()
+        except TimeoutError:
+            if asyncio.get_running_loop().time() >= max(self._heard, since) + self._timeout:
+                raise PandaTimeoutError(f"{self._address} sent nothing for {self._timeout:g} s") from None
 
     async def close(self) -> None:
         """Close our side, read on a little for the server to close its own, end."""
@@ -128,13 +145,22 @@ class _DataProtocol(asyncio.BufferedProtocol):
 
 
 async def data(
-    host: str, port: int, timeout: float, names: Calls, *, scaled: bool, flush_period: float | None
+    host: str,
+    port: int,
+    connect_timeout: float,
+    names: Calls,
+    *,
+    scaled: bool,
+    flush_period: float | None,
+    timeout: float | None,
 ) -> AsyncGenerator[Data, None]:
     """Connect to a data port and give what it sends; see `AsyncioClient.data`."""
     address = f"{host}:{port}"
-    protocol = await connect(
-        names, lambda: _DataProtocol(address, scaled=scaled, flush_period=flush_period), host, port, timeout
-    )
+
+    def make() -> _DataProtocol:
+        return _DataProtocol(address, scaled=scaled, flush_period=flush_period, timeout=timeout)
+
+    protocol = await connect(names, make, host, port, connect_timeout)
     try:
         while True:
             yield await protocol.next()

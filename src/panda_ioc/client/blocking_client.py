@@ -11,14 +11,14 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from ..ports import CONTROL_PORT, DATA_PORT
-from ..protocol import Command, ControlConnection, Data, LocalProtocolError, PandaError, RemoteProtocolError
+from ..protocol import Command, ControlConnection, Data, RemoteProtocolError
 from . import blocking_data
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, TIMEOUT, cannot_connect, shown
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, TIMEOUT, cannot_connect, reason_of, shown
 from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
@@ -88,8 +88,8 @@ class BlockingClient:
     @overload
     def send(self, commands: Command[T], *, timeout: float | None = None) -> T: ...
     @overload
-    def send(self, commands: Sequence[Command[Any]], *, timeout: float | None = None) -> list[Any]: ...
-    def send(self, commands: Command[Any] | Sequence[Command[Any]], *, timeout: float | None = None) -> Any:
+    def send(self, commands: Iterable[Command[Any]], *, timeout: float | None = None) -> list[Any]: ...
+    def send(self, commands: Command[Any] | Iterable[Command[Any]], *, timeout: float | None = None) -> Any:
         """Send a command, or several at once, and return its response, or theirs in order.
 
         Args:
@@ -100,6 +100,7 @@ class BlockingClient:
             CommandError: the PandA refused a command; of several commands the first error is raised, when
                 all have been answered
             LocalProtocolError: a command cannot be sent; the others were
+            Exception: whatever a mistake in a command raises; the connection goes on
             RemoteProtocolError: an answer makes no sense
             PandaConnectionError: there is no connection, or it was lost before all was answered
             PandaTimeoutError: not all was answered in time
@@ -112,7 +113,7 @@ class BlockingClient:
         with self._my_turn(deadline, what):
             responses = self._converse(batch, deadline, what)
         for response in responses:
-            if isinstance(response, PandaError):
+            if isinstance(response, Exception):
                 raise response
         return responses[0] if isinstance(commands, Command) else responses
 
@@ -145,7 +146,7 @@ class BlockingClient:
         for place, command in enumerate(batch):
             try:
                 outgoing += self._connection.send(command)
-            except LocalProtocolError as error:
+            except Exception as error:  # noqa: BLE001 - it is raised once the others have been answered
                 responses[place] = error
             else:
                 waiting[id(command)] = place
@@ -159,8 +160,9 @@ class BlockingClient:
                     return [responses[index] for index in range(len(batch))]
                 self._move(connected, outgoing, deadline, what)
         except BaseException:
-            if outgoing:
-                self._lose(connected)  # the rest of a command that was cut in two would garble the next one
+            # The rest of a command that was cut in two, or of an answer, would garble the next one.
+            if outgoing or not self._connection.is_open:
+                self._lose(connected)
             raise
 
     def _move(self, connected: socket.socket, outgoing: bytearray, deadline: float, what: str) -> None:
@@ -179,8 +181,7 @@ class BlockingClient:
             raise
         except OSError as error:
             self._lose(connected)
-            reason = error.strerror or str(error)
-            raise PandaConnectionError(f"lost the connection to {self._address}: {reason}") from error
+            raise PandaConnectionError(f"lost the connection to {self._address}: {reason_of(error)}") from error
         if not ready:
             raise PandaTimeoutError(f"{self._address} did not answer {what} in time")
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 
 from ..protocol import Data, DataConnection, RemoteProtocolError
-from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect, keep_alive
+from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect, keep_alive, reason_of
 from .errors import PandaConnectionError, PandaTimeoutError
 
 
@@ -32,8 +32,7 @@ def data(
     except TimeoutError as error:
         raise PandaTimeoutError(f"{address} sent nothing for {timeout:g} s") from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise PandaConnectionError(f"lost the data connection to {address}: {reason}") from error
+        raise PandaConnectionError(f"lost the data connection to {address}: {reason_of(error)}") from error
     finally:
         end(connected)
 

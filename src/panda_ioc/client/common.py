@@ -43,13 +43,18 @@ def cannot_connect(host: str, port: int, error: Exception) -> PandaConnectionErr
     """Say which connection failed and why."""
     if isinstance(error, TimeoutError):
         reason = "no answer in time"
-    elif isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        reason = os.strerror(error.errno)  # asyncio puts something less clear into strerror
     elif isinstance(error, OSError):
-        reason = error.strerror or str(error)
+        reason = reason_of(error)
     else:
-        reason = f"not a name and port of a host ({error})"
+        reason = "that is not the name and port of a host"
     return PandaConnectionError(f"cannot connect to {host}:{port}: {reason}", is_permanent=_is_permanent(error))
+
+
+def reason_of(error: Exception) -> str:
+    """What the operating system says of an error of a connection, without what Python adds to that."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio puts something less clear into strerror
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _is_permanent(error: Exception) -> bool:

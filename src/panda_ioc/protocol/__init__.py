@@ -5,7 +5,7 @@ captured samples. Everything else here is a command, plain data, or an error.
 """
 
 from .acquisition import Data, EndData, EndReason, FieldCapture, FrameData, ReadyData, StartData
-from .changes import ChangeGroup, Changes, ForgetChanges, GetChanges
+from .changes import QUEUED_LINES, ChangeGroup, Changes, ForgetChanges, GetChanges
 from .commands import (
     Append,
     Arm,
@@ -21,6 +21,7 @@ from .commands import (
     Raw,
     TableContent,
 )
+from .connection import TRANSITIONS, ConnectionState, Transition
 from .control import ControlConnection
 from .data import DataConnection
 from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
@@ -43,9 +44,14 @@ from .fields import (
 )
 from .introspection import GetBlockInfo, GetFieldInfo, GetMetadata, GetPcapBitsLabels
 from .lines import LineBuffer
-from .state import GetState, SetState, StateError
+from .poll import COMPLETION, Poll, Polled
+from .state import GetState, GetWholeState, SetState, State, StateError
+from .tables import columns_to_words, words_to_columns
 
 __all__ = [
+    "COMPLETION",
+    "QUEUED_LINES",
+    "TRANSITIONS",
     "Append",
     "Arm",
     "BitMuxFieldInfo",
@@ -55,6 +61,7 @@ __all__ = [
     "Changes",
     "Command",
     "CommandError",
+    "ConnectionState",
     "ControlConnection",
     "Data",
     "DataConnection",
@@ -78,11 +85,14 @@ __all__ = [
     "GetPcapBitsLabels",
     "GetState",
     "GetTable",
+    "GetWholeState",
     "Identify",
     "Identity",
     "LineBuffer",
     "LocalProtocolError",
     "PandaError",
+    "Poll",
+    "Polled",
     "PosMuxFieldInfo",
     "PosOutFieldInfo",
     "Put",
@@ -95,10 +105,14 @@ __all__ = [
     "ScalarFieldInfo",
     "SetState",
     "StartData",
+    "State",
     "StateError",
     "TableColumn",
     "TableContent",
     "TableFieldInfo",
     "TimeFieldInfo",
+    "Transition",
     "UintFieldInfo",
+    "columns_to_words",
+    "words_to_columns",
 ]

@@ -38,6 +38,16 @@ class FieldCapture:
     units: str = ""
 
     @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The type of a value as it is sent; an int96 is a sub-array of three uint32."""
+        return np.dtype(COLUMN_TYPES[self.type])
+
+    @property
+    def has_scale_or_offset(self) -> bool:
+        """Whether its values mean something in units: not so for bits."""
+        return self.scale is not None or self.offset is not None
+
+    @property
     def column(self) -> str:
         """What the column is called in arrays: "COUNTER1.OUT.Value"."""
         return f"{self.name}.{self.capture}"
@@ -59,6 +69,7 @@ class StartData:
         sample_bytes: length of a sample
         arm_time, start_time: ISO 8601 in UTC with nanoseconds, "" if the server does not tell
         hw_time_offset_ns: system time less hardware time; None without a hardware clock
+        format: how samples come: "Framed", as was asked for
     """
 
     fields: tuple[FieldCapture, ...]
@@ -68,6 +79,7 @@ class StartData:
     arm_time: str = ""
     start_time: str = ""
     hw_time_offset_ns: int | None = None
+    format: str = "Framed"
 
     @cached_property
     def dtype(self) -> np.dtype[np.void]:
@@ -84,6 +96,11 @@ class FrameData:
     """
 
     data: npt.NDArray[np.void]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the columns, "COUNTER1.OUT.Value", in the order of the bytes."""
+        return self.data.dtype.names or ()
 
 
 class EndReason(StrEnum):

@@ -12,6 +12,10 @@ from enum import Enum
 from .errors import RemoteProtocolError
 from .exchange import Command, Conversation, Request, ask
 
+#: An attribute of tables that is reported with the others in group ATTR, but that nobody can set: it counts the
+#: lines that a table has yet to play.
+QUEUED_LINES = "QUEUED_LINES"
+
 
 class ChangeGroup(Enum):
     """Which changes are asked for.
@@ -36,13 +40,15 @@ class Changes:
 
     Attributes:
         values: the new value of each field or attribute, by its name: {"PULSE1.DELAY": "0.1", ...}
-        multiline: names of what changed but must be read on its own: tables, multi-line metadata
+        multiline: names of what changed and was not read: tables, multi-line metadata
         in_error: names of fields that the server could not read; it says so once
+        multiline_values: the lines of what has several, by its name, if they were asked for
     """
 
     values: dict[str, str] = field(default_factory=dict)
     multiline: tuple[str, ...] = ()
     in_error: tuple[str, ...] = ()
+    multiline_values: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,21 @@ class GetChanges(Command[Changes]):
 
     Args:
         groups: one group or several; what they say is put together
+        get_multiline: also read what has several lines, tables in decimal; a second round trip
     """
 
     groups: ChangeGroup | Sequence[ChangeGroup] = ChangeGroup.ALL
+    get_multiline: bool = False
 
     def conversation(self) -> Conversation[Changes]:
         groups = [self.groups] if isinstance(self.groups, ChangeGroup) else list(self.groups)
         replies = yield [Request(f"*CHANGES{group.value}?") for group in groups]
-        return parse_changes([line for reply in replies for line in reply.multiline()])
+        changes = parse_changes([line for reply in replies for line in reply.multiline()])
+        if not self.get_multiline:
+            return changes
+        replies = yield [Request(f"{name}?") for name in changes.multiline]
+        values = {name: reply.multiline() for name, reply in zip(changes.multiline, replies, strict=True)}
+        return Changes(changes.values, (), changes.in_error, values)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,18 @@ import numpy.typing as npt
 from .errors import LocalProtocolError, RemoteProtocolError
 from .exchange import Command, Conversation, Request, ask, text
 
+#: A value of one line.
+Scalar = str | int | float
+
+#: The same, with those of numpy.
+_Scalar = (str, int, float, np.bool_, np.integer, np.floating)
+
 #: Bytes of table data in a base64 line: a multiple of 3 (no padding) and of 4 (whole words, which the
 #: server demands of each line), and as base64 still under the longest line that it takes.
 _BASE64_CHUNK = 756
+
+#: Bytes of an answer that an error message shows.
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -88,18 +97,24 @@ class Put(Command[None]):
 
     Args:
         field: what to write, without `=`
-        value: its text; nothing for an action; a list of lines for a multi-line value, such as
-            `*METADATA.LAYOUT` or a table in ASCII
+        value: text, a number, or True and False for 1 and 0; nothing for an action; a list of lines, or a
+            one-dimensional array of numbers, for a multi-line value: `*METADATA.LAYOUT`, a table in ASCII
+
+    Raises:
+        LocalProtocolError: the value is none of these
     """
 
     field: str
-    value: str | Sequence[str] = ""
+    value: Scalar | Sequence[Scalar] | npt.NDArray[Any] = ""
 
     def conversation(self) -> Conversation[None]:
-        if isinstance(self.value, str):
-            request = Request(f"{_name(self.field)}={self.value}")
+        name, value = _name(self.field), cast("object", self.value)
+        if isinstance(value, _Scalar):
+            request = Request(f"{name}={_text(value, name)}")
+        elif isinstance(value, Sequence | np.ndarray) and not isinstance(value, bytes | bytearray):
+            request = Request(f"{name}<", [_text(line, name) for line in value])
         else:
-            request = Request(f"{_name(self.field)}<", tuple(self.value))
+            raise _cannot_write(value, name)
         (reply,) = yield [request]
         reply.ok()
 
@@ -227,11 +242,29 @@ class Identify(Command[Identity]):
         return Identity(software, fpga, rootfs)
 
 
-def _name(name: str) -> str:
+def _name(name: object) -> str:
     """Check that a name cannot be taken for another form of command."""
-    if not name or any(mark in name for mark in "?=<"):
+    if not isinstance(name, str) or not name or any(mark in name for mark in "?=<"):
         raise LocalProtocolError(f"{name!r} is not the name of a field")
     return name
+
+
+def _text(value: object, field: str) -> str:
+    """Write a value as a PandA reads it: no True, and no fraction where there is none, for fields of integers."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "1" if value else "0"
+    if isinstance(value, _Scalar):
+        return str(value).removesuffix(".0")
+    raise _cannot_write(value, field)
+
+
+def _cannot_write(value: object, field: str) -> LocalProtocolError:
+    kind = type(value).__name__
+    return LocalProtocolError(
+        f"{field}: {repr(value)[:80]} ({kind}) cannot be written: it must be text, a number, or a list of these"
+    )
 
 
 def _as_words(values: npt.ArrayLike, table: str) -> npt.NDArray[np.uint32]:
@@ -262,8 +295,9 @@ def _from_base64(request: str, lines: Sequence[bytes]) -> npt.NDArray[np.uint32]
             data = b"".join(binascii.a2b_base64(line, strict_mode=True) for line in lines)
         else:
             data = binascii.a2b_base64(joined, strict_mode=True)
-    except ValueError as error:
-        raise RemoteProtocolError(f"{request!r} was answered with what is no base64: {error}") from None
+    except ValueError:
+        shown = joined[:_SHOWN].decode(errors="replace")
+        raise RemoteProtocolError(f"{request!r} was answered with what is no base64: {shown!r}") from None
     if len(data) % 4:
         raise RemoteProtocolError(f"{request!r} was answered with {len(data)} bytes, which are no whole words")
     return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)

@@ -11,10 +11,10 @@ It does not know: time limits, reconnecting, which thread it is in. It is not sa
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any
 
-from .errors import LocalProtocolError, PandaError, RemoteProtocolError
+from .connection import ConnectionState, Lifecycle, Transition
+from .errors import LocalProtocolError, RemoteProtocolError
 from .exchange import Command, Conversation, Reply, Request, text
 from .lines import LineBuffer
 
@@ -29,12 +29,6 @@ MAX_REPLY_BYTES = 64 << 20
 MAX_UNDER_WAY = 100_000
 
 
-class _State(Enum):
-    OPEN = auto()
-    CLOSED = auto()
-    BROKEN = auto()
-
-
 @dataclass(slots=True)
 class _Batch:
     """Requests of one command that are on their way, and the replies to them so far."""
@@ -46,10 +40,10 @@ class _Batch:
 
 
 class ControlConnection:
-    """One conversation with the control port of a PandA."""
+    """One conversation with the control port of a PandA. It begins OPEN; see `ConnectionState`."""
 
     def __init__(self) -> None:
-        self._state = _State.OPEN
+        self._lifecycle = Lifecycle(ConnectionState.OPEN, "connection")
         self._buffer = LineBuffer()
         self._batches: deque[_Batch] = deque()
         self._multiline: list[bytes] | None = None
@@ -57,18 +51,25 @@ class ControlConnection:
         self._finished: deque[tuple[Command[Any], Any]] = deque()
 
     @property
+    def state(self) -> ConnectionState:
+        """OPEN, CLOSED after the end of stream, or ERROR after a reply that is none."""
+        return self._lifecycle.state
+
+    @property
     def is_open(self) -> bool:
-        """Whether commands can be sent: False after the end of stream and after a broken reply."""
-        return self._state is _State.OPEN
+        """Whether commands can be sent."""
+        return self.state is ConnectionState.OPEN
 
     def send(self, command: Command[Any]) -> bytes:
         """Begin a command; return the bytes to write.
 
+        Whatever it raises, also by a mistake in the command, nothing has begun, and the connection goes on.
+
         Raises:
             LocalProtocolError: the command cannot be sent, or the connection is over
         """
-        if self._state is not _State.OPEN:
-            raise LocalProtocolError(f"cannot send {command!r}: the connection is {self._state.name.lower()}")
+        if not self.is_open:
+            raise LocalProtocolError(f"cannot send {command!r}: {self._lifecycle.described}")
         if len(self._batches) >= MAX_UNDER_WAY:
             raise LocalProtocolError(f"cannot send {command!r}: {MAX_UNDER_WAY} commands wait for their answers")
         return self._advance(command, command.conversation(), None)
@@ -80,22 +81,25 @@ class ControlConnection:
         `RemoteProtocolError` as its response.
 
         Raises:
-            RemoteProtocolError: what came is not the PandA protocol; the connection is of no more use
+            RemoteProtocolError: what came is not the PandA protocol; the connection is in ERROR from then on
+            LocalProtocolError: the connection is CLOSED or in ERROR already
         """
-        if self._state is not _State.OPEN:
-            raise LocalProtocolError(f"cannot receive: the connection is {self._state.name.lower()}")
+        self._lifecycle.check_receiving()
         if not data:
             self._end()
             return b""
         try:
             return self._receive_lines(data)
-        except Exception as error:  # also a mistake in a command: what follows could not be matched any more
-            self._state = _State.BROKEN
-            self._fail_all(str(error))
+        except BaseException as error:  # also an interrupt: what follows could not be matched any more
+            self._lifecycle.go(Transition.FAILED, str(error) or repr(error))
+            self._fail_all(self._lifecycle.reason)
             raise
 
     def responses(self) -> Iterator[tuple[Command[Any], Any]]:
-        """Give each finished command with its response, or with the `PandaError` that ended it."""
+        """Give each finished command with its response, or with the exception that ended it.
+
+        That is a `PandaError`, or whatever a mistake in the command raised; other commands go on.
+        """
         while self._finished:
             yield self._finished.popleft()
 
@@ -105,19 +109,21 @@ class ControlConnection:
         """Let a command go on; return what it wants to send."""
         try:
             # The first send() to a generator must be of None.
-            requests = conversation.send(replies)  # type: ignore[arg-type]
+            requests = list(conversation.send(replies))  # type: ignore[arg-type]
             while not requests:  # a round with nothing to ask
-                requests = conversation.send([])
+                requests = list(conversation.send([]))
+            to_send = b"".join(_encoded(request, command) for request in requests)
         except StopIteration as stop:
             self._finished.append((command, stop.value))
             return b""
-        except PandaError as error:
+        except Exception as error:
             if replies is None:
                 raise
+            # All its replies have come, so what follows is matched as before.
             self._finished.append((command, error))
             return b""
         self._batches.append(_Batch(command, conversation, requests))
-        return b"".join(map(bytes, requests))
+        return to_send
 
     def _receive_lines(self, data: bytes) -> bytes:
         to_send = bytearray()
@@ -192,7 +198,7 @@ class ControlConnection:
         raise RemoteProtocolError(f"the server answered {request!r} with {_shown(line)}, which is no PandA reply")
 
     def _end(self) -> None:
-        self._state = _State.CLOSED
+        self._lifecycle.go(Transition.STREAM_ENDED)
         rest = f" in the middle of the line {_shown(self._buffer.unfinished)}" if len(self._buffer) else ""
         self._fail_all(f"the server closed the connection{rest}")
 
@@ -202,6 +208,12 @@ class ControlConnection:
             asked = batch.requests[len(batch.replies)].line
             error = RemoteProtocolError(f"{asked!r} got no answer: {reason}")
             self._finished.append((batch.command, error))
+
+
+def _encoded(request: object, command: Command[Any]) -> bytes:
+    if not isinstance(request, Request):
+        raise LocalProtocolError(f"{command!r} asked with {request!r}, which is not a Request")
+    return bytes(request)
 
 
 def _shown(line: bytes) -> str:

@@ -7,17 +7,20 @@ for framed data with an XML header, raw or scaled, and knows no other format.
 Samples are not copied: a frame's array is a view of the memory that the bytes were received into, which lives
 as long as any of its arrays does. Received straight into that memory (`get_buffer`, `buffer_updated`), a byte
 is touched once.
+
+Bytes are parsed when they are given, and what they make waits in `events` until it is taken.
 """
 
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
-from enum import Enum, auto
 
 import numpy as np
 import numpy.typing as npt
 
 from .acquisition import Data, EndData, FrameData, ReadyData, StartData
-from .errors import CommandError, LocalProtocolError, RemoteProtocolError
+from .connection import ConnectionState, Lifecycle, Transition
+from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
 from .exchange import text
 from .header import parse_header
 
@@ -35,24 +38,19 @@ _MAX_LINE = 1 << 10
 #: Bytes that are put together before they are given away, if nobody flushes.
 _MAX_UNFLUSHED = 1 << 23
 
+#: Bytes of samples that may wait to be taken when more bytes are given.
+MAX_UNTAKEN = 1 << 26
+
 #: What a frame begins with: a mark, and its length with this head.
 _HEAD = struct.Struct("<4sI")
 _MARK = b"BIN "
 
 
-class _State(Enum):
-    IDLE = auto()
-    OPTIONS = auto()
-    HEADER = auto()
-    DATA = auto()
-    CLOSED = auto()
-
-
 class DataConnection:
-    """One conversation with the data port of a PandA."""
+    """One conversation with the data port of a PandA. It begins IDLE; see `ConnectionState`."""
 
     def __init__(self) -> None:
-        self._state = _State.IDLE
+        self._lifecycle = Lifecycle(ConnectionState.IDLE, "data connection")
         self._options = ""
         self._sample: np.dtype[np.void] = np.dtype([])
         self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -61,6 +59,14 @@ class DataConnection:
         self._start, self._searched, self._end = 0, 0, 0
         self._unflushed: list[npt.NDArray[np.void]] = []
         self._unflushed_bytes = 0
+        self._events: deque[Data] = deque()
+        self._untaken_bytes = 0
+        self._error: PandaError | None = None
+
+    @property
+    def state(self) -> ConnectionState:
+        """IDLE, NEGOTIATING, OPEN between acquisitions, ACQUIRING, CLOSED or ERROR."""
+        return self._lifecycle.state
 
     def connect(self, scaled: bool = True) -> bytes:  # noqa: FBT001, FBT002 - as the API was fixed
         """Choose raw or scaled data; return the bytes to write. It can be done once.
@@ -68,14 +74,16 @@ class DataConnection:
         Args:
             scaled: let the server scale: then all columns but bits are float64. Raw is what the hardware made
         """
-        if self._state is not _State.IDLE:
+        if self.state is not ConnectionState.IDLE:
             raise LocalProtocolError("the options of a data connection can be sent once, and were")
-        self._state = _State.OPTIONS
+        self._lifecycle.go(Transition.OPTIONS_SENT)
         self._options = f"XML FRAMED {'SCALED' if scaled else 'RAW'}"
         return f"{self._options}\n".encode()
 
     def receive_bytes(self, data: bytes, flush_every_frame: bool = True) -> Iterator[Data]:  # noqa: FBT001, FBT002
-        """Take what the server sent, `b""` for its end of stream; give what is complete now.
+        """Take what the server sent, `b""` for its end of stream; give what is complete now, as `events` does.
+
+        The bytes are taken by the call itself: what is not iterated comes first the next time.
 
         Args:
             data: any piece of the stream
@@ -83,18 +91,20 @@ class DataConnection:
                 the end of the acquisition, or 8 MiB
 
         Raises:
-            RemoteProtocolError: what came is not the PandA protocol, or the stream ended
-            CommandError: the server refused the options
+            LocalProtocolError: the connection is IDLE, CLOSED or in ERROR, or over 64 MiB of samples have not been
+                taken; by the call. What `events` raises, by the iteration
         """
+        self._check_receiving()
         if not data:
-            yield from self.buffer_updated(0)
+            self._take(0, flush_every_frame=flush_every_frame)
         view = memoryview(data)
-        while view:
+        while view and self._error is None:
             buffer = self.get_buffer()
             count = min(len(buffer), len(view))
             buffer[:count] = view[:count]
-            yield from self.buffer_updated(count, flush_every_frame=flush_every_frame)
+            self._take(count, flush_every_frame=flush_every_frame)
             view = view[count:]
+        return self.events()
 
     def get_buffer(self) -> memoryview:
         """Memory to receive into, at least 128 KiB of it; then call `buffer_updated`."""
@@ -109,32 +119,98 @@ class DataConnection:
 
     def buffer_updated(self, count: int, *, flush_every_frame: bool = True) -> Iterator[Data]:
         """Take `count` bytes that were received into the buffer, 0 for the end of stream; as `receive_bytes`."""
-        step = _STEPS.get(self._state)
-        if step is None:
-            raise LocalProtocolError(f"cannot receive: the data connection is {self._state.name.lower()}")
-        if not count:
-            within = self._state in {_State.OPTIONS, _State.DATA} or self._start < self._end
-            self._state = _State.CLOSED
-            raise RemoteProtocolError(
-                f"the server closed the data port{' in the middle of an acquisition' if within else ''}"
-            )
-        self._end += count
-        while (data := _STEPS[self._state](self)) is not None:
-            if isinstance(data, FrameData) and (self._unflushed or not flush_every_frame):
-                self._unflushed.append(data.data)
-                self._unflushed_bytes += data.data.nbytes
-                if flush_every_frame or self._unflushed_bytes >= _MAX_UNFLUSHED:
-                    yield from self.flush()
-                continue
-            if isinstance(data, EndData):
-                yield from self.flush()
+        self._check_receiving()
+        self._take(count, flush_every_frame=flush_every_frame)
+        return self.events()
+
+    def events(self) -> Iterator[Data]:
+        """Give what came and was not taken yet, in order; then raise the error that ended the connection, once.
+
+        Raises:
+            RemoteProtocolError: what came is not the PandA protocol (the state is ERROR), or the stream ended (CLOSED)
+            CommandError: the server refused the options (ERROR)
+        """
+        while self._events:
+            data = self._events.popleft()
+            if isinstance(data, FrameData):
+                self._untaken_bytes -= data.data.nbytes
             yield data
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # or the two would keep each other, and the memory, alive
 
     def flush(self) -> Iterator[FrameData]:
-        """Give the frames that were put together since the last flush, as one; nothing if there is none."""
+        """Give the frames that were put together since the last flush, as one; nothing if there is none.
+
+        While something else waits in `events`, they come after it, by `events`.
+        """
+        if self._events:
+            self._flush_into_events()
+        elif self._unflushed:
+            yield self._joined()
+
+    def _check_receiving(self) -> None:
+        self._lifecycle.check_receiving()
+        if self._untaken_bytes > MAX_UNTAKEN:
+            raise LocalProtocolError(f"{self._untaken_bytes} bytes of samples were not taken: iterate what is returned")
+
+    def _take(self, count: int, *, flush_every_frame: bool) -> None:
+        """Take `count` new bytes in the buffer: make all that they complete into events."""
+        if not count:
+            self._end_stream()
+            return
+        self._end += count
+        try:
+            while (data := _STEPS[self.state](self)) is not None:
+                self._put(data, flush_every_frame=flush_every_frame)
+        except PandaError as error:
+            self._fail(error)
+        except BaseException as error:  # an interrupt: it is not known how far it came
+            self._fail(RemoteProtocolError(f"receiving was interrupted: {error!r}"))
+            raise
+
+    def _put(self, data: Data, *, flush_every_frame: bool) -> None:
+        if isinstance(data, FrameData) and (self._unflushed or not flush_every_frame):
+            self._unflushed.append(data.data)
+            self._unflushed_bytes += data.data.nbytes
+            if flush_every_frame or self._unflushed_bytes >= _MAX_UNFLUSHED:
+                self._flush_into_events()
+            return
+        if isinstance(data, EndData):
+            self._flush_into_events()
+        elif isinstance(data, FrameData):
+            self._untaken_bytes += data.data.nbytes
+        self._events.append(data)
+
+    def _flush_into_events(self) -> None:
         if self._unflushed:
-            frames, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
-            yield FrameData(frames[0] if len(frames) == 1 else _joined(frames))
+            frame = self._joined()
+            self._untaken_bytes += frame.data.nbytes
+            self._events.append(frame)
+
+    def _joined(self) -> FrameData:
+        frames, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
+        return FrameData(frames[0] if len(frames) == 1 else _concatenated(frames))
+
+    def _end_stream(self) -> None:
+        if self.state is ConnectionState.NEGOTIATING:
+            where = f" before it answered {self._options!r}"
+        elif self.state is ConnectionState.ACQUIRING or self._start < self._end:
+            where = " in the middle of an acquisition"
+        else:
+            where = ""
+        self._lifecycle.go(Transition.STREAM_ENDED)
+        self._flush_into_events()
+        self._error = RemoteProtocolError(f"the server closed the data port{where}")
+
+    def _fail(self, error: PandaError) -> None:
+        self._lifecycle.go(Transition.FAILED, str(error))
+        self._flush_into_events()
+        self._error = error.with_traceback(None)
+        # Arrays that were given still use the memory; what is left in it means nothing.
+        self._memory, self._start, self._searched, self._end = np.empty(0, np.uint8), 0, 0, 0
 
     # The steps: each takes what is next, or returns None if it is not all there.
 
@@ -146,7 +222,7 @@ class DataConnection:
             raise CommandError(self._options, text(line[4:-1]))
         if line != b"OK\n":
             raise RemoteProtocolError(f"the data port answered {self._options!r} with {line[:80]!r}")
-        self._state = _State.HEADER
+        self._lifecycle.go(Transition.OPTIONS_ACCEPTED)
         return ReadyData()
 
     def _step_header(self) -> StartData | None:
@@ -155,7 +231,7 @@ class DataConnection:
             return None
         start = parse_header(header)
         self._sample = start.dtype
-        self._state = _State.DATA
+        self._lifecycle.go(Transition.ACQUISITION_STARTED)
         return start
 
     def _step_data(self) -> FrameData | EndData | None:
@@ -183,7 +259,7 @@ class DataConnection:
             return None
         match text(line[:-1]).split(" ", 2):
             case ["END", samples, reason] if samples.isdecimal():
-                self._state = _State.HEADER
+                self._lifecycle.go(Transition.ACQUISITION_ENDED)
                 return EndData(int(samples), reason)
         raise RemoteProtocolError(f"the data port sent {line[:80]!r} among its data")
 
@@ -202,15 +278,15 @@ class DataConnection:
         return taken
 
 
-def _joined(frames: list[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+def _concatenated(frames: list[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
     """Frames in one array; as bytes, for numpy copies structures one by one."""
     joined = np.concatenate([frame.view(np.uint8) for frame in frames]).view(frames[0].dtype)
     joined.flags.writeable = False
     return joined
 
 
-_STEPS: dict[_State, Callable[[DataConnection], Data | None]] = {
-    _State.OPTIONS: DataConnection._step_options,
-    _State.HEADER: DataConnection._step_header,
-    _State.DATA: DataConnection._step_data,
+_STEPS: dict[ConnectionState, Callable[[DataConnection], Data | None]] = {
+    ConnectionState.NEGOTIATING: DataConnection._step_options,
+    ConnectionState.OPEN: DataConnection._step_header,
+    ConnectionState.ACQUIRING: DataConnection._step_data,
 }

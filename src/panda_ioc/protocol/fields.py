@@ -64,7 +64,15 @@ class EnumFieldInfo(FieldInfo):
 
 @dataclass(frozen=True)
 class BitOutFieldInfo(FieldInfo):
-    """A wire of the bit bus. Where it is captured is told by the fields of `ExtOutBitsFieldInfo`."""
+    """A wire of the bit bus. All wires are told by `GetPcapBitsLabels`.
+
+    Attributes:
+        capture_word: the field that captures it for the first instance of its block, "PCAP.BITS0"
+        offset: which bit it is there, from 0
+    """
+
+    capture_word: str = ""
+    offset: int = 0
 
 
 @dataclass(frozen=True)

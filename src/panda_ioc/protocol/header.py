@@ -1,6 +1,8 @@
 """The header of an acquisition, in XML."""
 
+import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from .acquisition import COLUMN_TYPES, FieldCapture, StartData
@@ -9,6 +11,8 @@ from .exchange import text
 
 #: What servers say where units were never set.
 _NO_UNITS = "(null)"
+
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
 
 
 def parse_header(header: bytes) -> StartData:
@@ -24,18 +28,22 @@ def parse_header(header: bytes) -> StartData:
         root = ET.fromstring(text(header))  # noqa: S314 - without declarations, see above
         data = _child(root, "data")
         fields = tuple(_field(element) for element in _child(root, "fields"))
+        _check_columns(fields)
         start = StartData(
             fields,
-            int(data.get("missed", "0")),
+            _whole(data, "missed"),
             data.get("process", ""),
-            int(data.get("sample_bytes", "0")),
+            _whole(data, "sample_bytes"),
             data.get("arm_time", ""),
             data.get("start_time", ""),
-            int(data.attrib["hw_time_offset_ns"]) if "hw_time_offset_ns" in data.attrib else None,
+            _whole(data, "hw_time_offset_ns") if "hw_time_offset_ns" in data.attrib else None,
+            data.get("format", "Framed"),
         )
         length = start.dtype.itemsize
-    except (ET.ParseError, ValueError, KeyError) as error:
-        raise RemoteProtocolError(f"the header of an acquisition makes no sense ({error}): {header[:200]!r}") from error
+    except ET.ParseError as error:
+        raise _no_sense(f"it is no XML: {error}", header) from error
+    except _BadHeaderError as error:
+        raise _no_sense(str(error), header) from error
     if length != start.sample_bytes or not fields:
         raise RemoteProtocolError(
             f"the header of an acquisition has columns of {length} bytes in samples of {start.sample_bytes} bytes"
@@ -43,21 +51,37 @@ def parse_header(header: bytes) -> StartData:
     return start
 
 
+class _BadHeaderError(Exception):
+    """What is wrong in a header."""
+
+
+def _no_sense(problem: str, header: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"the header of an acquisition makes no sense ({problem}): {header[:200]!r}")
+
+
 def _child(element: Element, tag: str) -> Element:
     child = element.find(tag)
     if child is None:
-        raise ValueError(f"no <{tag}>")
+        raise _BadHeaderError(f"there is no <{tag}>")
     return child
 
 
+def _check_columns(fields: Sequence[FieldCapture]) -> None:
+    names: set[str] = set()
+    for field in fields:
+        if field.column in names:
+            raise _BadHeaderError(f"two columns are called {field.column}")
+        names.add(field.column)
+
+
 def _field(element: Element) -> FieldCapture:
-    kind = element.attrib["type"]
+    kind = _text(element, "type")
     if kind not in COLUMN_TYPES:
-        raise ValueError(f"unknown column type {kind!r}")
+        raise _BadHeaderError(f"unknown column type {kind!r}")
     units = element.get("units", "")
     return FieldCapture(
-        element.attrib["name"],
-        element.attrib["capture"],
+        _text(element, "name"),
+        _text(element, "capture"),
         kind,
         _number(element, "scale"),
         _number(element, "offset"),
@@ -65,6 +89,25 @@ def _field(element: Element) -> FieldCapture:
     )
 
 
+def _text(element: Element, attribute: str) -> str:
+    value = element.get(attribute)
+    if value is None:
+        raise _BadHeaderError(f"there is no {attribute} in <{element.tag}>")
+    return value
+
+
+def _whole(element: Element, attribute: str) -> int:
+    value = element.get(attribute, "0")
+    if not _INTEGER.fullmatch(value):
+        raise _BadHeaderError(f"{attribute} is {value[:40]!r}, not a whole number")
+    return int(value)
+
+
 def _number(element: Element, attribute: str) -> float | None:
     value = element.get(attribute)
-    return None if value is None else float(value)
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise _BadHeaderError(f"{attribute} is {value[:40]!r}, not a number") from None

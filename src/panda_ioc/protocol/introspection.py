@@ -36,7 +36,13 @@ _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 @dataclass(frozen=True)
 class GetBlockInfo(Command[dict[str, BlockInfo]]):
-    """Ask which blocks there are, with their descriptions; sorted by name, for servers tell no order."""
+    """Ask which blocks there are; sorted by name, for servers tell no order.
+
+    Args:
+        skip_description: leave the descriptions empty, which saves a round trip
+    """
+
+    skip_description: bool = False
 
     def conversation(self) -> Conversation[dict[str, BlockInfo]]:
         reply = yield from ask("*BLOCKS?")
@@ -44,7 +50,7 @@ class GetBlockInfo(Command[dict[str, BlockInfo]]):
         for line in sorted(reply.multiline()):
             name, number, *_ = _split(reply, line, 2)
             numbers[name] = _number(reply, number)
-        askable = [name for name in numbers if _NAME.fullmatch(name)]
+        askable = [name for name in numbers if _NAME.fullmatch(name) and not self.skip_description]
         replies = yield [Request(f"*DESC.{name}?") for name in askable]
         descriptions = {name: _description(reply) for name, reply in zip(askable, replies, strict=True)}
         return {name: BlockInfo(number, descriptions.get(name, "")) for name, number in numbers.items()}
@@ -56,9 +62,12 @@ class GetFieldInfo(Command[dict[str, FieldInfo]]):
 
     Args:
         block: the name of the block without a number: "SEQ"
+        extended_metadata: False asks for types alone, in one round trip: a plain `FieldInfo` for each field, without
+            description and attributes
     """
 
     block: str
+    extended_metadata: bool = True
 
     def conversation(self) -> Conversation[dict[str, FieldInfo]]:
         if not _NAME.fullmatch(self.block):
@@ -69,17 +78,24 @@ class GetFieldInfo(Command[dict[str, FieldInfo]]):
             name, index, kind, *subtype = _split(reply, line, 3)
             listed.append((_number(reply, index), name, kind, subtype[0] if subtype else None))
         listed.sort(key=lambda field: field[:2])
+        if not self.extended_metadata:
+            return {name: FieldInfo(kind, subtype) for _, name, kind, subtype in listed}
         infos = yield from together(_field_info(self.block, name, kind, subtype) for _, name, kind, subtype in listed)
         return {name: info for (_, name, _, _), info in zip(listed, infos, strict=True)}
 
 
 @dataclass(frozen=True)
 class GetPcapBitsLabels(Command[dict[str, tuple[str, ...]]]):
-    """Ask which bit is where in the captured words: {"BITS0": 32 names, ...}, "" for a bit that is not used."""
+    """Ask which bit is where in the captured words: {"PCAP.BITS0": 32 names, ...}, "" for a bit that is not used.
+
+    Two round trips; bit 0 comes first.
+    """
 
     def conversation(self) -> Conversation[dict[str, tuple[str, ...]]]:
-        infos = yield from GetFieldInfo("PCAP").conversation()
-        return {name: info.bits for name, info in infos.items() if isinstance(info, ExtOutBitsFieldInfo)}
+        infos = yield from GetFieldInfo("PCAP", extended_metadata=False).conversation()
+        names = [f"PCAP.{name}" for name, info in infos.items() if (info.type, info.subtype) == ("ext_out", "bits")]
+        replies = yield [Request(f"{name}.BITS?") for name in names]
+        return {name: _labels(reply) for name, reply in zip(names, replies, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -166,6 +182,10 @@ _QUESTIONS: Mapping[type[FieldInfo], Mapping[str, _Question]] = {
     EnumFieldInfo: {"labels": _LABELS},
     BitMuxFieldInfo: {"labels": _LABELS, "max_delay": _Question(_From.ATTRIBUTE, "MAX_DELAY", _integer)},
     PosMuxFieldInfo: {"labels": _LABELS},
+    BitOutFieldInfo: {
+        "capture_word": _Question(_From.ATTRIBUTE, "CAPTURE_WORD"),
+        "offset": _Question(_From.ATTRIBUTE, "OFFSET", _integer),
+    },
     PosOutFieldInfo: {"capture_labels": _CAPTURE},
     ExtOutFieldInfo: {"capture_labels": _CAPTURE},
     ExtOutBitsFieldInfo: {"capture_labels": _CAPTURE, "bits": _Question(_From.ATTRIBUTE, "BITS", _labels)},

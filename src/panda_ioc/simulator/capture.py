@@ -17,6 +17,9 @@ BUFFER_BYTES = 256 << 20
 
 Words = npt.NDArray[np.uint32]
 
+#: Words of a raw sample that PCAP cannot capture any more.
+_TOO_MANY_WORDS = 64
+
 #: Samples that come a few at a time are put together into blocks of so many.
 _BLOCK = 4096
 
@@ -33,7 +36,7 @@ class Acquisition:
 
     def __init__(self, layout: Layout, buffer_bytes: int = BUFFER_BYTES) -> None:
         self.layout = layout
-        self.arm_time = _now()
+        self.arm_time = iso_now()
         self.start_time = ""
         self.hw_time_offset_ns: int | None = None
         self.samples = 0
@@ -52,7 +55,7 @@ class Acquisition:
 
     def start(self) -> None:
         """PCAP is enabled: readers are given the header."""
-        self.start_time = _now()
+        self.start_time = iso_now()
         self._notify()
 
     def append(self, words: Words) -> None:
@@ -149,6 +152,8 @@ class Capture:
         layout = layout_of(self._panda)
         if not layout.items:
             raise Refused("Nothing configured for capture")
+        if layout.words >= _TOO_MANY_WORDS:
+            raise Refused("Too many captures for PCAP")
         self.acquisition = Acquisition(layout, self.buffer_bytes)
         self.completion = "Busy"
         self._show_active(1)
@@ -189,6 +194,7 @@ class Capture:
         return self.acquisition
 
 
-def _now() -> str:
+def iso_now() -> str:
+    """The time in UTC, ISO 8601 with nanoseconds."""
     now = datetime.now(UTC)
     return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond:06d}000Z"

@@ -17,12 +17,14 @@ class ChangeLog:
 
     def __init__(self) -> None:
         self._lines: dict[str, Callable[[], str]] = {}
+        self._failed: dict[str, Callable[[], bool]] = {}
         self._order: dict[str, int] = {}
         self._last: dict[str, int] = {}
 
-    def add(self, name: str, line: Callable[[], str]) -> None:
-        """Declare something that can change, and how it is reported. It counts as changed."""
+    def add(self, name: str, line: Callable[[], str], failed: Callable[[], bool]) -> None:
+        """Declare something that can change, how it is reported, and whether it fails. It counts as changed."""
         self._lines[name] = line
+        self._failed[name] = failed
         self._order[name] = len(self._order)
         self._last[name] = 0
 
@@ -33,10 +35,11 @@ class ChangeLog:
             self._last[name] = serial
 
     def since(self, serial: int) -> list[str]:
-        """Report what changed after a serial number; everything for -1."""
+        """Report what changed after a serial number; everything for -1, also what cannot be read."""
         names = []
         for name in reversed(self._last):
             if self._last[name] <= serial:
                 break
-            names.append(name)
+            if serial < 0 or not self._failed[name]():
+                names.append(name)
         return [self._lines[name]() for name in sorted(names, key=self._order.__getitem__)]

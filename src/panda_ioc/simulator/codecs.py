@@ -6,6 +6,7 @@ from typing import Protocol
 
 from . import lut
 from .numbers import (
+    CLOCK,
     TICK,
     TIME_UNITS,
     Refused,
@@ -30,15 +31,16 @@ class Codec(Protocol):
 
 @dataclass
 class Unsigned:
-    """A uint: wraps at 32 bits, unless it has a smaller maximum."""
+    """A uint: wraps at 32 bits; what is left must not exceed the maximum."""
 
     maximum: int = 2**32 - 1
+    too_large: str = "Number out of range"
 
     def parse(self, text: str) -> int:
-        value = parse_integer(text)
-        if self.maximum < 2**32 - 1 and not 0 <= value <= self.maximum:
-            raise Refused("Number out of range")
-        return wrap_unsigned(value)
+        value = wrap_unsigned(parse_integer(text))
+        if value > self.maximum:
+            raise Refused(self.too_large)
+        return value
 
     def format(self, raw: int) -> str:
         return str(raw)
@@ -57,13 +59,14 @@ class Signed:
 
 @dataclass
 class Bit:
-    """0 or 1."""
+    """0 or 1: one character, no number."""
 
     def parse(self, text: str) -> int:
-        value = parse_integer(text)
-        if value not in {0, 1}:
-            raise Refused("Number out of range")
-        return value
+        if text[:1] not in {"0", "1"}:
+            raise Refused("Invalid bit value")
+        if len(text) > 1:
+            raise Refused("Unexpected character after input")
+        return int(text)
 
     def format(self, raw: int) -> str:
         return str(raw)
@@ -88,15 +91,19 @@ class Choice:
     """One of some labels, kept as its number."""
 
     labels: Sequence[str]
+    unknown: str = "Invalid enumeration value"
 
     def parse(self, text: str) -> int:
         try:
             return self.labels.index(text)
         except ValueError:
-            raise Refused("Invalid enumeration value") from None
+            raise Refused(self.unknown) from None
 
     def format(self, raw: int) -> str:
         return self.labels[raw] if 0 <= raw < len(self.labels) else "?"
+
+
+_BAD_TIME = "Time setting out of range"
 
 
 @dataclass
@@ -107,13 +114,22 @@ class Time:
     units: str = "s"
 
     def parse(self, text: str) -> int:
-        ticks = to_integer(parse_float(text) * TIME_UNITS[self.units] / TICK)
-        if not 0 <= ticks <= self.maximum:
-            raise Refused("Number out of range")
-        return ticks
+        seconds = parse_float(text) * TIME_UNITS[self.units]
+        if not 0 <= seconds <= self.maximum / CLOCK:
+            raise Refused(_BAD_TIME)
+        return self._checked(to_integer(seconds * CLOCK))
 
     def format(self, raw: int) -> str:
         return format_float(raw * TICK / TIME_UNITS[self.units])
+
+    def parse_raw(self, text: str) -> int:
+        """A time in ticks: the exact form, as the other one has 10 digits only."""
+        return self._checked(parse_integer(text))
+
+    def _checked(self, ticks: int) -> int:
+        if not 0 <= ticks <= self.maximum:
+            raise Refused(_BAD_TIME)
+        return ticks
 
 
 @dataclass

@@ -25,19 +25,19 @@ def query(context: Context, name: str) -> Value:
             raise Refused("Command not readable")
         return command.query(context, scanner)
     scanner = Scanner(name)
-    instance = scanner.name()
-    scanner.expect(".")
+    block = _block(context.panda, scanner)
     if scanner.accept("*"):
         scanner.end()
-        return _list_fields(context.panda, instance)
-    block_field = context.panda.field(instance, scanner.name())
-    if not scanner.accept("."):
+        return _list_fields(context.panda, block)
+    field_name = scanner.name()
+    if scanner.accept(".*"):
         scanner.end()
-        return block_field.read()
-    if scanner.accept("*"):
-        scanner.end()
-        return list(block_field.attributes)
-    return _attribute(block_field, scanner).read()
+        return list(context.panda.any_field(block, field_name).attributes)
+    block_field = context.panda.field(block, field_name)
+    if scanner.accept("."):
+        return _attribute(block_field, scanner).answer()
+    scanner.end()
+    return block_field.read()
 
 
 def assign(context: Context, name: str, value: str) -> None:
@@ -49,9 +49,7 @@ def assign(context: Context, name: str, value: str) -> None:
         command.assign(context, scanner, value)
         return
     scanner = Scanner(name)
-    instance = scanner.name()
-    scanner.expect(".")
-    block_field = context.panda.field(instance, scanner.name())
+    block_field = context.panda.field(_block(context.panda, scanner), scanner.name())
     if not scanner.accept("."):
         scanner.end()
         block_field.write(value)
@@ -80,9 +78,7 @@ def begin_write(context: Context, name: str, form: str) -> TableWrite:
     scanner = Scanner(name)
     if scanner.accept("*"):
         return _begin_system_write(context, scanner, form)
-    instance = scanner.name()
-    scanner.expect(".")
-    block_field = context.panda.field(instance, scanner.name())
+    block_field = context.panda.field(_block(context.panda, scanner), scanner.name())
     if scanner.accept("."):
         raise Refused("Field not a table")
     scanner.end()
@@ -104,6 +100,15 @@ def _begin_system_write(context: Context, scanner: Scanner, form: str) -> TableW
     if form:
         raise Refused("Binary writes not supported" if form == "B" else "Streaming mode not supported")
     return TableWrite(attribute.write_lines)
+
+
+def _block(panda: Panda, scanner: Scanner) -> str:
+    """A block, with or without its number; a field must follow it."""
+    name = scanner.name()
+    panda.kind(name)
+    if not scanner.accept("."):
+        raise Refused("Missing field name")
+    return name
 
 
 def _attribute(block_field: Field, scanner: Scanner) -> Attribute:

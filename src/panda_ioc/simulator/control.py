@@ -3,13 +3,20 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from typing import Any
 
+from .capture import iso_now
 from .faults import Faults
 from .running import Runner
 from .session import LineTooLong, Session
 
 #: Seconds of work on the commands of one connection, until others have their turn.
 _TURN = 0.005
+
+
+def client_line(port: str, peer: Any) -> str:
+    """A line of `*WHO?`: since when, which port, and the address of the client."""
+    return f"{iso_now()} {port} {':'.join(map(str, peer[:2]))}"
 
 
 class ControlPort(asyncio.Protocol):
@@ -23,6 +30,9 @@ class ControlPort(asyncio.Protocol):
         runner: is told before and after each batch of commands
         faults: what the port is to do wrong
         connections: all connections; it enters itself
+
+    Attributes:
+        client: what `*WHO?` tells of it
     """
 
     def __init__(self, session: Session, runner: Runner, faults: Faults, connections: "set[ControlPort]") -> None:
@@ -30,6 +40,7 @@ class ControlPort(asyncio.Protocol):
         self._runner = runner
         self._faults = faults
         self._connections = connections
+        self.client = ""
         self._transport: asyncio.Transport | None = None
         self._held: set[str] = set()  # why no commands are read
         self._replies: Iterator[bytes] | None = None  # to what was received and is not done yet
@@ -38,6 +49,7 @@ class ControlPort(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
         self._transport = transport
+        self.client = client_line("config", transport.get_extra_info("peername"))
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import binascii
+import re
 import socket
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -50,11 +52,11 @@ _FORMAT_NAMES = {"FRAMED": "Framed", "UNFRAMED": "Unframed", "BASE64": "Base64",
 
 
 def parse_options(line: str) -> Options:
-    """Read an options line; later words win."""
+    """Read an options line: words with spaces or tabs between them; later words win."""
     options = Options()
-    for word in line.split(" ") if line else ():
+    for word in re.split("[ \t]+", line) if line else ():
         if word not in _WORDS:
-            raise Refused("Invalid data capture options")
+            raise Refused("Invalid data capture option")
         options = replace(options, **_WORDS[word])
     return options
 
@@ -173,12 +175,13 @@ def _header(acquisition: Acquisition, options: Options, missed: int) -> bytes:
 def _encoded(acquisition: Acquisition, words: Words, options: Options) -> bytes:
     layout = acquisition.layout
     data = np.ascontiguousarray(words, "<u4").tobytes()
-    if options.scaled or options.format == "ASCII":
-        raw = np.frombuffer(data, layout.raw_dtype)
-        rows = layout.scale(raw) if options.scaled else raw
+    if options.scaled:
+        scaled = layout.scale(np.frombuffer(data, layout.raw_dtype))
         if options.format == "ASCII":
-            return "".join(f" {' '.join(map(_number, row))}\n" for row in rows.tolist()).encode()
-        data = rows.tobytes()
+            return _lines(scaled.tolist(), _number)
+        data = scaled.tobytes()
+    elif options.format == "ASCII":
+        return _lines(words.tolist(), "{:08X}".format)
     if options.format == "FRAMED":
         return b"BIN " + (len(data) + 8).to_bytes(4, "little") + data
     if options.format == "BASE64":
@@ -188,7 +191,9 @@ def _encoded(acquisition: Acquisition, words: Words, options: Options) -> bytes:
     return data
 
 
-def _number(value: float | list[int]) -> str:
-    if isinstance(value, list):
-        return str(sum(word << 32 * place for place, word in enumerate(value)))
+def _lines(rows: Iterable[Iterable[float]], form: Callable[[float], str]) -> bytes:
+    return "".join(f" {' '.join(map(form, row))}\n" for row in rows).encode()
+
+
+def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else format_float(value)

@@ -1,11 +1,14 @@
-"""What a captured sample is made of, and how it is told in the header of an acquisition.
+"""The columns of a captured sample, and the header of an acquisition that describes them.
 
 The hardware captures 32-bit words; a sample in raw data is just those words in the order of its columns, which
-is by type, not by field: bits, 32-bit numbers, 64-bit numbers, means, standard deviations.
+is by type, not by field: bits, 32-bit numbers, 64-bit numbers, means, standard deviations. Raw data has what means
+and deviations are computed from, asked for or not: the gate duration in front of all, the sum (as Mean) of a
+field in front of its sum of squares (as StdDev). All this was seen in the data of server 4.1.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from xml.sax.saxutils import escape
 
@@ -13,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .fields import Field
-from .numbers import TICK, format_float
+from .numbers import TICK, format_scaling
 from .panda import Panda
 
 #: The groups of columns in their order: which captures, of which type in raw data, as how many words.
@@ -40,6 +43,7 @@ class Item:
         type: in raw data
         words: how many 32-bit words it has
         scale, offset, units: of the field when it was armed; None for bits
+        only_raw: whether it is in raw data only, for others to be computed from
     """
 
     name: str
@@ -49,6 +53,12 @@ class Item:
     scale: float | None = None
     offset: float = 0.0
     units: str = ""
+    only_raw: bool = False
+
+    @property
+    def column(self) -> str:
+        """Its name in the types of samples."""
+        return f"{self.name}.{self.capture}"
 
 
 @dataclass(frozen=True)
@@ -57,58 +67,56 @@ class Layout:
 
     Attributes:
         items: in the order of the bytes
-        helper: whether the first one was added, to divide means by, and not asked for
     """
 
     items: tuple[Item, ...]
-    helper: bool
 
     @property
     def words(self) -> int:
         """How many 32-bit words a raw sample has."""
         return sum(item.words for item in self.items)
 
+    @property
+    def scaled_items(self) -> list[Item]:
+        """The columns of scaled data: those that were asked for."""
+        return [item for item in self.items if not item.only_raw]
+
     @cached_property
     def raw_dtype(self) -> np.dtype[np.void]:
         """The type of a raw sample."""
         return np.dtype(
-            [
-                (f"{item.name}.{item.capture}", _DTYPES[item.type], (3,) if item.type == "int96" else ())
-                for item in self.items
-            ]
+            [(item.column, _DTYPES[item.type], (3,) if item.type == "int96" else ()) for item in self.items]
         )
 
     @cached_property
     def scaled_dtype(self) -> np.dtype[np.void]:
         """The type of a scaled sample: bits as they are, all else as double."""
-        return np.dtype(
-            [
-                (f"{item.name}.{item.capture}", "<u4" if item.scale is None else "<f8")
-                for item in self.items[int(self.helper) :]
-            ]
-        )
+        return np.dtype([(item.column, "<u4" if item.scale is None else "<f8") for item in self.scaled_items])
 
     def scale(self, raw: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-        """Scale raw samples."""
+        """Scale raw samples.
+
+        Args:
+            raw: shape (samples,), of `raw_dtype`
+
+        Returns:
+            shape (samples,), of `scaled_dtype`; means and deviations of a window with no gated tick are NaN
+        """
         scaled = np.empty(len(raw), self.scaled_dtype)
-        names = raw.dtype.names or ()
-        gate = raw[f"{_GATE}.Value"].astype(float) if f"{_GATE}.Value" in names else np.zeros(len(raw))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for item in self.items[int(self.helper) :]:
-                column = f"{item.name}.{item.capture}"
-                if item.scale is None:
-                    scaled[column] = raw[column]
-                elif item.capture == "Mean":
-                    scaled[column] = raw[column] * item.scale / gate + item.offset
-                elif item.capture == "StdDev":
-                    scaled[column] = _deviations(raw, item)
-                else:
-                    scaled[column] = raw[column] * item.scale + item.offset
+        for item in self.scaled_items:
+            if item.scale is None:
+                scaled[item.column] = raw[item.column]
+            elif item.capture == "Mean":
+                scaled[item.column] = raw[item.column] * item.scale / _gates(raw) + item.offset
+            elif item.capture == "StdDev":
+                scaled[item.column] = _deviations(raw, item) * item.scale
+            else:
+                scaled[item.column] = raw[item.column] * item.scale + item.offset
         return scaled
 
     def described(self, *, scaled: bool) -> Iterator[tuple[Item, str]]:
         """Each column of raw or scaled data, with its type."""
-        for item in self.items[int(self.helper and scaled) :]:
+        for item in self.scaled_items if scaled else self.items:
             yield item, "double" if scaled and item.scale is not None else item.type
 
 
@@ -116,16 +124,16 @@ def layout_of(panda: Panda) -> Layout:
     """What is chosen for capture now."""
     chosen = list(_chosen(panda))
     items = [
-        _item(field, capture, kind, words)
+        item
         for members, kind, words in _GROUPS
         for field, capture, key in chosen
         if key in members
+        for item in _items(field, capture, kind, words)
     ]
     needs_gate = any(item.capture in {"Mean", "StdDev"} for item in items)
-    helper = needs_gate and not any(item.name == _GATE for item in items)
-    if helper:
-        items.insert(0, Item(_GATE, "Value", "int32", 1, TICK, 0.0, "s"))
-    return Layout(tuple(items), helper)
+    if needs_gate and not any(item.name == _GATE for item in items):
+        items.insert(0, Item(_GATE, "Value", "int32", 1, TICK, 0.0, "s", only_raw=True))
+    return Layout(tuple(items))
 
 
 def _chosen(panda: Panda) -> Iterator[tuple[Field, str, str]]:
@@ -137,32 +145,50 @@ def _chosen(panda: Panda) -> Iterator[tuple[Field, str, str]]:
             yield field, capture, field.spec.subtype or capture
 
 
+def _items(field: Field, capture: str, kind: str, words: int) -> list[Item]:
+    """The column of a capture, with the one that must go before it."""
+    item = _item(field, capture, kind, words)
+    options = str(field.attributes["CAPTURE"].read()).split()
+    if capture == "Mean" and "StdDev" in options:
+        return []  # it comes with the deviation
+    if capture == "StdDev":
+        return [replace(item, capture="Mean", type="int64", words=2, only_raw="Mean" not in options), item]
+    return [item]
+
+
 def _item(field: Field, capture: str, kind: str, words: int) -> Item:
     if field.spec.subtype == "bits":
         return Item(field.name, capture, kind, words)
     if field.spec.kind == "ext_out":
         return Item(field.name, capture, kind, words, TICK, 0.0, "s")
-    scale, offset, units = (str(field.attributes[name].read()) for name in ("SCALE", "OFFSET", "UNITS"))
-    return Item(field.name, capture, kind, words, float(scale), float(offset), units)
+    scaling = field.scaling
+    return Item(field.name, capture, kind, words, scaling.scale, scaling.offset, scaling.units)
+
+
+def _gates(raw: npt.NDArray[np.void]) -> npt.NDArray[np.float64]:
+    """The gate durations in ticks: unsigned, whatever the header says; NaN for 0, by which nothing is divided."""
+    gates = raw[f"{_GATE}.Value"].astype("<u4").astype(float)
+    return np.where(gates == 0, np.nan, gates)
 
 
 def _deviations(raw: npt.NDArray[np.void], item: Item) -> npt.NDArray[np.float64]:
-    """Standard deviations, in Python's integers: slow, and exact; without a sum there are none."""
-    names = raw.dtype.names or ()
-    sums = [column for column in (f"{item.name}.Mean", f"{item.name}.Sum") if column in names]
-    if not sums:
-        return np.full(len(raw), np.nan)
+    """Standard deviations before scaling, in Python's integers: slow, and exact."""
     rows = zip(
-        raw[f"{_GATE}.Value"].tolist(),
-        raw[sums[0]].tolist(),
-        raw[f"{item.name}.StdDev"].tolist(),
+        _gates(raw).tolist(),
+        raw[f"{item.name}.Mean"].tolist(),
+        raw[item.column].tolist(),
         strict=True,
     )
-    values = []
-    for count, total, (low, middle, high) in rows:
-        squares = low | middle << 32 | high << 64
-        values.append((count * squares - total * total) ** 0.5 / count * (item.scale or 0.0) if count else np.nan)
-    return np.array(values)
+    return np.array([_deviation(gate, total, words) for gate, total, words in rows])
+
+
+def _deviation(gate: float, total: int, words: Sequence[int]) -> float:
+    if math.isnan(gate):
+        return math.nan
+    count = int(gate)
+    squares = sum(word << 32 * place for place, word in enumerate(words))
+    variance = count * squares - total * total
+    return math.sqrt(variance) / count if variance >= 0 else math.nan
 
 
 def xml_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: bool) -> str:
@@ -173,7 +199,7 @@ def xml_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: bool
         scaling = ""
         if item.scale is not None:
             units = escape(item.units or "(null)", {'"': "&quot;", "'": "&apos;"})
-            scaling = f' scale="{format_float(item.scale)}" offset="{format_float(item.offset)}" units="{units}"'
+            scaling = f' scale="{format_scaling(item.scale)}" offset="{format_scaling(item.offset)}" units="{units}"'
         lines.append(f'<field name="{item.name}" type="{kind}" capture="{item.capture}"{scaling} />')
     return "\n".join([*lines, "</fields>", "</header>", "", ""])
 
@@ -184,7 +210,7 @@ def text_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: boo
     for item, kind in layout.described(scaled=scaled):
         scaling = ""
         if item.scale is not None:
-            scale, offset = format_float(item.scale), format_float(item.offset)
+            scale, offset = format_scaling(item.scale), format_scaling(item.offset)
             scaling = f" scale: {scale} offset: {offset} units: {item.units or '(null)'}"
         lines.append(f" {item.name} {kind} {item.capture}{scaling}")
     return "\n".join([*lines, "", ""])

@@ -1,24 +1,38 @@
 """The function of a LUT block: an expression of A to E as a table of 32 bits.
 
-Bit A*16 + B*8 + C*4 + D*2 + E of the table is the value for these inputs. Operators, loosest first:
-`? :`, `=`, `=>`, `|`, `^`, `&`, `~`; a hexadecimal or decimal number is the table itself.
+Bit A*16 + B*8 + C*4 + D*2 + E of the table is the value for these inputs. Operators, tightest first: `~`, `=`, `&`,
+`^`, `|`, `=>`, `? :`; 0 and 1 are constants. A number that begins with `0x` is the table itself. The order is the one
+that server 4.1 was seen to use.
 """
 
+import re
 from collections.abc import Callable
 
 from .numbers import Refused, parse_integer, wrap_unsigned
 
-_INPUTS = {"A": 0xFFFF0000, "B": 0xFF00FF00, "C": 0xF0F0F0F0, "D": 0xCCCCCCCC, "E": 0xAAAAAAAA}
 _ALL = 0xFFFFFFFF
+_OPERANDS = {
+    "A": 0xFFFF0000,
+    "B": 0xFF00FF00,
+    "C": 0xF0F0F0F0,
+    "D": 0xCCCCCCCC,
+    "E": 0xAAAAAAAA,
+    "0": 0,
+    "1": _ALL,
+}
 
-#: Binary operators, loosest first. `=>` must be looked for before `=`.
+#: Binary operators, loosest first.
 _BINARY: tuple[tuple[str, Callable[[int, int], int]], ...] = (
-    ("=", lambda left, right: ~(left ^ right)),
     ("=>", lambda left, right: ~left | right),
     ("|", lambda left, right: left | right),
     ("^", lambda left, right: left ^ right),
     ("&", lambda left, right: left & right),
+    ("=", lambda left, right: ~(left ^ right)),
 )
+
+#: An operator, or what stands for an operand: digits and letters that belong together are one.
+_TOKEN = re.compile(r"[ \t]*(=>|[=&^|~?:()]|[0-9A-Za-z_]+|.)[ \t]*")
+_OPERATORS = frozenset(["=>", *"=&^|~?:()"])
 
 
 def table(function: str) -> int:
@@ -27,14 +41,21 @@ def table(function: str) -> int:
     Raises:
         Refused: it is neither an expression nor a number
     """
-    text = function.replace(" ", "")
-    if text[:1].isdigit() and len(text) > 1:
+    text = function.strip(" \t")
+    if text[:2].lower() == "0x":
         return wrap_unsigned(parse_integer(text))
-    parser = _Parser(text)
+    parser = _Parser(_tokens(text))
     value = parser.choice()
-    if parser.rest:
+    if parser.tokens:
         raise Refused("Unexpected text after expression")
     return value & _ALL
+
+
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = _TOKEN.findall(text)
+    if not all(token in _OPERATORS or token in _OPERANDS for token in tokens):
+        raise Refused("Invalid token")
+    return tokens[::-1]
 
 
 #: Brackets and negations in each other; no real function needs a tenth of it.
@@ -42,18 +63,16 @@ _MAX_DEPTH = 32
 
 
 class _Parser:
-    """Recursive descent."""
+    """Recursive descent; the tokens are a stack, the next one on top."""
 
-    def __init__(self, text: str) -> None:
-        self.rest = text
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens = tokens
         self.depth = 0
 
-    def accept(self, operator: str) -> bool:
-        if not self.rest.startswith(operator):
+    def accept(self, token: str) -> bool:
+        if self.tokens[-1:] != [token]:
             return False
-        if operator == "=" and self.rest.startswith("=>"):
-            return False
-        self.rest = self.rest[len(operator) :]
+        self.tokens.pop()
         return True
 
     def choice(self) -> int:
@@ -83,9 +102,8 @@ class _Parser:
             if not self.accept(")"):
                 raise Refused("Character ')' expected")
             return value
-        for name, mask in (*_INPUTS.items(), ("0", 0), ("1", _ALL)):
-            if self.accept(name):
-                return mask
+        if self.tokens and self.tokens[-1] in _OPERANDS:
+            return _OPERANDS[self.tokens.pop()]
         raise Refused("Invalid expression")
 
     def deeper(self, parse: Callable[[], int]) -> int:

@@ -7,12 +7,13 @@ blocks live writes and watches the fields.
 from collections.abc import Callable, Iterable
 
 from ..protocol import ChangeGroup
+from .attributes import Buses
 from .changelog import GROUPS, ChangeLog
 from .fields import Attribute, Field, Value
 from .numbers import Refused
 from .spec import BlockSpec, DeviceError, DeviceSpec, FieldSpec
 from .tables import TableField
-from .types import Buses, make_field
+from .types import make_field
 
 
 class Panda:
@@ -31,6 +32,7 @@ class Panda:
         self.serial = 0
         self.logs = {group: ChangeLog() for group in GROUPS}
         self._group_of: dict[str, ChangeGroup] = {}
+        self._failed: dict[str, int] = {}  # fields in error: their values when they failed
         self.buses = Buses(spec.bus("bit_out"), spec.bus("pos_out"), spec.captures)
         self.fields: dict[str, Field] = {
             f"{instance}.{name}": self._make(f"{instance}.{name}", field)
@@ -58,7 +60,7 @@ class Panda:
         else:
             field = make_field(name, spec, self.buses, self.changed)
         if field.group is not None:
-            self._watch(field.group, name, field.report)
+            self._watch(field.group, name, field.report, lambda: field.in_error)
         for attribute_name, attribute in field.attributes.items():
             if attribute.reported:
                 self._watch(
@@ -87,7 +89,7 @@ class Panda:
             value = text
             self.changed(f"*METADATA.{key}")
 
-        return Attribute(lambda: value, write)
+        return Attribute("", lambda: value, write)
 
     def _lines_metadata(self, key: str) -> Attribute:
         value: list[str] = []
@@ -97,10 +99,12 @@ class Panda:
             value = list(lines)
             self.changed(f"*METADATA.{key}")
 
-        return Attribute(lambda: value, write_lines=write)
+        return Attribute("", lambda: value, write_lines=write)
 
-    def _watch(self, group: ChangeGroup, name: str, report: Callable[[], str]) -> None:
-        self.logs[group].add(name, report)
+    def _watch(
+        self, group: ChangeGroup, name: str, report: Callable[[], str], failed: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.logs[group].add(name, report, failed)
         self._group_of[name] = group
 
     def changed(self, name: str) -> None:
@@ -113,12 +117,21 @@ class Panda:
     def set_raw(self, name: str, raw: int) -> None:
         """Give a field a value, as its block does. It counts as a change even if it is the same value."""
         self.fields[name].raw = raw
-        self.changed(name)
+        if not self.fields[name].in_error:
+            self.changed(name)
 
     def set_error(self, name: str, *, in_error: bool) -> None:
-        """Make the reading of a field fail, or work again."""
-        self.fields[name].in_error = in_error
-        self.changed(name)
+        """Make the reading of a field fail, or work again.
+
+        As on a real server, neither is a change: only a first full answer says that a field is in error, and one
+        that works again is told if its value is another one than when it failed.
+        """
+        field = self.fields[name]
+        if in_error and not field.in_error:
+            self._failed[name] = field.raw
+        field.in_error = in_error
+        if not in_error and self._failed.pop(name, field.raw) != field.raw:
+            self.changed(name)
 
     def kind(self, name: str) -> tuple[str, BlockSpec]:
         """A kind of block, by its name with or without a number."""
@@ -161,6 +174,11 @@ class Panda:
         except KeyError:
             raise Refused("No such field") from None
 
+    def any_field(self, block: str, name: str) -> Field:
+        """A field of any instance of a block, whose number may be left out."""
+        kind, spec = self.kind(block)
+        return self.field(spec.instances(kind)[0], name)
+
     def captured(self) -> list[str]:
         """What is chosen for capture: "COUNTER1.OUT Value", in the order of the fields."""
         lines = []
@@ -181,4 +199,4 @@ def _reporter(name: str, attribute: Attribute) -> Callable[[], str]:
 
 
 def _constant(value: str) -> Attribute:
-    return Attribute(lambda: value)
+    return Attribute("", lambda: value)

@@ -7,7 +7,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from .control import ControlPort
+from .control import ControlPort, client_line
 from .dataport import DataPort
 from .faults import Faults
 from .running import Runner
@@ -62,7 +62,7 @@ class Server:
         self.faults.cut_connections = lambda control, data: self._soon(self.cut, control, data)
         self.faults.restart = lambda spec, down: self._soon(self._restart_soon, spec, down)
         self.connections: set[ControlPort] = set()
-        self.data_connections: dict[asyncio.Task[None], socket.socket] = {}
+        self.data_connections: dict[asyncio.Task[None], str] = {}
         self.control_port = control_port
         self.data_port = data_port
         self._host = host
@@ -176,16 +176,20 @@ class Server:
 
     def _new_session(self) -> ControlPort:
         stage = Stage(self.simulation, self.faults)
-        context = Context(self.panda, self.capture, lambda text: drive(text, stage))
+        context = Context(self.panda, self.capture, lambda text: drive(text, stage), self._clients)
         return ControlPort(Session(context), self.runner, self.faults, self.connections)
+
+    def _clients(self) -> list[str]:
+        """Who is connected, the first one first."""
+        return sorted([*(one.client for one in self.connections), *self.data_connections.values()])
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(listening)
+            connection, peer = await loop.sock_accept(listening)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = asyncio.create_task(self._serve_data(connection))
-            self.data_connections[task] = connection
+            self.data_connections[task] = client_line("data", peer)
             task.add_done_callback(self.data_connections.pop)
 
     async def _serve_data(self, connection: socket.socket) -> None:

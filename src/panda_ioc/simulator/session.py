@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 from ..protocol import LineBuffer
 from .commands import TableWrite, assign, begin_write, query
-from .fields import Value
+from .fields import MAX_RESULT, Value, encoded
 from .numbers import Refused
 from .system import Context
 
 #: A longer line closes the connection without a reply.
 MAX_LINE = 1022
+
+_MALFORMED = "Malformed UTF-8 encoding"
 
 #: Lines of one table write that are kept: more cannot fit any table.
 _MAX_TABLE_LINES = 1 << 22
@@ -35,6 +37,7 @@ class Session:
         self._buffer = LineBuffer()
         self._write: TableWrite | Refused | None = None
         self._lines: list[str] = []
+        self._malformed = False  # whether the table write has what is no text
 
     def receive(self, data: bytes) -> Iterator[bytes]:
         """Take bytes; give what to answer to each line that they complete, which is nothing within a table.
@@ -45,9 +48,9 @@ class Session:
         for line in self._buffer.feed(data):
             if len(line) > MAX_LINE:
                 raise LineTooLong
-            text = line.partition(b"\0")[0].decode(errors="surrogateescape")
-            reply = self._line(text)
-            yield b"" if reply is None else reply.encode(errors="surrogateescape")
+            text, malformed = _decoded(line.partition(b"\0")[0])
+            reply = self._line(text, malformed=malformed)
+            yield b"" if reply is None else encoded(reply)
         if len(self._buffer) > MAX_LINE:
             raise LineTooLong
 
@@ -55,14 +58,18 @@ class Session:
         """The connection is gone: a table that it was writing stays as it was."""
         self._end_write()
 
-    def _line(self, line: str) -> str | None:
+    def _line(self, line: str, *, malformed: bool) -> str | None:
         if self._write is not None:
+            self._malformed |= malformed
             return self._table_line(line)
         form, name, value = _split(line)
         try:
             if form == "<":
+                self._malformed = malformed
                 self._begin_write(name, value)
                 return None
+            if malformed:
+                raise Refused(_MALFORMED)  # noqa: TRY301 - one place makes the reply
             if form == "?":
                 if value:
                     raise Refused("Unexpected text after command")  # noqa: TRY301 - one place makes the reply
@@ -91,6 +98,8 @@ class Session:
         write, lines = self._write, self._lines
         self._end_write()
         try:
+            if self._malformed:
+                raise Refused(_MALFORMED)  # noqa: TRY301 - one place makes the reply
             if isinstance(write, Refused):
                 raise write
             if len(lines) == _MAX_TABLE_LINES:
@@ -115,7 +124,17 @@ def _split(line: str) -> tuple[str, str, str]:
     return "", line, ""
 
 
+def _decoded(line: bytes) -> tuple[str, bool]:
+    """A line as text, and whether it is none."""
+    try:
+        return line.decode(), False
+    except UnicodeDecodeError:
+        return line.decode(errors="surrogateescape"), True
+
+
 def _formatted(value: Value) -> str:
     if isinstance(value, str):
+        if len(encoded(value)) > MAX_RESULT:
+            raise Refused("Result too long")
         return f"OK ={value}\n"
     return "".join([*(f"!{line}\n" for line in value), ".\n"])

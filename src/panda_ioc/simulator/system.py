@@ -9,8 +9,8 @@ from typing import Protocol
 
 from ..protocol import ChangeGroup
 from .changelog import GROUPS
-from .fields import Attribute, Value
-from .numbers import Refused
+from .fields import MAX_RESULT, Attribute, Field, Value, encoded
+from .numbers import CLOCK, Refused, parse_integer
 from .panda import Panda
 from .scanner import Scanner
 from .spec import BlockSpec, ColumnSpec, FieldSpec
@@ -46,12 +46,14 @@ class Context:
         panda: the PandA that all connections share
         capture: its PCAP
         drive: does a step of a scenario; no real PandA has such a command
+        clients: tells of all connections, a line each
         seen: per group, up to which change this connection was told
     """
 
     panda: Panda
     capture: Capture
     drive: Callable[[str], None] | None = None
+    clients: Callable[[], list[str]] = list
     seen: dict[ChangeGroup, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, -1))
 
 
@@ -80,8 +82,15 @@ def _constant(read: Callable[[Context], Value]) -> Callable[[Context, Scanner], 
     return answer
 
 
-def _accept_all(_context: Context, scanner: Scanner, _value: str) -> None:
+def _save_state(_context: Context, scanner: Scanner, value: str) -> None:
     scanner.end()
+    if value:
+        raise Refused("Unexpected character after input")
+
+
+def _be_verbose(_context: Context, scanner: Scanner, value: str) -> None:
+    scanner.end()
+    parse_integer(value)
 
 
 def _identity(context: Context) -> str:
@@ -96,17 +105,17 @@ def _echo(_context: Context, scanner: Scanner) -> Value:
 
 def _describe(context: Context, scanner: Scanner) -> Value:
     scanner.expect(".")
-    _, block = context.panda.kind(scanner.name())
+    block_name = scanner.name()
+    _, block = context.panda.kind(block_name)
     if not scanner.accept("."):
         scanner.end()
         return _described(block.description, "block")
-    spec = _field_spec(block, scanner)
+    field_name = scanner.name()
+    spec = _field_spec(block, field_name)
     if scanner.accept("[]"):
-        return _column(spec.columns, scanner).description
+        return _column(spec, scanner).description
     if scanner.accept("."):
-        scanner.name()
-        scanner.end()
-        return ""
+        return _attribute(context.panda.any_field(block_name, field_name), scanner).description
     scanner.end()
     return _described(spec.description, "field")
 
@@ -119,20 +128,17 @@ def _described(description: str, what: str) -> str:
 
 def _enums(context: Context, scanner: Scanner) -> Value:
     scanner.expect(".")
-    kind, block = context.panda.kind(scanner.name())
+    block_name = scanner.name()
+    _, block = context.panda.kind(block_name)
     if not scanner.accept("."):
         raise Refused("Missing field name")
     field_name = scanner.name()
-    spec = _field_spec(block, Scanner(field_name))
+    spec = _field_spec(block, field_name)
     if scanner.accept("[]"):
-        return _labels(_column(spec.columns, scanner).labels, "Table sub-field")
-    first = context.panda.fields[f"{block.instances(kind)[0]}.{field_name}"]
+        return _labels(_column(spec, scanner).labels, "Table sub-field")
+    first = context.panda.any_field(block_name, field_name)
     if scanner.accept("."):
-        attribute = first.attributes.get(scanner.name())
-        scanner.end()
-        if attribute is None:
-            raise Refused("No such attribute")
-        return _labels(attribute.labels, "Attribute")
+        return _labels(_attribute(first, scanner).labels, "Attribute")
     scanner.end()
     return _labels(first.labels, "Field")
 
@@ -143,16 +149,26 @@ def _labels(labels: Sequence[str] | None, what: str) -> list[str]:
     return list(labels)
 
 
-def _field_spec(block: BlockSpec, scanner: Scanner) -> FieldSpec:
-    spec = block.fields.get(scanner.name())
+def _field_spec(block: BlockSpec, name: str) -> FieldSpec:
+    spec = block.fields.get(name)
     if spec is None:
         raise Refused("No such field")
     return spec
 
 
-def _column(columns: dict[str, ColumnSpec], scanner: Scanner) -> ColumnSpec:
+def _attribute(field: Field, scanner: Scanner) -> Attribute:
+    attribute = field.attributes.get(scanner.name())
+    scanner.end()
+    if attribute is None:
+        raise Refused("No such attribute")
+    return attribute
+
+
+def _column(spec: FieldSpec, scanner: Scanner) -> ColumnSpec:
+    if not spec.columns:
+        raise Refused("Not a table")
     scanner.expect(".")
-    column = columns.get(scanner.name())
+    column = spec.columns.get(scanner.name())
     scanner.end()
     if column is None:
         raise Refused("No such table sub-field")
@@ -172,11 +188,16 @@ def _changes_groups(scanner: Scanner) -> Sequence[ChangeGroup]:
 
 
 def _changes(context: Context, scanner: Scanner) -> Value:
-    lines = []
+    lines: list[str] = []
     for group in _changes_groups(scanner):
-        lines += context.panda.logs[group].since(context.seen[group])
+        lines += map(_cut, context.panda.logs[group].since(context.seen[group]))
         context.seen[group] = context.panda.serial
     return lines
+
+
+def _cut(line: str) -> str:
+    """What of a line of changes fits into a result, which may end within a character."""
+    return line if 4 * len(line) <= MAX_RESULT else encoded(line)[:MAX_RESULT].decode(errors="surrogateescape")
 
 
 def _reset_changes(context: Context, scanner: Scanner, value: str) -> None:
@@ -231,7 +252,7 @@ def _metadata(context: Context, scanner: Scanner) -> Value:
     if scanner.accept(".*"):
         scanner.end()
         return list(context.panda.metadata)
-    return metadata_key(context.panda, scanner).read()
+    return metadata_key(context.panda, scanner).answer()
 
 
 def _set_metadata(context: Context, scanner: Scanner, value: str) -> None:
@@ -243,8 +264,7 @@ def _set_metadata(context: Context, scanner: Scanner, value: str) -> None:
 
 def _pcap(context: Context, scanner: Scanner) -> Value:
     scanner.expect(".")
-    name = scanner.name()
-    scanner.end()
+    name = scanner.name()  # whatever follows it does not matter
     if name == "STATUS":
         return context.capture.status
     if name == "CAPTURED":
@@ -278,8 +298,8 @@ def _drive(context: Context, scanner: Scanner, value: str) -> None:
 SYSTEM: dict[str, System] = {
     "IDN": System(_constant(_identity)),
     "ECHO": System(_echo),
-    "WHO": System(_constant(lambda _: [])),
-    "CLOCK_FREQ": System(_constant(lambda _: "125000000")),
+    "WHO": System(_constant(lambda context: context.clients())),
+    "CLOCK_FREQ": System(_constant(lambda _: str(CLOCK))),
     "BLOCKS": System(
         _constant(lambda context: [f"{name} {block.count}" for name, block in context.panda.spec.blocks.items()])
     ),
@@ -291,7 +311,7 @@ SYSTEM: dict[str, System] = {
     "BITS": System(_constant(lambda context: list(context.panda.buses.bits))),
     "METADATA": System(_metadata, _set_metadata),
     "PCAP": System(_pcap, _act_on_pcap),
-    "SAVESTATE": System(assign=_accept_all),
-    "VERBOSE": System(assign=_accept_all),
+    "SAVESTATE": System(assign=_save_state),
+    "VERBOSE": System(assign=_be_verbose),
     "DRIVE": System(assign=_drive),
 }

@@ -50,16 +50,17 @@ class TableField(Field):
         self.on_rows: Callable[[TableField, Words, str], None] = lambda *_: None
         self.count_queued: Callable[[], int] = lambda: 0
         self.attributes = {
-            "MAX_LENGTH": Attribute(lambda: str(spec.max_length)),
-            "LENGTH": Attribute(lambda: str(len(self.words))),
-            "B": Attribute(self._read_base64),
+            "MAX_LENGTH": Attribute("Maximum number of entries in table", lambda: str(spec.max_length)),
+            "LENGTH": Attribute("Number of entries in table", lambda: str(len(self.words))),
+            "B": Attribute("Table in base-64 representation", self._read_base64),
             "FIELDS": Attribute(
-                lambda: [f"{column.bits} {name} {column.type}" for name, column in spec.columns.items()]
+                "List of sub-fields for this table",
+                lambda: [f"{column.bits} {name} {column.type}" for name, column in spec.columns.items()],
             ),
-            "ROW_WORDS": Attribute(lambda: str(spec.row_words)),
-            "QUEUED_LINES": Attribute(lambda: str(self.count_queued()), reported=True),
-            "MODE": Attribute(lambda: self.mode),
-            "INFO": Attribute(lambda: "table"),
+            "ROW_WORDS": Attribute("Number of words per table row", lambda: str(spec.row_words)),
+            "QUEUED_LINES": Attribute("Number of lines scheduled", lambda: str(self.count_queued()), reported=True),
+            "MODE": Attribute("Current table mode", lambda: self.mode),
+            "INFO": Attribute("Class information for field", lambda: "table"),
         }
 
     def read(self) -> Value:

@@ -14,12 +14,13 @@ from ...protocol import (
     GetFieldInfo,
     GetTable,
     Identify,
+    LocalProtocolError,
+    Poll,
     RemoteProtocolError,
     TableContent,
     TableFieldInfo,
 )
 from ..plan.model import Block, Model
-from .poll import Poll
 
 #: More instances of one block than any FPGA holds: a server that says so is not to be believed.
 MAX_INSTANCES = 1024
@@ -53,23 +54,23 @@ async def introspect(client: AsyncioClient) -> Model:
         polled.changes,
         tuple(remarks),
     )
-    return replace(model, tables=await _tables(client, model))
-
-
-async def _tables(client: AsyncioClient, model: Model) -> dict[str, TableContent]:
-    """What the tables hold; one that cannot be read is left out."""
     names = [f"{instance}.{name}" for instance, name, info in model.fields() if isinstance(info, TableFieldInfo)]
-    contents = await _all(*(_table(client, name) for name in names))
-    return {name: content for name, content in zip(names, contents, strict=True) if content is not None}
+    contents = dict(zip(names, await _all(*(_table(client, name) for name in names)), strict=True))
+    return replace(
+        model,
+        tables={name: content for name, content in contents.items() if isinstance(content, TableContent)},
+        unread={name: problem for name, problem in contents.items() if isinstance(problem, str)},
+    )
 
 
-async def _table(client: AsyncioClient, name: str) -> TableContent | None:
+async def _table(client: AsyncioClient, name: str) -> TableContent | str:
+    """What a table holds, or why it cannot be read."""
     try:
         return await client.send(GetTable(name))
-    except (CommandError, RemoteProtocolError):
+    except (CommandError, RemoteProtocolError) as error:
         if not client.connected:
             raise
-        return None
+        return str(error)
 
 
 async def _all(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
@@ -86,7 +87,7 @@ async def _fields(client: AsyncioClient, block: str) -> Mapping[str, FieldInfo] 
     """The fields of a block, or why it has none that make sense."""
     try:
         return await client.send(GetFieldInfo(block))
-    except (CommandError, RemoteProtocolError) as error:
+    except (CommandError, LocalProtocolError, RemoteProtocolError) as error:
         if not client.connected:
             raise
         return str(error)

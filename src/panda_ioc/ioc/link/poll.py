@@ -6,19 +6,20 @@ three times as often: that shows a change within a hundredth of a second, and co
 
 After a put everything is asked for at once, so that the put completes with true readbacks; puts that end
 together share one such poll.
+
+A field that cannot be read is reported once, in the first full answer, and one that fails later is not reported at
+all. So what blocks report is also asked for field by field, one or a few with each poll of READ, all in turn.
 """
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from ...client import AsyncioClient, PandaConnectionError
-from ...protocol import ChangeGroup, Changes, Command, PandaError, Request
-from ...protocol.changes import parse_changes
-from ...protocol.exchange import Conversation
-from ..plan.status import COMPLETION
+from ...protocol import ChangeGroup, Changes, PandaError, Poll, Polled
+from ...protocol.poll import SETTINGS
 
 log = logging.getLogger(__name__)
 
@@ -37,56 +38,14 @@ PERIODS: Mapping[ChangeGroup, float] = {
 BUSY_FOR = 10.0
 BUSY_POLLS = 3
 
-_SETTINGS = (ChangeGroup.CONFIG, ChangeGroup.ATTR)
-
-#: Reported among the attributes, but it only counts what a table has yet to play.
-_NO_SETTING = ".QUEUED_LINES="
-
 #: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
 LONGEST_BEAT = 1.0
 
+#: Seconds in which each field that blocks report is asked for itself; longer where one with each poll is fewer.
+ROUND = 30.0
+
 #: Seconds that a poll may take: a PandA that needs longer is as good as gone.
 TIMEOUT = 2.0
-
-
-@dataclass(frozen=True)
-class Polled:
-    """The answer to a poll.
-
-    Attributes:
-        changes: what changed
-        settings: whether people changed any of it
-        refused: the groups that the PandA does not know, and what it said
-    """
-
-    changes: Changes
-    settings: bool
-    refused: Mapping[ChangeGroup, str]
-
-
-@dataclass(frozen=True)
-class Poll(Command[Polled]):
-    """Ask for the changes of some groups, and why the last acquisition ended, in one round trip."""
-
-    groups: tuple[ChangeGroup, ...]
-
-    @cached_property
-    def _requests(self) -> list[Request]:
-        return [*(Request(f"*CHANGES{group.value}?") for group in self.groups), Request(f"{COMPLETION}?")]
-
-    def conversation(self) -> Conversation[Polled]:
-        *replies, completion = yield self._requests
-        refused = {
-            group: reply.error for group, reply in zip(self.groups, replies, strict=True) if reply.error is not None
-        }
-        answers = {
-            group: reply.multiline() for group, reply in zip(self.groups, replies, strict=True) if group not in refused
-        }
-        changes = parse_changes([line for answer in answers.values() for line in answer])
-        settings = any(_NO_SETTING not in line for group in _SETTINGS for line in answers.get(group, ()))
-        if completion.error is None:  # an old server does not know it
-            changes.values[COMPLETION] = completion.line()
-        return Polled(changes, settings, refused)
 
 
 class Timetable:
@@ -106,7 +65,7 @@ class Timetable:
         self.beat = min([*periods.values(), LONGEST_BEAT])
         self.everything = Poll(tuple(periods))
         self._every = {group: max(1, round(period / self.beat)) for group, period in periods.items()}
-        often = tuple(group for group in _SETTINGS if self._every.get(group) == 1)
+        often = tuple(group for group in SETTINGS if self._every.get(group) == 1)
         self.settings = Poll(often) if often else None
         self._polls: dict[tuple[ChangeGroup, ...], Poll] = {}
 
@@ -123,16 +82,24 @@ class Poller:
         client: connected
         apply: is given every answer
         periods: how often each group is asked for
+        fields: what is asked for itself as well, in turn
     """
 
     def __init__(
-        self, client: AsyncioClient, apply: Callable[[Changes], None], periods: Mapping[ChangeGroup, float] = PERIODS
+        self,
+        client: AsyncioClient,
+        apply: Callable[[Changes], None],
+        periods: Mapping[ChangeGroup, float] = PERIODS,
+        fields: Sequence[str] = (),
     ) -> None:
         self._client = client
         self._apply = apply
         self._loop = asyncio.get_running_loop()
         self._periods = dict(periods)
         self._timetable = Timetable(periods)
+        self._fields = itertools.cycle(fields)
+        #: How many of them go with a poll of READ.
+        self._fields_at_once = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / ROUND, 1))
         #: Where in the timetable we are, and in which part of a beat; until when people are taken to be busy.
         self._number, self._part, self._busy_until = 0, 0, 0.0
         #: When the poll under way began; None if there is none.
@@ -190,8 +157,14 @@ class Poller:
         if self._part and timetable.settings:
             self._ask(timetable.settings)
         else:
-            self._ask(timetable.due(self._number))
+            self._ask(self._with_fields(timetable.due(self._number)))
             self._number += 1
+
+    def _with_fields(self, poll: Poll) -> Poll:
+        """A poll that asks for the fields, too, whose turn it is."""
+        if ChangeGroup.READ not in poll.groups or not self._fields_at_once:
+            return poll
+        return Poll(poll.groups, tuple(itertools.islice(self._fields, self._fields_at_once)))
 
     def _ask_everything(self) -> None:
         self._asked, self._next = self._next, None

@@ -1,9 +1,13 @@
 """A picture of a PandA: what it has and what it was set to when it was asked. Plain immutable data."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...protocol import BlockInfo, Changes, FieldInfo, Identity, TableContent
+
+#: The name of a field that can be asked for: in others a mark may mean something else to the PandA.
+_ASKABLE = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Model:
         changes: every value that it reported, as the first answer to `*CHANGES?`
         remarks: what it has that makes no sense and is left out, and why
         tables: what its tables hold, by their names on the PandA: "SEQ1.TABLE"
+        unread: why other tables could not be read, by their names
     """
 
     identity: Identity
@@ -38,6 +43,7 @@ class Model:
     changes: Changes
     remarks: tuple[str, ...] = ()
     tables: Mapping[str, TableContent] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def fields(self) -> Iterator[tuple[str, str, FieldInfo]]:
         """Every field of every instance: ("PULSE1", "DELAY", its info)."""
@@ -45,3 +51,8 @@ class Model:
             for instance in block.instances():
                 for name, info in block.fields.items():
                     yield instance, name, info
+
+    def readings(self) -> list[str]:
+        """The names of all fields that blocks report and that can be asked for: "SYSTEM.TEMP_PSU"."""
+        names = [f"{instance}.{name}" for instance, name, info in self.fields() if info.type == "read"]
+        return [name for name in names if _ASKABLE.fullmatch(name)]

@@ -6,24 +6,23 @@ printed, compared and tested without EPICS.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from ...protocol import EnumFieldInfo, PandaError
+from ...protocol import COMPLETION, EnumFieldInfo, PandaError
 from .buses import bus_tables, places, with_rows
 from .codecs import ArmSwitch, LabelText
 from .compat import listed_in_pvi
 from .data_records import data_records, data_tables, live_records
 from .designs import design_records
 from .model import Model
-from .names import illegal, prefix_problem
-from .pvi import PviRules, pvi_records
+from .names import name_problem, prefix_problem
+from .pvi import PviRules, pvi_records, pvi_remarks
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
-from .status import COMPLETION, status_records
-from .tables import planned_tables, records_of, tables_of
+from .status import status_records
+from .tables import PlannedTable, planned_tables, records_of, tables_of
 
-#: Characters of a name without the prefix. No PandA has a longer one; a name that would leave no room for a
-#: prefix is left out, rather than all others with it.
-_LONGEST_NAME = 42
+_Item = TypeVar("_Item", Record, Table)
 
 
 class PlanError(PandaError):
@@ -39,6 +38,7 @@ class Plan:
         records: all records, in display order
         remarks: what could not be served, and why
         tables: all tables, in display order
+        planned_tables: how the tables of the PandA are made
         pvi: what PVI lists of these, and how
     """
 
@@ -46,6 +46,7 @@ class Plan:
     records: tuple[Record, ...]
     remarks: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    planned_tables: tuple[PlannedTable, ...] = ()
     pvi: PviRules = field(default_factory=PviRules)
 
     def pv(self, name: str) -> str:
@@ -80,10 +81,11 @@ def make_plan(
     """
     if problem := prefix_problem(prefix):
         raise PlanError(problem)
-    planned, bad_tables = planned_tables(model)
+    fields = [record for place in places(model) for record in field_records(place)]
+    planned, bad_tables = planned_tables(model, {record.name for record in fields})
     records = [
         *status_records(model.identity),
-        *(record for place in places(model) for record in field_records(place)),
+        *fields,
         *_labels(model),
         *_arm(model),
         *_choices(model),
@@ -94,12 +96,15 @@ def make_plan(
     ]
     named, bad_names = _with_good_names(with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
-    tables = (*data_tables(), *bus_tables(model, kept), *(table for made in planned for table in tables_of(made)))
+    of_panda, bad_table_names = _with_good_names(table for made in planned for table in tables_of(made))
+    tables = (*data_tables(), *bus_tables(model, kept), *of_panda)
+    served: tuple[Record | Table, ...] = (*kept, *tables)
     pvi = PviRules(listed_in_pvi(model) if pvi_compatible else None, pvi_write_only)
-    kept += pvi_records((*kept, *tables), prefix, pvi)
+    kept += pvi_records(served, prefix, pvi)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
-    return Plan(prefix, tuple(kept), (*model.remarks, *bad_tables, *bad_names, *duplicates), tables, pvi)
+    remarks = (*model.remarks, *bad_tables, *bad_names, *bad_table_names, *duplicates, *pvi_remarks(served))
+    return Plan(prefix, tuple(kept), remarks, tables, tuple(planned), pvi)
 
 
 def _labels(model: Model) -> Iterator[Record]:
@@ -145,18 +150,10 @@ def _choices(model: Model) -> Iterator[Record]:
                 break
 
 
-def _with_good_names(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
+def _with_good_names(items: Iterable[_Item]) -> tuple[list[_Item], list[str]]:
     """Leave out what has a name that EPICS does not take."""
-    kept: list[Record] = []
-    remarks: list[str] = []
-    for record in records:
-        if len(record.name) > _LONGEST_NAME:
-            remarks.append(f"{record.name[:_LONGEST_NAME]}... is not served: the name is longer than {_LONGEST_NAME}")
-        elif bad := illegal(record.name):
-            remarks.append(f"{record.name!r} is not served: EPICS allows no {bad} in a name")
-        else:
-            kept.append(record)
-    return kept, remarks
+    problems = [(item, name_problem(item.name)) for item in items]
+    return [item for item, problem in problems if not problem], [problem for _, problem in problems if problem]
 
 
 def _without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[str]]:

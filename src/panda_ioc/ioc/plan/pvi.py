@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .names import name_problem
 from .record import Access, Kind, Record, Table
 
 #: A structure: its members are structures, lists of structures, or texts.
@@ -50,7 +51,13 @@ def pvi_records(
     for group in _groups(items, rules):
         if group:
             yield Record(f"{group}:PVI_PV", Kind.TEXTIN, "Name of the PVI of it", constant=f"{prefix}:{group}:PVI")
-            yield Record(f"{group}:PVI:DESCRIPTION", Kind.TEXTIN, "What the PVI is of", constant=_description(group))
+            yield Record(_longest(group), Kind.TEXTIN, "What the PVI is of", constant=_description(group))
+
+
+def pvi_remarks(items: Iterable[Record | Table]) -> list[str]:
+    """Why there is no structure of some groups."""
+    problems = [name_problem(_longest(group)) for group in dict.fromkeys(map(_group_of, items))]
+    return [problem for problem in problems if problem]
 
 
 def pvi_trees(
@@ -87,14 +94,24 @@ def _groups(items: Iterable[Record | Table], rules: PviRules) -> dict[str, dict[
     names = {item.name for item in items}
     groups: dict[str, dict[str, tuple[str, str]]] = {}
     for item in items:
-        group = item.block or item.name.rpartition(":")[0].partition(":")[0]
+        group = _group_of(item)
         name = item.name.removeprefix(f"{group}:")
         if _is_left_out(item, name) or _is_companion(item.name, names):
             continue
         if rules.listed is not None and item.name not in rules.listed:
             continue
         groups.setdefault(group, {}).setdefault(_member(name), (_access(item, rules).value, item.name))
-    return dict(sorted(groups.items()))
+    return {group: entries for group, entries in sorted(groups.items()) if not name_problem(_longest(group))}
+
+
+def _group_of(item: Record | Table) -> str:
+    """The group that lists an item; "" for the top."""
+    return item.block or item.name.rpartition(":")[0].partition(":")[0]
+
+
+def _longest(group: str) -> str:
+    """The longest name that goes with a group's structure."""
+    return f"{group}:PVI:DESCRIPTION"
 
 
 def _access(item: Record | Table, rules: PviRules) -> Access:

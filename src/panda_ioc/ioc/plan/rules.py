@@ -23,6 +23,7 @@ from .codecs import (
     BIT,
     OTHER,
     SIGNED,
+    TEXT,
     CaptureChoice,
     Captures,
     Choice,
@@ -147,7 +148,7 @@ def _action(place: Place) -> Record:
 
 
 def _lut(place: Place) -> Record:
-    return _value(place, _kind(place, Kind.STRINGIN, Kind.STRINGOUT), AS_IT_IS)
+    return _value(place, _kind(place, Kind.STRINGIN, Kind.STRINGOUT), TEXT)
 
 
 def _enum(place: Place) -> Record:
@@ -217,7 +218,7 @@ def _offset(place: Place) -> Record:
 
 
 def _units(place: Place) -> Record:
-    return _attribute(place, "UNITS", Kind.STRINGOUT, Codec(), "Units of the scaled position")
+    return _attribute(place, "UNITS", Kind.STRINGOUT, TEXT, "Units of the scaled position")
 
 
 def _capture(place: Place) -> Record:
@@ -245,7 +246,7 @@ def _dataset(place: Place) -> Record:
 def _unknown(place: Place) -> Record:
     """A type that this program has never heard of: text, which may be put if its name says so."""
     settable = place.info.type in {"param", "write"}
-    return _value(place, Kind.STRINGOUT if settable else Kind.STRINGIN, AS_IT_IS)
+    return _value(place, Kind.STRINGOUT if settable else Kind.STRINGIN, TEXT)
 
 
 def _chosen(record: Record, labels: Sequence[str]) -> Record:
@@ -253,7 +254,7 @@ def _chosen(record: Record, labels: Sequence[str]) -> Record:
     labels = tuple(labels)
     if 0 < len(labels) <= MAX_CHOICES:
         return replace(record, labels=labels)
-    return replace(record, kind=Kind.STRINGOUT, codec=Label(labels) if labels else AS_IT_IS, labels=labels)
+    return replace(record, kind=Kind.STRINGOUT, codec=Label(labels) if labels else TEXT, labels=labels)
 
 
 #: The parts for each subtype of `param`, `read` and `write`.

@@ -6,9 +6,6 @@ from ... import __version__
 from ...protocol import Identity
 from .record import STRING_BYTES, Access, Kind, Record
 
-#: The key under which the end of an acquisition is kept: it is asked for beside `*CHANGES?`.
-COMPLETION = "*PCAP.COMPLETION"
-
 CONNECTION = "Status"
 CONNECTION_STATES = ("DISCONNECTED", "CONNECTING", "CONNECTED")
 CONNECTION_TEXT = "IOC:CONNECTION"
@@ -53,7 +50,7 @@ def status_records(identity: Identity) -> Iterator[Record]:
     yield Record(RECONNECTS, Kind.LONGIN, "Times that the PandA came back")
     yield Record(POLL_PERIOD, Kind.AI, "Time from poll to poll, mean of 1 s", units="ms", precision=1)
     yield Record(POLL_DURATION, Kind.AI, "Time that a poll takes, mean of 1 s", units="ms", precision=1)
-    yield Record(PUTS_ACCEPTED, Kind.LONGIN, "Puts that the PandA accepted")
+    yield Record(PUTS_ACCEPTED, Kind.LONGIN, "Puts that were accepted")
     yield Record(PUTS_REFUSED, Kind.LONGIN, "Puts that were refused")
     yield Record(LAST_REFUSED, Kind.TEXTIN, "The last put that was refused, and why")
     yield Record(

@@ -25,6 +25,9 @@ _UNNAMED = "code {}"
 #: Codes of an enum that are given a text of their own; wider fields have no enum.
 _MAX_CODE_BITS = 8
 
+#: Whole numbers up to here are shown in full, however they came.
+_MOST_DIGITS = 1e16
+
 
 @dataclass(frozen=True)
 class Bits:
@@ -80,15 +83,14 @@ class Rows:
         rows = words[: len(words) // self.row_words * self.row_words].reshape(-1, self.row_words)
         return {bits.column.name: _decode(bits, rows[:, bits.word]) for bits in self.bits}
 
-    def check(self, name: str, values: Any) -> None:
-        """Check what is put to one column.
+    def checked(self, name: str, values: Any) -> Array:
+        """Return what is put to one column as the column has it.
 
         Raises:
             Refusal: a value cannot be there
         """
-        for bits in self.bits:
-            if bits.column.name == name:
-                _encode(bits, values)
+        bits = next(bits for bits in self.bits if bits.column.name == name)
+        return _decode(bits, _encode(bits, values) << np.uint32(bits.shift))
 
     def encode(self, columns: Mapping[str, Any]) -> Words:
         """The words of a table's columns.
@@ -163,14 +165,22 @@ def _encode(bits: Bits, values: Any) -> Words:
     if column.dtype == "str":
         return _encode_texts(bits, values)
     array = np.asarray(values)
-    if array.dtype.kind not in "iub" and array.size:
+    if array.dtype.kind not in "iubf" and array.size:
         raise Refusal(f"{column.label} must be whole numbers, not {array.dtype}")
     low, high = column.low or 0, column.high or 0
-    wrong = np.flatnonzero((array < low) | (array > high))
-    if wrong.size:
-        row = int(wrong[0])
-        raise Refusal(f"{column.label} in row {row} is {array[row]}, which is not from {low} to {high}")
+    _check_all(column, array, (array >= low) & (array <= high), f"from {low} to {high}")
+    if array.dtype.kind == "f":
+        _check_all(column, array, array == np.floor(array), "a whole number")
     return array.astype(np.int64).astype(np.uint32) & np.uint32(bits.mask)
+
+
+def _check_all(column: Column, array: npt.NDArray[Any], good: npt.NDArray[np.bool_], wanted: str) -> None:
+    """Refuse an array with the first element that is not good; a NaN never is."""
+    if not good.all():
+        row = int(np.argmin(good))
+        shown = array[row].item()
+        shown = int(shown) if float(shown).is_integer() and abs(shown) < _MOST_DIGITS else shown
+        raise Refusal(f"{column.label} in row {row} is {shown}, which is not {wanted}")
 
 
 def _encode_texts(bits: Bits, values: Any) -> Words:

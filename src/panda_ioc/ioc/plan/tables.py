@@ -4,10 +4,10 @@ All names of a table begin with its own, "SEQ1:TABLE". The table itself is a PV 
 for Channel Access there is an array record for each column and a MODE that says what a put to them means.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from ...protocol import TableFieldInfo
+from ...protocol import QUEUED_LINES, TableFieldInfo
 from .codecs import Choice, Whole
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
@@ -22,7 +22,7 @@ VIEW, EDIT, SUBMIT, DISCARD, APPEND, APPEND_LAST = "VIEW", "EDIT", "SUBMIT", "DI
 _MODES = (VIEW, EDIT, SUBMIT, DISCARD)
 
 #: Names of records and tables beside a table, after its own name and a colon.
-MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV = "MODE", "LABELS", "ROWS", "STATE", "CLEAR", "QUEUED_LINES", "PV"
+MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV = "MODE", "LABELS", "ROWS", "STATE", "CLEAR", QUEUED_LINES, "PV"
 _TAKEN = {MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV, APPEND, APPEND_LAST}
 
 
@@ -86,20 +86,33 @@ class PlannedTable:
         return f"{self.name}:{name}"
 
 
-def planned_tables(model: Model) -> tuple[list[PlannedTable], list[str]]:
-    """All tables of a PandA that can be served; and why others cannot."""
-    tables: list[PlannedTable] = []
+def planned_tables(model: Model, taken: Collection[str]) -> tuple[list[PlannedTable], list[str]]:
+    """Plan the tables of a PandA.
+
+    Args:
+        model: what it has
+        taken: names that something else has
+
+    Returns:
+        all tables that can be served, and why others cannot
+    """
+    tables: dict[str, PlannedTable] = {}
     remarks: list[str] = []
     for block, field, info in model.fields():
-        if isinstance(info, TableFieldInfo):
-            try:
-                rows = rows_of(info)
-            except ValueError as problem:
-                remarks.append(f"{block}.{field} is not served: {problem}")
-                continue
-            streams = "MODE" in info.attributes
-            tables.append(PlannedTable(block, field, rows, info.description, streams, QUEUED in info.attributes))
-    return tables, remarks
+        if not isinstance(info, TableFieldInfo):
+            continue
+        try:
+            rows = rows_of(info)
+        except ValueError as problem:
+            remarks.append(f"{block}.{field} is not served: {problem}")
+            continue
+        streams = "MODE" in info.attributes
+        table = PlannedTable(block, field, rows, info.description, streams, QUEUED in info.attributes)
+        if table.name in tables or table.name in taken:
+            remarks.append(f"{table.name} is not served a second time, as a table")
+        else:
+            tables[table.name] = table
+    return list(tables.values()), remarks
 
 
 def tables_of(planned: PlannedTable) -> Iterator[Table]:
@@ -173,7 +186,19 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
             f"Column {column.label}",
             access=Access.READ_WRITE,
             staged=True,
-            dtype=column.dtype,
+            dtype=_held_as(column),
             length=planned.rows.max_rows,
             labels=column.choices,
         )
+
+
+def _held_as(column: Column) -> str:
+    """The type of the elements of a column's record: wide enough that EPICS hands on what was put, right or wrong.
+
+    EPICS wraps a number that its array has no room for, and makes the least or the greatest integer of one that is
+    far beyond: neither may be what a column can have. Doubles hold all that can be put.
+    """
+    if column.dtype == "str":
+        return column.dtype
+    fits = column.low is not None and column.high is not None and column.low > -(2**30) and column.high < 2**30
+    return "i4" if fits else "f8"

@@ -2,13 +2,11 @@
 
 import asyncio
 import gc
-import importlib
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
 
 from ...calls import Calls, NoAnswerError
 from ...client import AsyncioClient
@@ -28,11 +26,11 @@ from ..plan.model import Model
 from ..plan.plan import Plan, PlanError, make_plan
 from ..plan.record import Access
 from ..plan.status import RESTART_SERVICE
-from ..plan.tables import TABLES, planned_tables
+from ..plan.tables import TABLES
 from ..screens.files import try_write
 from ..servers.access import MayPut, checker, rules
 from ..servers.ca.lean_dso import load_epics
-from ..servers.served import Pv, Side, join
+from ..servers.served import Pv, Server, join
 from ..services.buses import Buses
 from ..services.data.service import DataService
 from ..services.designs import Designs
@@ -113,11 +111,11 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         client, model = await meet(config, state)
         plan = _plan(config, model)
         services = Services(plan, {RESTART_SERVICE: Restart(restart), **_services(config, plan, model)})
-        epics, may_put = await loading
+        ca, may_put = await loading
         for remark in plan.remarks:
             log.warning("%s", remark)
-        await state.restore(services.kept(), epics)
-        pvs, server = await _make_pvs(plan, services, epics, access, may_put)
+        await state.restore(services.kept())
+        pvs, server = await _make_pvs(plan, services, ca, may_put)
     except BaseException:
         await _close(client)
         raise
@@ -131,7 +129,7 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         else:
             keeping = asyncio.create_task(state.keep_panda(model))
             at_the_end.push_async_callback(asyncio.wait, (keeping,))
-        server.start()
+        await server.start()
         served.update(pvs)
         gc.freeze()  # and need not be looked at by the collector ever again
         gc.enable()
@@ -151,20 +149,18 @@ async def _access(config: Config) -> str:
     return await Calls().call(str(file), partial(rules, file, read_only=read_only))
 
 
-async def _make_pvs(
-    plan: Plan, services: Services, epics: Any, access: str, may_put: MayPut
-) -> tuple[dict[str, Pv], Any]:
+async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut) -> tuple[dict[str, Pv], Server]:
     """Make all PVs; Channel Access serves them from here on, PV Access when the server that is returned is started."""
     initial = services.initial_values()
-    over_ca: dict[str, Side] = epics.load(plan, initial, services.put)
-    starting = asyncio.ensure_future(epics.start(plan, over_ca, access))
+    over_ca = ca.load(plan, initial, services.put)
+    starting = asyncio.ensure_future(ca.start())
     await asyncio.sleep(0)  # it is on its way, and leaves time for what follows
-    pva = importlib.import_module("panda_ioc.ioc.servers.pva.server")
-    over_pva = pva.make_pvs(plan, initial, services.put, may_put)
-    server = pva.Server(plan, over_pva)
+    from ..servers.pva.server import PvaServer  # noqa: PLC0415 - takes long to load
+
+    pva = PvaServer(may_put)
+    over_pva = pva.load(plan, initial, services.put)
     await starting
-    pvs = join({item.name: initial.get(item.name) for item in plan.items}, services.put, over_pva, over_ca)
-    return pvs, server
+    return join(plan, initial, services.put, over_pva, over_ca), pva
 
 
 async def _write_screens(config: ScreensConfig, plan: Plan) -> None:
@@ -187,7 +183,7 @@ def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
     services: dict[str, Service] = {
         "": Mirror(plan, model.changes),
         DATA: DataService(plan, model, config.data.roots),
-        TABLES: Tables(planned_tables(model)[0], model.tables),
+        TABLES: Tables(plan.planned_tables, model.tables, model.unread),
         BUSES: Buses(buses(model, plan.records), plan.records),
     }
     if config.designs.directory is not None:
@@ -205,8 +201,11 @@ def _plan(config: Config, model: Model) -> Plan:
     )
 
 
-def _load_epics(access: str) -> tuple[Any, MayPut]:
-    return load_epics(), checker(access)
+def _load_epics(access: str) -> tuple[Server, MayPut]:
+    load_epics()
+    from ..servers.ca.server import CaServer  # noqa: PLC0415 - it starts EPICS, which takes long
+
+    return CaServer(access), checker(access)
 
 
 class _Ioc:
@@ -261,7 +260,7 @@ class _Ioc:
 
     async def _follow(self, client: AsyncioClient, model: Model) -> str:
         """Poll until the PandA is lost; return why."""
-        self._poller = Poller(client, self._services.apply, self._config.periods)
+        self._poller = Poller(client, self._services.apply, self._config.periods, model.readings())
         self._services.connected(client, self._poller.refresh, model.changes)
         self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
         return await self._poller.run()

@@ -41,24 +41,25 @@ class State:
         if self._directory:
             await self._try(cache.write, model, self._file("panda.json"))
 
-    async def restore(self, kept: Mapping[str, Kept], epics: Any) -> None:
+    async def restore(self, kept: Mapping[str, Kept]) -> None:
         """Set what was kept of the last run, and let softioc's autosave keep it from now on.
 
         Args:
             kept: what to set and to keep
-            epics: the module of that name, which takes long to load
         """
         if self._directory is None or not await self._try(_can_be_written, self._directory):
             return
-        path = self._file(epics.KEPT_ENDING)
+        from ..servers.ca import autosave  # noqa: PLC0415 - it starts EPICS, which takes long
+
+        path = self._file(autosave.KEPT_ENDING)
         content = await self._try(read, path)
         if content is None:
             return  # what is there is not to be replaced
         give_back(kept, content, path)
-        await self._try(epics.keep, kept, self._directory, self._stem)
+        await self._try(autosave.keep, kept, self._directory, self._stem)
         serving = asyncio.current_task()
         if serving is not None:  # what saves would else keep a process that ends with an error
-            serving.add_done_callback(lambda _: epics.stop_saving())
+            serving.add_done_callback(lambda _: autosave.stop_saving())
 
     def _file(self, ending: str) -> Path:
         return Path(self._directory or "") / f"{self._stem}.{ending}"

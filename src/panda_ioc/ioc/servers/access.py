@@ -2,7 +2,7 @@
 
 The rules of the group DEFAULT hold for all. Channel Access servers read them themselves; for PV Access they are
 evaluated by p4p, which cannot make rules depend on values of PVs (INP and CALC), so a file with such rules is refused.
-Puts over Channel Access are told of, with who made them, where a rule says TRAPWRITE.
+EPICS tells who puts what over Channel Access where a rule says TRAPWRITE: so every rule is given that.
 """
 
 import re
@@ -17,6 +17,11 @@ _NOBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n}\n"
 
 #: What p4p cannot do in rules; comments and texts in quotes are found first, and mean nothing.
 _CONDITION = re.compile(r'#[^\n]*|"(?:[^"\n\\]|\\.)*"|\b(?P<what>INP[A-Z]|CALC)\s*\(')
+
+#: A rule by which somebody may write; as above, what only looks like one is found first.
+_WRITE_RULE = re.compile(
+    r'#[^\n]*|"(?:[^"\n\\]|\\.)*"|\bRULE\s*\(\s*(?P<level>\d+)\s*,\s*WRITE\s*(?:,\s*(?:NO)?TRAPWRITE\s*)?\)'
+)
 
 #: Whether a user, from a host, with the roles of its groups, may put.
 MayPut = Callable[[str, str, list[str]], bool]
@@ -53,7 +58,11 @@ def rules(file: Path | None, *, read_only: bool) -> str:
                 f"the access security file {file} has {found['what']} in line {line}: rules that depend on the "
                 "values of PVs would not hold over PV Access, and are not taken"
             )
-    return text
+    return _WRITE_RULE.sub(_trapped, text)
+
+
+def _trapped(rule: re.Match[str]) -> str:
+    return f"RULE({rule['level']}, WRITE, TRAPWRITE)" if rule["level"] else rule[0]
 
 
 def checker(text: str) -> MayPut:

@@ -1,89 +1,173 @@
-"""What serves a record: Channel Access and PV Access as one."""
+"""A record or table wherever it is served: one value, one alarm, one refusal for all protocols."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ..plan.plan import Plan
 from ..plan.record import Content
+from .put import OnPut, Put
 
 
-class Side(Protocol):
-    """A record as one of the two protocols serves it."""
+@dataclass(frozen=True)
+class Update:
+    """What clients are to see of a record or table from now on; they see all of it at once.
 
-    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
-        """Give it a value and an alarm."""
+    Attributes:
+        value: its value
+        alarm: the alarm that goes with it
+        time_ns: when it was so, in nanoseconds of Unix time
+        fields: other fields of the record that change with the value: EGU, PREC
+    """
 
-    def set_field(self, field: str, value: str) -> None:
-        """Set another field of it."""
+    value: Content
+    alarm: Alarm
+    time_ns: int
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+class TransportPv(Protocol):
+    """A record or table as one protocol serves it."""
+
+    @property
+    def disabled(self) -> bool:
+        """Whether a client has disabled puts by DISP, a field that only Channel Access shows."""
+
+    def post(self, update: Update) -> None:
+        """Show an update; monitors have been told when this returns."""
+
+
+class Server(Protocol):
+    """A protocol that serves a plan. All is called in the event loop, in this order."""
+
+    def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, TransportPv]:
+        """Make what is planned; clients do not see it yet.
+
+        Args:
+            plan: what is served
+            initial: what each starts with, by name; one that is not among them is undefined until it is posted
+            on_put: does what clients put
+
+        Returns:
+            all records and tables that this protocol can serve, by name
+        """
+
+    async def start(self) -> None:
+        """Serve it.
+
+        Raises:
+            PandaError: it cannot be served
+        """
+
+    async def stop(self) -> None:
+        """Tell clients whose puts are not done, and serve no more."""
 
 
 class Pv:
     """A record or a table, wherever it is served.
 
     Args:
-        sides: what serves it
+        sides: what serves it, in the order in which they are told
         value: what it was made with; None if it has no value yet
-        put: puts a value as a client does; gives the reason of a refusal, "" if there is none
+        on_put: does a put as one of a client
 
     Attributes:
         value: what was posted last
-        alarm: the alarm that went with it
-        posts: how often it was posted
-        on_post: is called after each post
+        alarm: the alarm that was posted with it
+        refusal: the alarm of the last put, if that was refused; it is shown unless the posted one is worse
+        shows: how often clients were shown something
+        on_post: are called after each post
     """
 
-    def __init__(self, sides: tuple[Side, ...], value: Content | None, put: Callable[[Any], Awaitable[str]]) -> None:
+    def __init__(self, sides: tuple[TransportPv, ...], value: Content | None, on_put: OnPut) -> None:
         self._sides = sides
+        self._on_put = on_put
+        self._shown = NO_ALARM
+        self._due: dict[str, str] = {}
         self.value = value
-        self.put = put
         self.alarm = NO_ALARM
-        self.posts = 0
-        self.on_post: Callable[[], None] | None = None
+        self.refusal = NO_ALARM
+        self.shows = 0
+        self.on_post: list[Callable[[], None]] = []
 
-    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
-        """Give it a value and an alarm; monitors have been told when this returns."""
-        self.value, self.alarm = value, alarm
-        self.posts += 1
-        for side in self._sides:
-            side.post(value, alarm)
-        if self.on_post is not None:
-            self.on_post()
+    @property
+    def disabled(self) -> bool:
+        """Whether puts are disabled by DISP."""
+        return any(side.disabled for side in self._sides)
 
-    def refuse(self, reason: str, posts: int) -> None:
-        """Show that a put was refused: the value as it was, with an alarm that says why, if it is in no worse one.
+    async def put(self, put: Put) -> str:
+        """Put a value as a client does; return the reason of a refusal, "" if there is none."""
+        return await self._on_put(put)
+
+    def post(
+        self,
+        value: Content,
+        alarm: Alarm = NO_ALARM,
+        fields: Mapping[str, str] | None = None,
+        *,
+        show: bool = True,
+    ) -> None:
+        """Give it a value, an alarm, and other fields; monitors have been told when this returns.
 
         Args:
-            reason: why
-            posts: what `posts` was before the put; until the next post a record of Channel Access has the value put
+            value: its value
+            alarm: the alarm that goes with it
+            fields: EGU or PREC, where they change
+            show: whether clients see it now, or with what is shown next
         """
-        alarm = Alarm(Severity.MAJOR, Status.WRITE, reason)
-        alarm = self.alarm if self.alarm.severity > alarm.severity else alarm
-        if self.value is not None and (self.posts == posts or self.alarm != alarm):
-            self.post(self.value, alarm)
+        self.value, self.alarm = value, alarm
+        self._due |= fields or {}
+        if show:
+            self.show()
 
-    def forgive(self) -> None:
-        """Show that a put would not be refused any more."""
-        if self.value is not None and self.alarm.status is Status.WRITE:
-            self.post(self.value)
+    def refuse(self, alarm: Alarm) -> None:
+        """Show that a put was refused: the value as it is, with an alarm that says why."""
+        self.refusal = alarm
+        self.show()
 
-    def set_field(self, field: str, value: str) -> None:
-        """Set another field of it: EGU or PREC."""
+    def accept(self) -> None:
+        """Show that the last put was not refused, or that its refusal means nothing any more."""
+        self.refusal = NO_ALARM
+        if self._shown != self.alarm:
+            self.show()
+
+    def show(self) -> None:
+        """Show what was posted last."""
+        if self.value is None:
+            return
+        self.shows += 1
+        # Of two that are as bad, a refusal says what can be done; and that there is no value yet says less than either.
+        worse = self.alarm.severity > self.refusal.severity and self.alarm.status is not Status.UDF
+        self._shown = self.alarm if worse or self.refusal is NO_ALARM else self.refusal
+        fields, self._due = self._due, {}
+        update = Update(self.value, self._shown, time.time_ns(), fields)
         for side in self._sides:
-            side.set_field(field, value)
+            side.post(update)
+        for told in self.on_post:
+            told()
+
+
+def refusal(reason: str, *, unsure: bool) -> Alarm:
+    """Return the alarm of a put that was refused, or of which nobody knows whether the PandA took it."""
+    return Alarm(Severity.INVALID, Status.COMM, reason) if unsure else Alarm(Severity.MAJOR, Status.WRITE, reason)
 
 
 def join(
-    names: Mapping[str, Content | None], put: Callable[[str, Any], Awaitable[str]], *servers: Mapping[str, Side]
+    plan: Plan, initial: Mapping[str, Content], on_put: OnPut, *servers: Mapping[str, TransportPv]
 ) -> dict[str, Pv]:
     """Make one of what several servers have under a name.
 
     Args:
-        names: all names, with the first values
-        put: see `Pv`; it is given the name, too
+        plan: what is served
+        initial: the first values, by name
+        on_put: see `Pv`
         servers: what each serves, by name; the first is posted to first
     """
     return {
-        name: Pv(tuple(server[name] for server in servers if name in server), value, partial(put, name))
-        for name, value in names.items()
+        item.name: Pv(
+            tuple(server[item.name] for server in servers if item.name in server), initial.get(item.name), on_put
+        )
+        for item in plan.items
     }

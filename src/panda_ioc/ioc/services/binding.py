@@ -1,5 +1,6 @@
 """A record and what the PandA says of it: which value and alarm follow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,11 +13,10 @@ from ..plan.record import STRING_BYTES, Content, Kind, Record, shorten
 class Pv(Protocol):
     """What serves a record."""
 
-    def post(self, value: Content, alarm: Alarm = NO_ALARM) -> None:
-        """Give it a value and an alarm."""
-
-    def set_field(self, field: str, value: str) -> None:
-        """Set another field of it."""
+    def post(
+        self, value: Content, alarm: Alarm = NO_ALARM, fields: Mapping[str, str] | None = None, *, show: bool = True
+    ) -> None:
+        """Give it a value, an alarm and other fields, to be seen now or with what is shown next."""
 
 
 @dataclass
@@ -26,15 +26,11 @@ class Known:
     Attributes:
         texts: what it said last, by key
         in_error: the keys that it could not read
-        refusals: why the last put failed, by what was written; nothing where it did not fail
-        unsure: what was put while the connection failed: that need not be told any more when it is back
         lost: why there is no connection; empty while there is one
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     in_error: set[str] = field(default_factory=set)
-    refusals: dict[str, str] = field(default_factory=dict)
-    unsure: set[str] = field(default_factory=set)
     lost: str = ""
 
 
@@ -64,17 +60,14 @@ class Binding:
 
     def begin(self) -> None:
         """Post what the initial value of the record does not show: alarms, and units that differ."""
-        if self._update() is not NO_ALARM:
-            self.refresh()
-        else:
-            self._follow_properties()
+        alarm, fields = self._update(), self._changed_fields()
+        if fields or alarm is not NO_ALARM:
+            self._pv.post(self._value, alarm, fields)
 
     def refresh(self) -> None:
-        """Post what is known, unless a put is under way: then it is posted when that ends."""
-        if not self.putting:
-            alarm = self._update()
-            self._follow_properties()
-            self._pv.post(self._value, alarm)
+        """Post what is known; while a put is under way, clients see it when that ends."""
+        alarm = self._update()
+        self._pv.post(self._value, alarm, self._changed_fields(), show=not self.putting)
 
     def pulse(self) -> None:
         """Post that a bit left its value and came back to it."""
@@ -117,10 +110,8 @@ class Binding:
     def _update(self) -> Alarm:
         """Bring the value up to date; return the alarm that goes with it."""
         known = self._known
-        target = self.record.target or ""
         if known.lost and self.is_of_the_panda:
-            reason = known.refusals[target] if target in known.unsure else known.lost
-            return Alarm(Severity.INVALID, Status.COMM, reason)
+            return Alarm(Severity.INVALID, Status.COMM, known.lost)
         if not known.in_error.isdisjoint(self.record.sources):
             return Alarm(Severity.INVALID, Status.READ, "the PandA could not read it")
         text = self._text()
@@ -130,9 +121,6 @@ class Binding:
             except NotUnderstood as problem:
                 return Alarm(Severity.INVALID, Status.READ, str(problem))
             self._defined = True
-        refusal = known.refusals.get(target)
-        if refusal is not None:
-            return Alarm(Severity.MAJOR, Status.WRITE, refusal)
         if not self._defined:
             return Alarm(Severity.INVALID, Status.UDF, "no value yet")
         if self.record.healthy is not None and text != self.record.healthy:
@@ -145,14 +133,15 @@ class Binding:
         known = [text for text in texts if text is not None]
         return "\n".join(known) if texts and len(known) == len(texts) else None
 
-    def _follow_properties(self) -> None:
-        """Show the units as they are now, and as many digits as the value needs."""
+    def _changed_fields(self) -> dict[str, str]:
+        """Return what has changed of the units, and of the digits that the value needs."""
+        fields = {}
         units = self._known.texts.get(self.record.units_source or "", self._units)
         if units != self._units:
-            self._units = units
-            self._pv.set_field("EGU", units)
+            self._units = fields["EGU"] = units
         text = self._text()
         precision = None if text is None else self.record.codec.precision(text, units)
         if precision not in {None, self._precision}:
             self._precision = precision
-            self._pv.set_field("PREC", str(precision))
+            fields["PREC"] = str(precision)
+        return fields

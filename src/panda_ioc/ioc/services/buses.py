@@ -7,17 +7,19 @@ must be that of its row.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...client import AsyncioClient
-from ...protocol import Changes, PandaError
+from ...protocol import Changes
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.buses import SHOWN, Bus
 from ..plan.codecs import Refusal
 from ..plan.kept import Kept
 from ..plan.record import Array, Content, Record
+from ..servers.put import Put
 from ..servers.served import Pv
 from .dispatch import Refresh
 
@@ -30,13 +32,11 @@ class _Shown:
 
     Attributes:
         bus: what it is
-        refusal: why the last put was refused, "" if it was not
         due: whether it is to be shown soon
     """
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.refusal = ""
         self.due = False
 
 
@@ -68,7 +68,7 @@ class Buses:
         self._pvs = pvs
         for shown in self._shown.values():
             for name in {name for names in shown.bus.records.values() for name in names if name}:
-                pvs[name].on_post = lambda shown=shown: self._show_soon(shown)
+                pvs[name].on_post.append(partial(self._show_soon, shown))
             self._show(shown)
 
     def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002 - not asked
@@ -87,22 +87,18 @@ class Buses:
     async def close(self) -> None:
         """Nothing is left to do."""
 
-    async def put(self, name: str, value: Mapping[str, Any]) -> None:
+    async def put(self, put: Put) -> None:
         """Put what differs."""
-        shown = self._shown[name]
+        shown = self._shown[put.name]
         async with self._turn:
             try:
-                await self._put(shown.bus, value)
-                shown.refusal = ""
-            except (PandaError, Refusal) as problem:
-                shown.refusal = str(problem)
-                raise
+                await self._put(shown.bus, put)
             finally:
                 self._show(shown)
 
-    async def _put(self, bus: Bus, columns: Mapping[str, Any]) -> None:
+    async def _put(self, bus: Bus, put: Put) -> None:
         puts: dict[str, Any] = {}
-        for column, values in columns.items():
+        for column, values in put.value.items():
             if len(values) != len(bus.rows):
                 raise Refusal(f"{column} has {len(values)} rows, not {len(bus.rows)}")
             if column == "name":
@@ -111,7 +107,7 @@ class Buses:
                 self._collect(puts, bus, column, values)
         for name, value in puts.items():
             self._check(name, value)
-        refusals = await asyncio.gather(*(self._pvs[name].put(value) for name, value in puts.items()))
+        refusals = await asyncio.gather(*(self._pvs[name].put(put.part(name, value)) for name, value in puts.items()))
         told = [f"{name}: {refusal}" for name, refusal in zip(puts, refusals, strict=True) if refusal]
         if told:
             raise Refusal("; ".join(told))
@@ -138,8 +134,9 @@ class Buses:
         return record.labels.index(value)
 
     def _check(self, name: str, value: Any) -> None:
+        record = self._records[name]
         try:
-            self._records[name].codec.encode(value)
+            record.codec.command(record.target or "", value, None)
         except Refusal as problem:
             raise Refusal(f"{name}: {problem}") from None
 
@@ -172,8 +169,6 @@ class Buses:
         alarm = NO_ALARM
         if self._lost:
             alarm = Alarm(Severity.INVALID, Status.COMM, self._lost)
-        elif shown.refusal:
-            alarm = Alarm(Severity.MAJOR, Status.WRITE, shown.refusal)
         self._pvs[bus.table].post(columns, alarm)
 
 

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ... import designfile
 from ...calls import Calls
@@ -18,6 +17,7 @@ from ..plan.codecs import Refusal
 from ..plan.designs import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
 from ..plan.kept import Kept
 from ..plan.record import Content
+from ..servers.put import Put
 from ..servers.served import Pv
 from .dispatch import Refresh
 
@@ -67,7 +67,8 @@ class Designs:
     def apply(self, changes: Changes) -> None:
         """Nothing here follows the PandA."""
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
         if name == NAME:
             if value and not _GOOD_NAME.fullmatch(value):
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
@@ -97,24 +98,28 @@ class Designs:
         path = self._directory / f"{name}{_ENDING}"
         try:
             async with self._turn:
-                await self._with_panda(what, path)
+                note = await self._with_panda(what, path)
         except PandaError as error:
             self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
             raise
-        self._pvs[STATUS].post(f"{'saved' if what == SAVE else 'loaded'} {name}", NO_ALARM)
+        done = f"{'saved' if what == SAVE else 'loaded'} {name}"
+        self._pvs[STATUS].post(f"{done}; {note}" if note else done, NO_ALARM)
         await self._list()
         if what == LOAD:
             self._pvs[LOADED].post(name)
 
-    async def _with_panda(self, what: str, path: Path) -> None:
-        """Save or load by a connection of its own: the one that polls must not count anything as told."""
+    async def _with_panda(self, what: str, path: Path) -> str:
+        """Save or load by a connection of its own: the one that polls must not count anything as told.
+
+        Returns:
+            what was not saved as it is, for people; "" if all was
+        """
         if self._panda is None:
             raise designfile.DesignError("there is no connection to the PandA")
         refresh = self._refresh
         async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
             if what == SAVE:
-                await designfile.save(client, path, self._disk)
-                return
+                return await designfile.save(client, path, self._disk)
             try:
                 await designfile.load(client, path, self._disk)
             finally:
@@ -122,6 +127,7 @@ class Designs:
                 if refresh is not None:
                     with contextlib.suppress(PandaError):  # it was lost, which everything shows
                         await refresh()
+        return ""
 
     async def _list(self) -> None:
         """Show which designs there are; a disk that does not answer is told in the log."""

@@ -6,11 +6,11 @@ or table of the plan says by its `service` whose it is.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
 from typing import Any, Protocol
 
-from ...client import AsyncioClient
+from ...client import AsyncioClient, PandaConnectionError
 from ...protocol import Changes, CommandError, PandaError
 from ..log import PUT
 from ..plan import status
@@ -18,23 +18,19 @@ from ..plan.codecs import Refusal
 from ..plan.kept import Kept
 from ..plan.plan import Plan
 from ..plan.record import Content, Record, Table, shorten
-from ..servers.served import Pv
+from ..servers.put import Put
+from ..servers.served import Pv, refusal
 
 log = logging.getLogger(__name__)
 
 #: Waits for a poll of everything that begins after the call.
 Refresh = Callable[[], Awaitable[None]]
 
-#: Who makes the put under way, and with it the puts that it becomes.
-_maker: ContextVar[str] = ContextVar("maker", default="")
+#: Puts to one record or table that may be under way; one more is refused.
+_MOST_UNDER_WAY = 1000
 
 #: Bytes of a value in a line of the log.
 _SHOWN_BYTES = 80
-
-
-def maker() -> str:
-    """Who makes the put under way, as "user@host"; "somebody" if nobody knows."""
-    return _maker.get() or "somebody"
 
 
 class Service(Protocol):
@@ -64,12 +60,8 @@ class Service(Protocol):
     def apply(self, changes: Changes) -> None:
         """The PandA says what has changed."""
 
-    async def put(self, name: str, value: Any) -> None:
-        """Take what a client put to a record or table; return when it is done and all that is shown is true.
-
-        Args:
-            name: the record or table
-            value: a number, an index of a choice, text, an array, or the columns of a table that were put
+    async def put(self, put: Put) -> None:
+        """Do a put to a record or table; return when it is done and all that is shown is true.
 
         Raises:
             Refusal, PandaError: it is refused, and nothing changed
@@ -92,8 +84,11 @@ class Services:
         self._services = services
         self._planned = {item.name: item for item in plan.items}
         self._pvs: Mapping[str, Pv] = {}
+        self._beside = _by_target(plan)
+        self._under_way: Counter[str] = Counter()
+        self._bound = asyncio.Event()
         self._connected = self._ending = False
-        self._refused_alone: set[str] = set()  # without a PandA, and not by the mirror, which knows itself
+        self._until_connected: set[str] = set()  # what was refused because of the connection
         self.puts_accepted = 0
         self.puts_refused = 0
 
@@ -112,13 +107,14 @@ class Services:
         self._pvs = pvs
         for service in self._services.values():
             service.bind(pvs)
+        self._bound.set()
 
     def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
         self._connected = True
-        while self._refused_alone:
-            self._pvs[self._refused_alone.pop()].forgive()
         for service in self._services.values():
             service.connected(client, refresh, changes)
+        while self._until_connected:
+            self._accepted(self._until_connected.pop())
 
     def disconnected(self, reason: str) -> None:
         self._connected = False
@@ -136,39 +132,42 @@ class Services:
         if failures:
             raise ExceptionGroup("not all could be closed", failures)
 
-    async def put(self, name: str, value: Any, by: str = "") -> str:
-        """Hand on what a client put; return when it is done, with why it was refused, "" if it was not.
-
-        Args:
-            name: the record or table
-            value: see `Service.put`
-            by: who put it, as "user@host"; "" if nobody knows, or if it is a part of another put
-        """
-        planned = self._planned[name]
-        part_of = _maker.set(by or _maker.get())
-        posts = self._pvs[name].posts
+    async def put(self, put: Put) -> str:
+        """Have a put done; return when it is, with why it was refused, "" if it was not."""
+        await self._bound.wait()  # EPICS lets clients put a moment before
+        pv = self._pvs[put.name]
+        shows = pv.shows
+        self._under_way[put.name] += 1
         try:
-            self._check(planned, value)
-            await self._services[planned.service].put(name, value)
+            self._check(put, pv)
+            await self._services[self._planned[put.name].service].put(put)
         except (PandaError, Refusal) as problem:
             reason = problem.reason if isinstance(problem, CommandError) else str(problem)
-        except Exception as bug:
-            log.exception("%s was not put", name)
-            reason = f"an error of the IOC: {bug!r}"
-        else:
-            self.puts_accepted += 1
-            log.log(PUT, "put %s = %s by %s", self._plan.pv(name), _shown(planned, value), maker())
-            return ""
+            self._refused(put, reason, because_of_connection=isinstance(problem, PandaConnectionError))
+            return reason
+        except Exception:
+            log.exception("%s was not put", put.name)
+            reason = "an error of the IOC, which its log has"
+            self._refused(put, reason)
+            return reason
         finally:
-            _maker.reset(part_of)
-        self._pvs[name].refuse(reason, posts)
-        self._refused(planned, value, reason)
-        return reason
+            self._under_way[put.name] -= 1
+        self._accepted(put.name)
+        if pv.shows == shows:
+            pv.show()  # over Channel Access the record has the value that was put
+        self.puts_accepted += 1
+        log.log(PUT, "put %s = %s by %s", self._plan.pv(put.name), self._as_text(put), put.source)
+        return ""
 
-    def _check(self, planned: Record | Table, value: Any) -> None:
+    def _check(self, put: Put, pv: Pv) -> None:
         """What holds for every service."""
+        planned, value = self._planned[put.name], put.value
         if self._ending:
             raise Refusal("the IOC is stopping")
+        if self._under_way[put.name] > _MOST_UNDER_WAY:
+            raise Refusal(f"{_MOST_UNDER_WAY} puts to {put.name} are not done yet")
+        if pv.disabled and put.protocol != "CA":  # where EPICS refuses it itself, at the time of the put
+            raise Refusal(f"puts to {put.name} are disabled: {put.name}.DISP is set")
         if not isinstance(planned, Record):
             return
         if planned.kind.is_choice and not 0 <= value < len(planned.labels):
@@ -176,14 +175,36 @@ class Services:
         if planned.kind.is_array and len(value) > planned.length:
             raise Refusal(f"{len(value)} elements are more than the {planned.length} that {planned.name} holds")
 
-    def _refused(self, planned: Record | Table, value: Any, reason: str) -> None:
-        if not self._connected and planned.service:
-            self._refused_alone.add(planned.name)
+    def _accepted(self, name: str) -> None:
+        for beside in self._beside.get(name, (name,)):
+            self._until_connected.discard(beside)
+            self._pvs[beside].accept()
+
+    def _refused(self, put: Put, reason: str, *, because_of_connection: bool = False) -> None:
+        """Show a refusal where it was put, and at all other records that put the same."""
+        for beside in self._beside.get(put.name, (put.name,)):
+            if because_of_connection or not self._connected:
+                self._until_connected.add(beside)
+            else:
+                self._until_connected.discard(beside)
+            self._pvs[beside].refuse(refusal(reason, unsure=because_of_connection))
         self.puts_refused += 1
-        text = f"{self._plan.pv(planned.name)} = {_shown(planned, value)}: {reason}"
-        log.warning("refused %s", text)
+        text = f"{self._plan.pv(put.name)} = {self._as_text(put)}: {reason}"
+        log.warning("refused %s, put by %s", text, put.source)
         self._pvs[status.LAST_REFUSED].post(text)
         self._pvs[status.PUTS_REFUSED].post(self.puts_refused)
+
+    def _as_text(self, put: Put) -> str:
+        return _shown(self._planned[put.name], put.value)
+
+
+def _by_target(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return, for each record that puts something of the PandA, all records that put the same."""
+    names: dict[str, list[str]] = {}
+    for record in plan.records:
+        if record.target is not None:
+            names.setdefault(record.target, []).append(record.name)
+    return {name: tuple(beside) for beside in names.values() for name in beside}
 
 
 def _shown(planned: Record | Table, value: Any) -> str:

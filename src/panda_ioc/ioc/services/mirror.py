@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from ...protocol import Changes, CommandError, PandaError, RemoteProtocolError
-from ..plan.codecs import Refusal, Value
+from ...protocol import Changes, RemoteProtocolError
+from ..plan.codecs import Value
 from ..plan.kept import Kept
 from ..plan.plan import Plan
 from ..plan.record import Content
+from ..servers.put import Put
 from .binding import Binding, Known, Pv
 from .dispatch import Refresh
 
@@ -75,9 +76,6 @@ class Mirror:
         known.texts.update(changes.values)
         known.in_error.clear()
         known.in_error.update(changes.in_error)
-        for target in known.unsure:
-            known.refusals.pop(target, None)
-        known.unsure.clear()
         if was_lost:
             self._refresh_all()
 
@@ -100,31 +98,28 @@ class Mirror:
                 elif binding.record.pulses:
                     binding.pulse()
         for key in changes.in_error:
+            if key in known.in_error:
+                continue
             known.in_error.add(key)
             for binding in self._by_key.get(key, ()):
                 touched[id(binding)] = binding
         for binding in touched.values():
             binding.refresh()
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, put: Put) -> None:
         """Send what a client put; return when the PandA has taken it and the readbacks are true."""
-        binding = self._bindings[name]
+        binding = self._bindings[put.name]
         target = binding.record.target
-        async with self._turns.setdefault(target or name, asyncio.Lock()):
+        async with self._turns.setdefault(target or put.name, asyncio.Lock()):
             binding.putting = True
             try:
                 if target is not None:
-                    await self._send(binding, value)
-                    self._known.refusals.pop(target, None)
-                    self._known.unsure.discard(target)
-                binding.accepted(value)
-            except (PandaError, Refusal) as problem:
-                self._refused(target or "", problem)
-                raise
+                    await self._send(binding, put.value)
+                binding.accepted(put.value)
             finally:
                 binding.putting = False
-                for beside in self._by_target.get(target or "", [binding]):
-                    beside.refresh()
+            for beside in self._by_target.get(target or "", [binding]):
+                beside.refresh()
 
     async def close(self) -> None:
         """Nothing is left to do."""
@@ -143,13 +138,6 @@ class Mirror:
         with contextlib.suppress(PandaConnectionError):  # it took it; that it is lost since, other alarms tell
             await refresh()
 
-    def _refused(self, target: str, problem: PandaError | Refusal) -> None:
-        self._known.refusals[target] = problem.reason if isinstance(problem, CommandError) else str(problem)
-        if isinstance(problem, PandaConnectionError):
-            self._known.unsure.add(target)
-        else:
-            self._known.unsure.discard(target)
-
     def _refresh_all(self) -> None:
         for binding in self._bindings.values():
             if binding.is_of_the_panda:
@@ -159,8 +147,5 @@ class Mirror:
 class _NoPv:
     """Stands for a record before it is served."""
 
-    def post(self, value: Content, alarm: object = None) -> None:
-        """Nothing is served yet."""
-
-    def set_field(self, field: str, value: str) -> None:
+    def post(self, value: Content, alarm: object = None, fields: object = None, *, show: bool = True) -> None:
         """Nothing is served yet."""

@@ -1,15 +1,15 @@
 """The IOC ended by a put, to be started anew by whatever runs it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ...client import AsyncioClient
 from ...protocol import Changes
 from ..plan.kept import Kept
 from ..plan.record import Content
 from ..plan.status import RESTART
+from ..servers.put import Put
 from ..servers.served import Pv
-from .dispatch import Refresh, maker
+from .dispatch import Refresh
 
 
 class Restart:
@@ -39,9 +39,9 @@ class Restart:
 
     def apply(self, changes: Changes) -> None: ...
 
-    async def put(self, name: str, value: Any) -> None:
-        self._pvs[name].post(0)
-        if value:
-            self._end(f"a restart was asked for by {maker()}")
+    async def put(self, put: Put) -> None:
+        self._pvs[put.name].post(0)
+        if put.value:
+            self._end(f"a restart was asked for by {put.source}")
 
     async def close(self) -> None: ...

@@ -6,6 +6,9 @@ table that is being written or read is not touched by anything else meanwhile, s
 
 Columns are put one by one over Channel Access, so they are edited here first: MODE says when they are written.
 While they are edited, changes of the PandA are shown by the table, not by the columns.
+
+Nothing is written over what nobody has seen: a table that cannot be read is in alarm, is read again from time to time,
+and is neither edited nor put in part.
 """
 
 import asyncio
@@ -17,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ...client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from ...protocol import Append, Changes, GetTable, PandaError, PutTable, TableContent
+from ...protocol import Append, Changes, GetTable, PandaError, PutTable, RemoteProtocolError, TableContent
 from .. import memory
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
@@ -38,6 +41,7 @@ from ..plan.tables import (
     VIEW,
     PlannedTable,
 )
+from ..servers.put import Put
 from ..servers.served import Pv
 from .dispatch import Refresh
 
@@ -46,6 +50,12 @@ _EMPTY = TableContent(np.empty(0, np.uint32))
 #: Words of a table from which on it is worth while to give memory back, and the seconds until nobody holds any of it.
 _LARGE = 1 << 17
 _SETTLED = 0.1
+
+#: Seconds until a table that could not be read is read again.
+_RETRY = 5.0
+
+#: Why a table is not known that nobody has tried to read.
+_NOT_READ = "the table has not been read yet"
 
 
 class _Held:
@@ -58,15 +68,17 @@ class _Held:
         edited: the columns as they are edited; None while they are not
         turn: held by whatever writes or reads the table
         stale: whether the PandA said that it changed since it was read
-        problem: why it could not be read
+        problem: why it could not be read; "" if it was
+        retry: reads it again
     """
 
-    def __init__(self, planned: PlannedTable, content: TableContent) -> None:
+    def __init__(self, planned: PlannedTable, content: TableContent, problem: str) -> None:
         self.planned = planned
         self.edited: dict[str, Array] | None = None
         self.turn = asyncio.Lock()
         self.stale = False
-        self.problem: str | None = None
+        self.problem = problem
+        self.retry: asyncio.TimerHandle | None = None
         self.take(content)
 
     def take(self, content: TableContent) -> None:
@@ -99,10 +111,16 @@ class Tables:
     Args:
         planned: what they are
         contents: what they hold, by their names on the PandA
+        unread: why others could not be read, by their names on the PandA
     """
 
-    def __init__(self, planned: Iterable[PlannedTable], contents: Mapping[str, TableContent]) -> None:
-        self._tables = {table.source: _Held(table, contents.get(table.source, _EMPTY)) for table in planned}
+    def __init__(
+        self, planned: Iterable[PlannedTable], contents: Mapping[str, TableContent], unread: Mapping[str, str]
+    ) -> None:
+        self._tables: dict[str, _Held] = {}
+        for table in planned:
+            problem = "" if table.source in contents else unread.get(table.source, _NOT_READ)
+            self._tables[table.source] = _Held(table, contents.get(table.source, _EMPTY), problem)
         self._pvs: Mapping[str, Pv] = {}
         self._client: AsyncioClient | None = None
         self._refresh: Refresh | None = None
@@ -132,7 +150,7 @@ class Tables:
             labels = [bits.column.label for bits in planned.rows.bits]
             values.update(
                 {
-                    **table.values(),
+                    **({} if table.problem else table.values()),
                     planned.beside(MODE): table.mode,
                     planned.beside(LABELS): labels,
                     planned.beside(CLEAR): 0,
@@ -147,16 +165,21 @@ class Tables:
         return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Take the PVs as they are served."""
+        """Take the PVs as they are served; show what could not be read."""
         self._pvs = pvs
+        for table in self._tables.values():
+            if table.problem:
+                self._show(table)
 
     def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002 - see below
         """The PandA is there. What its tables held at the start is known; after a loss they are read again."""
         self._client, self._refresh = client, refresh
         was_lost, self._lost = self._lost, ""
-        if was_lost:
-            for table in self._tables.values():
+        for table in self._tables.values():
+            if was_lost:
                 self._read_soon(table)
+            elif table.problem:
+                self._read_later(table)
 
     def disconnected(self, reason: str) -> None:
         """The PandA is gone: all tables say so."""
@@ -170,18 +193,22 @@ class Tables:
             if source in self._tables:
                 self._read_soon(self._tables[source])
 
-    async def put(self, name: str, value: Any) -> None:
-        """Take a put to anything of a table."""
-        await self._takers[name](value)
+    async def put(self, put: Put) -> None:
+        """Do a put to anything of a table."""
+        await self._takers[put.name](put.value)
 
     async def close(self) -> None:
         """Stop reading."""
+        for table in self._tables.values():
+            self._cancel_retry(table)
         for task in self._reading.values():
             task.cancel()
 
     async def _put(self, table: _Held, columns: Mapping[str, Array]) -> None:
-        """Write the table; columns that are not put stay as they are."""
+        """Write the table; columns that are not put stay as they are on the PandA."""
         async with table.turn:
+            if not table.columns.keys() <= columns.keys():
+                await self._read_now(table)
             words = table.planned.rows.encode({**table.columns, **columns})
             await self._write(table, PutTable(table.planned.source, words))
 
@@ -204,8 +231,7 @@ class Tables:
                 if not np.array_equal(values, table.columns[column]):
                     raise Refusal(f"set {table.planned.beside(MODE)} to {EDIT} first")
                 return
-            table.planned.rows.check(column, values)
-            table.edited[column] = values
+            table.edited[column] = table.planned.rows.checked(column, values)
             self._show(table)
 
     async def _set_mode(self, table: _Held, value: int) -> None:
@@ -214,7 +240,9 @@ class Tables:
             if mode in {VIEW, DISCARD}:
                 table.edited = None
             elif mode == EDIT:
-                table.edited = table.edited or dict(table.columns)
+                if table.edited is None:
+                    await self._read_now(table)
+                    table.edited = dict(table.columns)
             else:
                 await self._submit(table, mode)
             self._show(table)
@@ -224,6 +252,8 @@ class Tables:
         """Write the columns as they were edited."""
         if table.edited is None:
             raise Refusal(f"nothing is edited: set {table.planned.beside(MODE)} to {EDIT} first")
+        if table.problem:
+            await self._read_now(table)
         words, source = table.planned.rows.encode(table.edited), table.planned.source
         command = PutTable(source, words) if mode == SUBMIT else Append(source, words, last=mode == APPEND_LAST)
         await self._write(table, command, edited=True)
@@ -235,7 +265,7 @@ class Tables:
             raise PandaConnectionError(f"no connection to the PandA: {self._lost}")
         try:
             await client.send(command)
-        except (PandaConnectionError, PandaTimeoutError) as problem:
+        except (PandaConnectionError, PandaTimeoutError, RemoteProtocolError) as problem:
             raise PandaConnectionError(f"it is not known whether the PandA took it: {problem}") from problem
         if np.size(command.words) > _LARGE:
             memory.trim()
@@ -260,21 +290,52 @@ class Tables:
                 with contextlib.suppress(PandaConnectionError):
                     await self._read(table, self._client)
 
+    def _read_later(self, table: _Held) -> None:
+        """Read a table again that could not be read, after a while."""
+        self._cancel_retry(table)
+        table.retry = asyncio.get_running_loop().call_later(_RETRY, self._read_soon, table)
+
+    @staticmethod
+    def _cancel_retry(table: _Held) -> None:
+        if table.retry is not None:
+            table.retry.cancel()
+
+    async def _read_now(self, table: _Held) -> None:
+        """Read a table of which something is to be kept.
+
+        Raises:
+            Refusal: it cannot be read
+            PandaConnectionError: there is no connection
+        """
+        if self._client is None:
+            raise PandaConnectionError(f"no connection to the PandA: {self._lost}")
+        await self._fetch(table, self._client)
+        if table.problem:
+            self._show(table)
+            raise Refusal(f"{table.planned.name} cannot be read, so it is not known what is in it: {table.problem}")
+
     async def _read(self, table: _Held, client: AsyncioClient) -> None:
-        table.stale = False
+        """Read a table and show it."""
         before = len(table.content.words)
+        await self._fetch(table, client)
+        self._show(table)
+        if max(before, len(table.content.words)) > _LARGE:
+            asyncio.get_running_loop().call_later(_SETTLED, memory.trim)
+
+    async def _fetch(self, table: _Held, client: AsyncioClient) -> None:
+        """Read a table; where it cannot be read it stays as it is known, with the reason, and is read again later."""
+        table.stale = False
         try:
             content = await client.send(GetTable(table.planned.source))
         except PandaConnectionError:
             raise
         except PandaError as problem:
             table.problem = str(problem)
+            self._read_later(table)
         else:
-            table.problem = None
+            table.problem = ""
+            self._cancel_retry(table)
             table.take(content)
-        self._show(table)
-        if max(before, len(table.content.words)) > _LARGE:
-            asyncio.get_running_loop().call_later(_SETTLED, memory.trim)
 
     def _show(self, table: _Held) -> None:
         alarm = NO_ALARM
@@ -283,4 +344,5 @@ class Tables:
         elif table.problem:
             alarm = Alarm(Severity.INVALID, Status.READ, table.problem)
         for name, value in table.values().items():
-            self._pvs[name].post(value, alarm)
+            if name in self._pvs:  # one that EPICS does not take is left out
+                self._pvs[name].post(value, alarm)

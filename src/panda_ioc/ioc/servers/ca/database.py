@@ -69,6 +69,7 @@ def _fields(record: Record, pv: str) -> Iterator[tuple[str, str]]:
     kind = record.kind
     yield "DTYP", _DEVICE_TYPES.get(kind, "Python")
     yield "OUT" if kind.is_out and kind.record_type != "waveform" else "INP", f"@{pv}"
+    yield "TSE", "-2"  # the time stamp is that of what is posted, the same over all protocols
     if not kind.is_out:
         yield "DISP", "1"  # clients may not put
         yield "PINI", "YES"

@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any
 
 
 def skip_setuptools() -> None:
@@ -28,10 +27,10 @@ def skip_setuptools() -> None:
         setattr(package, public, getattr(runtime, public))
 
 
-def load_epics() -> Any:
-    """Load what serves Channel Access, `ca.server`, as fast as it goes. It may be called in any thread."""
+def load_epics() -> None:
+    """Import what serves Channel Access, as fast as it goes. It may be called in any thread."""
     skip_setuptools()
-    return importlib.import_module("panda_ioc.ioc.servers.ca.server")
+    importlib.import_module(f"{__package__}.server")
 
 
 def _caller() -> str:

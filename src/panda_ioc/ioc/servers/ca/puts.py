@@ -1,57 +1,85 @@
-"""Puts over Channel Access: who makes each, and to which field.
+"""Who puts what over Channel Access: told by EPICS before and after each put, and asked as a record is processed.
 
-EPICS tells that a put begins in the thread that then processes the record, unless a put before it is still under way:
-then the record is processed later, in a thread of EPICS' own. It also processes a record that is given a new limit,
-which is no put of its value.
+EPICS processes a record in the thread of the client whose put it is, within that put. The one exception is a put
+with completion that waited for another one to the same record: it is made later, in a thread of EPICS' own, and the
+record then says which channel's put it is busy with. So nothing has to be guessed, where access rules trap every put.
 """
 
+import itertools
+import re
 import threading
-from collections import deque
 from dataclasses import dataclass
 
 #: Fields of a record by which its value is put.
 _VALUE = {"", "VAL", "PROC"}
 
-#: Makers of puts to one record that may be waiting.
-_MOST = 8
+#: What may follow the name of a field: "$", "[0:3]" or a filter.
+_MODIFIER = re.compile(r"\W.*", re.DOTALL)
 
 
-def is_value(field: str) -> bool:
-    """Whether a put to a field, "" if none is named, is one of the record's value."""
-    return field.rstrip("$") in _VALUE
+@dataclass(eq=False)
+class Write:
+    """A put that EPICS has told of.
 
+    Attributes:
+        channel: tells the channels of all clients apart
+        record: the full name, or that of an alias
+        field: "" if none was named
+        originator: "user@host"
+        taken: whether the record has been processed for it
+        ended: whether it is over: done, refused by EPICS, or given up by a client that left
+    """
 
-@dataclass(frozen=True)
-class _Put:
-    pv: str
+    channel: int
+    record: str
     field: str
-    maker: str
+    originator: str
+    taken: bool = False
+    ended: bool = False
+
+    @property
+    def is_of_the_value(self) -> bool:
+        """Whether it puts the value of the record, and not one of its other fields."""
+        return _MODIFIER.sub("", self.field) in _VALUE
 
 
 class Puts:
-    """What is known of the puts under way. It may be used in any thread."""
+    """All puts over Channel Access that are under way. It may be used in any thread."""
 
     def __init__(self) -> None:
-        self._by_thread: dict[int, _Put] = {}
-        self._waiting: dict[str, deque[str]] = {}
+        self._numbers = itertools.count(1)
+        self._under_way: dict[int, tuple[Write, int]] = {}
+        self._by_thread: dict[int, Write] = {}
+        self._by_channel: dict[int, Write] = {}
 
-    def begins(self, pv: str, field: str, maker: str) -> None:
-        """A put begins, in this thread."""
-        self._by_thread[threading.get_ident()] = _Put(pv, field, maker)
-        if is_value(field):
-            self._waiting.setdefault(pv, deque(maxlen=_MOST)).append(maker)
+    def begins(self, write: Write) -> int:
+        """A put begins, in this thread; return a number for `ends`."""
+        number, thread = next(self._numbers), threading.get_ident()
+        self._under_way[number] = write, thread
+        self._by_thread[thread] = write
+        self._by_channel[write.channel] = write
+        return number
 
-    def maker(self, pv: str) -> str | None:
-        """Who makes the put for which a record is processed in this thread; None if it is no put of its value.
+    def ends(self, number: int) -> Write | None:
+        """A put has ended, in any thread; return it."""
+        write, thread = self._under_way.pop(number, (None, 0))
+        if write is not None:
+            write.ended = True
+            if self._by_thread.get(thread) is write:
+                del self._by_thread[thread]
+            if self._by_channel.get(write.channel) is write:
+                del self._by_channel[write.channel]
+        return write
 
-        Where that cannot be told, as several wait for the one under way, all of them: "alice@a or bob@b".
+    def take(self, channel: int | None) -> Write | None:
+        """Return the put for which a record is processed in this thread; None if no client puts.
+
+        Args:
+            channel: that whose put with completion the record is busy with
         """
-        put = self._by_thread.get(threading.get_ident())
-        if put is None:
-            return " or ".join(sorted(set(self._waiting.get(pv, ()))))
-        if put.pv != pv:  # by a link from what was put
-            return put.maker
-        if not is_value(put.field):
-            return None
-        self._waiting.pop(pv, None)  # those that waited are done
-        return put.maker
+        write = self._by_thread.get(threading.get_ident())
+        if write is None and channel is not None:
+            write = self._by_channel.get(channel)
+        if write is not None:
+            write.taken = True
+        return write

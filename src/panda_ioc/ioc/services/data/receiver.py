@@ -143,4 +143,4 @@ class Receiver:
 def _bug(problem: Exception) -> PandaError:
     """An error of this program in what came: told in full, and the connection is made anew."""
     log.error("an error of the IOC in what the data port sent", exc_info=problem)
-    return PandaError(f"an error of the IOC: {problem!r}")
+    return PandaError("an error of the IOC, which its log has")

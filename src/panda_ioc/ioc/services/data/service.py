@@ -21,6 +21,7 @@ from ...plan.kept import Kept
 from ...plan.model import Model
 from ...plan.plan import Plan
 from ...plan.record import Content
+from ...servers.put import Put
 from ...servers.served import Pv
 from ..dispatch import Refresh
 from .capture import Captures
@@ -130,7 +131,8 @@ class DataService:
         if any(key.endswith(".CAPTURE") for key in changes.values):
             self._show_datasets()
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, put: Put) -> None:
+        name, value = put.name, put.value
         if name in self._puts:
             await self._puts[name](value)
         elif name in self._settings:

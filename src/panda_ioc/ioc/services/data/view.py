@@ -9,7 +9,7 @@ import numpy as np
 
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView, Snapshot, Trace
-from ...plan.alarm import Alarm, Severity, Status
+from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.data_records import LIVE, STATISTICS
 from ...plan.data_settings import Settings
 from ...plan.record import Content, Record
@@ -86,13 +86,12 @@ class View:
         record = f"{name.replace('.', ':')}:LIVE"
         if record not in self._pvs:
             return  # a field that the PandA did not tell of when it was asked
+        fields = {}
         if self._shown.get(name) != trace.field.units:
-            self._shown[name] = trace.field.units
-            for pv in (record, *(f"{record}:{part}" for part in STATISTICS)):
-                self._pvs[pv].set_field("EGU", trace.field.units)
-        self._pvs[record].post(trace.values.astype(np.float64))
+            self._shown[name] = fields["EGU"] = trace.field.units
+        self._pvs[record].post(trace.values.astype(np.float64), NO_ALARM, fields)
         for part, attribute in STATISTICS.items():
-            self._pvs[f"{record}:{part}"].post(getattr(trace.statistics, attribute))
+            self._pvs[f"{record}:{part}"].post(getattr(trace.statistics, attribute), NO_ALARM, fields)
 
     def _clear(self, name: str) -> None:
         del self._shown[name]

@@ -1,0 +1,140 @@
+"""What this project's protocol gives, as the responses of pandablocks, and back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ... import protocol as ours
+from ...protocol.acquisition import COLUMN_TYPES
+from . import responses as theirs
+
+#: Column types by what numpy calls them, back to what servers do.
+_TYPES = {str(ours.FieldCapture("", "", kind).dtype): kind for kind in COLUMN_TYPES}
+
+_REASONS = {reason.value: reason for reason in theirs.EndReason}
+
+
+def data(given: ours.Data) -> theirs.Data:
+    """Return what a data connection gave."""
+    match given:
+        case ours.ReadyData():
+            return theirs.ReadyData()
+        case ours.StartData():
+            return _start(given)
+        case ours.FrameData():
+            # Its memory has been parsed, and belongs to nobody else: scripts may write into it.
+            given.data.flags.writeable = True
+            return theirs.FrameData(given.data)
+        case ours.EndData():
+            reason = _REASONS.get(given.reason, theirs.EndReason.UNKNOWN_EXCEPTION)
+            return theirs.EndData(given.samples, reason)
+
+
+def _start(start: ours.StartData) -> theirs.StartData:
+    return theirs.StartData(
+        [
+            theirs.FieldCapture(
+                field.name,
+                field.dtype,
+                field.capture,
+                field.scale,
+                field.offset,
+                field.units if field.has_scale_or_offset else None,
+            )
+            for field in start.fields
+        ],
+        start.missed,
+        start.process,
+        start.format,
+        start.sample_bytes,
+        start.arm_time or None,
+        start.start_time or None,
+        start.hw_time_offset_ns,
+    )
+
+
+def start_of(start: theirs.StartData) -> ours.StartData:
+    """Return the beginning of an acquisition as this project has it."""
+    return ours.StartData(
+        tuple(
+            ours.FieldCapture(
+                field.name, field.capture, _TYPES[str(field.type)], field.scale, field.offset, field.units or ""
+            )
+            for field in start.fields
+        ),
+        start.missed,
+        start.process,
+        start.sample_bytes,
+        start.arm_time or "",
+        start.start_time or "",
+        start.hw_time_offset_ns,
+        start.format,
+    )
+
+
+def _table(info: ours.TableFieldInfo) -> dict[str, Any]:
+    fields = {
+        name: theirs.TableFieldDetails(
+            column.subtype,
+            column.bit_low,
+            column.bit_high,
+            column.description,
+            list(column.labels) if column.subtype == "enum" else None,
+        )
+        for name, column in info.columns.items()
+    }
+    return {
+        "max_length": info.max_length,
+        "fields": fields,
+        "row_words": info.row_words,
+        "has_mode": "MODE" in info.attributes,
+    }
+
+
+def table_of(info: theirs.TableFieldInfo) -> ours.TableFieldInfo:
+    """Return a table as this project has it."""
+    columns = {
+        name: ours.TableColumn(
+            column.subtype, column.bit_low, column.bit_high, column.description or "", tuple(column.labels or ())
+        )
+        for name, column in info.fields.items()
+    }
+    return ours.TableFieldInfo(
+        info.type, info.subtype, info.description or "", (), info.max_length, info.row_words, columns
+    )
+
+
+#: For each class of this project, what the other has more than type, subtype and description.
+_MEMBERS: Mapping[type[ours.FieldInfo], tuple[type[theirs.FieldInfo], Callable[[Any], dict[str, Any]]]] = {
+    ours.FieldInfo: (theirs.FieldInfo, lambda _: {}),
+    ours.UintFieldInfo: (theirs.UintFieldInfo, lambda info: {"max_val": info.max_value}),
+    ours.ScalarFieldInfo: (
+        theirs.ScalarFieldInfo,
+        lambda info: {"units": info.units, "scale": info.scale, "offset": info.offset},
+    ),
+    ours.TimeFieldInfo: (theirs.TimeFieldInfo, lambda info: {"units_labels": list(info.unit_labels)}),
+    ours.EnumFieldInfo: (theirs.EnumFieldInfo, lambda info: {"labels": list(info.labels)}),
+    ours.BitOutFieldInfo: (
+        theirs.BitOutFieldInfo,
+        lambda info: {"capture_word": info.capture_word, "offset": info.offset},
+    ),
+    ours.BitMuxFieldInfo: (
+        theirs.BitMuxFieldInfo,
+        lambda info: {"max_delay": info.max_delay, "labels": list(info.labels)},
+    ),
+    ours.PosMuxFieldInfo: (theirs.PosMuxFieldInfo, lambda info: {"labels": list(info.labels)}),
+    ours.PosOutFieldInfo: (theirs.PosOutFieldInfo, lambda info: {"capture_labels": list(info.capture_labels)}),
+    ours.ExtOutFieldInfo: (theirs.ExtOutFieldInfo, lambda info: {"capture_labels": list(info.capture_labels)}),
+    ours.ExtOutBitsFieldInfo: (
+        theirs.ExtOutBitsFieldInfo,
+        lambda info: {"capture_labels": list(info.capture_labels), "bits": list(info.bits)},
+    ),
+    ours.TableFieldInfo: (theirs.TableFieldInfo, _table),
+}
+
+
+def field_info(info: ours.FieldInfo) -> theirs.FieldInfo:
+    """Return what a field is."""
+    kind, members = _MEMBERS[type(info)]
+    if kind is theirs.TimeFieldInfo and info.subtype is not None:
+        kind = theirs.SubtypeTimeFieldInfo
+    return kind(info.type, info.subtype, info.description, **members(info))

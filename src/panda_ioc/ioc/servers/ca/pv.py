@@ -1,0 +1,287 @@
+"""A record over Channel Access: softioc's device support, and how values reach it and puts leave it."""
+
+import asyncio
+import contextlib
+import ctypes
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from epicscorelibs.ioc import dbCore
+from softioc import device
+from softioc.fields import DBF_STRING, ca_timestamp
+from softioc.imports import db_put_field_process
+
+from ...plan.alarm import NO_ALARM, Alarm
+from ...plan.record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, shorten
+from ..put import OnPut, Put
+from ..served import Update
+from . import base
+from .database import text_length
+from .puts import Puts, Write
+
+#: Bytes of the reason of an alarm.
+_MESSAGE_BYTES = 39
+
+_DEVICES = {
+    Kind.AI: device.ai,
+    Kind.AO: device.ao,
+    Kind.LONGIN: device.longin,
+    Kind.LONGOUT: device.longout,
+    Kind.BI: device.bi,
+    Kind.BO: device.bo,
+    Kind.MBBI: device.mbbi,
+    Kind.MBBO: device.mbbo,
+    Kind.STRINGIN: device.stringin,
+    Kind.STRINGOUT: device.stringout,
+    Kind.TEXTIN: device.long_stringin,
+    Kind.TEXTOUT: device.long_stringout,
+    Kind.ARRAYIN: device.waveform,
+    Kind.ARRAYOUT: device.waveform_out,
+}
+
+#: The fields that change with the value, and how each is made of its text.
+_FIELDS: Mapping[str, Callable[[str], Any]] = {"EGU": lambda text: shorten(text, EGU_BYTES), "PREC": int}
+
+
+@dataclass(frozen=True)
+class _Completion:
+    """A put whose end a client waits for.
+
+    Attributes:
+        put: what is put
+        channel: the client's
+        write: what EPICS told of it; None if it told nothing
+    """
+
+    put: Put
+    channel: int
+    write: Write | None
+
+    def is_of(self, channel: int | None) -> bool:
+        """Whether a channel still waits for it."""
+        return self.channel == channel and self.write is not None and not self.write.ended
+
+
+class CaPv:
+    """A record that is served over Channel Access.
+
+    Args:
+        record: how it is planned
+        name: its full name
+        initial: its value until the first post; None leaves it undefined, in alarm
+        on_put: does what clients put
+        puts: all puts under way
+        never_busy: keeps it from being busy with a put
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        name: str,
+        initial: Content | None,
+        on_put: OnPut,
+        *,
+        puts: Puts,
+        never_busy: base.NeverBusy,
+    ) -> None:
+        self._record = record
+        self._name = name
+        self._names = frozenset(name.removesuffix(record.name) + each for each in (record.name, *record.aliases))
+        self._on_put = on_put
+        self._puts = puts
+        self._never_busy = never_busy
+        self._loop = asyncio.get_running_loop()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._posting = False
+        self._write: Write | None = None  # for which the record is being processed
+        self._before: Any = None  # what softioc had for its value before that
+        self._completes: _Completion | None = None
+        self._shown: tuple[Content, Alarm] | None = None
+        self._dtype = np.dtype("S40" if record.dtype == "str" else record.dtype or "u1")
+        self._device = self._make_device(initial)
+
+    @property
+    def disabled(self) -> bool:
+        """Whether DISP disables puts, which all records have that can only be read."""
+        return self._record.kind.is_out and bool(self._fields.DISP)
+
+    def post(self, update: Update) -> None:
+        """Show an update; monitors have been told when this returns."""
+        value, alarm = update.value, update.alarm
+        if not self._record.kind.is_array:
+            self._shown = value, alarm
+        fields = self._fields
+        with base.locked(fields):
+            fields.NAMSG = shorten(alarm.message, _MESSAGE_BYTES)
+            changed = self._set_fields(update.fields)
+            if self._record.kind.is_out:
+                self._device.set(self._fit(value), process=False, severity=int(alarm.severity), alarm=int(alarm.status))
+                fields.TIME = _timestamp(update.time_ns)
+                self._process(fields)
+            else:
+                self._device.set(self._fit(value), int(alarm.severity), int(alarm.status), _timestamp(update.time_ns))
+                dbCore.dbProcess(fields)
+            for field in changed:
+                offset = fields.fields[field][0]
+                dbCore.db_post_events(fields, fields.record.value + offset, base.DBE_VALUE | base.DBE_LOG)
+            if changed:  # only now, as whoever gets the new field gets the value with it
+                dbCore.db_post_events(fields, None, base.DBE_PROPERTY)
+
+    def set_field(self, field: str, value: str) -> None:
+        """Set a field that is text before clients are there."""
+        data = ctypes.create_string_buffer(shorten(value, STRING_BYTES).encode(errors="replace"), STRING_BYTES + 1)
+        # Not by softioc's own set_field, which is a put that DISP refuses.
+        db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
+
+    def initialised(self) -> None:
+        """EPICS has made the record, and clients cannot reach it yet."""
+        if self._record.kind.is_out:
+            self._never_busy.give(self._fields)
+
+    @property
+    def _fields(self) -> Any:
+        """The fields of the record, by name, in the memory of EPICS."""
+        return self._device._record  # noqa: SLF001 - softioc gives them no other way
+
+    def _make_device(self, initial: Content | None) -> Any:
+        record = self._record
+        options: dict[str, Any] = {}
+        if record.kind.is_long_text:
+            options.update(_wf_nelm=text_length(record), _wf_dtype=np.dtype("uint8"))
+            initial = initial if initial is not None else ""
+        if record.kind.is_array:
+            options.update(_wf_nelm=max(record.length, 1), _wf_dtype=self._dtype)
+            initial = initial if initial is not None else np.empty(0, self._dtype)
+        if initial is not None:
+            options["initial_value"] = self._fit(initial)
+        if record.kind.is_out:
+            options.update(
+                validate=lambda _record, _value: self._is_processed_by_a_client(),
+                on_update=self._take,
+                always_update=True,
+                blocking=True,
+            )
+        made = _DEVICES[record.kind](self._name, **options)
+        if not record.kind.is_out:
+            made.set_alarm(0, 0, _timestamp(time.time_ns()))
+        if initial is not None and not record.kind.is_array:
+            self._shown = initial, NO_ALARM
+        if record.kind.is_array and record.dtype == "str":
+            # softioc would turn every text of an array into a string and back whenever it is posted.
+            made._value_to_epics = made._epics_to_value = lambda value: value  # noqa: SLF001
+        return made
+
+    def _is_processed_by_a_client(self) -> bool:
+        """Asked by softioc as the record is processed, in the thread that does it and under the record's lock."""
+        if self._posting:
+            return False
+        self._before = self._device._value  # noqa: SLF001
+        channel, refused = base.notify_channel(self._fields)
+        self._write = write = self._puts.take(channel)
+        # It is processed for a put of its value, if that is not known to be one of another field; a put to another
+        # record processes this one by a link.
+        puts_the_value = write is None or write.is_of_the_value or write.record not in self._names
+        if refused and (write is None or write.channel == channel):
+            puts_the_value = False
+            if write is not None:
+                write.taken = False
+        # Only a value makes the record wait for its device: all else EPICS completes by itself.
+        self._device._blocking = puts_the_value  # noqa: SLF001
+        return True
+
+    def _take(self, value: Any) -> None:
+        """Called by softioc next, in the same thread and under the same lock, with the record's value."""
+        if not self._device._blocking:  # noqa: SLF001 - but a limit, say, to which EPICS may have fitted the value
+            device, fields = self._device, self._fields
+            device._value = self._before  # noqa: SLF001
+            device._write_value(fields, self._before[0])  # noqa: SLF001
+            self._call(self._show_again)
+            return
+        write = self._write
+        put = Put(self._record.name, self._put_value(value), write.originator if write else "", "CA")
+        channel, _ = base.notify_channel(self._fields)
+        # A client that waits for one put can make another on the same channel for which it does not wait.
+        waits_already = self._completes is not None and self._completes.is_of(channel)
+        if channel is not None and not waits_already and (write is None or write.channel == channel):
+            self._completes = _Completion(put, channel, write)
+        self._never_busy.handed_on(self._fields)
+        self._call(self._begin, put)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function in the event loop, if that still runs: else the process ends, and its clients see that."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _show_again(self) -> None:
+        if self._shown is not None:
+            value, alarm = self._shown
+            self.post(Update(value, alarm, time.time_ns()))
+
+    def _begin(self, put: Put) -> None:
+        task = self._loop.create_task(self._do(put))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _do(self, put: Put) -> None:
+        await self._on_put(put)
+        self._complete(put)
+
+    def _complete(self, put: Put) -> None:
+        """Tell the client that waits for a put that it is done."""
+        fields = self._fields
+        with base.locked(fields):
+            if self._completes is not None and self._completes.put is put:
+                self._completes = None
+                if fields.PPN:
+                    dbCore.dbNotifyCompletion(fields)
+
+    def _process(self, fields: Any) -> None:
+        """Process a settable record for what was posted, whatever put it is busy with."""
+        self._posting = True
+        try:
+            with base.without_notify(fields):
+                dbCore.dbProcess(fields)
+        finally:
+            self._posting = False
+
+    def _fit(self, value: Content) -> Content:
+        """Cut text and arrays to what the record holds."""
+        if isinstance(value, str):
+            return shorten(value, text_length(self._record) - 1 if self._record.kind.is_long_text else STRING_BYTES)
+        if self._record.kind.is_array:
+            return self._as_array(value)
+        return value
+
+    def _put_value(self, value: Any) -> Any:
+        """Return what a client put as services take it."""
+        if self._record.kind.is_array and self._record.dtype == "str":
+            return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
+        return value
+
+    def _as_array(self, value: Any) -> npt.NDArray[Any]:
+        value = value[: max(self._record.length, 1)]
+        if self._dtype.kind != "S" or (isinstance(value, np.ndarray) and value.dtype == self._dtype):
+            return np.asarray(value, self._dtype)
+        try:
+            array = np.array(value, self._dtype)
+        except UnicodeEncodeError:
+            array = np.array([shorten(text, STRING_BYTES).encode(errors="replace") for text in value], self._dtype)
+        array.view(np.uint8).reshape(-1, self._dtype.itemsize)[:, STRING_BYTES:] = 0  # EPICS wants an end to each
+        return array
+
+    def _set_fields(self, changed: Mapping[str, str]) -> tuple[str, ...]:
+        """Set other fields without telling anybody yet; return their names."""
+        fields = self._fields
+        for field, text in changed.items():
+            setattr(fields, field, _FIELDS[field](text))
+        return tuple(changed)
+
+
+def _timestamp(time_ns: int) -> Any:
+    """Return a time as softioc takes it."""
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    return ca_timestamp(secs=seconds, nsec=nanoseconds)

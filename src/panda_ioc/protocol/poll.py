@@ -1,0 +1,70 @@
+"""What to ask a PandA again and again: what changed, and why its last acquisition ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from .changes import QUEUED_LINES, ChangeGroup, Changes, parse_changes
+from .exchange import Command, Conversation, Request, text
+
+#: Says "Busy" from arming to the end of an acquisition, then why it ended. Servers report no changes of it.
+COMPLETION = "*PCAP.COMPLETION"
+
+#: The groups that hold what people set.
+SETTINGS = (ChangeGroup.CONFIG, ChangeGroup.ATTR)
+
+
+@dataclass(frozen=True)
+class Polled:
+    """The answer to a poll.
+
+    Attributes:
+        changes: what changed; also the value of COMPLETION, where the server has it
+        settings: whether people changed any of it
+        refused: the groups that the PandA does not know, and what it said
+    """
+
+    changes: Changes
+    settings: bool
+    refused: Mapping[ChangeGroup, str]
+
+
+@dataclass(frozen=True)
+class Poll(Command[Polled]):
+    """Ask for the changes of some groups, for some fields, and why the last acquisition ended, in one round trip.
+
+    Unlike `GetChanges`, it goes on without a group that the server refuses; fields that it refuses are in error.
+    """
+
+    groups: tuple[ChangeGroup, ...]
+    fields: tuple[str, ...] = ()
+
+    @cached_property
+    def _requests(self) -> list[Request]:
+        groups = [Request(f"*CHANGES{group.value}?") for group in self.groups]
+        return [*groups, *(Request(f"{field}?") for field in self.fields), Request(f"{COMPLETION}?")]
+
+    def conversation(self) -> Conversation[Polled]:
+        *replies, completion = yield self._requests
+        replies, of_fields = replies[: len(self.groups)], replies[len(self.groups) :]
+        refused = {
+            group: reply.error for group, reply in zip(self.groups, replies, strict=True) if reply.error is not None
+        }
+        answers = {
+            group: reply.multiline() for group, reply in zip(self.groups, replies, strict=True) if group not in refused
+        }
+        changes = parse_changes([line for answer in answers.values() for line in answer])
+        settings = any(f".{QUEUED_LINES}=" not in line for group in SETTINGS for line in answers.get(group, ()))
+        changes.values.update(
+            {
+                field: text(reply.value)
+                for field, reply in zip(self.fields, of_fields, strict=True)
+                if reply.value is not None
+            }
+        )
+        failed = tuple(field for field, reply in zip(self.fields, of_fields, strict=True) if reply.error is not None)
+        if failed:
+            changes = replace(changes, in_error=(*changes.in_error, *failed))
+        if completion.error is None:  # an old server does not know it
+            changes.values[COMPLETION] = completion.line()
+        return Polled(changes, settings, refused)

@@ -1,0 +1,323 @@
+"""No put over Channel Access or PV Access is reported as done and lost, repeated, or taken for another one."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aioca import DBE_PROPERTY, DBE_VALUE, FORMAT_CTRL, CANothing, caget, camonitor, caput
+from p4p.client.asyncio import RemoteError
+
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import Put
+from panda_ioc.simulator import Server
+
+from ..conftest import until
+from ..relay import Relay
+from .circuit import NORMAL, Circuit
+from .process import Ioc, becomes, running_ioc
+
+FIELD = "PULSE1.PULSES"
+RECORD = "PULSE1:PULSES"
+
+
+class Wire(Relay):
+    """A wire whose answers take some time, and that knows what the PandA was told.
+
+    Attributes:
+        delay: seconds from an answer of the PandA until the IOC has it
+        told: the values that FIELD was set to, in order
+    """
+
+    def __init__(self, port: int, delay: float = 0.0) -> None:
+        super().__init__(port)
+        self.delay = delay
+        self.told: list[float] = []
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter
+    ) -> None:
+        while line := await reader.readline():
+            if line.startswith(f"{FIELD}=".encode()):
+                self.told.append(float(line.partition(b"=")[2]))
+            writer.write(line)
+            await writer.drain()
+        raise ConnectionResetError
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 20):
+            await asyncio.sleep(self.delay)
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
+
+
+@asynccontextmanager
+async def put_to(
+    panda: Server, ca_ports: Iterator[int], prefix: str, *options: str, delay: float = 0.0
+) -> AsyncIterator[tuple[Wire, Ioc, int]]:
+    """An IOC for a PandA behind a wire, which is slow from when the IOC serves, and its port of Channel Access."""
+    async with Wire(panda.control_port) as wire:
+        async with running_ioc(wire.port, prefix, ca_ports, "--log-level", "put", *options) as ioc:
+            await ioc.wait_for("serving ")
+            wire.delay = delay
+            yield wire, ioc, int(ioc.environment["EPICS_CA_SERVER_PORT"])
+
+
+RULES = {
+    "two groups": (
+        "UAG(staff) {alice} UAG(ops) {bob}\n"
+        "ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE, TRAPWRITE) { UAG(staff) } RULE(1, WRITE) { UAG(ops) } }\n"
+    ),
+    "two levels": "ASG(DEFAULT) { RULE(1, READ) RULE(0, WRITE) RULE(1, WRITE, TRAPWRITE) }\n",
+    "never": "ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE, NOTRAPWRITE) }\n",
+}
+
+
+@pytest.mark.parametrize("rules", RULES)
+async def test_an_access_file_drops_no_put(panda: Server, ca_ports: Iterator[int], tmp_path: Path, rules: str) -> None:
+    """EPICS gives the thread of a client that has left to the next one: that says nothing of its puts."""
+    file = tmp_path / "rules.acf"
+    file.write_text(RULES[rules])
+    async with put_to(panda, ca_ports, f"TEST-ACF-{rules[-4:].strip().upper()}", "--access-file", str(file)) as (
+        wire,
+        ioc,
+        port,
+    ):
+        pv = ioc.pv(RECORD)
+        for value in range(1, 101):
+            async with Circuit(port, "alice") as alice:
+                assert await alice.put(f"{pv}.HIHI", 1e9 + value) == NORMAL
+            async with Circuit(port, "bob") as bob:
+                assert await bob.put(pv, value) == NORMAL
+        assert wire.told == list(range(1, 101))
+        line = await ioc.wait_for(f"put {pv} = 100.0 by bob@")
+        assert "over CA" in line
+
+
+async def test_a_limit_beside_a_put_that_is_under_way_repeats_nothing(panda: Server, ca_ports: Iterator[int]) -> None:
+    async with put_to(panda, ca_ports, "TEST-PUTS-LIMIT", delay=0.2) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            await bob.connect(f"{pv}.HIGH")
+            for value in (101, 201, 301):
+                putting = await alice.begin(pv, value)
+                await until(partial(wire.told.__contains__, value))
+                limit = await bob.begin(f"{pv}.HIGH", 1000 + value)
+                await ioc.pva_put(RECORD, value + 49)
+                assert (await putting)[0] == (await limit)[0] == NORMAL
+        assert wire.told == [101, 150, 201, 250, 301, 350]
+        assert panda.panda.fields[FIELD].read() == "350"
+
+
+async def test_plain_writes_behind_a_slow_put_all_arrive_in_order(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS would process the record once for all of them, with the last value or none."""
+    async with put_to(panda, ca_ports, "TEST-PUTS-PLAIN", delay=0.1) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob, Circuit(port, "eve") as eve:
+            putting = await alice.begin(pv, 1)
+            for value in (2, 3, 4):
+                await bob.write(pv, value)
+            waiting = await eve.begin(pv, 5)
+            await bob.write(pv, 6)
+            assert (await putting)[0] == (await waiting)[0] == NORMAL
+            await until(lambda: len(wire.told) == 6)
+        assert wire.told[:4] == [1, 2, 3, 4]
+        assert sorted(wire.told[4:]) == [5, 6]
+        for value, user in ((1, "alice"), (2, "bob"), (3, "bob"), (4, "bob"), (5, "eve"), (6, "bob")):
+            await ioc.wait_for(f"put {pv} = {value}.0 by {user}@")
+        assert len([line for line in ioc.output if f" put {pv}" in line]) == 6
+
+
+async def test_a_put_of_a_client_that_leaves_is_done_and_holds_up_nobody(
+    panda: Server, ca_ports: Iterator[int]
+) -> None:
+    async with put_to(panda, ca_ports, "TEST-PUTS-GONE", delay=0.2) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        for value in (10, 20, 30):
+            async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+                await bob.connect(pv)
+                leaving = await alice.begin(pv, value)
+                await until(partial(wire.told.__contains__, value))
+                waiting = await bob.begin(pv, value + 1)
+                await alice.__aexit__()
+                assert (await asyncio.wait_for(waiting, 10))[0] == NORMAL
+                assert not leaving.done()
+                assert panda.panda.fields[FIELD].read() == str(value + 1)
+        assert wire.told == [10, 11, 20, 21, 30, 31]
+
+
+async def test_the_log_has_a_line_for_each_put_and_no_other(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Short-lived clients, with and without completion, to values and to fields that EPICS processes for."""
+    rng = random.Random(13)
+    async with put_to(panda, ca_ports, "TEST-PUTS-LOG") as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        made: list[str] = []
+        values: list[float] = []
+
+        async def client(number: int) -> None:
+            async with Circuit(port, f"user{number}") as circuit:
+                for turn in range(3):
+                    value = number * 10.0 + turn
+                    field = rng.choice(("", "", ".VAL", ".HIGH", ".LOLO", ".HIHI", ".DESC"))
+                    text = f"put {pv}{'' if field == '.VAL' else field}"
+                    what = f" = {value}" if field in {"", ".VAL"} else ""
+                    made.append(f"{text}{what} by user{number}@")
+                    if what:
+                        values.append(value)
+                    if rng.random() < 0.5:
+                        await circuit.put(pv + field, value)
+                    else:
+                        await circuit.write(pv + field, value)
+
+        for first in range(1, 101, 10):
+            await asyncio.gather(*(client(number) for number in range(first, first + 10)))
+        await until(lambda: len(wire.told) == len(values))
+        assert sorted(wire.told) == sorted(values)
+        await until(lambda: sum(f" put {pv}" in line for line in ioc.output) >= len(made))
+        lines = [re.sub(r"@.*", "@", line[line.index(f"put {pv}") :]) for line in ioc.output if f" put {pv}" in line]
+        assert sorted(lines) == sorted(made)
+
+
+async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS processes a record for a value that it could not convert: the one before would be sent again."""
+    async with put_to(panda, ca_ports, "TEST-PUTS-BAD") as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice:
+            assert await alice.put(pv, 7) == NORMAL
+            assert await alice.put(pv, "nonsense") != NORMAL
+            await ioc.wait_for(f"refused put {pv} by alice@")
+            await alice.write(pv, "nonsense")
+            assert await alice.get(pv) == 7
+            assert await alice.put(pv, 8) == NORMAL
+        assert wire.told == [7, 8]
+
+
+class Tally:
+    """What clients put at once to one record, and what each was told."""
+
+    def __init__(self) -> None:
+        self.done: set[float] = set()
+        self.sent: set[float] = set()
+
+    async def over_ca(self, port: int, pv: str, values: range, rng: random.Random) -> None:
+        """Put with and without completion, beside limits, by circuits that come and go."""
+        rest = list(values)
+        while rest:
+            async with Circuit(port, f"user{values.start}") as circuit:
+                for _ in range(min(rng.randint(1, 8), len(rest))):
+                    value = float(rest.pop())
+                    self.sent.add(value)
+                    match rng.randrange(4):
+                        case 0:
+                            await circuit.write(pv, value)
+                            self.done.add(value)  # what the server has handled is not lost
+                        case 1:
+                            await circuit.write(f"{pv}.HIGH", value)
+                            assert await circuit.put(pv, value) == NORMAL
+                            self.done.add(value)
+                        case _:
+                            assert await circuit.put(pv, value) == NORMAL
+                            self.done.add(value)
+
+    async def over_pva(self, ioc: Ioc, values: range) -> None:
+        for value in values:
+            self.sent.add(float(value))
+            try:
+                await ioc.pva_put(RECORD, value)
+            except RemoteError as refusal:
+                raise AssertionError(f"{value} was refused: {refusal}") from refusal
+            self.done.add(float(value))
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+async def test_what_clients_are_told_is_what_the_panda_was_told(
+    panda: Server, ca_ports: Iterator[int], count: int
+) -> None:
+    clients, rng = 8, random.Random(count)
+    share = count // clients
+    async with put_to(panda, ca_ports, f"TEST-PUTS-MANY{count}", delay=0.001) as (wire, ioc, port):
+        tally = Tally()
+        puts: list[Any] = [
+            tally.over_ca(port, ioc.pv(RECORD), range(1 + number * share, 1 + (number + 1) * share), rng)
+            for number in range(clients - 2)
+        ]
+        puts += [
+            tally.over_pva(ioc, range(1 + number * share, 1 + (number + 1) * share))
+            for number in range(clients - 2, clients)
+        ]
+        await asyncio.gather(*puts)
+        assert tally.done == tally.sent
+        await until(lambda: len(wire.told) >= len(tally.sent), 30)
+        assert sorted(wire.told) == sorted(tally.sent)
+        # What is shown in the end is what the PandA was told last.
+        await until(lambda: panda.panda.fields[FIELD].read() == f"{wire.told[-1]:.0f}")
+        async with Circuit(port) as circuit:
+            assert await circuit.get(ioc.pv(RECORD)) == wire.told[-1]
+
+
+async def test_a_value_and_its_units_come_in_one_update(server: Server, ioc: Ioc, other: AsyncioClient) -> None:
+    """Nobody sees 0.5 with the unit of 500, over either protocol."""
+    delay, pv = "PULSE1.DELAY", ioc.pv("PULSE1:DELAY")
+    await other.send(Put(f"{delay}.UNITS", "s"))
+    await other.send(Put(delay, "0.5"))
+    await becomes(pv, 0.5)
+    over_ca: list[tuple[float, str]] = []
+    monitor = camonitor(
+        pv,
+        lambda now: over_ca.append((float(now), now.units)),
+        format=FORMAT_CTRL,
+        events=DBE_VALUE | DBE_PROPERTY,
+        all_updates=True,
+    )
+    over_pva = await ioc.monitor("PULSE1:DELAY")
+    seen: list[tuple[float, str]] = []
+    try:
+        for units, value in [("ms", 500.0), ("s", 0.5)] * 10:
+            await other.send(Put(f"{delay}.UNITS", units))
+            await until(lambda value=value: bool(over_ca) and over_ca[-1][0] == value)  # type: ignore[misc]
+            while not seen or seen[-1][0] != value:
+                update = await asyncio.wait_for(over_pva.get(), 5)
+                if update.changed("value") or update.changed("display.units"):
+                    seen.append((update["value"], update["display.units"] or seen[-1][1]))
+    finally:
+        monitor.close()
+    right = {(0.5, "s"), (500.0, "ms")}
+    assert set(over_ca) == right
+    assert len(over_ca) > 20
+    assert {value for value, _ in seen} == {0.5, 500.0}
+    assert [units for _, units in seen] == ["ms", "s"] * 10
+
+
+async def test_disp_keeps_everybody_out(ioc: Ioc) -> None:
+    pv = ioc.pv("PULSE1:WIDTH")
+    await caput(f"{pv}.DISP", 1, wait=True)
+    try:
+        with pytest.raises(RemoteError, match=r"puts to PULSE1:WIDTH are disabled: PULSE1:WIDTH\.DISP is set"):
+            await ioc.pva_put("PULSE1:WIDTH", 3)
+        before = await caget(pv)
+        with pytest.raises(CANothing):
+            await caput(pv, 7, wait=True)
+        assert await caget(pv) == before
+    finally:
+        await caput(f"{pv}.DISP", 0, wait=True)
+    await ioc.pva_put("PULSE1:WIDTH", 3)
+
+
+async def test_a_text_of_a_client_makes_no_line_of_the_output(ioc: Ioc) -> None:
+    """EPICS itself says what it cannot convert."""
+    start = len(ioc.output)
+    port = int(ioc.environment["EPICS_CA_SERVER_PORT"])
+    forged = "x\nforged\n"
+    async with Circuit(port, "mallory\nroot") as circuit:
+        assert await circuit.put(ioc.pv("PULSE1:TRIG_EDGE"), forged) != NORMAL
+        await circuit.write(ioc.pv("PULSE1:TRIG_EDGE.SCAN"), forged)
+    await ioc.wait_for("mallory", start=start)
+    said = [line for line in ioc.output[start:] if "forged" in line]
+    assert said
+    assert all(re.match(r"\S+ \S+ WARNING ", line) for line in said), said

@@ -1,0 +1,9 @@
+"""What gives away that an error of Python's was passed on to people."""
+
+import re
+
+PYTHON = re.compile(
+    r"Traceback|\w(Error|Exception)\b|invalid literal|could not convert|codec can't|object (is|has)|has no attribute|"
+    r"NoneType|<class|\[Errno|not subscriptable|unhashable|unsupported operand|out of bounds|list index|argument|"
+    r"Incorrect padding|base64 data|division by zero|must be in range|getsockaddrarg|Symlink loop|\bidna\b",
+)
