@@ -47,14 +47,14 @@ def source(total: int) -> Iterator[None]:
             process.terminate()
 
 
-def measure(name: str, total: int) -> dict[str, float]:
+def measure(name: str, total: int, rows_per_chunk: int) -> dict[str, float]:
     """Run a case; return its rate in MB/s, CPU seconds for a gigabyte, and memory in MB."""
     python = Path(sys.executable)
     if name.startswith("pandablocks"):
         python = environment("pandablocks-0.10.4", "pandablocks==0.10.4", "h5py") / "python"
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [python, HERE / "data_cases.py", name, str(DATA_PORT), str(total), folder],
+            [python, HERE / "data_cases.py", name, str(DATA_PORT), str(total), folder, str(rows_per_chunk)],
             check=True,
             stdout=subprocess.PIPE,
             timeout=600,
@@ -67,13 +67,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bytes", type=int, default=10**9)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--chunk-rows", type=int, default=1024, help="of the files of ours and of bare h5py")
     parser.add_argument("--case", action="append", choices=CASES)
     arguments = parser.parse_args()
     results: dict[str, dict[str, float]] = {}
     with source(arguments.bytes):
-        for name in arguments.case or CASES:
-            runs = [measure(name, arguments.bytes) for _ in range(arguments.runs)]
-            results[name] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        names = arguments.case or list(CASES)
+        # In turns, so that a machine that is slower for a while is so for all.
+        rounds = [
+            {name: measure(name, arguments.bytes, arguments.chunk_rows) for name in names}
+            for _ in range(arguments.runs)
+        ]
+        for name in names:
+            results[name] = {key: statistics.median(run[name][key] for run in rounds) for key in rounds[0][name]}
             cost = results[name]
             print(
                 f"{name:22} {cost['rate']:7.0f} MB/s {cost['cpu']:6.2f} CPU-s/GB {cost['memory']:6.0f} MB", flush=True

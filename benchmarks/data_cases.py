@@ -1,6 +1,6 @@
 """One way to take or store an acquisition, run in a process of its own: prints what it cost, as JSON.
 
-python data_cases.py CASE DATA_PORT BYTES FOLDER
+python data_cases.py CASE DATA_PORT BYTES FOLDER ROWS_PER_CHUNK
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-CONTROL_PORT, PORT, TOTAL, FOLDER = 0, 0, 0, Path()
+CONTROL_PORT, PORT, TOTAL, FOLDER, CHUNK = 0, 0, 0, Path(), 0
 
 
 def bare_socket() -> None:
@@ -49,12 +49,14 @@ def ours_blocking() -> None:
 async def ours_hdf(*, raw: bool) -> None:
     from panda_ioc.capture.columns import stored_columns
     from panda_ioc.capture.hdf import HdfFile
+    from panda_ioc.capture.options import ColumnOptions, FileOptions
     from panda_ioc.capture.recorder import Recorder, Storing
     from panda_ioc.capture.selection import First
     from panda_ioc.client import AsyncioClient
 
-    columns = partial(stored_columns, raw=raw)
-    recorder = Recorder(Storing(lambda: HdfFile(FOLDER / "ours.h5"), columns, queue_bytes=1 << 62), First(0, 1))
+    columns = partial(stored_columns, options=ColumnOptions(raw=raw))
+    file = FileOptions(rows_per_chunk=CHUNK)
+    recorder = Recorder(Storing(lambda: HdfFile(FOLDER / "ours.h5", file), columns, queue_bytes=1 << 62), First(0, 1))
     async for data in AsyncioClient("127.0.0.1", data_port=PORT).data(scaled=False):
         while recorder.writer.queued_bytes > 32 << 20:  # a PandA would not wait, this source does
             await asyncio.sleep(0.001)
@@ -85,7 +87,7 @@ async def peer_hdf() -> None:
 
 
 def bare_h5py(*, raw: bool) -> None:
-    """Columns straight from memory into a file, 16384 rows at once: no socket, no frames."""
+    """Columns straight from memory into a file with the same chunks, 16384 rows at once: no socket, no frames."""
     import h5py
     import numpy as np
 
@@ -99,7 +101,7 @@ def bare_h5py(*, raw: bool) -> None:
     }
     with h5py.File(FOLDER / "bare.h5", "w", libver="latest") as file:
         datasets = [
-            (file.create_dataset(name, (0,), values.dtype, maxshape=(None,), chunks=(rows,)), values)
+            (file.create_dataset(name, (0,), values.dtype, maxshape=(None,), chunks=(CHUNK,)), values)
             for name, values in columns.items()
         ]
         for first in range(0, TOTAL // DTYPE.itemsize // rows * rows, rows):
@@ -138,8 +140,8 @@ _MODULES = {
 
 
 def main() -> None:
-    global PORT, TOTAL, FOLDER  # noqa: PLW0603 - a script that runs one case
-    name, PORT, TOTAL, FOLDER = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    global PORT, TOTAL, FOLDER, CHUNK  # noqa: PLW0603 - a script that runs one case
+    name, PORT, TOTAL, FOLDER, CHUNK = sys.argv[1], *map(int, sys.argv[2:4]), Path(sys.argv[4]), int(sys.argv[5])
     for module in _MODULES.get(name.split()[0], ()):
         importlib.import_module(module)  # what starting up costs is not what is measured
     case = CASES[name]

@@ -6,7 +6,7 @@ be brought back with 10 digits is named.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import textfile
@@ -21,8 +21,14 @@ TIMEOUT = 30.0
 #: Bytes that a file may have: many times what the largest PandA makes of all its tables.
 MAX_BYTES = 100_000_000
 
-#: Refused lines that a message shows, and names.
+#: Names that a message shows of those that are not exact.
 _SHOWN = 5
+
+#: What a PandA answers to a name, a bus entry or a label that it does not have, as server 4.1 says it.
+_UNKNOWN = re.compile(
+    "No such (block|field|attribute)|(Invalid|Missing) block number|Metadata key .* not found"
+    "|Invalid (bit bus|position) selection|Invalid enumeration value"
+)
 
 _TO_TEN_DIGITS = "to the 10 digits that the PandA tells: "
 
@@ -58,13 +64,18 @@ async def save(client: AsyncioClient, path: Path, disk: Calls) -> str:
     return "; ".join(notes)
 
 
-async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
+async def load(client: AsyncioClient, path: Path, disk: Calls, *, skip_unknown: bool = False) -> list[str]:
     """Load settings into a PandA; if it refuses any of them, or does not answer, bring back what was before.
 
     Args:
         client: as for `save`
         path: as for `save`
         disk: as for `save`
+        skip_unknown: leave out what this PandA does not have, as other firmware may: blocks, fields, attributes, bus
+            entries and labels; what it refuses for another reason is refused as ever
+
+    Returns:
+        what was left out, and why: "NOPE.X=1: No such block"; nothing without `skip_unknown`
 
     Raises:
         DesignError: the file cannot be read, is no whole design, or the PandA refused some of it or was lost; the
@@ -76,10 +87,11 @@ async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
     before = await _state(client)
     first, last = _in_turn(wanted, before)
     written: list[Request] = []
+    left_out: list[str] = []
     try:
         for requests in (first, last):
             written += requests
-            await client.send(_to_set(requests), timeout=TIMEOUT)
+            left_out += await _write(client, requests, skip_unknown=skip_unknown)
     except LocalProtocolError as error:  # nothing was sent
         raise DesignError(f"{path}: {error}") from error
     except PandaError as error:
@@ -87,6 +99,20 @@ async def load(client: AsyncioClient, path: Path, disk: Calls) -> None:
         if isinstance(error, StateError):
             raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(error)}") from error
         raise DesignError(f"loading {path} did not come to an end, {outcome}: {error}") from error
+    if len(left_out) == len(wanted.requests()):
+        raise DesignError(f"{path}: the PandA has nothing of what it sets, so nothing was set: {'; '.join(left_out)}")
+    return left_out
+
+
+async def _write(client: AsyncioClient, requests: Sequence[Request], *, skip_unknown: bool) -> list[str]:
+    """Write settings; return what was left out, which is what the PandA does not have."""
+    try:
+        await client.send(_to_set(requests), timeout=TIMEOUT)
+    except StateError as error:
+        if not skip_unknown or not all(_UNKNOWN.fullmatch(reason) for _, reason in error.failures):
+            raise
+        return [f"{line}: {reason}" for line, reason in error.failures]
+    return []
 
 
 async def _state(client: AsyncioClient) -> State:
@@ -190,7 +216,7 @@ def _read(path: Path) -> SetState:
 
 
 def _lines(error: StateError) -> str:
-    return _some((f"{line}: {reason}" for line, reason in error.failures), "; ")
+    return "; ".join(f"{line}: {reason}" for line, reason in error.failures)
 
 
 def _some(names: Iterable[str], between: str = ", ") -> str:

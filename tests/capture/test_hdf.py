@@ -1,6 +1,8 @@
 """Files that grow: what is in them, read by another process while they are written and after a crash."""
 
 import asyncio
+import contextlib
+import random
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.hdf import HdfFile
-from panda_ioc.capture.options import FileOptions
+from panda_ioc.capture.options import ColumnOptions, FileOptions
 from panda_ioc.protocol import StartData
 
 from .. import samples
@@ -43,7 +45,7 @@ for number, line in enumerate(sys.stdin):
 def write(path: Path, options: FileOptions | None = None, *, raw: bool = False, acquisitions: int = 1) -> None:
     with HdfFile(path, options) as file:
         for number in range(acquisitions):
-            file.begin(START, stored_columns(START, raw=raw))
+            file.begin(START, stored_columns(START, ColumnOptions(raw=raw)))
             file.write(samples.rows(70, 100 * number))
             file.write(samples.rows(30, 100 * number + 70))
             file.end("Ok" if number else "Disarmed")
@@ -89,6 +91,41 @@ def test_raw_integers_with_what_scales_them(tmp_path: Path) -> None:
         np.testing.assert_array_equal(position[:] * position.attrs["scale"] + position.attrs["offset"], POSITIONS[:100])
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.parametrize("rows_per_chunk", [1000, 1024, 20_000])
+def test_rows_of_frames_and_flushes_of_any_size(tmp_path: Path, rows_per_chunk: int, compression: str) -> None:
+    rng = random.Random(rows_per_chunk)
+    path, total = tmp_path / "x.h5", 0
+    with HdfFile(path, FileOptions(rows_per_chunk, compression)) as file, contextlib.ExitStack() as readers:
+        for _ in range(3):
+            file.begin(START, stored_columns(START))
+            for size in (1, rows_per_chunk - 1, *(rng.choice((rng.randint(1, 3000), 16384, 40_000)) for _ in range(6))):
+                file.write(samples.rows(size, total))
+                total += size
+                if rng.random() < 0.4:
+                    file.flush()
+                    assert file.flushed_rows == total
+                    reader = readers.enter_context(h5py.File(path, swmr=True))
+                    assert reader["PCAP.BITS0.Value"][-1] == total - 1
+            if rng.random() < 0.5:
+                file.end("Ok")  # otherwise the next acquisition begins without an end
+    with h5py.File(path) as read:
+        np.testing.assert_array_equal(read["PCAP.BITS0.Value"][:], np.arange(total))
+        np.testing.assert_array_equal(read["COUNTER1.OUT.Value"][:], 0.5 * (1000 - np.arange(total)) + 10)
+        assert read["PCAP.BITS0.Value"].chunks == (rows_per_chunk,)
+
+
+def test_a_file_without_columns(tmp_path: Path) -> None:
+    """As where only named fields are stored, and none has a name."""
+    with HdfFile(tmp_path / "x.h5") as file:
+        for _ in range(2):
+            file.begin(START, [])
+            file.write(samples.rows(70))
+            file.end("Ok")
+    with h5py.File(tmp_path / "x.h5") as read:
+        assert read["acquisitions/samples"][:].tolist() == [70, 70]
+
+
 @pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])
 def test_compression(tmp_path: Path, compression: str) -> None:
     write(tmp_path / "x.h5", FileOptions(compression=compression))
@@ -106,6 +143,16 @@ def test_nexus_viewers_find_what_to_plot(tmp_path: Path) -> None:
         assert (entry.attrs["NX_class"], data.attrs["NX_class"]) == ("NXentry", "NXdata")
         assert data.attrs["axes"].tolist() == ["PCAP.TS_TRIG.Value"]
         np.testing.assert_array_equal(data[data.attrs["signal"]].shape, (100,))
+
+
+def test_names_in_nexus_files(tmp_path: Path) -> None:
+    with HdfFile(tmp_path / "x.h5", FileOptions(nexus=True)) as file:
+        file.begin(START, stored_columns(START, ColumnOptions({"INENC1.VAL": "my x"}, nexus=True)))
+        file.end("Ok")
+    with h5py.File(tmp_path / "x.h5") as read:
+        assert "my_x_mean" in read
+        assert "my_x_mean" in read["entry/data"].attrs["auxiliary_signals"]
+        assert read["entry/data/my_x_mean"] == read["my_x_mean"]
 
 
 def test_a_file_is_not_written_over(tmp_path: Path) -> None:

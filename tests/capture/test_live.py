@@ -1,5 +1,7 @@
 """What people watch: the last samples, in units, against time."""
 
+from functools import partial
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +76,24 @@ def test_an_acquisition_without_samples_yet() -> None:
     snapshot = shown(view)
     assert len(snapshot.time) == 0
     assert np.isnan(snapshot.by_field()["COUNTER1.OUT"].statistics.mean)
+
+
+def test_what_the_panda_added_is_not_shown() -> None:
+    """With StdDev alone, raw data have the gate and the mean as well."""
+    gate = 2**31 + 8
+    fields = (
+        FieldCapture("PCAP.GATE_DURATION", "Value", "int32", 8e-9, 0.0, "s"),
+        FieldCapture("INENC1.VAL", "Mean", "int64", 1.0, 0.0),
+        FieldCapture("INENC1.VAL", "StdDev", "int96", 1.0, 0.0),
+    )
+    start = StartData(fields, 0, "Raw", 24)
+    frame = np.array([(np.uint32(gate).astype(np.int32), 0, (9 * gate & 0xFFFFFFFF, 9 * gate >> 32, 0))], start.dtype)
+    for asked, shows in (
+        ({"INENC1.VAL.StdDev"}, {"INENC1.VAL": 3.0}),
+        (None, {"INENC1.VAL": 0.0, "PCAP.GATE_DURATION": gate * 8e-9}),
+    ):
+        view = LiveView(10, partial(frozenset[str], asked) if asked else lambda: None)
+        view.take(start)
+        view.take(FrameData(frame))
+        found = {name: trace.statistics.last for name, trace in shown(view).by_field().items()}
+        assert found == shows

@@ -12,6 +12,7 @@ import pytest
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.options import ColumnOptions
 from panda_ioc.capture.recorder import LOST, Recorder, Storing
 from panda_ioc.capture.selection import MODES
 from panda_ioc.client import PandaConnectionError
@@ -58,7 +59,9 @@ async def test_an_acquisition(tmp_path: Path) -> None:
 
 
 async def test_several_acquisitions_until_it_is_stopped(tmp_path: Path) -> None:
-    capture = recorder(tmp_path / "x.h5", columns=partial(stored_columns, names={"COUNTER1.OUT": "position"}))
+    capture = recorder(
+        tmp_path / "x.h5", columns=partial(stored_columns, options=ColumnOptions(names={"COUNTER1.OUT": "position"}))
+    )
     for data in [*acquisition(100), *acquisition(50, reason="Disarmed"), *acquisition(20)[:-1]]:
         capture.take(data)
     assert not capture.finished

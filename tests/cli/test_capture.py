@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from tqdm import tqdm
 
+from panda_ioc.capture import read_columns
 from panda_ioc.capture.hdf import HdfFile
 from panda_ioc.capture.recorder import Recorder, Storing
 from panda_ioc.capture.selection import First
 from panda_ioc.cli.capture import _ready, _record
 from panda_ioc.client import AsyncioClient
-from panda_ioc.protocol import Data, FrameData
+from panda_ioc.protocol import Data, FrameData, Put
 from panda_ioc.simulator import Server
+from panda_ioc.simulator.layout import Layout
 from panda_ioc.simulator.numbers import Refused
 
 from ..acquire import capture_counter, samples_on_arm
@@ -79,6 +82,36 @@ async def test_what_is_captured(
     assert len(counted(tmp_path / "x.h5")) == rows
     with h5py.File(tmp_path / "x.h5") as file:
         assert file["COUNTER1.OUT.Value"].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("options", "added"), [((), set()), (("--raw",), {"PCAP.GATE_DURATION.Value", "INENC1.VAL.Mean"})]
+)
+async def test_a_deviation_alone(
+    panda: Server, ports: tuple[str, ...], tmp_path: Path, options: tuple[str, ...], added: set[str]
+) -> None:
+    """Its PandA sends more in raw data, which only a raw file needs."""
+    gate, path = 2**31 + 8, tmp_path / "x.h5"
+    words = {"PCAP.BITS0.Value": [7], "PCAP.GATE_DURATION.Value": [gate], "INENC1.VAL.Mean": [0, 0]}
+    words["INENC1.VAL.StdDev"] = [9 * gate & 0xFFFFFFFF, 9 * gate >> 32, 0]
+
+    def on_arm(layout: Layout) -> None:
+        panda.capture.start()
+        panda.capture.append(np.array([[word for item in layout.items for word in words[item.column]]], np.uint32))
+        panda.capture.end("Ok")
+
+    panda.capture.on_arm = on_arm
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        for name, value in {"*CAPTURE": "", "PCAP.BITS0.CAPTURE": "Value", "INENC1.VAL.CAPTURE": "StdDev"}.items():
+            await client.send(Put(name, value))
+    await panda_ioc("capture", *ports, path, "--arm", "--bits", "float64", "--chunk-rows", "4096", *options)
+    values = read_columns(path)
+    assert values.keys() == {"PCAP.BITS0.Value", "INENC1.VAL.StdDev"} | added
+    assert values["INENC1.VAL.StdDev"].tolist() == [3.0]
+    assert values["PCAP.BITS0.Value"].dtype == ("uint32" if options else "float64")
+    with h5py.File(path) as file:
+        assert file["PCAP.BITS0.Value"].chunks == (4096,)
+    await panda_ioc("plot", path, "-o", tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])

@@ -91,3 +91,17 @@ async def test_what_was_saved_can_be_loaded_into_another_panda(panda: Server, po
         await panda_ioc("save", "127.0.0.1", tmp_path / "again", *options)
         assert other.panda.fields["PGEN1.TABLE"].read() == ["1", "2", "3"]
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
+
+
+async def test_a_setup_of_other_firmware(panda: Server, port: str, tmp_path: Path) -> None:
+    file = tmp_path / "setup.sav"
+    unknown = [f"NOPE{number}.X=1" for number in range(9)]
+    file.write_text("\n".join(["PULSE1.PULSES=14", *unknown, ""]), encoding="utf-8")
+    refused = await panda_ioc("load", "127.0.0.1", file, "--control-port", port, code=1)
+    assert all(f"{line}: No such block" in refused for line in unknown)
+    said = await panda_ioc("load", "127.0.0.1", file, "--skip-unknown", "--control-port", port)
+    assert said.splitlines() == [
+        f"127.0.0.1 took {file} but for what it does not have:",
+        *(f"  {line}: No such block" for line in unknown),
+    ]
+    assert panda.panda.fields["PULSE1.PULSES"].raw == 14

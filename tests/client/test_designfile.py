@@ -217,3 +217,60 @@ async def test_a_table_that_streams_is_left_alone(panda: Server, tmp_path: Path)
         assert "SEQ1.TABLE<" not in path.read_text()
         await refused(client, path, "NOPE.X=1")
         assert await client.send(GetLine("SEQ1.TABLE.MODE")) == "STREAMING"
+
+
+#: What other firmware had: a block, an instance, a field, an attribute, a key, an entry of each bus, a label.
+UNKNOWN = {
+    "NOPE.X=1": "No such block",
+    "NOPE.TABLE<": "No such block",
+    "TTLOUT11.VAL=ZERO": "Invalid block number",
+    "PULSE1.NOPE=1": "No such field",
+    "TTLOUT1.VAL.FINE_DELAY=1": "No such attribute",
+    "*METADATA.NOPE=1": "Metadata key NOPE not found",
+    "TTLOUT1.VAL=FMC_IN.VAL1": "Invalid bit bus selection",
+    "CALC1.INPA=FMC_ADC1.OUT": "Invalid position selection",
+    "SYSTEM.CLOCK_SOURCE=moon": "Invalid enumeration value",
+}
+
+
+def other_firmware(*more: str) -> list[str]:
+    lines = ["PULSE1.PULSES=9", *UNKNOWN, "PULSE2.PULSES=8", *more]
+    return [part for line in lines for part in ([line, "1", ""] if line.endswith("<") else [line])]
+
+
+async def test_a_design_of_other_firmware_is_refused_with_all_reasons(panda: Server, tmp_path: Path) -> None:
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        said = await refused(client, tmp_path / "x.design", *other_firmware())
+    assert all(f"{line}: {reason}" in said for line, reason in UNKNOWN.items())
+    assert panda.panda.fields["PULSE1.PULSES"].read() == "0"
+
+
+async def test_what_a_panda_does_not_have_can_be_left_out(panda: Server, tmp_path: Path) -> None:
+    path = tmp_path / "x.design"
+    path.write_text("".join(f"{line}\n" for line in other_firmware()))
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        left_out = await designfile.load(client, path, Calls(), skip_unknown=True)
+        assert left_out == [f"{line}: {reason}" for line, reason in UNKNOWN.items()]
+        assert [panda.panda.fields[f"PULSE{number}.PULSES"].read() for number in (1, 2)] == ["9", "8"]
+        path.write_text("PULSE1.PULSES=7\n")
+        assert await designfile.load(client, path, Calls(), skip_unknown=True) == []
+
+
+@pytest.mark.parametrize("lines", [other_firmware("PULSE3.PULSES=x"), other_firmware("PGEN1.TABLE<B", "AAA=", "")])
+async def test_what_is_wrong_is_not_left_out(panda: Server, tmp_path: Path, lines: list[str]) -> None:
+    path = tmp_path / "x.design"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        with pytest.raises(designfile.DesignError, match="all is as it was before: NOPE.X=1: No such block"):
+            await designfile.load(client, path, Calls(), skip_unknown=True)
+    assert panda.panda.fields["PULSE1.PULSES"].read() == "0"
+
+
+async def test_a_design_of_which_nothing_is_known_is_refused(panda: Server, tmp_path: Path) -> None:
+    path = tmp_path / "x.design"
+    path.write_text("NOPE.X=1\nNOPE.Y=2\n")
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        with pytest.raises(
+            designfile.DesignError, match="nothing of what it sets, so nothing was set: NOPE.X=1: No such"
+        ):
+            await designfile.load(client, path, Calls(), skip_unknown=True)

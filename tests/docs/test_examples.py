@@ -19,6 +19,7 @@ from panda_ioc.protocol import FieldInfo
 from panda_ioc.simulator import Server, load
 
 from ..acquire import capture_counter, samples_on_arm
+from ..capture.test_reading import write as write_raw_file
 from ..ioc.process import Ioc, running_ioc
 from .pages import PAGES, ROOT, commands, examples, page
 
@@ -31,6 +32,7 @@ ELSEWHERE = {"clients.md", "tutorial.md"}
 #: Commands that no test here runs, and why.
 NOT_RUN = {
     "python -m panda_ioc.compat.pandablocks script.py ARGUMENTS": "tests/compat runs it",
+    "python -m tests.simulator.differential HOST:8888 --commands 100000": "test_differential.py runs it",
     "./dev demo": "downloads all that it needs; test_demo.py runs what it runs",
     "./dev test": "is what runs this",
     "./dev test -m long": "CI runs it",
@@ -39,8 +41,7 @@ NOT_RUN = {
     "./dev docs": "test_reference.py builds them",
     "./dev lock": "changes the locks",
     "camonitor PANDA:BITS:OUTA": "never ends, and the tools of EPICS may not be there",
-    'pip install ".[screens]"': "changes the environment; test_wheel.py installs the wheel into one of its own",
-    "pip install .": "the same",
+    "pip install .": "changes the environment; test_wheel.py installs the wheel into one of its own",
     "docker build -t panda-ioc:0.1.0 .": "there may be no container engine",
 }
 
@@ -173,7 +174,11 @@ def test_nothing_is_left_out_for_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "python.md", "extending.md"])
 async def test_the_python_of_a_page(name: str, ioc: Ioc, panda: Server, tmp_path: Path) -> None:
-    whole = (example for example in examples(name, "python") if "import" in example.text)
+    whole = (
+        example
+        for example in examples(name, "python")
+        if "import" in example.text and "read_columns" not in example.text
+    )
     for example in whole:
         here = rf'\g<1>("127.0.0.1", {panda.control_port}, {panda.data_port})'
         code, replaced = re.subn(r'(\w+Client)\("[a-z.]+"\)', here, example.text)
@@ -184,6 +189,13 @@ async def test_the_python_of_a_page(name: str, ioc: Ioc, panda: Server, tmp_path
         if "import pandas" in code and importlib.util.find_spec("pandas") is None:
             continue  # readers install it themselves
         assert await carry_out([sys.executable, "-c", code], ioc, tmp_path)
+
+
+async def test_reading_a_raw_file(ioc: Ioc, tmp_path: Path) -> None:
+    (example,) = (example for example in examples("capture.md", "python") if "read_columns" in example.text)
+    write_raw_file(tmp_path / "run1.h5")
+    said = await carry_out([sys.executable, "-c", example.text], ioc, tmp_path)
+    assert "x-mean 18.5\nx-stddev 6.0\n" in said
 
 
 def test_the_rule_of_extending_makes_a_record() -> None:

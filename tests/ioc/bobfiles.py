@@ -70,7 +70,11 @@ def opened(texts: Mapping[str, str], first: str = "Overview.bob") -> list[Opened
 def _collect(screen: Opened) -> None:
     for widget in screen.root.iter("widget"):
         for tag in ("pv_name", "x_pv", "y_pv"):
-            for element in [*widget.findall(tag), *widget.findall(f"traces/trace/{tag}")]:
+            for element in [
+                *widget.findall(tag),
+                *widget.findall(f"traces/trace/{tag}"),
+                *widget.findall(f"scripts/script/{tag}"),
+            ]:
                 names = set(names_in(expanded(element.text or "", screen.macros)))
                 screen.pvs |= names
                 if tag == "pv_name" and widget.get("type") in SETTERS:
@@ -86,19 +90,41 @@ def names_in(name: str) -> Iterator[str]:
         yield name.removeprefix("pva://")
 
 
+@dataclass(frozen=True)
+class _Macros:
+    """A widget for the expressions of its rules."""
+
+    macros: Mapping[str, str]
+
+    def getEffectiveMacros(self) -> "_Macros":  # noqa: N802
+        return self
+
+    def getValue(self, name: str) -> str | None:  # noqa: N802
+        return self.macros.get(name)
+
+
+def choices_of(screen: Opened, pv: str | None) -> list[str]:
+    """Everything that can be chosen in the drop-downs for a PV of the viewer itself."""
+    combos = [combo for combo in screen.root.iter("widget") if combo.findtext("pv_name") == pv]
+    assert combos, pv
+    return [item.text or "" for combo in combos for item in combo.findall("items/item")]
+
+
+def chosen(screen: Opened, rule: ET.Element, choice: str) -> str:
+    """What a rule sets for a choice. As Phoebus does it: macros are expanded in conditions, not in expressions."""
+    names = {"pvStr0": choice, "widget": _Macros(screen.macros), "true": True}
+    for exp in rule.findall("exp"):
+        if eval(expanded(exp.get("bool_exp", ""), screen.macros), names):  # noqa: S307 - ours
+            return str(eval(exp.findtext("expression") or "", names))  # noqa: S307 - ours
+    raise AssertionError(f"no case for {choice}")
+
+
 def _chosen(screen: Opened, widget: ET.Element) -> Iterator[str]:
-    """The PVs that the rules of a plot can choose: whatever can be chosen in a drop-down for them."""
-    for rule in widget.iter("rule"):
-        local = rule.findtext("pv_name")
-        combos = [combo for combo in screen.root.iter("widget") if combo.findtext("pv_name") == local]
-        assert combos, local
-        for item in (item.text for combo in combos for item in combo.findall("items/item")):
-            for exp in rule.findall("exp"):
-                condition = exp.get("bool_exp", "")
-                if condition == "true" or f'"{item}"' in condition:
-                    parts = re.findall(r'"([^"]*)"|(pvStr0)', exp.findtext("expression") or "")
-                    yield expanded("".join(text or item or "" for text, _ in parts), screen.macros)
-                    break
+    """The PVs that the rules of a widget can choose."""
+    for rule in widget.findall("rules/rule"):
+        if (rule.get("prop_id") or "").endswith("_pv"):
+            for choice in choices_of(screen, rule.findtext("pv_name")):
+                yield from names_in(chosen(screen, rule, choice))
 
 
 def unknown(screens: list[Opened], plan: Plan) -> set[str]:

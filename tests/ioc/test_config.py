@@ -285,6 +285,14 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
         assert "NOPE.X=1" in await ioc.pva_get("DESIGN:STATUS")
         assert panda.panda.fields["PULSE1.PULSES"].read() == "5"
         assert panda.panda.fields["PULSE1.DELAY"].raw == 12500000001
+        # Or, of other firmware, all that there is.
+        panda.panda.fields["PULSE1.DELAY"].raw = 125
+        assert list(await ioc.pva_get("DESIGN:LEFT_OUT")) == []
+        await ioc.pva_put("DESIGN:SKIP_UNKNOWN", 1)
+        await ioc.pva_put("DESIGN:LOAD", 1)
+        assert await ioc.pva_get("PULSE1:PULSES") == 9
+        assert list(await ioc.pva_get("DESIGN:LEFT_OUT")) == ["NOPE.X=1: No such block"]
+        assert await ioc.pva_get("DESIGN:STATUS") == "loaded bad; 1 left out, see DESIGN:LEFT_OUT"
         await ioc.pva_put("INENC1:VAL:SCALE", 1 / 3)
         await ioc.pva_put("DESIGN:SAVE", 1)
         assert (

@@ -32,6 +32,9 @@ DEFAULTS: dict[str, Any] = {
     "FILE_TEMPLATE": "",
     "AUTO_INCREMENT": 0,
     "CREATE_DIRECTORY": 0,
+    "BITS_TYPE": "uint32",
+    "CHUNK_ROWS": 1024,
+    "NEXUS": 0,
 }
 
 
@@ -83,21 +86,58 @@ async def test_modes(data: DataPvs, server: Server) -> None:
         assert (await data.get("STATUS")).startswith("OK: 100 samples")
 
 
+async def test_rows_of_a_chunk(data: DataPvs, server: Server) -> None:
+    assert await data.get("NUM_PER_CHUNK") == 1024  # as ophyd-async declares
+    samples_on_arm(server, 3)
+    await data.put("CHUNK_ROWS", 4096)
+    assert await data.get("NUM_PER_CHUNK") == 4096
+    await data.put("CAPTURE", 1)
+    await data.put("CHUNK_ROWS", 2048)
+    assert await data.get("NUM_PER_CHUNK") == 4096  # of the file that is being written
+    await data.arm()
+    await data.until("END_REASON", "Ok")
+    await data.put("CAPTURE", 0)
+    assert await data.get("NUM_PER_CHUNK") == 2048
+    with h5py.File(data.path) as file:
+        assert file["COUNTER1.OUT.Value"].chunks == (4096,)
+    for rows in (0, 10, 1 << 20):
+        with pytest.raises(Exception, match=f"{rows} is not from 64 to 65536"):
+            await data.put("CHUNK_ROWS", rows)
+
+
 async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc: Ioc) -> None:
     seen = await ioc.monitor("DATA:DATASETS")
     async with AsyncioClient("127.0.0.1", server.control_port) as client:
         # Not by this IOC: as on the web page.
         await client.send(Put("COUNTER2.OUT.CAPTURE", "Min Max Mean"))
+        await client.send(Put("COUNTER3.OUT.CAPTURE", "StdDev"))
         await client.send(Put("PCAP.BITS0.CAPTURE", "Value"))
     async with asyncio.timeout(5):
         while not {"COUNTER2.OUT.Min", "COUNTER2.OUT.Max", "PCAP.BITS0.Value"} < set((await seen.get()).value.name):
             pass
     samples_on_arm(server, 0, reason="")
     await ioc.pva_put("COUNTER1:OUT:DATASET", "position")
+    await ioc.pva_put("COUNTER2:OUT:DATASET", "two")
+    await data.put("OVERWRITE", 1)
+    scaled = {
+        "position",
+        "two-min",
+        "two-max",
+        "two-mean",
+        "COUNTER3.OUT.StdDev",
+        "PCAP.BITS0.Value",
+        "PCAP.TS_TRIG.Value",
+    }
+    added = {"PCAP.GATE_DURATION.Value", "COUNTER3.OUT.Mean"}
     try:
-        for raw in (0, 1):
-            await data.put("RAW", raw)
-            await data.put("OVERWRITE", 1)
+        for settings, names, bits in (
+            ({"RAW": "No"}, scaled, "uint32"),
+            ({"RAW": "Yes"}, scaled | added, "uint32"),
+            ({"RAW": "No", "BITS_TYPE": "float64"}, scaled, "float64"),
+            ({"NEXUS": "Yes"}, {name.replace("-", "_") for name in scaled}, "float64"),
+        ):
+            for name, value in settings.items():
+                await data.put(name, value)
             await data.put("CAPTURE", 1)
             await data.arm()
             table = await data.get("DATASETS")
@@ -111,11 +151,13 @@ async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc
             assert told == found
             assert list(await caget(ioc.pv("DATA:DATASETS:Name"))) == list(told)
             assert list(await caget(ioc.pv("DATA:DATASETS:DType"))) == list(told.values())
-            assert {"position", "COUNTER2.OUT.Min", "COUNTER2.OUT.Max", "PCAP.BITS0.Value"} < set(told)
+            assert (set(told), told["PCAP.BITS0.Value"]) == (names, bits)
     finally:
-        await ioc.pva_put("COUNTER1:OUT:DATASET", "")
+        for field in ("COUNTER1", "COUNTER2"):
+            await ioc.pva_put(f"{field}:OUT:DATASET", "")
         async with AsyncioClient("127.0.0.1", server.control_port) as client:
             await client.send(Put("COUNTER2.OUT.CAPTURE", "No"))
+            await client.send(Put("COUNTER3.OUT.CAPTURE", "No"))
             await client.send(Put("PCAP.BITS0.CAPTURE", "No"))
 
 
@@ -362,6 +404,26 @@ async def test_the_live_view(data: DataPvs, server: Server, ioc: Ioc) -> None:
     statistics = {part: await ioc.pva_get(f"COUNTER1:OUT:LIVE:{part}") for part in ("MEAN", "MIN", "MAX", "LAST")}
     assert statistics == {"MEAN": 96.5, "MIN": 87, "MAX": 106, "LAST": 106}
     await data.put("LIVE:NUM_POINTS", 1000)
+
+
+async def test_an_acquisition_without_samples_leaves_what_is_shown(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    """A statistic of no samples is no number, and flashed on screens whenever an acquisition began."""
+    samples_on_arm(server, 50)
+    await data.arm()
+    await data.until("LIVE:NUM_SAMPLES", 50)
+    seen = await ioc.monitor("COUNTER1:OUT:LIVE:MEAN")
+    curve = await ioc.monitor("COUNTER1:OUT:LIVE")
+    samples_on_arm(server, 0, reason="")
+    await data.arm()
+    await data.until("LIVE:NUM_SAMPLES", 0)
+    assert [update.value for update in drained(seen) if not np.isfinite(update.value)] == []
+    assert [len(update.value) for update in drained(curve) if not len(update.value)] == []
+    assert (await ioc.pva_get("COUNTER1:OUT:LIVE:MEAN")) == 24.5
+
+
+def drained(seen: asyncio.Queue[Any]) -> list[Any]:
+    """What a monitor got so far."""
+    return [seen.get_nowait() for _ in range(seen.qsize())]
 
 
 async def test_ca_monitors_see_the_counters(data: DataPvs, server: Server, ioc: Ioc) -> None:

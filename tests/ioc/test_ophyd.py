@@ -49,14 +49,19 @@ POINTS = 50
 WIRING = [
     *("PCAP.ENABLE=ONE", "PCAP.GATE=SEQ1.OUTA", "PCAP.TRIG=SEQ1.OUTA", "PCAP.TRIG_EDGE=Falling"),
     *("COUNTER1.ENABLE=ONE", "COUNTER1.TRIG=SEQ1.OUTA", "COUNTER1.OUT.CAPTURE=Value"),
-    *("PCAP.TS_TRIG.CAPTURE=Value", "INENC1.VAL.CAPTURE=Min Max"),
+    *("PCAP.TS_TRIG.CAPTURE=Value", "INENC1.VAL.CAPTURE=Min Max", "PCAP.BITS0.CAPTURE=Value"),
 ]
 
 PREFIX = "TEST-OPHYD:{PANDA:1}"
 
 
 #: Data keys of bluesky have no dots, so what is captured is given names.
-DATASETS = {"counter.1.out_dataset": "steps", "pcap.ts_trig_dataset": "times", "inenc.1.val_dataset": "position"}
+DATASETS = {
+    "counter.1.out_dataset": "steps",
+    "pcap.ts_trig_dataset": "times",
+    "inenc.1.val_dataset": "position",
+    "pcap.bits0_dataset": "bits",
+}
 
 
 class Scans:
@@ -294,6 +299,7 @@ async def test_two_fly_scans(scans: Scans, server: Server, other: AsyncioClient)
     panda = scans.panda
     for path, name in DATASETS.items():
         await scans.do(partial(signal_at(panda, path).set, name))
+    await scans.do(partial(signal_at(panda, "data.bits_type").set, "float64"))
     for _ in range(2):
         documents = await scans.plan(fly(panda, POINTS))
         kinds = [name for name, _ in documents]
@@ -301,13 +307,18 @@ async def test_two_fly_scans(scans: Scans, server: Server, other: AsyncioClient)
         assert kinds[-1] == "stop"
         assert documents[-1][1]["exit_status"] == "success"
         resources = {document["data_key"]: document for name, document in documents if name == "stream_resource"}
-        assert {"steps", "times"} < set(resources)
+        assert set(resources) == {"steps", "times", "position-min", "position-max", "bits"}
+        (keys,) = (document["data_keys"] for name, document in documents if name == "descriptor")
         datums = [document for name, document in documents if name == "stream_datum"]
         assert max(datum["indices"]["stop"] for datum in datums) == POINTS
         file_path = Path(resources["steps"]["uri"].removeprefix("file://localhost"))
         with h5py.File(file_path) as file:
             assert {len(file[name]) for name in resources} == {POINTS}
             assert np.diff(file["steps"]).tolist() == [1] * (POINTS - 1)
+            for name, resource in resources.items():
+                # As declared before there was a file: consumers such as Tiled rely on it.
+                declared = (keys[name]["dtype_numpy"], tuple(resource["parameters"]["chunk_shape"]))
+                assert (file[name].dtype.str, file[name].chunks) == declared
         assert await scans.do(panda.data.num_captured.get_value) == POINTS
         assert await scans.do(panda.data.capture.get_value) is False
         assert await scans.do(panda.pcap.arm.get_value) is False

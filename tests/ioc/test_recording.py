@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from aioca import FORMAT_CTRL, caget, caput
+from aioca import DBR_DOUBLE, DBR_LONG, FORMAT_CTRL, caget, caput
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.link.introspect import introspect
@@ -22,6 +22,10 @@ from .writing_back import WriteBack, over_ca, over_pva, settings_of, write_back
 async def ioc(replay_port: int, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
     async with running_ioc(replay_port, "TEST-BOX", ca_ports) as ioc:
         yield ioc
+
+
+#: Columns that EPICS would wrap numbers for: their arrays are wider here, so that what does not fit is refused.
+WIDER = {"POSITION": DBR_DOUBLE, **{f"OUT{letter}{phase}": DBR_LONG for letter in "ABCDEF" for phase in (1, 2)}}
 
 
 def listed(path: Path) -> Iterator[tuple[str, int, list[str]]]:
@@ -42,7 +46,7 @@ async def test_every_listed_record_answers_over_ca(ioc: Ioc, shared: Path) -> No
     for (name, datatype, enums), value in zip(names, values, strict=True):
         if not value.ok:
             wrong.append(f"{name} does not answer")
-        elif value.datatype != datatype:
+        elif value.datatype != WIDER.get(name.partition(":TABLE:")[2], datatype):
             wrong.append(f"{name} is of type {value.datatype}, not {datatype}")
         elif enums and list(value.enums)[: len(enums)] != enums:
             wrong.append(f"{name} has choices {value.enums}, not {enums}")

@@ -1,8 +1,9 @@
 """What a SEQ table is over time."""
 
 import numpy as np
+import pytest
 
-from panda_ioc.ioc.plan.sequences import MOST_MOMENTS, MOST_ROWS, STEP, outputs_of, over_time
+from panda_ioc.ioc.plan.sequences import MOST_MOMENTS, MOST_ROWS, STEP, TIME, outputs_of, over_time
 
 NAMES = ("repeats", "time1", "outa1", "outb1", "time2", "outa2", "outb2")
 
@@ -24,7 +25,7 @@ def test_times_do_not_overflow() -> None:
 
 
 def test_an_empty_table_and_a_long_one() -> None:
-    for rows, length in ((0, 1), (MOST_ROWS * 3, MOST_MOMENTS)):
+    for rows, length in ((0, 2), (MOST_ROWS * 3, MOST_MOMENTS)):
         moments = over_time(columns([(1, 1, 1, 1, 1, 1, 1)] * rows))
         assert {name: len(values) for name, values in moments.items()} == dict.fromkeys(
             ("time", "outa", "outb"), length
@@ -34,3 +35,12 @@ def test_an_empty_table_and_a_long_one() -> None:
 def test_tables_without_phases_have_none() -> None:
     assert outputs_of(["position"]) == outputs_of(["outa1", "outa2", "time1"]) == []
     assert over_time({"position": np.arange(3)}) == {}
+
+
+@pytest.mark.parametrize("rows", [[], [(1, 0, 1, 0, 0, 0, 1)]])
+def test_a_plot_of_no_time_has_a_width(rows: list[tuple[int, ...]]) -> None:
+    """Phoebus fails on a time axis from 0 to 0."""
+    moments = over_time(columns(rows))
+    assert len({len(array) for array in moments.values()}) == 1
+    assert len(moments[TIME]) > 1
+    assert moments[TIME][0] < moments[TIME][-1]

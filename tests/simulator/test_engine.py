@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panda_ioc.simulator.blocks import Block
-from panda_ioc.simulator.blocks.base import bit_in, bit_out, pos_in, pos_out
+from panda_ioc.simulator.blocks.base import Changes, bit_in, bit_out, param, pos_in, pos_out
 from panda_ioc.simulator.blocks.bits import Bits
 from panda_ioc.simulator.blocks.calc import Calc
 from panda_ioc.simulator.blocks.clock import Clock
@@ -156,6 +156,23 @@ def test_calls_come_before_the_blocks_of_their_tick() -> None:
     assert probe.seen == [(52, "BIT", 1)]
     with pytest.raises(ValueError, match="is over"):
         engine.call_at(100, lambda: None)
+
+
+class Forgetful(Block):
+    """Asks to be called in a tick that is over."""
+
+    A: int = param()
+
+    def step(self, now: int, changes: Changes) -> int | None:
+        return now if "A" in changes else None
+
+
+def test_a_block_that_asks_for_the_past_is_told() -> None:
+    engine = Engine()
+    node = engine.add("BAD", Forgetful())
+    engine.put(5, node, {"A": 1})
+    with pytest.raises(RuntimeError, match="BAD asked in tick 5 to be called in tick 5"):
+        engine.run(100)
 
 
 positions = st.integers(-(2**20), 2**20)

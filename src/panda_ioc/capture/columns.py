@@ -1,27 +1,30 @@
 """The columns of an acquisition: what each is called in a file, and how its values are made of a frame.
 
 A PandA that sends raw data leaves the scaling to us: that is less to send and less work for its small
-processor. The order of operations is the server's own, so the results are the same to the last bit.
+processor. See `scaling` for how exact that is.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from ..protocol import FieldCapture, StartData
 from .errors import CaptureError
-from .wide import variance_numerator
+from .options import BITS_TYPES, ColumnOptions
+from .scaling import GATE, Scaling, Values, scaling_of, unsigned_gate
 
 Frame = npt.NDArray[np.void]
-Values = npt.NDArray[np.generic]
 
 #: What a file has beside its columns.
 RESERVED = frozenset({"acquisitions", "entry"})
 
-#: Sums of a sample are divided by this: for how many ticks its gate was high.
-GATE = "PCAP.GATE_DURATION.Value"
+#: What NeXus takes as a name: these characters, no dot at either end, and no more of them.
+_NOT_NEXUS = re.compile(r"[^A-Za-z0-9_.]|^\.|\.$")
+_LONGEST_NEXUS = 63
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Column:
         shape: of a value; () but for a raw int96, which is three words
         fill: writes the values of a frame into an array of as many values
         scaled: whether the values are in units
+        scaling: how the stored values become values in units; None if they are, or if they have none
     """
 
     field: FieldCapture
@@ -43,63 +47,40 @@ class Column:
     shape: tuple[int, ...]
     fill: Callable[[Frame, Values], None]
     scaled: bool
+    scaling: Scaling | None = None
 
 
-def dataset_name(field: FieldCapture, names: Mapping[str, str]) -> str:
-    """What a column is called: by the name that people gave to its field, or else `BLOCK.FIELD.Capture`.
+def dataset_name(field: FieldCapture, names: Mapping[str, str], *, nexus: bool = False) -> str:
+    """Return what a column is called: by the name that people gave to its field, or else `BLOCK.FIELD.Capture`.
 
     Args:
         field: the column
         names: names that were given, by field; the values of a field that has one are told apart by
             endings, `-min` and so on, but for Value
+        nexus: put an underscore in place of each character that a NeXus name cannot have
     """
     given = names.get(field.name, "")
-    if not given:
-        return field.column
-    return given if field.capture == "Value" else f"{given}-{field.capture.lower()}"
+    name = field.column if not given else given if field.capture == "Value" else f"{given}-{field.capture.lower()}"
+    return _NOT_NEXUS.sub("_", name) if nexus else name
 
 
-def stored_columns(
-    start: StartData, names: Mapping[str, str] | None = None, *, raw: bool = False, gate_captured: bool = True
-) -> list[Column]:
-    """The columns to store of an acquisition.
+def stored_columns(start: StartData, options: ColumnOptions | None = None) -> list[Column]:
+    """Return the columns to store of an acquisition.
 
     Args:
         start: its beginning
-        names: see `dataset_name`
-        raw: store raw data as the integers that came; otherwise in units, as float64, and bits as uint32
-        gate_captured: whether people asked for GATE_DURATION; otherwise it is there to divide means by,
-            and is stored only with raw data
+        options: which columns, and how
 
     Raises:
-        CaptureError: a standard deviation lacks what it is computed of, or two columns would be called the same
+        CaptureError: a column lacks what it is computed of, or two columns would be called the same
     """
-    given = names or {}
-    columns = []
-    present = {field.column for field in start.fields}
-    for field in start.fields:
-        if field.column == GATE and not gate_captured and not raw and _is_helper(start):
-            continue
-        if not raw and field.type == "int96" and not {f"{field.name}.Mean", GATE} <= present:
-            raise CaptureError(f"{field.column} is made of {field.name}.Mean and {GATE}, which were not captured")
-        column_type = start.dtype[field.column]
-        as_it_is = raw or start.process == "Scaled" or field.scale is None
-        columns.append(
-            Column(
-                field,
-                dataset_name(field, given),
-                column_type.base if as_it_is else np.dtype("<f8"),
-                column_type.shape if as_it_is else (),
-                _copy(field.column) if as_it_is else _scaling(field),
-                scaled=not raw and field.scale is not None,
-            )
-        )
-    called: set[str] = set()
-    for column in columns:
-        check_dataset_name(column.name)
-        if column.name in called:
-            raise CaptureError(f"two columns are called {column.name!r}: change the name of a dataset")
-        called.add(column.name)
+    options = options or ColumnOptions()
+    chosen = [field for field in start.fields if _is_stored(field, start, options)]
+    if options.raw and start.process == "Raw":
+        needed = {name for field in chosen for name in _operands(field)}  # or the file could not be scaled
+        chosen = [field for field in start.fields if field in chosen or field.column in needed]
+    columns = [_column(field, start, options) for field in chosen]
+    _check_names([column.name for column in columns], nexus=options.nexus)
     return columns
 
 
@@ -113,57 +94,91 @@ def check_dataset_name(name: str) -> None:
         raise CaptureError(f"{name!r} cannot be the name of a dataset")
 
 
-def _is_helper(start: StartData) -> bool:
-    """Whether GATE_DURATION is where servers put it for us: first, before any other column."""
-    return start.process == "Raw" and start.fields[0].column == GATE
+def _check_names(names: Sequence[str], *, nexus: bool) -> None:
+    called: set[str] = set()
+    for name in names:
+        check_dataset_name(name)
+        if nexus and len(name) > _LONGEST_NEXUS:
+            raise CaptureError(f"{name!r} is too long for NeXus, which takes {_LONGEST_NEXUS} characters")
+        if name in called:
+            raise CaptureError(f"two columns are called {name!r}: change the name of a dataset")
+        called.add(name)
 
 
-def _copy(name: str) -> Callable[[Frame, Values], None]:
+def _is_stored(field: FieldCapture, start: StartData, options: ColumnOptions) -> bool:
+    if options.only_named and not options.names.get(field.name):
+        return False
+    wanted = options.asked is None or field.column in options.asked
+    return wanted or options.raw or field.column not in _added(start)
+
+
+def _added(start: StartData) -> Collection[str]:
+    """Return the columns that a server may have added to raw data on its own, by the places where it puts them.
+
+    These are GATE_DURATION in front of all, and the Mean of a field just before its StdDev.
+    """
+    if start.process != "Raw":
+        return ()
+    added = {
+        field.column
+        for field, after in zip(start.fields, start.fields[1:], strict=False)
+        if (field.name, field.capture, after.capture) == (after.name, "Mean", "StdDev")
+    }
+    return added | {start.fields[0].column} & {GATE}
+
+
+def _column(field: FieldCapture, start: StartData, options: ColumnOptions) -> Column:
+    name = dataset_name(field, options.names, nexus=options.nexus)
+    dtype, shape = start.dtype[field.column].base, start.dtype[field.column].shape
+    copy = partial(_copy, field.column)
+    if start.process == "Scaled" or field.scale is None:
+        is_bits = field.scale is None and dtype == np.uint32
+        return Column(
+            field,
+            name,
+            _bits_type(options.bits) if is_bits and not options.raw else dtype,
+            shape,
+            copy,
+            scaled=field.scale is not None,
+        )
+    scaling = _scaling(field)
+    if options.raw:
+        is_gate = field.column == GATE and field.type == "int32"
+        return Column(field, name, np.dtype("<u4") if is_gate else dtype, shape, copy, scaled=False, scaling=scaling)
+    if scaling is None:
+        raise CaptureError(f"cannot scale {field.column}: the PandA sends {field.capture} as {field.type}")
+    if missing := _operands(field) - {other.column for other in start.fields}:
+        raise CaptureError(f"{field.column} is made of {' and '.join(sorted(missing))}, which the PandA did not send")
+    return Column(field, name, np.dtype("<f8"), (), _scaled(field, scaling), scaled=True)
+
+
+def _scaling(field: FieldCapture) -> Scaling | None:
+    return None if field.scale is None else scaling_of(field.capture, wide=field.type == "int96")
+
+
+def _operands(field: FieldCapture) -> set[str]:
+    scaling = _scaling(field)
+    return set(scaling.operands(field.name).values()) if scaling is not None else set()
+
+
+def _bits_type(name: str) -> np.dtype[np.generic]:
+    if name not in BITS_TYPES:
+        raise CaptureError(f"bits cannot be {name!r}, only {' or '.join(BITS_TYPES)}")
+    return np.dtype(name)
+
+
+def _copy(name: str, frame: Frame, out: Values) -> None:
+    out[...] = unsigned_gate(name, frame[name])
+
+
+def _scaled(field: FieldCapture, scaling: Scaling) -> Callable[[Frame, Values], None]:
+    name, others = field.column, scaling.operands(field.name).items()
+    scale, offset = field.scale or 0.0, field.offset or 0.0
+
     def fill(frame: Frame, out: Values) -> None:
-        out[...] = frame[name]
+        values = {"raw": unsigned_gate(name, frame[name])}
+        for key, other in others:
+            values[key] = unsigned_gate(other, frame[other])
+        scaling.compute(values, scale, offset, out)
 
     return fill
-
-
-def _scaling(field: FieldCapture) -> Callable[[Frame, Values], None]:
-    return _SCALINGS.get(field.capture, _linear)(field, field.scale or 0.0, field.offset or 0.0)
-
-
-def _linear(field: FieldCapture, scale: float, offset: float) -> Callable[[Frame, Values], None]:
-    name = field.column
-
-    def fill(frame: Frame, out: Values) -> None:
-        np.multiply(frame[name], scale, out=out)
-        if offset:
-            np.add(out, offset, out=out)
-
-    return fill
-
-
-def _mean(field: FieldCapture, scale: float, offset: float) -> Callable[[Frame, Values], None]:
-    name = field.column
-
-    def fill(frame: Frame, out: Values) -> None:
-        np.multiply(frame[name], scale, out=out)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a gate that was never high: not a number
-            np.divide(out, frame[GATE], out=out)
-        if offset:
-            np.add(out, offset, out=out)
-
-    return fill
-
-
-def _deviation(field: FieldCapture, scale: float, _offset: float) -> Callable[[Frame, Values], None]:
-    total = f"{field.name}.Mean"  # in raw data, the sum that a mean is made of
-    squares = field.column
-
-    def fill(frame: Frame, out: Values) -> None:
-        count = frame[GATE]
-        numerator = variance_numerator(count, frame[total], frame[squares])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out[...] = np.sqrt(numerator) / count * scale
-
-    return fill
-
-
-_SCALINGS = {"Mean": _mean, "StdDev": _deviation}

@@ -1,8 +1,7 @@
 """An HDF5 file that grows while it is read.
 
-A dataset for each column, in chunks that are written whole and straight to the file, past HDF5's chunk cache:
-that is five times as fast as writing rows. Rows that do not fill a chunk yet wait in memory until `flush`,
-which writes the chunk as far as it is; so a flush costs a chunk of each column, however few rows are new.
+A dataset for each column, which grows as `growing` has it. Rows wait in memory until there are many, or until
+`flush`, which writes them as far as they are; so a flush costs a chunk of each column, however few rows are new.
 
 The file is in SWMR mode from its first row: readers open it with `swmr=True`, and what was flushed stays
 readable whatever happens to the writer. SWMR allows no new object once it began, so all that is told later,
@@ -11,6 +10,7 @@ such as why an acquisition or the capture ended, has its place from the start, o
 
 import contextlib
 import importlib
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,15 +21,23 @@ import h5py
 import numpy as np
 
 from ..protocol import StartData
-from .columns import Column, Frame, Values
+from .attributes import dataset_attributes
+from .columns import Column, Frame
 from .errors import CaptureError
+from .growing import PAST_CACHE, GrowingDataset, Waiting
 from .options import COMPRESSIONS, FileOptions
 
 #: Bytes that a file grows by before the system is asked to write them.
 _WRITEBACK_BYTES = 8 << 20
 
+#: Bytes of HDF5's metadata that stay in memory. Chunks are added at the end, so older metadata are not needed.
+_METADATA_BYTES = 4 << 20
+
 #: Bytes that the file has for why it ended; an error may name a path.
 _REASON_BYTES = 512
+
+#: Few, so that a file of one acquisition is small.
+_ACQUISITIONS_PER_CHUNK = 16
 
 #: What is told of each acquisition in a file: a dataset each, with a row for each acquisition.
 _ACQUISITION: Mapping[str, np.dtype[Any]] = {
@@ -41,29 +49,6 @@ _ACQUISITION: Mapping[str, np.dtype[Any]] = {
     "hw_time_offset_ns": np.dtype("<i8"),
     "end_reason": np.dtype("S80"),
 }
-
-
-class _Growing:
-    """A dataset that grows chunk by chunk, with the chunk that is not full yet."""
-
-    def __init__(self, dataset: h5py.Dataset, column: Column, *, direct: bool) -> None:
-        self.dataset = dataset
-        self.column = column
-        self._direct = direct
-        self._chunk: Values = np.zeros(dataset.chunks, column.dtype)
-
-    def fill(self, frame: Frame, at: int) -> None:
-        """Put the values of a frame into the chunk, from a row of it on."""
-        self.column.fill(frame, self._chunk[at : at + len(frame)])
-
-    def write(self, first: int, rows: int) -> None:
-        """Write the chunk that begins at a row of the dataset, as far as it has rows."""
-        if self._direct:
-            self.dataset.id.set_extent((first + rows, *self.column.shape))
-            self.dataset.id.write_direct_chunk((first, *(0 for _ in self.column.shape)), self._chunk)
-        else:
-            self.dataset.resize(first + rows, axis=0)
-            self.dataset[first : first + rows] = self._chunk[:rows]
 
 
 class HdfFile:
@@ -84,14 +69,16 @@ class HdfFile:
             raise CaptureError(f"{self._options.compression!r} is none of {', '.join(COMPRESSIONS)}")
         self._filters = _filters(self._options.compression)
         try:
-            self._file = _create(path, overwrite=self._options.overwrite)
+            self._file = _create(path, overwrite=self._options.overwrite, cache={} if self._filters else PAST_CACHE)
         except OSError as error:
             raise CaptureError(f"cannot make {path}: {_reason(error)}") from error
-        self._columns: list[_Growing] = []
+        self._limit_metadata()
+        self._columns: list[GrowingDataset] = []
         self._acquisitions: dict[str, h5py.Dataset] = {}
         #: Rows that were taken, and how many of them are in the file for readers.
         self.rows, self.flushed_rows = 0, 0
-        self._in_chunk = 0
+        self._waiting: Waiting | None = None
+        self._scratch = np.empty(0, np.uint8)
         self._first_row = 0
         self._on_its_way = 0
 
@@ -101,13 +88,16 @@ class HdfFile:
         Raises:
             CaptureError: the columns are others than before, or the disk failed
         """
-        if not self._columns:
+        self._append_waiting()
+        if not self._acquisitions:
             self._make(start, columns)
         elif [_meaning(column) for column in columns] != [_meaning(growing.column) for growing in self._columns]:
             raise CaptureError(f"what is captured has changed: it cannot go on in {self.path}")
         else:
             for growing, column in zip(self._columns, columns, strict=True):
                 growing.column = column
+        self._waiting = Waiting(start.dtype, self._options.rows_per_chunk)
+        self._scratch = np.empty(self._waiting.at_once * max(map(_width, columns), default=0), np.uint8)
         self._first_row = self.rows
         with self._disk():
             self._tell_end("")
@@ -123,27 +113,21 @@ class HdfFile:
         self.flush()
 
     def write(self, frame: Frame) -> None:
-        """Take samples; chunks that they fill are written.
+        """Take samples; they are written when there are enough of them.
 
         Raises:
             CaptureError: the disk failed; what was flushed before is readable
         """
-        rows_per_chunk = self._options.rows_per_chunk
-        while len(frame):
-            part = frame[: rows_per_chunk - self._in_chunk]
-            for growing in self._columns:
-                growing.fill(part, self._in_chunk)
-            self.rows += len(part)
-            self._in_chunk += len(part)
-            if self._in_chunk == rows_per_chunk:
-                self._write_chunks()
-                self._in_chunk = 0
-            frame = frame[len(part) :]
+        while self._waiting is not None and len(frame):
+            before = len(frame)
+            full, frame = self._waiting.take(frame, self.rows)
+            self.rows += before - len(frame)
+            if full is not None:
+                self._append(full)
 
     def flush(self) -> None:
         """Make all rows readable for others."""
-        if self._in_chunk:
-            self._write_chunks()
+        self._append_waiting()
         with self._disk():
             self._file.flush()
         self.flushed_rows = self.rows
@@ -195,22 +179,16 @@ class HdfFile:
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
+        names = {column.field.column: column.name for column in columns}
         with self._disk():
             for column in columns:
-                dataset = self._file.create_dataset(
-                    column.name,
-                    (0, *column.shape),
-                    column.dtype,
-                    maxshape=(None, *column.shape),
-                    chunks=(rows, *column.shape),
-                    **self._filters,
-                )
-                dataset.attrs.update(self._attributes(column))
-                self._columns.append(_Growing(dataset, column, direct=not self._filters))
+                growing = GrowingDataset(self._file, column, rows, self._filters)
+                growing.dataset.attrs.update(dataset_attributes(column, names, self._options.descriptions))
+                self._columns.append(growing)
             acquisitions = self._file.create_group("acquisitions")
             for name, dtype in _ACQUISITION.items():
                 self._acquisitions[name] = acquisitions.create_dataset(
-                    name, (0,), dtype, maxshape=(None,), chunks=(64,)
+                    name, (0,), dtype, maxshape=(None,), chunks=(_ACQUISITIONS_PER_CHUNK,)
                 )
             self._file.attrs.update(
                 {
@@ -229,20 +207,6 @@ class HdfFile:
                 self._mark_as_nexus(columns)
             self._file.swmr_mode = True
 
-    def _attributes(self, column: Column) -> dict[str, Any]:
-        """What is told of a column: how it is scaled, whether or not it has been."""
-        source = column.field
-        attributes: dict[str, Any] = {
-            "field": source.name,
-            "capture": source.capture,
-            "units": source.units if column.scaled else "",
-            "description": self._options.descriptions.get(source.name, ""),
-        }
-        if source.scale is not None:
-            attributes |= {"scale": source.scale, "offset": source.offset or 0.0, "scaled": column.scaled}
-            attributes |= {} if column.scaled else {"scaled_units": source.units}
-        return attributes
-
     def _mark_as_nexus(self, columns: Sequence[Column]) -> None:
         """An NXentry whose NXdata has links to the columns; a column of time is the axis of all others."""
         entry = self._file.create_group("entry")
@@ -253,9 +217,14 @@ class HdfFile:
         for column in columns:
             data[column.name] = h5py.SoftLink(f"/{column.name}")
         times = [column.name for column in columns if column.field.name.startswith("PCAP.TS_")]
-        values = [column.name for column in columns if column.name not in times and column.field.scale is not None]
+        values = [
+            column.name
+            for column in columns
+            if column.name not in times and column.field.scale is not None and not column.shape
+        ]
         if values:
             data.attrs["signal"] = values[0]
+        if values[1:]:
             data.attrs["auxiliary_signals"] = values[1:]
         if times:
             data.attrs["axes"] = [times[-1]]
@@ -271,10 +240,21 @@ class HdfFile:
             for name, value in values.items():
                 self._acquisitions[name][-1] = value.encode() if isinstance(value, str) else value
 
-    def _write_chunks(self) -> None:
+    def _limit_metadata(self) -> None:
+        """Limit the memory for where chunks are: left to itself, it grows to 32 MiB in a capture of hours."""
+        config = self._file.id.get_mdc_config()
+        config.max_size = _METADATA_BYTES
+        self._file.id.set_mdc_config(config)
+
+    def _append_waiting(self) -> None:
+        if self._waiting is not None and self._waiting.count:
+            self._append(self._waiting.all())
+
+    def _append(self, rows: Frame) -> None:
+        """Write the last rows that were taken."""
         with self._disk():
             for growing in self._columns:
-                growing.write(self.rows - self._in_chunk, self._in_chunk)
+                growing.append(rows, self.rows - len(rows), self._scratch)
             self._start_writeback()
 
     def _start_writeback(self) -> None:
@@ -313,6 +293,11 @@ def _meaning(column: Column) -> tuple[Any, ...]:
     return (column.name, column.dtype, source.units, *scaling)
 
 
+def _width(column: Column) -> int:
+    """Return the bytes of a value."""
+    return column.dtype.itemsize * math.prod(column.shape)
+
+
 def _filters(compression: str) -> dict[str, Any]:
     name = COMPRESSIONS[compression]
     if name is None:
@@ -326,11 +311,11 @@ def _filters(compression: str) -> dict[str, Any]:
     return dict(getattr(plugin, name)())
 
 
-def _create(path: Path, *, overwrite: bool) -> h5py.File:
+def _create(path: Path, *, overwrite: bool, cache: Mapping[str, Any]) -> h5py.File:
     """Make a file; where that fails, none is left that was not there before."""
     was_there = os.path.lexists(path)
     try:
-        return h5py.File(path, "w" if overwrite else "x", libver="latest")
+        return h5py.File(path, "w" if overwrite else "x", libver="latest", **cache)
     except FileExistsError:
         raise
     except OSError:

@@ -5,6 +5,7 @@ shown is made of them when somebody asks, which may be done in another thread.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from ..protocol import Data, FieldCapture, FrameData, StartData
 from .columns import Column, Frame, stored_columns
+from .options import ColumnOptions
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,12 +79,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a snapshot is made of."""
+    """What a snapshot is made of; `asked` as for `ColumnOptions`."""
 
     start: StartData
     frames: tuple[Frame, ...]
     samples: int
     points: int
+    asked: frozenset[str] | None
 
     def snapshot(self) -> Snapshot:
         """Scale the samples.
@@ -91,7 +94,8 @@ class Shown:
             CaptureError: a column cannot be scaled
         """
         rows = self._rows()
-        traces = tuple(_trace(column, rows) for column in stored_columns(self.start))
+        options = ColumnOptions(asked=self.asked)
+        traces = tuple(_trace(column, rows) for column in stored_columns(self.start, options))
         for name in TIMES:
             for trace in traces:
                 if trace.field.column == name and trace.values.dtype == np.float64:
@@ -110,10 +114,14 @@ class LiveView:
 
     Args:
         points: how many
+        asked: returns the columns that people chose for capture, as for `ColumnOptions`; called when an
+            acquisition begins
     """
 
-    def __init__(self, points: int = 1000) -> None:
+    def __init__(self, points: int = 1000, asked: Callable[[], frozenset[str] | None] = lambda: None) -> None:
         self._points = points
+        self._find_asked = asked
+        self._asked: frozenset[str] | None = None
         self._start: StartData | None = None
         self._frames: deque[Frame] = deque()
         self._kept = 0
@@ -142,6 +150,7 @@ class LiveView:
         match data:
             case StartData():
                 self._start = data
+                self._asked = self._find_asked()
                 self._frames.clear()
                 self._kept = self._samples = 0
                 self.version += 1
@@ -160,7 +169,7 @@ class LiveView:
         """What there is to show; None before the first acquisition."""
         if self._start is None:
             return None
-        return Shown(self._start, tuple(self._frames), self._samples, self._points)
+        return Shown(self._start, tuple(self._frames), self._samples, self._points, self._asked)
 
     def _trim(self) -> None:
         while self._frames and self._kept - len(self._frames[0]) >= self._points:

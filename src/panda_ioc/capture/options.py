@@ -6,6 +6,34 @@ from dataclasses import dataclass, field
 #: What a file can be compressed with: for each, the class of hdf5plugin, or HDF5's own filter.
 COMPRESSIONS = {"none": None, "gzip": "gzip", "lz4": "LZ4", "zstd": "Zstd"}
 
+#: The types that bits can have in a file; those of raw data stay as they are, uint32.
+BITS_TYPES = ("uint32", "float64")
+
+#: Rows of a chunk: ophyd-async declares that many. Larger chunks cost less CPU in fast captures.
+ROWS_PER_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Which columns of an acquisition are stored, and how.
+
+    Attributes:
+        names: names that people gave to datasets, by field; "" for none
+        raw: store the integers of raw data; otherwise values in units, as float64
+        asked: the columns that people chose for capture, such as "INENC1.VAL.Mean"; None for all. Others, which a
+            PandA adds to raw data to compute means and deviations from, are stored with raw data only
+        only_named: store only fields that have a name, and what is needed to scale these
+        bits: the type of bits, one of BITS_TYPES; it does not apply to raw data
+        nexus: make names valid in NeXus
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    raw: bool = False
+    asked: frozenset[str] | None = None
+    only_named: bool = False
+    bits: str = "uint32"
+    nexus: bool = False
+
 
 @dataclass(frozen=True)
 class FileOptions:
@@ -20,7 +48,7 @@ class FileOptions:
         descriptions: of the fields, by name
     """
 
-    rows_per_chunk: int = 16384
+    rows_per_chunk: int = ROWS_PER_CHUNK
     compression: str = "none"
     nexus: bool = False
     overwrite: bool = False

@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import CaptureError
 from .live import TIMES
+from .reading import column_of, physical_values
 
 #: More than these make no difference to a picture: of longer columns, every nth value is drawn.
 _MAX_POINTS = 100_000
@@ -41,17 +42,19 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
         importlib.import_module("hdf5plugin")
     try:
         with h5py.File(file, "r", swmr=True) as opened:
-            columns = {name: item for name, item in opened.items() if isinstance(item, h5py.Dataset) and item.ndim == 1}
+            columns = {name: item for name, item in opened.items() if isinstance(item, h5py.Dataset)}
             shown = _chosen(columns, chosen, file)
             rows = min((len(dataset) for dataset in shown.values()), default=0)
             if not rows:
                 raise CaptureError(f"{file} has no samples")
             part = slice(0, rows, max(1, -(-rows // _MAX_POINTS)))
             time, label = _time(columns, part, rows)
+            values = {name: physical_values(dataset, columns, part) for name, dataset in shown.items()}
             figure, axes = plt.subplots(len(shown), sharex=True, squeeze=False, figsize=(10, 1.5 + 1.8 * len(shown)))
             for axis, (name, dataset) in zip(axes[:, 0], shown.items(), strict=True):
-                axis.plot(time, dataset[part], linewidth=1)
-                axis.set_ylabel(f"{name}\n{dataset.attrs.get('units', '')}".strip(), fontsize="small")
+                axis.plot(time, values[name], linewidth=1)
+                units = dataset.attrs.get("scaled_units", dataset.attrs.get("units", ""))
+                axis.set_ylabel(f"{name}\n{units}".strip(), fontsize="small")
                 axis.grid(visible=True, alpha=0.3)
     except OSError as error:
         raise CaptureError(f"cannot read {file}: {error}") from error
@@ -72,17 +75,12 @@ def _chosen(columns: dict[str, Any], chosen: Sequence[str], file: Path) -> dict[
         raise CaptureError(f"{file} has no column {', '.join(unknown)}; it has {', '.join(columns) or 'none'}")
     if chosen:
         return {name: columns[name] for name in chosen}
-    return {name: dataset for name, dataset in columns.items() if _column(dataset) not in TIMES} or columns
+    return {name: dataset for name, dataset in columns.items() if column_of(dataset) not in TIMES} or columns
 
 
 def _time(columns: dict[str, Any], part: slice, rows: int) -> tuple[Any, str]:
     for wanted in TIMES:
         for dataset in columns.values():
-            if _column(dataset) == wanted:
-                scale = 1.0 if dataset.attrs.get("scaled", True) else float(dataset.attrs.get("scale", 1.0))
-                return dataset[part] * scale, "time in s"
+            if column_of(dataset) == wanted:
+                return physical_values(dataset, columns, part), "time in s"
     return np.arange(rows)[part], "sample"
-
-
-def _column(dataset: Any) -> str:
-    return f"{dataset.attrs.get('field', '')}.{dataset.attrs.get('capture', '')}"

@@ -19,10 +19,12 @@ _32 = np.uint64(32)
 def variance_numerator(
     count: npt.NDArray[Any], total: npt.NDArray[Any], squares: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """N x Q - S x S, right to 52 bits; 0 where it is negative, which only corrupt data makes it.
+    """N x Q - S x S, right to 52 bits; NaN where it is negative, which no samples have.
+
+    Corrupt data have it, and sums that PCAP.SHIFT_SUM shortened may.
 
     Args:
-        count: n, shape (rows,), unsigned 32 bits
+        count: n, shape (rows,), 32 bits, taken as unsigned
         total: S, shape (rows,), signed 64 bits
         squares: Q, shape (rows, 3), words of 32 bits, lowest first
     """
@@ -59,5 +61,5 @@ def _difference(left: list[U64], right: list[U64]) -> npt.NDArray[np.float64]:
         borrow = (a < b + borrow).astype(np.uint64)
     for word in reversed(words):
         result = result * 4294967296.0 + word.astype(np.float64)
-    result[borrow.astype(bool)] = 0.0
+    result[borrow.astype(bool)] = np.nan
     return result

@@ -36,6 +36,16 @@ _CLOSE_TIMEOUT = 60.0
 )
 @click.option("--raw", is_flag=True, help="Store integers as the hardware made them; attributes tell how they scale.")
 @click.option("--compression", default="none", show_default=True, help="none, gzip, lz4 or zstd.")
+@click.option(
+    "--bits",
+    type=click.Choice(("uint32", "float64")),
+    default="uint32",
+    show_default=True,
+    help="Type of bits in a file that is not raw.",
+)
+@click.option(
+    "--chunk-rows", type=click.IntRange(1, 1 << 20), help="Rows of a chunk; more for fast captures.  [default: 1024]"
+)
 @click.option("--nexus", is_flag=True, help="Mark the data so that NeXus viewers plot them.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if there is one.")
 @clear_errors
@@ -50,6 +60,8 @@ def capture(
     acquisitions: int | None,
     raw: bool,
     compression: str,
+    bits: str,
+    chunk_rows: int | None,
     nexus: bool,
     overwrite: bool,
 ) -> None:
@@ -60,13 +72,15 @@ def capture(
     """
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
-    from ..capture.options import FileOptions
+    from ..capture.options import ROWS_PER_CHUNK, ColumnOptions, FileOptions
     from ..capture.pipeline import Writing
     from ..capture.recorder import Recorder, Storing
     from ..capture.selection import First
     from ..client import AsyncioClient
 
-    options = FileOptions(compression=compression, nexus=nexus, overwrite=overwrite)
+    options = FileOptions(
+        rows_per_chunk=chunk_rows or ROWS_PER_CHUNK, compression=compression, nexus=nexus, overwrite=overwrite
+    )
     limit = acquisitions if acquisitions is not None else 0 if samples else 1
     made = threading.Event()
 
@@ -80,7 +94,8 @@ def capture(
 
     async def run() -> "Recorder | None":
         async with AsyncioClient(host, control_port, data_port) as client:
-            columns = partial(stored_columns, raw=raw, gate_captured=await _gate_is_captured(client))
+            asked = await _asked(client)
+            columns = partial(stored_columns, options=ColumnOptions(raw=raw, asked=asked, bits=bits, nexus=nexus))
             if is_numbered(file):
                 writing = Writing(columns=columns, make_file=partial(HdfFile, options=options))
                 await capture_each(client, file, writing, arm=arm, acquisitions=limit)
@@ -120,14 +135,13 @@ async def _ready(client: "AsyncioClient") -> "AsyncGenerator[Data, None]":
     return stream
 
 
-async def _gate_is_captured(client: "AsyncioClient") -> bool:
-    """Whether people want it; in raw data it may be there for us alone, to divide means by."""
-    from ..protocol import CommandError, GetLine
+async def _asked(client: "AsyncioClient") -> frozenset[str]:
+    """Return the columns that people chose for capture; raw data may have others, to compute means from."""
+    from ..protocol import GetLine, GetMultiline
 
-    try:
-        return await client.send(GetLine("PCAP.GATE_DURATION.CAPTURE")) != "No"
-    except CommandError:  # a PandA without
-        return False
+    fields = [line.split()[0] for line in await client.send(GetMultiline("*CAPTURE"))]
+    captures = await asyncio.gather(*(client.send(GetLine(f"{field}.CAPTURE")) for field in fields))
+    return frozenset(f"{field}.{word}" for field, words in zip(fields, captures, strict=True) for word in words.split())
 
 
 def _progress(samples: int | None) -> "tqdm[NoReturn]":

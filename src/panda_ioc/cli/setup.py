@@ -30,16 +30,26 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
 @click.command()
 @panda_options
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--skip-unknown",
+    is_flag=True,
+    help="Leave out blocks, fields, bus entries and labels that the PandA does not have, and list them.",
+)
 @clear_errors
-def load(host: str, file: Path, control_port: int, data_port: int) -> None:
+def load(host: str, file: Path, control_port: int, data_port: int, skip_unknown: bool) -> None:  # noqa: FBT001 - an option
     """Load the settings in FILE into the PandA at HOST: all, or if it refuses any, none."""
     from .. import designfile
     from ..calls import Calls
     from ..client import AsyncioClient
 
-    async def run() -> None:
+    async def run() -> list[str]:
         async with AsyncioClient(host, control_port, data_port) as client:
-            await designfile.load(client, file, Calls())
+            return await designfile.load(client, file, Calls(), skip_unknown=skip_unknown)
 
-    asyncio.run(run())
-    click.echo(f"{host} took all of {file}")
+    left_out = asyncio.run(run())
+    if left_out:
+        click.echo(f"{host} took {file} but for what it does not have:")
+        for line in left_out:
+            click.echo(f"  {line}")
+    else:
+        click.echo(f"{host} took all of {file}")

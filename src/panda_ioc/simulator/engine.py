@@ -196,7 +196,13 @@ class Engine:
         return bucket
 
     def _call_next(self, node: Node, wake: int | None, now: int) -> None:
-        """Call a block in a tick to come, and not when it wanted to be called before."""
+        """Call a block in a tick to come, and not when it wanted to be called before.
+
+        Raises:
+            RuntimeError: the tick is over: time would run backwards for all that comes later
+        """
+        if wake is not None and wake <= now:
+            raise RuntimeError(f"{node.name} asked in tick {now} to be called in tick {wake}, which is over")
         if node.wake is not None and node.wake > now:
             self._forget(node, node.wake)
         node.wake = wake

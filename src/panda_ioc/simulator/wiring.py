@@ -7,7 +7,7 @@ are: they can be written and read, and nothing comes of it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from .blocks import make
+from .blocks import PAIRS, make
 from .blocks.base import Kind
 from .blocks.pcap import Pcap
 from .codecs import Choice
@@ -89,11 +89,21 @@ class Wiring:
         self.bits = [self._sources[name] for name in self.panda.buses.bits]
         self.positions = [self._sources[name] for name in self.panda.buses.positions]
         self._sources |= {"ZERO": Slot("ZERO", 0), "ONE": Slot("ONE", 1)}
+        self._join_pairs()
         for joined, node, port in self._joined:
             _JOIN[joined.spec.kind](self, joined, node, port)
 
         for slot in (*self.bits, *self.positions):
             self.panda.fields[slot.name].raw = at(slot.value, 0)
+
+    def _join_pairs(self) -> None:
+        """Lay the wires between blocks that belong together, which no mux chooses."""
+        for name, node in self.engine.nodes.items():
+            for pair in PAIRS:
+                other = self.engine.nodes.get(name.replace(*pair.names, 1))
+                if isinstance(node.block, pair.driver) and other is not None and other is not node:
+                    for output, port in pair.wires:
+                        self.engine.connect(node.slots[output], other, port, 1)
 
     def _node(self, name: str, kind: str) -> Node | None:
         store = Store()

@@ -105,40 +105,111 @@ def pulse(ticks: Held) -> Outputs:
 
 
 def posenc(ticks: Held) -> Outputs:
-    """A prescaler that counts, and a comparison that lags a tick."""
-    track = direction = phase = prescaler = b = 0
-    enabled = allow = False
+    """The registers of the hardware: a prescaler, a tracker, and the step that shows a tick later."""
+    track = tracking = negative = step = phase = prescaler = enabled = shown = 0
     every = []
     for _, v, row in ticks:
-        period = max(v["PERIOD"], 1 + v["PROTOCOL"])
-        stepped = False
-        before = track
-        if not v["ENABLE"]:
-            state, phase, track, direction = 0, 0, 0, 0
+        inp, on, before = v["INP"], v["ENABLE"], track
+        period = 2 if v["PROTOCOL"] and v["PERIOD"] == 1 else max(v["PERIOD"], 1)
+        shown, old_step, old_negative = step, step, negative
+        moves = prescaler == period - 1
+        prescaler = 0 if moves or "PERIOD" in row else prescaler + 1
+        if not on:
+            track = tracking = negative = step = phase = 0
         else:
-            if not enabled:
-                track = v["INP"]
-            elif allow and direction:
-                track += direction
-                phase = (phase + direction) % 4
-                stepped = True
-            direction = (v["INP"] > track) - (v["INP"] < track)
-            state = 2 if direction else 1
-        if v["PROTOCOL"]:
-            a = int(stepped)
-            b = int((before if not enabled else track) >= v["INP"]) if v["ENABLE"] else 0
-        else:
-            a, b = ((0, 0), (1, 0), (1, 1), (0, 1))[phase]
-        enabled = bool(v["ENABLE"])
-        if "PERIOD" in row:
-            prescaler, allow = 0, False
-        else:
-            prescaler += 1
-            allow = prescaler >= period
-            if allow:
-                prescaler = 0
-        every.append({"A": a, "B": b, "STATE": state})
+            phase = (phase + (-1 if old_negative else 1) * old_step) % 4
+            tracking = int(bool(enabled) and before != inp)
+            step = int(tracking and moves)
+            track = inp if not enabled else before + step * (1 if before < inp else -1)
+            negative = int(before >= inp)
+        enabled = on
+        a, b = (shown, negative) if v["PROTOCOL"] else ((0, 0), (1, 0), (1, 1), (0, 1))[phase]
+        every.append({"A": a, "B": b, "STATE": (2 if tracking else 1) if on else 0})
     return every
+
+
+def filter_(ticks: Held) -> Outputs:
+    """The registers of the hardware, with a divider that makes a bit of its result in a tick."""
+    divider = _Divider()
+    ready = out = latch = total = count = enable = trig = 0
+    errors = _Errors()
+    load = negative = False
+    dividend = divisor = 0
+    every = []
+    for _, v, _ in ticks:
+        inp, rises, average = v["INP"], v["ENABLE"] > enable, v["MODE"] & 1
+        quotient, now_loading = divider.quotient, load
+        stopped = errors.stopped
+        if average and not stopped:
+            ready = int(quotient is not None)
+            out = out if quotient is None else -quotient if negative else quotient
+        elif not average and rises:
+            latch = inp
+        elif not average and v["TRIG"] > trig:
+            out, ready = (out, ready) if stopped else (inp - latch, 1)
+            latch = inp
+        elif not average:
+            ready = 0
+        errors.tick(rises, load, quotient is not None, not -(2**62) <= total < 2**62)
+        divider.tick(now_loading, dividend, divisor)
+        if average:
+            load = bool(v["TRIG"] and enable)
+            if load:
+                negative, dividend, divisor = total < 0, abs(total), count
+            total, count = (0, 0) if rises else (total + inp, count + 1) if enable else (total, count)
+        enable, trig = v["ENABLE"], v["TRIG"]
+        every.append({"READY": ready, "OUT": (out + 2**31) % 2**32 - 2**31, "HEALTH": errors.health})
+    return every
+
+
+class _Errors:
+    """HEALTH, and the registers before it."""
+
+    def __init__(self) -> None:
+        self.stopped = self.load = self.busy = self.error = self.overflow = False
+        self.health = 0
+
+    def tick(self, rises: bool, load: bool, finished: bool, over: bool) -> None:  # noqa: FBT001 - wires
+        if rises:
+            self.stopped, self.health = False, 0
+        elif self.overflow or self.error:
+            self.stopped, self.health = True, over | self.error << 1
+        self.overflow = over
+        if load and not self.load:
+            self.busy, self.error = True, self.error or self.busy
+        elif self.busy and rises:
+            self.error = True
+        elif finished:
+            self.busy = self.error = False
+        self.load = load
+
+
+class _Divider:
+    """64 bits by 32: shift, compare, subtract."""
+
+    def __init__(self) -> None:
+        self.quotient: int | None = None
+        self.rest = self.index = self.result = 0
+        self.on = self.last = False
+
+    def tick(self, load: bool, dividend: int, divisor: int) -> None:  # noqa: FBT001 - wires
+        on, last, rest, index, result = self.on, self.last, self.rest, self.index, self.result
+        if load:
+            self.on, self.rest = True, dividend
+        elif last and on:
+            self.on, self.quotient = False, result
+        else:
+            self.quotient = None
+        self.last = index == 31
+        if not on:
+            self.index = self.result = 0
+            return
+        place = 31 - index
+        part = rest >> place & 0xFFFFFFFF
+        if part >= divisor:
+            self.result |= 1 << place
+            self.rest = self.rest & ~(0xFFFFFFFF << place) | part - divisor << place
+        self.index = min(index + 1, 31)
 
 
 #: Repeats, trigger, position, times, outputs.

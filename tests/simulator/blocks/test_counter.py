@@ -38,8 +38,8 @@ from .sequences import play
         7: ENABLE=0 -> OUT=2 CARRY=1
         10: ENABLE=1            # both stay until the next disable
         11: TRIG=1
-        12: SET=9               # clears the overflow
-        13: ENABLE=0 -> OUT=9 CARRY=0
+        12: SET=9               # clears the overflow, but only what a trigger counted is published
+        13: ENABLE=0 -> OUT=3 CARRY=0
         """,
         """
         1: SET=5 -> OUT=5       # also while disabled
@@ -79,7 +79,9 @@ from .sequences import play
         1: MIN=-3 MAX=3 STEP=20 ENABLE=1
         2: TRIG=1 -> OUT=13 CARRY=1     # only one correction
         3: TRIG=0 -> CARRY=0
-        4: MAX=40 TRIG=1 -> OUT=33
+        4: MAX=40 TRIG=1 -> OUT=26 CARRY=1      # MAX is in force a tick later: 33 - 7
+        5: TRIG=0 -> CARRY=0
+        6: TRIG=1 -> OUT=2 CARRY=1              # 46 - 44
         """,
         """
         1: STEP=0xFFFFFFFF START=10 ENABLE=1 -> OUT=10
@@ -98,7 +100,9 @@ from .sequences import play
         3: TRIG=1
         4: ENABLE=0 SET=8               # SET is first, so nothing is published
         5: ENABLE=1
-        6: ENABLE=0 -> OUT=5            # the overflow was forgotten
+        6: ENABLE=0                     # the count after the last trigger, and that overflow was forgotten
+        7: OUT_MODE=0 -> OUT=5
+        8: OUT_MODE=1 -> OUT=0
         """,
     ],
 )

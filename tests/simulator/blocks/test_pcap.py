@@ -118,6 +118,19 @@ def test_bits_times_and_shifts() -> None:
     )
 
 
+def test_a_gate_that_is_the_trigger_too() -> None:
+    """In the tick of a capture the gate is high: that is where the window ends, also if it rose in that tick."""
+    play(
+        Pcap,
+        writing(0x200, 0x220, 0x240, 0x260)
+        + "16: ARM=1 ENABLE=1 -> ACTIVE=1\n20: GATE=1 TRIG=1\n"
+        + words(24, -1, 4, 4, 0)
+        + "22: GATE=0 TRIG=0\n40: GATE=1 TRIG=1\n"
+        + words(44, 4, 24, 24, 2)
+        + "41: GATE=0 TRIG=0\n",
+    )
+
+
 def test_long_sums() -> None:
     """Sums of 64 bits, squares of 96, and times of 64, over minutes."""
     ticks = 2**33

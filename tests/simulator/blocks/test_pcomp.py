@@ -151,6 +151,16 @@ from .sequences import play
         5: INP=0x7FFFFFFF                        # the next edge has wrapped, so it is waited for from above
         6: INP=-2147483648 -> OUT=0 STATE=3
         """,
+        """
+        1: START=10 WIDTH=4 INP=100 RELATIVE=1   # RELATIVE is live; INP is kept when ENABLE rises in any case
+        2: ENABLE=1 -> ACTIVE=1 STATE=2
+        3: -> STATE=3
+        4: INP=105
+        5: RELATIVE=0 -> OUT=1 PRODUCED=1 STATE=4
+        6: RELATIVE=1
+        7: INP=112
+        8: RELATIVE=0 -> OUT=0 STATE=3
+        """,
     ],
 )
 def test_pcomp(rows: str) -> None:

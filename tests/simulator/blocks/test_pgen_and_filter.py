@@ -9,7 +9,8 @@ from panda_ioc.simulator.blocks.filter import Filter
 from panda_ioc.simulator.blocks.pgen import Pgen
 from panda_ioc.simulator.motion import FRACTION, Ramp
 
-from .sequences import memory, play
+from . import naive
+from .sequences import memory, merged, play
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,11 @@ def test_pgen(rows: str) -> None:
         """
         26: ENABLE=0 -> ACTIVE=0 STATE=0
         """,
+        """
+        25: TABLE_LENGTH=0                        # what is in the block can still be played a tick later
+        26: TABLE_LENGTH=0x80000001
+        27: TRIG=1 -> ACTIVE=0 STATE=0 HEALTH=1
+        """,
     ],
 )
 def test_pgen_with_a_stream(rows: str) -> None:
@@ -166,7 +172,10 @@ def test_pgen_with_a_stream(rows: str) -> None:
         42: TRIG=0 -> READY=0
         75: TRIG=1
         76: TRIG=0 -> READY=1                     # too early, but the result before it still comes
-        77: -> READY=0 HEALTH=2
+        77: -> HEALTH=2                           # and READY stays as it is
+        90: ENABLE=0
+        91: ENABLE=1 -> HEALTH=0
+        92: -> READY=0
         """,
         """
         1: MODE=1 INP=10
@@ -197,9 +206,41 @@ def test_pgen_with_a_stream(rows: str) -> None:
         1: MODE=1 INP=10
         3: ENABLE=1
         10: TRIG=1
-        13: TRIG=0 INP=100                        # TRIG is a level: the last tick in which it is high counts
-        47: -> OUT=10 READY=1
-        48: -> READY=0
+        13: TRIG=0 INP=100                        # TRIG loads the divider in each tick, but it counts from the first
+        45: -> OUT=10 READY=1
+        46: -> READY=0
+        """,
+        """
+        1: MODE=1 INP=10
+        3: ENABLE=1
+        10: TRIG=1
+        50: TRIG=0
+        52: -> OUT=11 READY=1                     # two ticks after a trigger of 35 ticks or more, and no average
+        53: -> READY=0
+        """,
+        """
+        1: MODE=1 INP=10
+        3: ENABLE=1
+        6: TRIG=1
+        7: TRIG=0
+        20: MODE=0                                # the division ends unseen
+        50: INP=12 TRIG=1 -> OUT=12 READY=1
+        51: TRIG=0 -> READY=0
+        60: MODE=1
+        70: TRIG=1
+        71: TRIG=0
+        105: -> OUT=10 READY=1
+        106: -> READY=0
+        """,
+        """
+        1: MODE=1 INP=10
+        3: ENABLE=1
+        6: TRIG=1
+        7: TRIG=0
+        20: MODE=0
+        30: MODE=1                                # back in time
+        41: -> OUT=10 READY=1
+        42: -> READY=0
         """,
     ],
 )
@@ -207,9 +248,29 @@ def test_filter(rows: str) -> None:
     play(Filter, rows)
 
 
+filter_rows = st.dictionaries(
+    st.integers(2, 200),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "TRIG": st.integers(0, 1),
+            "INP": st.one_of(st.integers(-50, 50), st.integers(-(2**31), 2**31 - 1)),
+            "ENABLE": st.sampled_from([0, 1, 1]),
+            "MODE": st.sampled_from([0, 1, 1, 1]),
+        },
+    ),
+    max_size=40,
+)
+
+
+@given(filter_rows)
+def test_filter_against_one_with_registers(rows: Rows) -> None:
+    naive.compare(Filter(), merged({1: {"MODE": 1, "ENABLE": 1, "INP": 7}}, rows), naive.filter_, beyond=80)
+
+
 def test_a_sum_that_overflows() -> None:
     rows = {1: {"MODE": 1, "INP": -(2**31)}, 3: {"ENABLE": 1}}
-    when = 3 + 2**31 + 2  # 2**31 ticks give -2**62, which is still fine
+    when = 3 + 2**31 + 3  # 2**31 ticks give -2**62, which is still fine; two registers are behind the next one
     rows[when + 10] = {"TRIG": 1}
     rows[when + 11] = {"TRIG": 0}
     assert drive(Filter(), rows, until=when + 100) == {when: {"HEALTH": 1}}

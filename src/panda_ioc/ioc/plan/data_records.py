@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...capture.options import FileOptions
 from .data_settings import BLOCK, MOST_POINTS, NO_YES, SERVICE, camel_aliases, setting_records
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
@@ -32,7 +31,6 @@ class _Readback:
     units: str = ""
     precision: int | None = None
     labels: tuple[str, ...] = ()
-    constant: int | None = None
     length: int = 0
     dtype: str = ""
 
@@ -51,7 +49,7 @@ _READBACKS = (
     _Readback("DROPPED", Kind.LONGIN, "Samples that the disk was too slow for"),
     _Readback("QUEUE_USE", Kind.AI, "How full the queue for the disk is", units="%", precision=1),
     _Readback("SWMR_ACTIVE", Kind.BI, "Whether the file can be read as it grows", labels=NO_YES),
-    _Readback("NUM_PER_CHUNK", Kind.LONGIN, "Rows of a chunk in the file", constant=FileOptions().rows_per_chunk),
+    _Readback("NUM_PER_CHUNK", Kind.LONGIN, "Rows of a chunk in the file"),
     _Readback("RATE", Kind.AI, "Samples that come in a second", units="1/s", precision=0),
     _Readback("BYTE_RATE", Kind.AI, "Bytes that come in a second", units="MB/s", precision=3),
     _Readback("CONNECTION", Kind.MBBI, "Connection for data", labels=CONNECTION_STATES),
@@ -87,7 +85,6 @@ def data_records(prefix: str) -> Iterator[Record]:
             units=readback.units,
             precision=readback.precision,
             labels=readback.labels,
-            constant=readback.constant,
             length=readback.length,
             dtype=readback.dtype,
             aliases=camel_aliases(readback.name),

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...capture.errors import CaptureError
 from ...capture.files import check_template, checked_directory
-from ...capture.options import COMPRESSIONS
+from ...capture.options import BITS_TYPES, COMPRESSIONS, ROWS_PER_CHUNK
 from ...capture.selection import MODES
 from .codecs import Value
 from .record import TEXT_BYTES, Access, Kind, Record
@@ -17,6 +17,9 @@ BLOCK = "DATA"
 
 #: Samples that a live waveform may have.
 MOST_POINTS = 16384
+
+#: Rows that a chunk may have. One of few rows makes writing slow, one of many makes short files large.
+SMALLEST_CHUNK, LARGEST_CHUNK = 64, 65536
 
 #: Times a second that the live view is made anew, at most.
 FASTEST_VIEW = 10.0
@@ -92,6 +95,12 @@ SETTINGS = (
     Setting("OVERWRITE", Kind.BO, 0, "An existing file may be replaced", labels=NO_YES),
     Setting("RAW", Kind.BO, 0, "Store integers, scaling as attributes", labels=NO_YES),
     Setting("NAMED_ONLY", Kind.BO, 0, "Store only fields that have a DATASET name", labels=NO_YES),
+    Setting("BITS_TYPE", Kind.MBBO, 0, "Type of bits in a file that is not raw", labels=BITS_TYPES),
+    Setting(
+        *("CHUNK_ROWS", Kind.LONGOUT, ROWS_PER_CHUNK, "Rows of a chunk; more for fast captures"),
+        low=SMALLEST_CHUNK,
+        high=LARGEST_CHUNK,
+    ),
     Setting("COMPRESSION", Kind.MBBO, 0, "How the file is compressed", labels=COMPRESSION_CHOICES),
     Setting("NEXUS", Kind.BO, 0, "Mark the data for NeXus viewers", labels=NO_YES),
     Setting("LIVE:ACQUIRE", Kind.BO, 1, "Show the last samples", labels=NO_YES),

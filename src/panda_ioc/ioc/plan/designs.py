@@ -9,9 +9,13 @@ SERVICE = "designs"
 
 NAME, SAVE, LOAD = "DESIGN:NAME", "DESIGN:SAVE", "DESIGN:LOAD"
 LIST, STATUS, LOADED = "DESIGN:LIST", "DESIGN:STATUS", "DESIGN:LOADED"
+SKIP_UNKNOWN, LEFT_OUT = "DESIGN:SKIP_UNKNOWN", "DESIGN:LEFT_OUT"
 
 #: Names that the list of designs holds.
 MOST_DESIGNS = 1000
+
+#: Settings that the list of what was left out holds.
+MOST_LEFT_OUT = 2000
 
 
 def design_records() -> Iterator[Record]:
@@ -23,3 +27,7 @@ def design_records() -> Iterator[Record]:
     yield Record(LIST, Kind.ARRAYIN, "The designs that there are", dtype="str", length=MOST_DESIGNS, **ours)
     yield Record(STATUS, Kind.TEXTIN, "What became of the last save or load", **ours)
     yield Record(LOADED, Kind.TEXTIN, "The design that was loaded last", **ours)
+    skip = "Load without what the PandA does not have"
+    yield Record(SKIP_UNKNOWN, Kind.BO, skip, access=Access.READ_WRITE, labels=("No", "Yes"), **ours)
+    left_out = "What the last load left out, and why"
+    yield Record(LEFT_OUT, Kind.ARRAYIN, left_out, dtype="str", length=MOST_LEFT_OUT, **ours)

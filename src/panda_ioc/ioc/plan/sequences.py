@@ -40,15 +40,20 @@ def outputs_of(columns: Iterable[str]) -> list[str]:
 def over_time(columns: Mapping[str, Array]) -> dict[str, Floats]:
     """The arrays of a table by name, `TIME` and the outputs: a value for the begin of each phase, and for the end.
 
-    Outputs are one over another, the first on top.
+    Outputs are one over another, the first on top. An empty table is one step with all outputs low, and a table of no
+    time ends after a step: a plot needs a time axis with a width.
     """
     outputs = outputs_of(columns)
     if not outputs:
         return {}
-    moments = {TIME: np.concatenate(([0.0], np.cumsum(_both(columns, "time"))))}
+    times = np.cumsum(_both(columns, "time"))
+    if not times.any():
+        times = np.append(times[:-1], 1.0)
+    moments = {TIME: np.concatenate(([0.0], times))}
     for place, output in enumerate(reversed(outputs)):
         levels = _both(columns, output)
-        moments[output] = np.append(levels, levels[-1:] if len(levels) else 0.0) + place * STEP
+        levels = levels if len(levels) else np.zeros(1)
+        moments[output] = np.append(levels, levels[-1:]) + place * STEP
     return moments
 
 

@@ -7,13 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..plan.record import Access, Kind, Record
-from ..plan.rules import BIT_CHOICES, POSITION_CHOICES
 from .book import Book, Captured, Group
-from .forms import NUMBER, SHORT, Naming, Row, columns, control, flow, grid, label, link, panel, row
+from .forms import NUMBER, SHORT, Naming, Row, columns, control, flow, grid, home, label, link, panel, row
 from .widgets import GAP, MARGIN, ROW, Screen, Style, Widget, file_name, plain, text_width
+from .wiring import is_input
 
 #: Screens that those of blocks lead to.
 PLOT = "Plot.bob"
+POSITIONS = "Position_Bus.bob"
+
+#: Pixels of the label of a block.
+_LABEL = 380
 
 #: Parts of what can be captured, which are shown in a table.
 _PARTS = ("SCALED", "SCALE", "OFFSET", "UNITS", "CAPTURE", "DATASET", "LIVE")
@@ -50,7 +54,7 @@ def block_screen(book: Book, group: Group, file: str) -> Screen:
     panels = [
         panel(title, columns([form.row(record) for record in chosen]))
         for title, chosen in (
-            ("Inputs", [record for record in shown if _is_input(record)]),
+            ("Inputs", [record for record in shown if is_input(record)]),
             ("Parameters", [record for record in shown if _is_parameter(record)]),
             ("Status", [record for record in shown if record.access is Access.READ]),
         )
@@ -60,7 +64,9 @@ def block_screen(book: Book, group: Group, file: str) -> Screen:
     widgets = flow(panels, 1340, top)
     if captured:
         bottom = max((widget.bottom for widget in widgets), default=top - GAP)
-        table = panel("Captured", capture_table(book, captured, form.pv, instance))
+        rows = capture_table(book, captured, form.pv, instance)
+        every = link("All positions", POSITIONS, {"P": "$(P)"}, tip="All that can be captured")
+        table = panel("Captured", [*rows, every.at(0, max(one.bottom for one in rows) + GAP)])
         widgets.append(table.at(MARGIN, bottom + GAP))
     return Screen(file, "$(R)", (*_head(book, group, form), *widgets), wants=("P", "R"))
 
@@ -94,12 +100,8 @@ class _Form:
         return in_tables or record.name in parts or base in parts or base.endswith(":LIVE")
 
 
-def _is_input(record: Record) -> bool:
-    return record.choices in {BIT_CHOICES, POSITION_CHOICES}
-
-
 def _is_parameter(record: Record) -> bool:
-    return record.access is not Access.READ and not _is_input(record)
+    return record.access is not Access.READ and not is_input(record)
 
 
 def _head(book: Book, group: Group, form: _Form) -> Iterator[Widget]:
@@ -108,9 +110,11 @@ def _head(book: Book, group: Group, form: _Form) -> Iterator[Widget]:
     width = max(text_width(name, Style.TITLE) for name in group.instances) + 2 * GAP
     yield label("$(R)", width, Style.TITLE, height=ROW + 4).at(MARGIN, MARGIN - 2)
     x = MARGIN + width + GAP
+    yield home().at(x, MARGIN)
+    x += home().width + GAP
     if about := book.records.get(f"{instance}:LABEL"):
-        yield control(about, form.pv(about.name), 240).at(x, MARGIN)
-        x += 240 + GAP
+        yield control(about, form.pv(about.name), _LABEL).at(x, MARGIN)
+        x += _LABEL + GAP
     health = book.records.get(f"{instance}:HEALTH:TEXT") or book.records.get(f"{instance}:HEALTH")
     if health:
         yield label("Health", 50, tip=plain(health.description)).at(x, MARGIN)

@@ -1,259 +1,256 @@
-"""Screens as `.bob`, with phoebusgen: the only module that knows it.
+"""Writer of screens as `.bob` files, with the names and versions that Phoebus 5 writes.
 
-All colours and fonts are named, so that a site's own definitions are followed.
+A table maps each shape to its type in Phoebus and to a function that returns its properties. Colours and fonts are
+named, so a site's own definitions apply; the values beside the names are Phoebus' own, for sites without definitions.
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-import phoebusgen
-from phoebusgen import screen as pg_screen
-from phoebusgen import widget as pg
+from .widgets import FONTS, Plot, Rule, Screen, Script, Shape, Style, Trace, Widget
 
-from .widgets import Plot, Screen, Shape, Style, Trace, Widget
 
-#: Font, colour of text, and colour behind it, by name; none where Phoebus has its own.
-_STYLES: Mapping[Style, tuple[str, str, str]] = {
-    Style.PLAIN: ("Default", "Text", ""),
-    Style.SMALL: ("FinePrint", "Text", ""),
-    Style.TITLE: ("Header1", "Text", ""),
-    Style.SECTION: ("DefaultBold", "Header_ForeGround", "Header_Background"),
-    Style.HEADING: ("FinePrint", "Text", ""),
-    Style.PANEL: ("Default", "Text", "Background"),
+@dataclass(frozen=True)
+class _Node:
+    """An element with attributes."""
+
+    attributes: Mapping[str, str]
+    content: "_Inside" = ()
+
+
+#: What is inside an element: text, or its children as a mapping or as pairs.
+_Inside = str | int | bool | Mapping[str, "_Content"] | Sequence[tuple[str, "_Content"]]
+#: The same, or with attributes; None leaves the element out.
+_Content = _Inside | _Node | None
+_Properties = dict[str, _Content]
+
+#: Colours by name.
+_COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "Background": (255, 255, 255),
+    "Header_Background": (77, 77, 77),
+    "Header_ForeGround": (255, 255, 255),
+    "OK": (0, 255, 0),
+    "Off": (60, 100, 60),
+    "Read_Background": (240, 240, 240),
+    "Text": (0, 0, 0),
 }
 
-#: What is behind all panels.
-_BEHIND = "Read_Background"
+#: Name and weight of the font, colour of the text, and colour of the background; "" where it is transparent.
+_STYLES: Mapping[Style, tuple[str, str, str, str]] = {
+    Style.PLAIN: ("Default", "REGULAR", "Text", ""),
+    Style.SMALL: ("Fine Print", "REGULAR", "Text", ""),
+    Style.TITLE: ("Header 1", "BOLD", "Text", ""),
+    Style.SECTION: ("Default Bold", "BOLD", "Header_ForeGround", "Header_Background"),
+    Style.HEADING: ("Fine Print", "REGULAR", "Text", ""),
+    Style.PANEL: ("Default", "REGULAR", "Text", "Background"),
+}
 
-#: For the arguments of phoebusgen, which have no names.
-ON, OFF = True, False
-
-#: Colours of lines, that people who see few colours can tell apart.
+#: Colours of traces that colour-blind people can tell apart.
 _LINES = ((0, 90, 181), (220, 50, 32), (0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167))
+
+#: Numbers by which Phoebus writes what it has names for.
+_MIDDLE, _NO_FRAME, _AS_STRING, _STEP = 1, 3, 6, 2
 
 
 def bob(screen: Screen) -> str:
-    """A screen as the text of a `.bob` file."""
-    made = pg_screen.Screen(screen.title)
-    made.width(screen.width)
-    made.height(screen.height)
-    for name, value in screen.macros:
-        made.macro(name, value)
-    _coloured(made.predefined_background_color, _BEHIND)
-    made.add_widget([_made(widget, index) for index, widget in enumerate(screen.widgets)])
-    ET.indent(made.root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(made.root, encoding="unicode") + "\n"
+    """Return a screen as the text of a `.bob` file."""
+    root = ET.Element("display", version="2.0.0")
+    properties: _Properties = {
+        "name": screen.title,
+        "macros": dict(screen.macros) or None,
+        "width": screen.width,
+        "height": screen.height,
+        "background_color": _colour("Read_Background"),
+    }
+    _add(root, properties.items())
+    _add_widgets(root, screen.widgets)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _made(widget: Widget, index: int) -> Any:
-    made = _SHAPES[widget.shape](widget, _name(widget, index), (widget.x, widget.y, widget.width, widget.height))
-    if widget.tip:
-        made.tool_tip(widget.tip)
-    return made
+def _add_widgets(parent: ET.Element, widgets: Iterable[Widget]) -> None:
+    for index, widget in enumerate(widgets):
+        kind, version, properties_of = _TYPES[widget.shape]
+        properties: _Properties = {
+            "name": _name(widget, index),
+            "x": widget.x,
+            "y": widget.y,
+            "width": widget.width,
+            "height": widget.height,
+            "tooltip": widget.tip or None,
+            "rules": [("rule", _rule(rule)) for rule in widget.rules] or None,
+            "scripts": {"script": _update(widget.update)} if widget.update else None,
+            **properties_of(widget),
+        }
+        element = ET.SubElement(parent, "widget", type=kind, version=version)
+        _add(element, properties.items())
+        _add_widgets(element, widget.children)
 
 
 def _name(widget: Widget, index: int) -> str:
-    """What it is called in the editor, and by scripts."""
+    """The name for the editor and for scripts."""
     if widget.shape is Shape.TABLE:
         return "Table"
     return widget.pv or widget.text or f"{widget.shape.name.title()} {index}"
 
 
-def _styled(made: Any, widget: Widget) -> Any:
-    _, text, behind = _STYLES[widget.style]
-    _font(made, widget)
-    _coloured(made.predefined_foreground_color, text)
-    if behind:
-        _coloured(made.predefined_background_color, behind)
-        made.transparent(OFF)
-    return made
+def _add(parent: ET.Element, children: Iterable[tuple[str, _Content]]) -> None:
+    for tag, value in children:
+        if value is None:
+            continue
+        node = value if isinstance(value, _Node) else _Node({}, value)
+        element = ET.SubElement(parent, tag, dict(node.attributes))
+        content = node.content
+        if isinstance(content, str | int):
+            element.text = str(content).lower() if isinstance(content, bool) else str(content)
+        elif isinstance(content, Mapping):
+            _add(element, content.items())
+        else:
+            _add(element, content)
 
 
-def _font(made: Any, widget: Widget) -> None:
-    font, _, _ = _STYLES[widget.style]
-    if font in phoebusgen.fonts.__members__:
-        made.predefined_font(phoebusgen.fonts[font])
+def _colour(name: str) -> _Content:
+    return _rgb(*_COLOURS[name], name=name)
 
 
-def _coloured(property_of: Callable[[Any], None], name: str) -> None:
-    """Give a named colour; a site that has none of that name has its reasons."""
-    if name in phoebusgen.colors.__members__:
-        property_of(phoebusgen.colors[name])
+def _rgb(red: int, green: int, blue: int, **name: str) -> _Content:
+    return {"color": _Node({**name, "red": str(red), "green": str(green), "blue": str(blue)})}
 
 
-def _label(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = _styled(pg.Label(name, widget.text, *place), widget)
-    made.vertical_alignment_middle()
-    if widget.style is Style.SECTION:
-        made.text(f"\N{NO-BREAK SPACE}{widget.text}")
-    return made
+def _font(style: Style) -> _Content:
+    (name, weight, *_), (size, _) = _STYLES[style], FONTS[style]
+    return {"font": _Node({"name": name, "family": "Liberation Sans", "style": weight, "size": f"{size}.0"})}
 
 
-def _read(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.TextUpdate(name, widget.pv, *place)
-    made.vertical_alignment_middle()
-    made.show_units(widget.units)
-    _font(made, widget)
-    return _text(made, widget)
+def _styled(widget: Widget) -> _Properties:
+    *_, text, behind = _STYLES[widget.style]
+    filled: _Properties = {"background_color": _colour(behind), "transparent": False} if behind else {}
+    return {"font": _font(widget.style), "foreground_color": _colour(text), **filled}
 
 
-def _entry(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.TextEntry(name, widget.pv, *place)
-    made.show_units(widget.units)
-    return _text(made, widget)
+def _pv(widget: Widget) -> _Properties:
+    """The PV; without an alarm border where the alarm of a PV says nothing."""
+    return {"pv_name": widget.pv, "border_alarm_sensitive": None if widget.alarm else False}
 
 
-def _text(made: Any, widget: Widget) -> Any:
-    if widget.is_text:
-        made.format("string")
-    return made
+def _value(widget: Widget) -> _Properties:
+    """A PV shown as text."""
+    return {**_pv(widget), "show_units": widget.units, "format": _AS_STRING if widget.is_text else None}
 
 
-def _combo(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.ComboBox(name, widget.pv, *place)
-    made.items_from_pv(not widget.choices)
-    for choice in widget.choices:
-        made.item(choice)
-    return made
+def _label(widget: Widget) -> _Properties:
+    text = f"\N{NO-BREAK SPACE}{widget.text}" if widget.style is Style.SECTION else widget.text
+    return {"text": text, **_styled(widget), "vertical_alignment": _MIDDLE}
 
 
-def _led(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.LED(name, widget.pv, *place)
-    _coloured(made.predefined_on_color, "OK")
-    _coloured(made.predefined_off_color, "Off")
-    return made
+def _read(widget: Widget) -> _Properties:
+    return {**_value(widget), "font": _font(widget.style), "vertical_alignment": _MIDDLE, "wrap_words": False}
 
 
-def _switch(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.BooleanButton(name, widget.pv, *place)
-    made.off_label(widget.choices[0])
-    made.on_label(widget.choices[1])
-    return made
+def _combo(widget: Widget) -> _Properties:
+    items: _Content = [("item", choice) for choice in widget.choices]
+    return {**_pv(widget), "items_from_pv": not widget.choices, "items": items if widget.choices else None}
 
 
-def _button(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.ActionButton(name, widget.text, widget.pv, *place)
-    made.alarm_border(OFF)  # what can only be written is in alarm until it is
-    made.action_write_pv("$(pv_name)", widget.value, widget.text)
-    if widget.confirm:
-        made.confirmation_dialog(widget.confirm)
-    return made
+def _led(widget: Widget) -> _Properties:
+    return {**_pv(widget), "off_color": _colour("Off"), "on_color": _colour("OK")}
 
 
-def _link(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.ActionButton(name, widget.text, "", *place)
-    made.action_open_display(widget.file, "tab", widget.tip, dict(widget.macros))
-    return made
+def _switch(widget: Widget) -> _Properties:
+    off, on = widget.choices
+    return {**_pv(widget), "off_label": off, "on_label": on}
 
 
-def _script(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.ActionButton(name, widget.text, "", *place)
-    made.action_execute_python_script(widget.script, widget.text)
-    return made
+def _action(kind: str, **content: _Content) -> _Properties:
+    return {"actions": {"action": _Node({"type": kind}, content)}}
 
 
-def _progress(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.ProgressBar(name, widget.pv, *place)
-    made.limits_from_pv(OFF)
-    made.minimum(0)
-    made.maximum(100)
-    return made
+def _button(widget: Widget) -> _Properties:
+    action = _action("write_pv", pv_name="$(pv_name)", value=widget.value, description=widget.text)
+    confirm: _Properties = {"show_confirm_dialog": True, "confirm_message": widget.confirm} if widget.confirm else {}
+    # What can only be written is in alarm until somebody does.
+    return {"text": widget.text, "pv_name": widget.pv, "border_alarm_sensitive": False, **action, **confirm}
 
 
-def _table(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.Table(name, widget.pv, *place)
-    editable = bool(widget.columns)
-    made.show_toolbar(editable)
-    made.editable(editable)
-    for heading, width, choices in widget.columns:
-        made.column(heading, width, ON, list(choices) or None)
-    return made
+def _link(widget: Widget) -> _Properties:
+    macros = dict(widget.macros)
+    action = _action("open_display", file=widget.file, target=widget.target, macros=macros, description=widget.tip)
+    return {"text": widget.text, "pv_name": "", **action}
 
 
-def _plot(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.XYPlot(name, *place)
+def _script(widget: Widget) -> _Properties:
+    script = _update(Script(widget.script, ()))
+    return {"text": widget.text, "pv_name": "", **_action("execute", script=script, description=widget.text)}
+
+
+def _update(script: Script) -> _Node:
+    return _Node({"file": "EmbeddedPy"}, [("text", script.text), *(("pv_name", pv) for pv in script.pvs)])
+
+
+def _progress(widget: Widget) -> _Properties:
+    return {**_pv(widget), "limits_from_pv": False, "minimum": 0, "maximum": 100}
+
+
+def _table(widget: Widget) -> _Properties:
+    columns = [("column", _column(widget, *column)) for column in widget.columns]
+    return {**_pv(widget), "columns": columns or None, "show_toolbar": widget.editable, "editable": widget.editable}
+
+
+def _column(widget: Widget, heading: str, width: int, choices: tuple[str, ...]) -> _Properties:
+    options = [("option", choice) for choice in choices] or None
+    return {"name": heading, "width": width, "editable": widget.editable, "options": options}
+
+
+def _plot(widget: Widget) -> _Properties:
     shown = widget.plot or Plot(())
-    axis = pg.XYPlotXAxis()
-    axis.title(shown.x_title)
-    axis.auto_scale(ON)
-    axis.show_grid(ON)
-    made.add_x_axis(axis)
-    for index, title in enumerate(shown.y_titles):
-        made.add_y_axis(_y_axis(pg.XYPlotYAxis(), title))
-        if index:
-            made.root.find("y_axes")[-1].append(ET.fromstring("<on_right>true</on_right>"))  # noqa: S314 - ours
-    for index, trace in enumerate(shown.traces):
-        made.add_trace(_xy_trace(trace, index))
-    for number, (prop, pv, names) in enumerate(shown.rules):
-        made.rule(f"Chosen {number + 1}", prop, {pv: True}, dict(names), ON)
-    return _titled(made, widget)
+    traces = [("trace", _trace(trace, index)) for index, trace in enumerate(shown.traces)]
+    axes = [("y_axis", {**_axis(title), "on_right": index > 0}) for index, title in enumerate(shown.y_titles)]
+    return {"x_axis": _axis(shown.x_title), "y_axes": axes, "traces": traces}
 
 
-def _xy_trace(trace: Trace, index: int) -> Any:
-    made = _trace(pg.XYPlotTrace(), trace, index)
-    made.x_pv(trace.x)
-    if trace.step:
-        made.trace_type_step()
-    return made
-
-
-def _strip(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = pg.StripChart(name, *place)
+def _strip(widget: Widget) -> _Properties:
     shown = widget.plot or Plot(())
-    for title in shown.y_titles:
-        made.add_y_axis(_y_axis(pg.StripChartYAxis(), title))
-    for index, trace in enumerate(shown.traces):
-        made.add_trace(_trace(pg.StripChartTrace(), trace, index))
-    made.time_range("5 minutes")
-    made.show_legend(ON)
-    return _titled(made, widget)
+    traces = [("trace", _trace(trace, index)) for index, trace in enumerate(shown.traces)]
+    times: _Properties = {"start": "5 minutes", "end": "now"}
+    axes = [("y_axis", _axis(title)) for title in shown.y_titles]
+    return {"title": widget.text, **times, "y_axes": axes, "traces": traces, "show_legend": True}
 
 
-def _titled(made: Any, widget: Widget) -> Any:
-    if widget.text:
-        made.title(widget.text)
-    return made
+def _axis(title: str) -> _Properties:
+    return {"title": title, "autoscale": True, "show_grid": True}
 
 
-def _y_axis(axis: Any, title: str) -> Any:
-    axis.title(title)
-    axis.auto_scale(ON)
-    axis.show_grid(ON)
-    return axis
+def _trace(trace: Trace, index: int) -> _Properties:
+    pvs: _Properties = {"x_pv": trace.x or None, "y_pv": trace.y}
+    look: _Properties = {"color": _rgb(*_LINES[index % len(_LINES)]), "line_width": 2}
+    return {"name": trace.name, **pvs, "axis": trace.axis, "trace_type": _STEP if trace.step else None, **look}
 
 
-def _trace(made: Any, trace: Trace, index: int) -> Any:
-    made.name(trace.name)
-    made.y_pv(trace.y)
-    made.axis(trace.axis)
-    made.color(*_LINES[index % len(_LINES)])
-    made.line_width(2)
-    return made
+def _rule(rule: Rule) -> _Node:
+    cases = [("exp", _Node({"bool_exp": condition}, {"expression": value})) for condition, value in rule.cases]
+    attributes = {"name": f"Choose {rule.property}", "prop_id": rule.property, "out_exp": "true"}
+    return _Node(attributes, [*cases, ("pv_name", _Node({"trigger": "true"}, rule.pv))])
 
 
-def _group(widget: Widget, name: str, place: tuple[int, ...]) -> Any:
-    made = _styled(pg.Group(name, *place), widget)
-    made.no_style()
-    for macro, value in widget.macros:
-        made.macro(macro, value)
-    made.add_widget([_made(child, index) for index, child in enumerate(widget.children)])
-    return made
+def _group(widget: Widget) -> _Properties:
+    return {"macros": dict(widget.macros) or None, "style": _NO_FRAME, **_styled(widget)}
 
 
-_SHAPES: Mapping[Shape, Callable[[Widget, str, tuple[int, ...]], Any]] = {
-    Shape.LABEL: _label,
-    Shape.READ: _read,
-    Shape.ENTRY: _entry,
-    Shape.COMBO: _combo,
-    Shape.LED: _led,
-    Shape.SWITCH: _switch,
-    Shape.BUTTON: _button,
-    Shape.LINK: _link,
-    Shape.SCRIPT: _script,
-    Shape.PROGRESS: _progress,
-    Shape.TABLE: _table,
-    Shape.PLOT: _plot,
-    Shape.STRIP: _strip,
-    Shape.GROUP: _group,
+#: Type, version and properties of each shape.
+_TYPES: Mapping[Shape, tuple[str, str, Callable[[Widget], _Properties]]] = {
+    Shape.LABEL: ("label", "2.0.0", _label),
+    Shape.READ: ("textupdate", "2.0.0", _read),
+    Shape.ENTRY: ("textentry", "3.0.0", _value),
+    Shape.COMBO: ("combo", "2.0.0", _combo),
+    Shape.LED: ("led", "2.0.0", _led),
+    Shape.SWITCH: ("bool_button", "2.0.0", _switch),
+    Shape.BUTTON: ("action_button", "3.0.0", _button),
+    Shape.LINK: ("action_button", "3.0.0", _link),
+    Shape.SCRIPT: ("action_button", "3.0.0", _script),
+    Shape.PROGRESS: ("progressbar", "2.0.0", _progress),
+    Shape.TABLE: ("table", "2.0.0", _table),
+    Shape.PLOT: ("xyplot", "3.0.0", _plot),
+    Shape.STRIP: ("stripchart", "2.1.0", _strip),
+    Shape.GROUP: ("group", "3.0.0", _group),
 }

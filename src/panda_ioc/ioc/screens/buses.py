@@ -1,12 +1,12 @@
 """Screens of whole buses: all bits, all positions."""
 
-from .blocks import capture_table
+from .blocks import POSITIONS, capture_table
 from .book import Book
 from .forms import LED, control, flow, label, panel
+from .forms import title as heading
 from .widgets import GAP, MARGIN, PITCH, ROW, Screen, Style, Widget, plain, text_width
 
 BITS = "Bit_Bus.bob"
-POSITIONS = "Position_Bus.bob"
 
 #: Bits of a word, each captured as a whole.
 _WORD = 32
@@ -57,5 +57,4 @@ def _named(book: Book, number: int) -> bool:
 
 
 def _screen(book: Book, file: str, title: str, panels: list[Widget]) -> Screen:
-    head = label(f"{title}  $(P)", 560, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
-    return Screen(file, title, (head, *panels), macros=(("P", book.plan.prefix),))
+    return Screen(file, title, (*heading(title), *panels), macros=(("P", book.plan.prefix),))

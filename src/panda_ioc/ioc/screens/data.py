@@ -7,9 +7,9 @@ from ..plan.data_settings import BLOCK
 from ..plan.record import Access
 from .blocks import PLOT
 from .book import Book
-from .forms import LED, Row, columns, control, flow, label, panel, side_by_side, stack
-from .overview import PROGRESS, button, capture_row, rows_of
-from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget, text_width
+from .forms import LED, Row, columns, control, flow, home, label, panel, side_by_side, stack, title
+from .overview import PROGRESS, button, capture_row, last_refused, rows_of
+from .widgets import GAP, MARGIN, ROW, Plot, Rule, Screen, Script, Shape, Style, Trace, Widget, text_width
 
 DATA = "Data.bob"
 
@@ -56,10 +56,12 @@ _LIVE = {
     "DATA:LIVE:ACQUIRE": "Show",
     "DATA:LIVE:NUM_POINTS": "Points",
     "DATA:LIVE:RATE": "Updates",
-    "DATA:LIVE:CURRENT_POINT": "Shown",
     "DATA:LIVE:TIME_SOURCE": "Time from",
     "DATA:LIVE:MESSAGE": "Message",
 }
+
+#: Pixels of paths and of what is said in words.
+_TEXT = 430
 
 #: Pixels of the table of datasets.
 _DATASETS_HEIGHT = 150
@@ -73,27 +75,38 @@ _TIME = "time"
 #: PVs of the viewer itself in which it is chosen what the plot of a PandA shows.
 _X, _Y, _Z = (f"loc://$(P):DATA:LIVE:{letter}<VString>" for letter in "xyz")
 
-#: The PV that a chosen name stands for, by conditions, in the order in which they are tried.
-_CHOSEN = (("true", '"$(P):" + pvStr0 + ":LIVE"'),)
-_CHOSEN_X = ((f'pvStr0 == "{_TIME}"', '"$(P):DATA:LIVE:TIME"'), *_CHOSEN)
+#: What the PV of a trace is, by what was chosen. Phoebus expands no macros here, so the script asks for them.
+_PREFIX = '"pva://" + widget.getEffectiveMacros().getValue("P")'
+_CHOSEN = (("true", f'{_PREFIX} + ":" + pvStr0 + ":LIVE"'),)
+_CHOSEN_X = ((f'pvStr0 == "{_TIME}"', f'{_PREFIX} + ":DATA:LIVE:TIME"'), *_CHOSEN)
+
+
+#: Offers the columns that are captured; PVs and names are in the same order.
+_OFFER = """\
+from __future__ import unicode_literals
+from org.csstudio.display.builder.runtime.script import PVUtil
+
+captured = [name for pv, name in zip(pvs, {names!a}) if PVUtil.getString(pv) != "No"]
+widget.setItems({others!a} + tuple(captured))
+"""
 
 
 def data(book: Book) -> Screen:
     """Files, counters, and a plot of two columns against time or another column."""
     top = MARGIN + ROW + 2 * GAP
-    bar = Widget(Shape.PROGRESS, width=300, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
+    bar = Widget(Shape.PROGRESS, width=_TEXT, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
     acquire = button("Acquire", "$(P):DATA:ACQUIRE", "1", 90, "Arm, and wait for the end of the acquisition")
     going = Widget(Shape.LED, y=2, width=LED, height=LED, pv="$(P):DATA:ACQUIRE", tip="Whether an acquisition goes on")
     state = [
         capture_row(),
         Row("Acquisition", side_by_side((acquire, going))),
-        *rows_of(book, _STATE, 300),
+        *rows_of(book, _STATE, _TEXT),
         Row("Progress", (bar,)),
     ]
     left = stack(
         [
-            panel("File", columns(rows_of(book, _WHERE, 300)), 440),
-            panel("Capture", columns(state), 440),
+            panel("File", columns(rows_of(book, _WHERE, _TEXT)), _TEXT + 140),
+            panel("Capture", columns(state), _TEXT + 140),
         ],
         MARGIN,
         top,
@@ -101,8 +114,8 @@ def data(book: Book) -> Screen:
     middle = max(widget.right for widget in left) + GAP
     centre = stack(
         [
-            panel("Options", columns(rows_of(book, {**_HOW, **_others(book)})), 250),
-            panel("Counters", columns(rows_of(book, _COUNTS)), 250),
+            options := panel("Options", columns(rows_of(book, {**_HOW, **_others(book)}))),
+            panel("Counters", columns(rows_of(book, _COUNTS)), options.width),
         ],
         middle,
         top,
@@ -110,9 +123,11 @@ def data(book: Book) -> Screen:
     right = max(widget.right for widget in centre) + GAP
     height = max(widget.bottom for widget in (*left, *centre)) - top
     plot = _plots(book, height).at(right, top)
-    head = label("Data  $(P)", 560, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
-    below = _datasets(plot.right - MARGIN).at(MARGIN, top + height + GAP)
-    return Screen(DATA, "Data", (head, *left, *centre, plot, below), macros=(("P", book.plan.prefix),))
+    wide = plot.right - MARGIN
+    refused = last_refused(book, wide).at(MARGIN, top + height + GAP)
+    below = _datasets(wide).at(MARGIN, refused.bottom + GAP)
+    widgets = (*title("Data"), *left, *centre, plot, refused, below)
+    return Screen(DATA, "Data", widgets, macros=(("P", book.plan.prefix),))
 
 
 def _others(book: Book) -> dict[str, str]:
@@ -128,8 +143,14 @@ def _others(book: Book) -> dict[str, str]:
 
 def _datasets(width: int) -> Widget:
     """What a file will have."""
+    inside = width - 2 * GAP
     table = Widget(
-        Shape.TABLE, width=width - 2 * GAP, height=_DATASETS_HEIGHT, pv=f"pva://$(P):{DATASETS}", tip="Name and type"
+        Shape.TABLE,
+        width=inside,
+        height=_DATASETS_HEIGHT,
+        pv=f"pva://$(P):{DATASETS}",
+        tip="Name and type",
+        columns=(("Name", inside - 180, ()), ("Type", 140, ())),
     )
     return panel("Datasets of a file", [table])
 
@@ -142,45 +163,56 @@ def _plots(book: Book, height: int) -> Widget:
     wide = max(map(text_width, names)) + 36
     likely = [name for start in _LIKELY for name in names if name.startswith(start)]
     first, second, *_ = [*likely, *names, names[0]]
+    x, y, z = f'{_X}("{_TIME}")', f'{_Y}("{first}")', f'{_Z}("{second}")'
     rows = [
-        _choice("x", f'{_X}("{_TIME}")', (_TIME, *names), wide),
-        _choice("y 1", f'{_Y}("{first}")', names, wide),
-        _choice("y 2", f'{_Z}("{second}")', names, wide),
+        _choice("x", x, names, wide, _TIME),
+        _choice("y 1", y, names, wide),
+        _choice("y 2", z, names, wide),
     ]
     settings = columns([*rows, *rows_of(book, _LIVE, 140)], 3)
     below = max(widget.bottom for widget in settings) + GAP
-    x = "$(P):DATA:LIVE:TIME"
-    traces = (Trace("y 1", f"$(P):{first}:LIVE", x), Trace("y 2", f"$(P):{second}:LIVE", x, axis=1))
-    rules = (
-        ("traces[0].x_pv", f'{_X}("{_TIME}")', _CHOSEN_X),
-        ("traces[1].x_pv", f'{_X}("{_TIME}")', _CHOSEN_X),
-        ("traces[0].y_pv", f'{_Y}("{first}")', _CHOSEN),
-        ("traces[1].y_pv", f'{_Z}("{second}")', _CHOSEN),
+    time = "pva://$(P):DATA:LIVE:TIME"
+    traces = (
+        Trace(first, f"pva://$(P):{first}:LIVE", time),
+        Trace(second, f"pva://$(P):{second}:LIVE", time, axis=1),
     )
-    wide_plot = max(640, *(widget.right for widget in settings))
+    name = (("true", "pvStr0"),)
+    rules = (
+        *(Rule(f"traces[{trace}].x_pv", x, _CHOSEN_X) for trace in (0, 1)),
+        *(Rule(f"traces[{trace}].y_pv", pv, _CHOSEN) for trace, pv in enumerate((y, z))),
+        *(Rule(f"traces[{trace}].name", pv, name) for trace, pv in enumerate((y, z))),
+        *(Rule(f"y_axes[{axis}].title", pv, name) for axis, pv in enumerate((y, z))),
+        Rule("x_axis.title", x, name),
+    )
     plot = Widget(
         Shape.PLOT,
         y=below,
-        width=wide_plot,
+        width=max(640, *(widget.right for widget in settings)),
         height=height - below - 24 - 2 * GAP,
-        plot=Plot(traces, "x", ("y 1", "y 2"), rules),
+        plot=Plot(traces, _TIME, (first, second)),
+        rules=rules,
     )
     return panel("Live", [*settings, plot])
 
 
-def _choice(text: str, pv: str, choices: tuple[str, ...], width: int) -> Row:
-    tip = f"What is shown as {text}"
-    return Row(text, (Widget(Shape.COMBO, width=width, height=ROW, pv=pv, choices=choices, tip=tip),))
+def _choice(text: str, pv: str, names: tuple[str, ...], width: int, *others: str) -> Row:
+    """A drop-down of columns, which offers those alone that are captured."""
+    offer = Script(_OFFER.format(names=names, others=others), tuple(f"pva://$(P):{name}:CAPTURE" for name in names))
+    tip = f"What is shown as {text}, of what is captured"
+    choices = (*others, *names)
+    combo = Widget(Shape.COMBO, width=width, height=ROW, pv=pv, choices=choices, tip=tip, update=offer)
+    return Row(text, (combo,))
 
 
 def column_plot(book: Book) -> Screen:
     """One column against time, with what can be told of it. Who opens it gives COLUMN: "COUNTER1:OUT"."""
     widgets = [
-        label("$(COLUMN)", 480, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2),
+        label("$(COLUMN)", 400, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2),
+        home().at(MARGIN + 400 + GAP, MARGIN),
         *flow([_statistics(book)], 10000, MARGIN + ROW + 2 * GAP),
     ]
     right = widgets[-1].right + GAP
-    trace = Trace("$(COLUMN)", "$(P):$(COLUMN):LIVE", "$(P):DATA:LIVE:TIME")
+    trace = Trace("$(COLUMN)", "pva://$(P):$(COLUMN):LIVE", "pva://$(P):DATA:LIVE:TIME")
     plot = Widget(
         Shape.PLOT,
         x=right,

@@ -2,13 +2,16 @@
 
 from ..plan import designs as designplan
 from .book import Book
-from .forms import columns, control, label, panel, stack
+from .forms import columns, control, label, panel, stack, title
 from .overview import button, rows_of
-from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget
+from .widgets import GAP, MARGIN, ROW, Rule, Screen, Shape, Widget
 
 DESIGNS = "Designs.bob"
 
-_WIDTH = 420
+_WIDTH = 500
+
+#: What is asked before a design is loaded.
+_QUESTION = (("true", '"Replace all settings of the PandA by the design " + pvStr0 + "?"'),)
 
 
 def designs(book: Book) -> Screen:
@@ -25,25 +28,27 @@ def designs(book: Book) -> Screen:
             60,
             "Load the settings of that name",
             confirm="Replace all settings of the PandA?",
+            rules=(Rule("confirm_message", f"pva://$(P):{designplan.NAME}", _QUESTION),),
         ).at(354, 0),
     ]
-    state = rows_of(book, {designplan.STATUS: "Status", designplan.LOADED: "Loaded"}, 340)
+    rows = {designplan.STATUS: "Status", designplan.LOADED: "Loaded", designplan.SKIP_UNKNOWN: "Skip unknown"}
+    state = rows_of(book, rows, 340)
     there = Widget(
         Shape.TABLE,
         width=_WIDTH,
         height=400,
         pv=f"pva://$(P):{designplan.LIST}",
         tip=book.records[designplan.LIST].description,
+        columns=(("Design", _WIDTH - 40, ()),),
     )
     panels = [
         panel("Save and load", named, _WIDTH + 2 * GAP),
         panel("State", columns(state), _WIDTH + 2 * GAP),
         panel("Designs that there are", [there]),
     ]
-    head = label("Designs  $(P)", 440, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
     return Screen(
         DESIGNS,
         "Designs",
-        (head, *stack(panels, MARGIN, MARGIN + ROW + 2 * GAP)),
+        (*title("Designs"), *stack(panels, MARGIN, MARGIN + ROW + 2 * GAP)),
         macros=(("P", book.plan.prefix),),
     )

@@ -2,9 +2,9 @@
 
 from ..plan import status
 from .book import Book
-from .forms import Row, columns, flow, label, panel
+from .forms import Row, columns, flow, panel, title
 from .overview import button, rows_of
-from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget
+from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Trace, Widget
 
 DIAGNOSTICS = "Diagnostics.bob"
 
@@ -52,9 +52,9 @@ def diagnostics(book: Book) -> Screen:
     right = max(widget.right for widget in panels)
     puts = panel("Puts", columns(rows_of(book, _PUTS, right - 200)), right - MARGIN).at(MARGIN, below)
     traces = (
-        Trace("period of polls", f"$(P):{status.POLL_PERIOD}"),
-        Trace("duration of polls", f"$(P):{status.POLL_DURATION}"),
-        Trace("queue", "$(P):DATA:QUEUE_USE", axis=1),
+        Trace("period of polls", f"pva://$(P):{status.POLL_PERIOD}"),
+        Trace("duration of polls", f"pva://$(P):{status.POLL_DURATION}"),
+        Trace("queue", "pva://$(P):DATA:QUEUE_USE", axis=1),
     )
     chart = Widget(
         Shape.STRIP,
@@ -65,5 +65,5 @@ def diagnostics(book: Book) -> Screen:
         text="The last five minutes",
         plot=Plot(traces, "", ("ms", "%")),
     )
-    head = label("Diagnostics  $(P)", 560, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
-    return Screen(DIAGNOSTICS, "Diagnostics", (head, *panels, puts, chart), macros=(("P", book.plan.prefix),))
+    widgets = (*title("Diagnostics"), *panels, puts, chart)
+    return Screen(DIAGNOSTICS, "Diagnostics", widgets, macros=(("P", book.plan.prefix),))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..plan.codecs import ArmSwitch
+from ..plan.codecs import ArmSwitch, CaptureChoice
 from ..plan.record import Access, Kind, Record
 from .widgets import GAP, MARGIN, PITCH, ROW, Shape, Style, Widget, plain, text_width
 
@@ -26,6 +26,17 @@ MOST_ROWS = 16
 
 #: Pixels of the band that names a panel.
 BAND = 24
+
+#: What a set-point may differ from, by the last parts of their names: it goes into the same row.
+READBACKS = {
+    "SETP": "VAL",
+    "SET": "OUT",
+    "NUM_CAPTURE": "NUM_CAPTURED",
+    "NUM_POINTS": "CURRENT_POINT",
+}
+
+#: The first screen, to which all others lead.
+OVERVIEW = "Overview.bob"
 
 #: The name of a PV of a record.
 Naming = Callable[[str], str]
@@ -105,7 +116,11 @@ _CONTROLS: Mapping[Kind, Callable[[Record], Widget]] = {
 def control(record: Record, pv: str, width: int = 0) -> Widget:
     """What shows or changes a record, as wide as is usual or as is asked."""
     made = _CONTROLS[record.kind](record)
-    return replace(made, pv=pv, tip=tip_of(record), width=width or made.width)
+    # What can only be written has no value, and is in alarm, until somebody writes.
+    alarm = record.access is not Access.WRITE
+    if isinstance(record.codec, CaptureChoice):  # over PV Access it has all choices, also where a mbbo has too few
+        pv = f"pva://{pv}"
+    return replace(made, pv=pv, tip=tip_of(record), width=width or made.width, alarm=alarm)
 
 
 def label(text: str, width: int, style: Style = Style.PLAIN, *, tip: str = "", height: int = ROW) -> Widget:
@@ -121,6 +136,21 @@ def link(text: str, file: str, macros: Mapping[str, str], width: int = 0, tip: s
     )
 
 
+def home() -> Widget:
+    """A button that opens the overview, in place of the screen that it is on.
+
+    Phoebus gives it all macros of that screen, so in a tab there would be another overview for every block.
+    """
+    opened = link("Overview", OVERVIEW, {"P": "$(P)"}, tip="Connection, acquisition, all blocks")
+    return replace(opened, target="replace")
+
+
+def title(text: str) -> tuple[Widget, Widget]:
+    """The title of a screen, with the way back to the overview."""
+    named = label(f"{text}  $(P)", 400, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
+    return named, home().at(named.right + GAP, MARGIN)
+
+
 def row(
     record: Record, naming: Naming, name: str, beside: Mapping[str, Record] = MappingProxyType({}), width: int = 0
 ) -> Row:
@@ -130,7 +160,7 @@ def row(
         record: what the row is of
         naming: names its PV
         name: what it is called
-        beside: records by name, of which `:UNITS` and `:DELAY` go into the same row
+        beside: records by name, of which `:UNITS`, `:DELAY` and what it may differ from go into the same row
         width: of what shows it; as wide as is usual if none is given
     """
     widgets = [control(record, naming(record.name), width)]
@@ -142,7 +172,15 @@ def row(
     if delay := beside.get(f"{record.name}:DELAY"):
         widgets.append(control(delay, naming(delay.name), 46))
         widgets.append(label("ticks", text_width("ticks") + 4, tip=tip_of(delay).partition("\n")[0]))
+    if readback := beside.get(readback_of(record.name)):
+        widgets.append(control(readback, naming(readback.name), NUMBER))
     return Row(name, side_by_side(widgets), plain(record.description))
+
+
+def readback_of(name: str) -> str:
+    """The name of what a record may differ from, if there can be any."""
+    base, colon, last = name.rpartition(":")
+    return f"{base}{colon}{READBACKS[last]}" if last in READBACKS else ""
 
 
 def side_by_side(widgets: Iterable[Widget], gap: int = 4) -> tuple[Widget, ...]:

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 
-from ...protocol import PandaError
 from ..plan import designs as designplan
 from ..plan.plan import Plan
-from . import buses, data, designs, diagnostics, overview
-from .blocks import PLOT, block_screen
+from . import buses, data, designs, diagnostics, overview, wiring
+from .blocks import PLOT, POSITIONS, block_screen
+from .bob import bob
 from .book import Book, Group
+from .forms import OVERVIEW
 from .overview import Place
 from .tables import table_screen
 from .widgets import Screen, file_name
 
 #: Names of files that the screens of blocks cannot have.
-_TAKEN = (overview.OVERVIEW, data.DATA, buses.BITS, buses.POSITIONS, designs.DESIGNS, diagnostics.DIAGNOSTICS, PLOT)
+_TAKEN = (
+    *(OVERVIEW, data.DATA, buses.BITS, POSITIONS, wiring.WIRING, designs.DESIGNS, diagnostics.DIAGNOSTICS),
+    PLOT,
+)
 
 
 def make_screens(plan: Plan) -> tuple[Screen, ...]:
@@ -23,7 +27,8 @@ def make_screens(plan: Plan) -> tuple[Screen, ...]:
     others = {
         "Data": data.DATA,
         "Bits": buses.BITS,
-        "Positions": buses.POSITIONS,
+        "Positions": POSITIONS,
+        "Wiring": wiring.WIRING,
         "Designs": designs.DESIGNS,
         "Diagnostics": diagnostics.DIAGNOSTICS,
     }
@@ -31,6 +36,7 @@ def make_screens(plan: Plan) -> tuple[Screen, ...]:
         data.data(book),
         *([buses.bits(book)] if "BITS:0:CAPTURE" in book.records else []),
         *([buses.positions(book)] if book.captured else []),
+        *([wiring.wiring(book)] if any(map(wiring.is_input, book.plan.records)) else []),
         *([designs.designs(book)] if designplan.NAME in book.records else []),
         diagnostics.diagnostics(book),
         *([data.column_plot(book)] if any(f"{one.name}:LIVE" in book.records for one in book.captured) else []),
@@ -66,18 +72,6 @@ def _tables(book: Book, group: Group) -> Iterator[Screen]:
             yield table_screen(book, group, table, file_name(f"{group.name}_{field}"))
 
 
-class ScreensError(PandaError):
-    """Screens cannot be made here."""
-
-
 def as_files(plan: Plan) -> Mapping[str, str]:
-    """All screens as the texts of their files, by the names of these.
-
-    Raises:
-        ScreensError: what writes them is not installed
-    """
-    try:
-        from .bob import bob  # noqa: PLC0415 - what makes no screens needs no phoebusgen
-    except ModuleNotFoundError as error:
-        raise ScreensError(f"{error.name} is not installed: pip install 'panda-ioc[screens]'") from error
+    """Return all screens as the texts of their files, by the names of these."""
     return {screen.file: bob(screen) for screen in make_screens(plan)}

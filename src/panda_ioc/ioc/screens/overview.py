@@ -1,18 +1,32 @@
 """The first screen: connection, acquisition, file, health of all blocks; and the way to every other screen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..plan import status
 from ..plan.record import Record
 from .book import Book, Group
-from .forms import LED, NUMBER, Row, columns, control, flow, grid, label, link, panel, row, side_by_side, tip_of
-from .widgets import GAP, MARGIN, ROW, Screen, Shape, Style, Widget, text_width
-
-OVERVIEW = "Overview.bob"
+from .forms import (
+    LED,
+    NUMBER,
+    OVERVIEW,
+    Row,
+    columns,
+    control,
+    flow,
+    grid,
+    label,
+    link,
+    panel,
+    readback_of,
+    row,
+    side_by_side,
+    tip_of,
+)
+from .widgets import GAP, MARGIN, ROW, Rule, Screen, Shape, Style, Widget, text_width
 
 #: How wide the label and the health of a block are.
-_LABEL, _HEALTH = 120, 66
+_LABEL, _HEALTH = 220, 80
 
 #: Columns of blocks side by side.
 _BLOCK_COLUMNS = 4
@@ -55,14 +69,18 @@ def overview(book: Book, blocks: tuple[Place, ...], others: Mapping[str, str]) -
         status.POLL_PERIOD: "Poll period",
     }
     panels = [_panda(book), _acquisition(book), _file(book), panel("IOC", columns(rows_of(book, ours)))]
-    top = flow(panels, 1360, MARGIN + ROW + 2 * GAP)
-    below = max(widget.bottom for widget in top) + GAP
-    return Screen(
-        OVERVIEW,
-        f"PandA {book.plan.prefix}",
-        (*head, *top, _blocks(book, blocks).at(MARGIN, below)),
-        macros=(("P", book.plan.prefix),),
-    )
+    top = flow(panels, 1900, MARGIN + ROW + 2 * GAP)
+    listed = _blocks(book, blocks)
+    wide = max(listed.right, *(one.right - MARGIN for one in top))
+    refused = last_refused(book, wide).at(MARGIN, max(one.bottom for one in top) + GAP)
+    widgets = (*head, *top, refused, listed.at(MARGIN, refused.bottom + GAP))
+    return Screen(OVERVIEW, f"PandA {book.plan.prefix}", widgets, macros=(("P", book.plan.prefix),))
+
+
+def last_refused(book: Book, width: int) -> Widget:
+    """Why the last put was refused, where people put."""
+    shown = control(book.records[status.LAST_REFUSED], f"$(P):{status.LAST_REFUSED}", width - 2 * GAP)
+    return panel("Last put that was refused", [shown], width)
 
 
 def rows_of(book: Book, named: Mapping[str, str], width: int = 0) -> list[Row]:
@@ -74,15 +92,24 @@ def rows_of(book: Book, named: Mapping[str, str], width: int = 0) -> list[Row]:
         width: of what shows them; as wide as is usual if none is given
     """
     return [
-        row(record, lambda name: f"$(P):{name}", text, width=width if record.kind.is_text else 0)
+        row(record, lambda name: f"$(P):{name}", text, _readback(book, record), width if record.kind.is_text else 0)
         for name, text in named.items()
         if (record := book.records.get(name))
     ]
 
 
-def button(text: str, pv: str, value: str, width: int, tip: str, *, confirm: str = "") -> Widget:
+def _readback(book: Book, record: Record) -> Mapping[str, Record]:
+    """What a record may differ from, by its name."""
+    name = readback_of(record.name)
+    return {name: book.records[name]} if name in book.records else {}
+
+
+def button(
+    text: str, pv: str, value: str, width: int, tip: str, *, confirm: str = "", rules: tuple[Rule, ...] = ()
+) -> Widget:
     """A button that writes a value, if need be when that was confirmed."""
-    return Widget(Shape.BUTTON, width=width, height=ROW, text=text, pv=pv, value=value, tip=tip, confirm=confirm)
+    made = Widget(Shape.BUTTON, width=width, height=ROW, text=text, pv=pv, value=value, tip=tip)
+    return replace(made, confirm=confirm, rules=rules)
 
 
 def capture_row() -> Row:
@@ -102,7 +129,7 @@ def _panda(book: Book) -> Widget:
         status.CONNECTION_TEXT: "in words",
         **{f"SYSTEM:{name}": text for name, text in zip(_SYSTEM, _VERSIONS, strict=True)},
     }
-    return panel("PandA", columns(rows_of(book, named, 250)))
+    return panel("PandA", columns(rows_of(book, named, 340)))
 
 
 def _acquisition(book: Book) -> Widget:
@@ -126,7 +153,7 @@ def _acquisition(book: Book) -> Widget:
 
 def _file(book: Book) -> Widget:
     """Capturing into a file, how far it is, and what went wrong."""
-    bar = Widget(Shape.PROGRESS, width=290, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
+    bar = Widget(Shape.PROGRESS, width=480, height=ROW, pv=PROGRESS, tip="How much of what was asked for is captured")
     counts = (
         control(book.records["DATA:NUM_CAPTURED"], "$(P):DATA:NUM_CAPTURED", NUMBER),
         label("of", 20, tip="0 for all"),
@@ -134,10 +161,10 @@ def _file(book: Book) -> Widget:
     )
     rows = [
         capture_row(),
-        *rows_of(book, {"DATA:STATUS": "Status"}, 290),
+        *rows_of(book, {"DATA:STATUS": "Status"}, 480),
         Row("Captured", side_by_side(counts)),
         Row("Progress", (bar,)),
-        *rows_of(book, {"DATA:HDF_FULL_FILE_PATH": "Path", "DATA:WRITE_MESSAGE": "Error"}, 290),
+        *rows_of(book, {"DATA:HDF_FULL_FILE_PATH": "Path", "DATA:WRITE_MESSAGE": "Error"}, 480),
     ]
     return panel("File", columns(rows))
 

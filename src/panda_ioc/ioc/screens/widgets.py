@@ -56,14 +56,36 @@ class Plot:
 
     Attributes:
         traces: its lines
-        x_title, y_titles: what is written at the axes
-        rules: PVs that choose what a trace shows: its property, the PV, and names by conditions
+        x_title, y_titles: titles of the axes
     """
 
     traces: tuple[Trace, ...]
     x_title: str = ""
     y_titles: tuple[str, ...] = ("",)
-    rules: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A PV that sets a property of a widget.
+
+    Attributes:
+        property: the property, as Phoebus names it
+        pv: the PV
+        cases: a condition and the value for it, both Jython, tried in order; Phoebus expands macros in the condition
+            only
+    """
+
+    property: str
+    pv: str
+    cases: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script in Jython, that Phoebus runs whenever one of its PVs changes: it finds them in `pvs`."""
+
+    text: str
+    pvs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -82,10 +104,15 @@ class Widget:
         confirm: what is asked before it does
         is_text: whether its value is text of any length
         units: whether it shows the units of its PV
+        alarm: whether its border shows the alarm of its PV
         file, macros: what a link opens, and how; what a group gives to what is in it
+        target: where a link opens it: in a "tab" of its own, or in place of this screen, "replace"
         columns: of a table: heading, width, choices
+        editable: whether the cells of a table can be changed
+        rules: what sets its properties
         plot: what a plot shows
         script: what a button does
+        update: what changes the widget with PVs
         children: what is in a group
     """
 
@@ -103,11 +130,16 @@ class Widget:
     confirm: str = ""
     is_text: bool = False
     units: bool = False
+    alarm: bool = True
     file: str = ""
     macros: tuple[tuple[str, str], ...] = ()
+    target: str = "tab"
     columns: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+    editable: bool = False
+    rules: tuple[Rule, ...] = ()
     plot: Plot | None = None
     script: str = ""
+    update: Script | None = None
     children: tuple["Widget", ...] = ()
 
     def at(self, x: int, y: int) -> "Widget":

@@ -14,7 +14,18 @@ from ...protocol import Changes, PandaError
 from ..log import Repeated
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
-from ..plan.designs import LIST, LOAD, LOADED, MOST_DESIGNS, NAME, SAVE, STATUS
+from ..plan.designs import (
+    LEFT_OUT,
+    LIST,
+    LOAD,
+    LOADED,
+    MOST_DESIGNS,
+    MOST_LEFT_OUT,
+    NAME,
+    SAVE,
+    SKIP_UNKNOWN,
+    STATUS,
+)
 from ..plan.kept import Kept
 from ..plan.record import Content
 from ..servers.put import Put
@@ -43,13 +54,15 @@ class Designs:
         self._panda: AsyncioClient | None = None
         self._refresh: Refresh | None = None
         self._name = ""
+        self._skip_unknown = False
         self._turn = asyncio.Lock()
         self._disk = Calls()
         self._warning = Repeated(log.warning)
         self._first: asyncio.Task[None] | None = None  # lists them when the records are made
 
     def initial_values(self) -> Mapping[str, Content]:
-        return {NAME: "", SAVE: 0, LOAD: 0, LIST: [], STATUS: "", LOADED: ""}
+        texts: dict[str, Content] = {NAME: "", STATUS: "", LOADED: ""}
+        return texts | {SAVE: 0, LOAD: 0, SKIP_UNKNOWN: 0, LIST: [], LEFT_OUT: []}
 
     def kept(self) -> Mapping[str, Kept]:
         return {}
@@ -74,6 +87,8 @@ class Designs:
                 raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
             await self._list()
             self._name = value
+        elif name == SKIP_UNKNOWN:
+            self._skip_unknown = bool(value)
         elif name in {SAVE, LOAD}:
             if value:
                 await self._do(name)
@@ -112,7 +127,7 @@ class Designs:
         """Save or load by a connection of its own: the one that polls must not count anything as told.
 
         Returns:
-            what was not saved as it is, for people; "" if all was
+            what was not saved as it is, or not loaded, for people; "" if all was
         """
         if self._panda is None:
             raise designfile.DesignError("there is no connection to the PandA")
@@ -120,14 +135,16 @@ class Designs:
         async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
             if what == SAVE:
                 return await designfile.save(client, path, self._disk)
+            left_out: list[str] = []
             try:
-                await designfile.load(client, path, self._disk)
+                left_out = await designfile.load(client, path, self._disk, skip_unknown=self._skip_unknown)
             finally:
+                self._pvs[LEFT_OUT].post(left_out[:MOST_LEFT_OUT])
                 # What is shown is to be true, also where all was brought back.
                 if refresh is not None:
                     with contextlib.suppress(PandaError):  # it was lost, which everything shows
                         await refresh()
-        return ""
+        return f"{len(left_out)} left out, see {LEFT_OUT}" if left_out else ""
 
     async def _list(self) -> None:
         """Show which designs there are; a disk that does not answer is told in the log."""

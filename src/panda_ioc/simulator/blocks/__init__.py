@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from .base import Block
 from .bits import Bits
+from .brick import PAIRS, Absenc, DioIn, DioOut, Incenc, Pmacenc
 from .calc import Calc
 from .clock import Clock
 from .counter import Counter
@@ -31,37 +32,49 @@ from .sfp_sync import SfpSyncIn, SfpSyncOut
 from .srgate import Srgate
 from .system import System
 
+#: Connectors that can be inputs or outputs, by the names that they have on various PandAs.
+_BOTH_WAYS = ("DIO", "TTLIO", "ST_TTLIO", "LVDSIO", "AENC", "B_CLKENC", "Z_DATAENC", "PANEL_R_CTRL")
+
+#: Names of SFP modules with a PandA at the other end.
+_SFPS = ("SFP", *(f"SFP{number}" for number in range(1, 5)))
+
 #: The blocks that can be simulated, by the name that they have on a PandA.
 BLOCKS: Mapping[str, type[Block]] = MappingProxyType(
     {
+        "ABSENC": Absenc,
         "BITS": Bits,
         "CALC": Calc,
         "CLOCK": Clock,
         "COUNTER": Counter,
+        "DI": Input,
         "DIV": Div,
+        "DO": Output,
+        "EQU": Input,
         "FILTER": Filter,
+        "INCENC": Incenc,
         "INENC": Inenc,
         "LUT": Lut,
         "LVDSIN": Input,
         "LVDSOUT": Output,
+        "OC": Output,
         "OUTENC": Outenc,
         "PCAP": Pcap,
         "PCOMP": Pcomp,
         "PGEN": Pgen,
+        "PMACENC": Pmacenc,
         "POSENC": Posenc,
         "PULSE": Pulse,
         "QDEC": Qdec,
         "SEQ": Seq,
-        "SFP1_SYNC_IN": SfpSyncIn,
-        "SFP1_SYNC_OUT": SfpSyncOut,
-        "SFP2_SYNC_IN": SfpSyncIn,
-        "SFP2_SYNC_OUT": SfpSyncOut,
-        "SFP3_SYNC_IN": SfpSyncIn,
-        "SFP3_SYNC_OUT": SfpSyncOut,
+        "SI": Input,
         "SRGATE": Srgate,
         "SYSTEM": System,
         "TTLIN": Input,
         "TTLOUT": Output,
+        **{f"{name}_IN": DioIn for name in _BOTH_WAYS},
+        **{f"{name}_OUT": DioOut for name in _BOTH_WAYS},
+        **{f"{name}_SYNC_IN": SfpSyncIn for name in _SFPS},
+        **{f"{name}_SYNC_OUT": SfpSyncOut for name in _SFPS},
     }
 )
 
@@ -82,4 +95,4 @@ def make(kind: str, memory: Memory) -> Block | None:
     return cls(memory) if issubclass(cls, Player) else cls()
 
 
-__all__ = ["BLOCKS", "Block", "Driver", "drive", "make"]
+__all__ = ["BLOCKS", "PAIRS", "Block", "Driver", "drive", "make"]

@@ -2,6 +2,11 @@
 
 from .base import Block, Changes, bit_in, bit_out, matches, param, pos_out, rising, wrap
 
+_ON_DISABLE = 1
+
+#: MIN and MAX where both are 0.
+_RANGE = -(2**31), 2**31 - 1
+
 
 class Counter(Block):
     """Counts edges of TRIG while ENABLE is high."""
@@ -24,34 +29,31 @@ class Counter(Block):
         self._count = 0
         self._carry = 0
         self._overflowed = 0  # since ENABLE rose
+        self._low, self._high = _RANGE
+        self._counted: int | None = None  # after the last trigger, even one of an earlier run
+        self._at_end = (0, 0)  # OUT and CARRY of the On-Disable mode
 
     def step(self, now: int, changes: Changes) -> None:
-        disabled = False
         if rising(changes, "ENABLE"):
             self._count, self._overflowed = self.START, 0
         elif "SET" in changes:
             self._count, self._overflowed = self.SET, 0
         elif "ENABLE" in changes:
-            disabled = True
+            self._carry = 0
+            self._at_end = (self._count if self._counted is None else self._counted, self._overflowed)
         elif self.ENABLE and "TRIG" in changes:
             self._carry = 0
             if matches(self.TRIG_EDGE, self.TRIG):
                 self._count_step()
-        self._publish(disabled=disabled)
+        if "MAX" in changes or "MIN" in changes:  # for what comes after this tick
+            self._low, self._high = (self.MIN, self.MAX) if self.MIN or self.MAX else _RANGE
+        self.OUT, self.CARRY = self._at_end if self.OUT_MODE == _ON_DISABLE else (self._count, self._carry)
 
     def _count_step(self) -> None:
         step = self.STEP or 1
-        low, high = (self.MIN, self.MAX) if self.MIN or self.MAX else (-(2**31), 2**31 - 1)
+        low, high = self._low, self._high
         count = self._count + (-step if self.DIR else step)
         if not low <= count <= high:
             count += (low - high - 1) if count > high else (high - low + 1)
             self._carry = self._overflowed = 1
-        self._count = wrap(count)
-
-    def _publish(self, *, disabled: bool) -> None:
-        if disabled:
-            self._carry = 0
-        if self.OUT_MODE == 0:  # On-Change
-            self.OUT, self.CARRY = self._count, self._carry
-        elif disabled:
-            self.OUT, self.CARRY = self._count, self._overflowed
+        self._count = self._counted = wrap(count)

@@ -1,13 +1,16 @@
-"""FILTER: the difference of a position between triggers, or its average since ENABLE rose."""
+"""FILTER: the difference of a position between triggers, or its average since ENABLE rose.
+
+In average mode TRIG is a level: each tick in which it is high loads the divider anew, without starting its count
+again. So a trigger of one tick gives the average up to the tick before it, 35 ticks later; a longer one gives what the
+divider makes of operands that change. A tick here is an edge of the hardware: `step` sets its registers from their
+values before.
+"""
 
 from ..motion import Ramp, at, total
-from .base import Block, Changes, bit_in, bit_out, earliest, param, pos_in, pos_out, readback, rising, wrap
+from .base import Block, Changes, bit_in, bit_out, earliest, param, pos_in, pos_out, readback, wrap
+from .divider import Divider
 
 OK, OVERFLOW, RETRIGGERED = range(3)
-
-#: Ticks from a trigger to its average, and from a trigger that came too early to HEALTH.
-_DIVISION = 35
-_ERROR = 2
 
 #: The sum has 64 bits, and has overflowed when the highest two differ.
 _LIMIT = 1 << 62
@@ -19,112 +22,165 @@ class Filter(Block):
     ENABLE: int = bit_in()
     TRIG: int = bit_in()
     INP: int | Ramp = pos_in(moving=True)
-    MODE: int = param()
+    MODE: int = param(bits=1)
     READY: int = bit_out()
     OUT: int = pos_out()
     HEALTH: int = readback()
 
     def __init__(self) -> None:
         super().__init__()
-        self._latch = 0
         self._average = _Average()
-        self._divisions: list[tuple[int, int]] = []  # those that run: when their result comes, and what it is
-        self._error: int | None = None  # when HEALTH will tell of a trigger that came too early
+        self._divider = Divider()
+        self._latch = 0
+        self._enable = self._trig = 0  # in the tick before
+        self._load = False  # whether the divider is loaded at the next edge
+        self._negative = False  # the sign of what is divided
+        self._stopped = False  # no results any more, until ENABLE rises
+        self._errors = _Errors()
 
-    def step(self, now: int, changes: Changes) -> int | None:
-        self.READY = 0
-        self._average.add_up(now, self.INP)
-        if self._error == now:
-            self.HEALTH = self.HEALTH or RETRIGGERED
-            self._error = None
-        if self._average.overflowed:
-            self.HEALTH = self.HEALTH or OVERFLOW
+    def step(self, now: int, changes: Changes) -> int | None:  # noqa: ARG002 - what matters is the tick before
+        before = self._registers()
+        if self._average.catch_up(now) and self._load:  # what was loaded meanwhile is lost, but not the last of it
+            self._set_operands(now - 1, *self._average.operands_before)
+        enabled = bool(self.ENABLE and not self._enable)
+        load, ready, overflowed = self._load, self._divider.result is not None, self._average.overflowed
         if self.MODE:
-            self._end_divisions(now, changes)
-            self._start_divisions(now, changes)
-        elif rising(changes, "TRIG") and not rising(changes, "ENABLE"):
-            self._difference(at(self.INP, now))
-        if "ENABLE" in changes:
-            self._follow_enable(now)
-        result = self._divisions[0][0] if len(self._divisions) > self.TRIG else None
-        return earliest(self._error, result, now + 1 if self.READY else None, self._average.check_at(now))
+            self._show_average()
+        else:
+            self._show_difference(now, enabled=enabled)
+        self._follow_errors(enabled=enabled, load=load, ready=ready, overflowed=overflowed)
+        self._divider.step(now, load=load)
+        if not self.MODE and self._load:
+            self._divider.hold(now)  # nothing ends a load in this mode
+        if self.MODE:
+            self._load = bool(self.TRIG and self._enable)
+            if self._load:
+                self._set_operands(now, *self._average.operands)
+            self._average.add(now, self.INP, restart=enabled, runs=bool(self._enable))
+        self._average.go_on(self.INP, runs=bool(self.MODE and self.ENABLE))
+        inputs_changed = (self.ENABLE, self.TRIG) != (self._enable, self._trig)
+        self._enable, self._trig = self.ENABLE, self.TRIG
+        settled = self._registers() == before and not (inputs_changed and (self.MODE or self.READY))
+        return earliest(
+            None if settled else now + 1, self._divider.due(now, load=self._load), self._average.check_at(now)
+        )
 
-    def _difference(self, inp: int) -> None:
-        self.OUT, self.READY = wrap(inp - self._latch), 1
-        self._latch = inp
+    def _registers(self) -> tuple[object, ...]:
+        """All that may be something else in the next tick although no input changes."""
+        divider = self._divider
+        return self.READY, self.HEALTH, self._load, self._stopped, divider.running, divider.result, *self._errors.all
 
-    def _follow_enable(self, now: int) -> None:
-        if not self.ENABLE:
-            self._average.stop()
+    def _show_average(self) -> None:
+        if self._stopped:
             return
-        self.HEALTH = OK
-        self._latch = at(self.INP, now)
-        self._average.start(now)
-        self._error = now + 1 if self._divisions else None
+        result = self._divider.result
+        self.READY = int(result is not None)
+        if result is not None:
+            self.OUT = wrap(-result if self._negative else result)
 
-    def _end_divisions(self, now: int, changes: Changes) -> None:
-        while self._divisions and self._divisions[0][0] <= now:
-            if self.TRIG and "TRIG" not in changes and len(self._divisions) == 1:
-                return  # it was started anew in every tick
-            _, result = self._divisions.pop(0)
-            if self.HEALTH == OK:
-                self.OUT, self.READY = result, 1
+    def _show_difference(self, now: int, *, enabled: bool) -> None:
+        if enabled:
+            self._latch = at(self.INP, now)
+        elif self.TRIG and not self._trig:
+            inp = at(self.INP, now)
+            if not self._stopped:
+                self.OUT, self.READY = wrap(inp - self._latch), 1
+            self._latch = inp
+        else:
+            self.READY = 0
 
-    def _start_divisions(self, now: int, changes: Changes) -> None:
-        """A trigger starts a division; while TRIG stays high each tick starts it anew."""
-        if "TRIG" not in changes or not self._average.runs:
-            return
-        if self.TRIG:
-            if self._divisions:
-                self._error = self._error or now + _ERROR
-            self._divisions.append((now + _DIVISION, self._average.until(now)))
-        elif self._divisions and self._divisions[-1][0] < now - 1 + _DIVISION:
-            self._divisions[-1] = (now - 1 + _DIVISION, self._average.until(now - 1))
-        del self._divisions[:-2]  # of more than two none but the last can give a result
+    def _set_operands(self, now: int, dividend: int, divisor: int) -> None:
+        self._negative = dividend < 0
+        self._divider.set(now, abs(dividend), divisor)
+
+    def _follow_errors(self, *, enabled: bool, load: bool, ready: bool, overflowed: bool) -> None:
+        errors = self._errors
+        if enabled:
+            self._stopped, self.HEALTH = False, OK
+        elif errors.overflow or errors.retrigger:
+            self._stopped = True
+            self.HEALTH = OVERFLOW * overflowed | RETRIGGERED * errors.retrigger
+        errors.step(enabled=enabled, load=load, ready=ready, overflowed=overflowed)
+
+
+class _Errors:
+    """What is wrong, before HEALTH tells it.
+
+    Attributes:
+        overflow: the sum had overflowed
+        retrigger: the divider was triggered while it was busy
+    """
+
+    def __init__(self) -> None:
+        self.overflow = self.retrigger = False
+        self._busy = self._loaded = False
+
+    @property
+    def all(self) -> tuple[bool, ...]:
+        return self.overflow, self.retrigger, self._busy, self._loaded
+
+    def step(self, *, enabled: bool, load: bool, ready: bool, overflowed: bool) -> None:
+        if load and not self._loaded:
+            self.retrigger = self.retrigger or self._busy
+            self._busy = True
+        elif self._busy and enabled:
+            self.retrigger = True
+        elif ready:
+            self._busy = self.retrigger = False
+        self._loaded = load
+        self.overflow = overflowed
 
 
 class _Average:
-    """The sum of INP over the ticks after ENABLE rose."""
+    """The sum of INP over the ticks after ENABLE rose, and how many they are."""
 
     def __init__(self) -> None:
+        self._sum = self._count = 0
         self._inp: int | Ramp = 0
-        self._inp_before: int | Ramp = 0  # INP in the tick before
-        self._start: int | None = None
-        self._sum = 0
-        self._summed = 0  # up to, not including, this tick
+        self._runs = False
+        self._next = 0  # the tick that is added next
 
     @property
-    def runs(self) -> bool:
-        """Whether ENABLE was high in the tick before."""
-        return self._start is not None
+    def operands(self) -> tuple[int, int]:
+        """The sum and the count."""
+        return self._sum, self._count
 
     @property
     def overflowed(self) -> bool:
         return not -_LIMIT <= self._sum < _LIMIT
 
-    def start(self, now: int) -> None:
-        self._start, self._sum, self._summed = now, 0, now + 1
+    @property
+    def operands_before(self) -> tuple[int, int]:
+        """The same without the last tick that was added."""
+        return self._sum - at(self._inp, self._next - 2), self._count - 1
 
-    def stop(self) -> None:
-        self._start = None
+    def catch_up(self, now: int) -> bool:
+        """Add the ticks before this one, in which nothing changed; return whether there are some."""
+        added = self._runs and now > self._next
+        if added:
+            self._sum += total(self._inp, self._next, now)
+            self._count += now - self._next
+        self._next = now + 1
+        return added
 
-    def add_up(self, now: int, inp: int | Ramp) -> None:
-        """Add the ticks before this one, in which INP may have another value."""
-        if self._start is not None and now > self._summed:
-            self._sum += total(self._inp, self._summed, now)
-            self._summed = now
-        self._inp_before, self._inp = self._inp, inp
+    def add(self, now: int, inp: int | Ramp, *, restart: bool, runs: bool) -> None:
+        """Add this tick, or start with the next one."""
+        if restart:
+            self._sum = self._count = 0
+        elif runs:
+            self._sum += at(inp, now)
+            self._count += 1
 
-    def until(self, tick: int) -> int:
-        """The average up to, not including, a tick: this one or the one before."""
-        if self._start is None or tick - 1 <= self._start:
-            return -1  # what the divider makes of a division by zero
-        summed = self._sum - (total(self._inp_before, tick, self._summed) if tick < self._summed else 0)
-        quotient = abs(summed) // (tick - 1 - self._start)
-        return wrap(-quotient if summed < 0 else quotient)
+    def go_on(self, inp: int | Ramp, *, runs: bool) -> None:
+        """Say what is to be added in the ticks to come."""
+        self._inp, self._runs = inp, runs
 
     def check_at(self, now: int) -> int | None:
-        """The first tick in which the sum can have overflowed."""
-        if self._start is None or self.overflowed:
+        """A tick in which the sum has not overflowed much longer than a tick, if it ever does."""
+        if not self._runs or self.overflowed:
             return None
-        return max(now, self._summed) + max((_LIMIT - abs(self._sum)) >> 31, 1)
+        if not isinstance(self._inp, int):
+            return now + max((_LIMIT - abs(self._sum)) >> 31, 1)
+        if self._inp > 0:
+            return now + 1 + -(-(_LIMIT - self._sum) // self._inp)
+        return now + 2 + (_LIMIT + self._sum) // -self._inp if self._inp else None

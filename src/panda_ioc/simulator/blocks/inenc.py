@@ -1,59 +1,24 @@
-"""INENC: an encoder input, as a source of positions.
+"""INENC: an encoder input of a PandABox, for quadrature and for absolute encoders."""
 
-What is behind the connector says where it is (POSITION), and the block makes of it what the chosen protocol
-would. Quadrature signals are only counted edge by edge if EXACT asks for it; then the pins are what matters.
-"""
-
-from ..motion import Pattern, Ramp, Value, at
-from .base import Block, Changes, bit_in, bit_out, earliest, param, pos_in, pos_out, readback, wrap
-from .qdec import QuadratureCounter
+from ..motion import at
+from .base import Changes, bit_in, bit_out, param
+from .encoder import ENDAT_MISSING, LINK_DOWN, QuadratureInput
 
 QUADRATURE, SSI, BISS, ENDAT = range(4)
-OK, LINK_DOWN, TIMEOUT, CRC, ERROR_BIT, ENDAT_MISSING = range(6)
-
-#: Places in a cycle of four counts at which A and B are high.
-_A, _B = (1, 2), (2, 3)
 
 
-class Inenc(Block):
-    """A position from outside."""
+class Inenc(QuadratureInput):
+    """A position, as the chosen protocol tells it."""
 
     CLK: int = bit_in()
     PROTOCOL: int = param()
-    ENCODING: int = param()
-    BITS: int = param()
-    LSB_DISCARD: int = param()
-    MSB_DISCARD: int = param()
-    SETP: int = param(signed=True)
-    RST_ON_Z: int = param(bits=1)
-    POSITION: int | Ramp = pos_in(outside=True, moving=True)
-    LINK: int = bit_in(outside=True, initial=1)
-    EXACT: int = bit_in(outside=True)
-    PIN_A: int = bit_in(outside=True)
-    PIN_B: int = bit_in(outside=True)
-    PIN_Z: int = bit_in(outside=True)
-    MARK_EVERY: int = param(outside=True)  # counts from one marker Z to the next; 0 for none
     FAULT: int = param(outside=True)  # HEALTH of an absolute encoder that is in trouble
-    A: Value = bit_out()
-    B: Value = bit_out()
-    Z: Value = bit_out()
     DATA: int = bit_out()
-    CONN: int = bit_out(initial=1)
-    VAL: int | Ramp = pos_out()
-    HOMED: int = readback()
-    HEALTH: int = readback()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._counter = QuadratureCounter()
-        self._offset = 0  # from the position outside to the count
-        self._frozen: int | None = None  # the count when the link was lost
-        self._homed = 0
 
     def step(self, now: int, changes: Changes) -> int | None:
         self.CONN = int(self.LINK and self.PROTOCOL != ENDAT)
         if self.PROTOCOL == QUADRATURE:
-            return self._quadrature(now, changes)
+            return self.count(now, changes, linked=self.LINK)
         self.A = self.B = self.Z = 0
         self.HOMED = 1
         if self.PROTOCOL == ENDAT:
@@ -63,65 +28,4 @@ class Inenc(Block):
         if self.HEALTH:
             self.VAL = at(self.VAL, now)
             return None
-        return self._show(now, self.POSITION)
-
-    def _quadrature(self, now: int, changes: Changes) -> int | None:
-        setp = self.SETP if "SETP" in changes else None
-        if self.EXACT:
-            self.A, self.B, self.Z = self.PIN_A, self.PIN_B, self.PIN_Z
-            reset = self.RST_ON_Z & self.PIN_Z
-            wake = self._counter.step(now, self.PIN_A, self.PIN_B, linked=self.LINK, reset=reset, setp=setp)
-            raw: int | Ramp = self._counter.count
-            self._homed = self._counter.homed
-        else:
-            self.A, self.B = _cyclic(self.POSITION, 4, _A), _cyclic(self.POSITION, 4, _B)
-            self.Z = _cyclic(self.POSITION, self.MARK_EVERY, (0,)) if self.MARK_EVERY else self.PIN_Z
-            raw = self._count(now, setp)
-            wake = _next_change(self.Z, now) if self.RST_ON_Z else None
-        self.HOMED = self._homed
-        self.HEALTH = OK if self.LINK else LINK_DOWN
-        return earliest(wake, self._show(now, raw))
-
-    def _count(self, now: int, setp: int | None) -> int | Ramp:
-        """The count without counting: the position outside, and an offset that SETP and Z set."""
-        position = at(self.POSITION, now)
-        if not self.LINK:
-            self._homed = 0
-            if self._frozen is None:
-                self._frozen = wrap(position + self._offset)
-            return self._frozen
-        if self._frozen is not None:
-            self._offset, self._frozen = self._frozen - position, None
-        if self.RST_ON_Z and at(self.Z, now):
-            self._offset, self._homed = -position, 1
-            return 0
-        if setp is not None:
-            self._offset, self._homed = setp - position, 1
-        return _plus(self.POSITION, self._offset)
-
-    def _show(self, now: int, raw: int | Ramp) -> int | None:
-        """Show the chosen bits of a count; return when a moving one goes over the highest or lowest that fits."""
-        bits = self.BITS % 32 or 32
-        width = bits - self.LSB_DISCARD - self.MSB_DISCARD
-        if width <= 0:
-            self.VAL = 0
-            return None
-        signed = self.ENCODING >= 2 or width == 32
-        low = -(1 << (width - 1)) if signed else 0
-        kept = raw >> self.LSB_DISCARD if isinstance(raw, int) else raw.halved(self.LSB_DISCARD)
-        value = at(kept, now)
-        self.VAL = _plus(kept, ((value - low) % (1 << width)) + low - value)
-        return None if isinstance(self.VAL, int) else self.VAL.leaves(now + 1, low, low + (1 << width) - 1)
-
-
-def _plus(value: int | Ramp, counts: int) -> int | Ramp:
-    return value + counts if isinstance(value, int) else value.plus(counts)
-
-
-def _next_change(value: Value, now: int) -> int | None:
-    return None if isinstance(value, int) else value.leaves(now + 1, value.at(now), value.at(now))
-
-
-def _cyclic(position: int | Ramp, period: int, high: tuple[int, ...]) -> Value:
-    """A bit that is high at some places of each period of counts."""
-    return int(position % period in high) if isinstance(position, int) else Pattern(position, period, high)
+        return self.show(now, self.POSITION)

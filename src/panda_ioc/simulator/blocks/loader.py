@@ -84,6 +84,7 @@ class Loader:
         self._events: dict[int, list[Event]] = {}
         self._playing = False
         self._at_end = False
+        self._leaving: tuple[int, deque[_Table]] = (-1, deque())  # until when tables that were cleared are still there
 
     @property
     def streams(self) -> bool:
@@ -122,6 +123,8 @@ class Loader:
         """A write to TABLE_LENGTH."""
         words = length & ~MORE
         if not words:
+            if self._playing:
+                self._leaving = (now + _CLEARED - 1, self._tables.copy())
             self._clear()
             self._note(now + _CLEARED, Event.CLEARED)
         elif not self.may_push(now):
@@ -160,10 +163,11 @@ class Loader:
 
     def take(self, now: int) -> list[int] | None:
         """The next row; None if it is not in, or was cleared while it was played."""
-        tables = self._tables
+        until, leaving = self._leaving
+        tables = leaving if now <= until else self._tables
         while len(tables) > 1 and not tables[0].rows_left:
             tables.popleft()
-        if not self._playing or not tables:
+        if not tables or not (self._playing or tables is leaving):
             return None
         table = tables[0]
         if not table.rows_left or now < table.row_in(table.next_row):
@@ -183,6 +187,12 @@ class Loader:
     def events(self, now: int) -> Sequence[Event]:
         """What shows in this tick."""
         return self._events.pop(now, _NONE) if self._events else _NONE
+
+    def defer(self, now: int, events: Sequence[Event]) -> None:
+        """Let what shows in this tick show in the next one instead, but for a refusal."""
+        for event in events:
+            if event is not Event.REFUSED:
+                self._note(now + 1, event)
 
     def wake(self) -> int | None:
         """The tick of the next event."""

@@ -34,8 +34,7 @@ class Outenc(Block):
         stepper = self._stepper
         stepper.step(now, self.VAL, enabled=self.ENABLE and self.PROTOCOL == QUADRATURE)
         if "QPERIOD" in changes:
-            stepper.restart(now)
-        stepper.period = max(self.QPERIOD, 1)
+            stepper.restart(now, max(self.QPERIOD, 1))
         self.QSTATE = stepper.state
         self.HEALTH = ENDAT_MISSING if self.PROTOCOL == ENDAT else OK
         self.PIN_DATA = self.DATA if self.PROTOCOL == DATA_PASSTHROUGH else 0

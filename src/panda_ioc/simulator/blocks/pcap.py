@@ -183,6 +183,8 @@ class Pcap(Block):
         while recent and recent[0] + _LATENCY + length < now:
             recent.popleft()
         recent.append(now)
+        if self.GATE:  # also where it rises in this very tick
+            self._window.end = now
         moment = capture.Moment(now, self._window, self.SHIFT_SUM, vars(self))
         self._sending.append((now, [word(moment) for word in self._words]))
 

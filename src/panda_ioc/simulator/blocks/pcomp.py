@@ -33,25 +33,26 @@ class Pcomp(Block):
     def __init__(self) -> None:
         super().__init__()
         self._sign = 1  # of the direction
-        self._zero = 0  # INP when enabled, if RELATIVE
+        self._latched = 0  # INP when enabled
         self._last = self._next = 0  # the positions of the previous and of the next edge
         self.quiet = {"INP": ANY}
 
     def step(self, now: int, changes: Changes) -> int | None:
         state = self.STATE
+        if rising(changes, "ENABLE"):
+            self._latched = self.INP
         if "ENABLE" in changes and not self.ENABLE:
             self._end(self.HEALTH)
         elif state == WAIT_ENABLE:
             if rising(changes, "ENABLE"):
                 self._begin()
         else:
-            _WAITING[state](self, wrap(self.INP - self._zero))
+            _WAITING[state](self, wrap(self.INP - self._zero()))
         self.quiet = {"INP": self._band()}
         return now + 1 if self.STATE not in {state, WAIT_ENABLE} else None
 
     def _begin(self) -> None:
         self.ACTIVE, self.HEALTH, self.PRODUCED = 1, OK, 0
-        self._zero = self.INP if self.RELATIVE else 0
         if self.DIR == _EITHER:
             self.STATE = WAIT_DIR
             return
@@ -70,7 +71,7 @@ class Pcomp(Block):
         threshold = wrap(self.START + self.PRE_START)
         if threshold <= 0:
             self._end(CANNOT_GUESS)
-        elif abs(pos) >= threshold:
+        elif wrap(abs(pos)) >= threshold:
             self._sign = 1 if pos > 0 else -1
             if self.PRE_START > 0:  # it moved away, to come back
                 self._sign = -self._sign
@@ -116,6 +117,10 @@ class Pcomp(Block):
         self.ACTIVE = self.OUT = 0
         self.STATE, self.HEALTH = WAIT_ENABLE, health
 
+    def _zero(self) -> int:
+        """Where positions count from: RELATIVE can change while it waits."""
+        return self._latched if self.RELATIVE & 1 else 0
+
     def _start(self) -> int:
         return wrap(self._sign * self.START) if self.RELATIVE else self.START
 
@@ -133,7 +138,8 @@ class Pcomp(Block):
     def _band(self) -> Band:
         """The values of INP for which nothing happens."""
         low, high = self._pos_band()
-        return max(low + self._zero, _LOWEST), min(high + self._zero, _HIGHEST)
+        zero = self._zero()
+        return max(low + zero, _LOWEST), min(high + zero, _HIGHEST)
 
     def _pos_band(self) -> Band:
         if self.STATE == WAIT_ENABLE:

@@ -20,9 +20,10 @@ class Pgen(Player):
         self._repeat = 1
 
     def step(self, now: int, changes: Changes) -> int | None:
-        if rising(changes, "ENABLE"):  # in any state, unlike SEQ
+        wake = super().step(now, changes)
+        if rising(changes, "ENABLE"):  # in any state, unlike SEQ, and even of an error in this very tick
             self.HEALTH = OK
-        return super().step(now, changes)
+        return wake
 
     def begin(self, now: int) -> None:
         self.STATE = RUNNING

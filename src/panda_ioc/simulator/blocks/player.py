@@ -1,5 +1,6 @@
 """What SEQ and PGEN have in common: they play a table, once it is loaded and while ENABLE is high."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from .base import Block, Changes, bit_in, bit_out, param, readback, rising
@@ -44,25 +45,34 @@ class Player(Block):
     def step(self, now: int, changes: Changes) -> int | None:
         running = self.STATE > WAIT_ENABLE
         events = self.loader.events(now)
+        refused, fell = Event.REFUSED in events, "ENABLE" in changes and not self.ENABLE
         if "TABLE_LENGTH" in changes:
             self.loader.write(now, self.TABLE_ADDRESS, self.TABLE_LENGTH)
         if running and not self.ENABLE:
             self._abort(now)
-        elif running and Event.REFUSED in events:
+        elif running and refused:
             self.fail(NOT_READY)
         elif running:
             self.play(now, changes)
-        elif self.STATE == WAIT_ENABLE and rising(changes, "ENABLE"):
+        elif refused or fell:
+            self.loader.defer(now, events)  # nothing else is looked at in such a tick
+        else:
+            self._wait(now, events, enabled=rising(changes, "ENABLE"))
+        if refused:
+            self.HEALTH = self.HEALTH or NOT_READY
+        return self.loader.wake()
+
+    def _wait(self, now: int, events: Sequence[Event], *, enabled: bool) -> None:
+        """Wait for a table, then for ENABLE."""
+        if self.STATE == UNREADY:
+            if Event.READY in events:
+                self.STATE = WAIT_ENABLE
+        elif Event.CLEARED in events:
+            self.STATE = UNREADY
+        elif enabled:
             self.ACTIVE, self.HEALTH = 1, OK
             self.loader.rewind()
             self.begin(now)
-        elif Event.READY in events and self.STATE == UNREADY:
-            self.STATE = WAIT_ENABLE
-        elif Event.CLEARED in events and self.STATE == WAIT_ENABLE:
-            self.STATE = UNREADY
-        if Event.REFUSED in events:
-            self.HEALTH = self.HEALTH or NOT_READY
-        return self.loader.wake()
 
     def _abort(self, now: int) -> None:
         """ENABLE fell: a fixed table can be played again, a stream is lost."""

@@ -21,6 +21,7 @@ class Stepper:
         state: DISABLED, AT_POSITION or SLEWING
         phase: how many steps it made, in the cycle of A and B
         stepped: whether it made a step in this tick
+        last_stepped: whether it would have made one in a tick in which it was disabled
         period: a step is allowed every so many ticks; at least 1
     """
 
@@ -28,14 +29,23 @@ class Stepper:
         self.track = 0
         self.state = DISABLED
         self.phase = 0
-        self.stepped = False
+        self.stepped = self.last_stepped = False
         self._direction = 0
         self.period = 1
+        self._decided: tuple[int, bool] = (
+            -1,
+            False,
+        )  # a tick whose step was decided before the prescaler started again
         self._base = -2  # steps are allowed in the ticks base + k * period, k > 0
 
-    def restart(self, now: int) -> None:
-        """A write to the period: start the prescaler again. Call it after `step`."""
+    def restart(self, now: int, period: int) -> None:
+        """A write to the period: start the prescaler again. Call it after `step`.
+
+        The prescaler is looked at in the tick before a step, so the next tick is still that of its old count.
+        """
+        self._decided = now + 1, (now - self._base) % self.period == period - 1
         self._base = now + 1
+        self.period = period
 
     def step(self, now: int, target: int, *, enabled: int) -> int | None:
         """Do what happens in a tick.
@@ -43,13 +53,15 @@ class Stepper:
         Returns:
             the tick of the next step
         """
-        self.stepped = False
+        due = bool(self._direction) and self._allowed(now)
+        self.stepped = self.last_stepped = False
         if not enabled:
+            self.last_stepped = due
             self.state, self._direction = DISABLED, 0
             return None
         if self.state == DISABLED:
             self.track = target
-        elif self._direction and self._allowed(now):
+        elif due:
             self.track = wrap(self.track + self._direction)
             self.phase = (self.phase + self._direction) % 4
             self.stepped = True
@@ -61,10 +73,15 @@ class Stepper:
         """The tick after this one in which a step will be made."""
         if not self._direction:
             return None
+        if self._decided == (now + 1, True):
+            return now + 1
         periods = max(-(-(now + 1 - self._base) // self.period), 1)
         return self._base + periods * self.period
 
     def _allowed(self, now: int) -> bool:
+        tick, allowed = self._decided
+        if now == tick:
+            return allowed
         return now > self._base and (now - self._base) % self.period == 0
 
     @property
@@ -92,13 +109,17 @@ class Posenc(Block):
         stepper = self._stepper
         was_disabled = stepper.state == DISABLED
         stepper.step(now, self.INP, enabled=self.ENABLE)
+        # A pulse and a pause take two ticks; with a period of 0, which nobody looked at, pulses have no pauses.
+        period = 2 if self.PERIOD == 1 and self.PROTOCOL & 1 else max(self.PERIOD, 1)
         if "PERIOD" in changes:
-            stepper.restart(now)
-        stepper.period = max(self.PERIOD, 1 + self.PROTOCOL)  # a pulse and a pause take two ticks
+            stepper.restart(now, period)
+        stepper.period = period  # the protocol may have changed
         self.STATE = stepper.state
         lower_at = None
         if not self.ENABLE:
-            stepper.phase = self.A = self.B = 0
+            stepper.phase = self.B = 0
+            self.A = int(stepper.last_stepped and self.PROTOCOL != QUADRATURE)  # a pulse lags a tick
+            lower_at = now + 1 if self.A else None
         elif self.PROTOCOL == QUADRATURE:
             self.A, self.B = stepper.quadrature
         else:

@@ -13,7 +13,10 @@ _LATENCY = 2
 
 
 class QuadratureCounter:
-    """Counts edges of A and B; a step in the tick right after a counted one is lost.
+    """Counts edges of A and B.
+
+    A step in the tick right after a counted one is lost. One right after a step down, counted or lost, is taken for a
+    step up: the hardware forgets its direction then.
 
     Attributes:
         count: where it is
@@ -25,6 +28,7 @@ class QuadratureCounter:
         self.homed = 0
         self._place = 0
         self._counted = -1  # the tick of the last step that was counted
+        self._down = -1  # the tick of the last step that was taken for one down
         self._due: dict[int, int] = {}  # steps that do not show yet, by the tick in which they will
 
     def step(self, now: int, a: int, b: int, *, linked: int, reset: int, setp: int | None) -> int | None:
@@ -44,9 +48,11 @@ class QuadratureCounter:
         place = _CYCLE[a, b]
         step = _STEPS.get((place - self._place) % 4)
         self._place = place
+        if step == -1 and self._down != now - 1:
+            self._down = now
         if step is not None and self._counted != now - 1:
             self._counted = now
-            self._due[now + _LATENCY] = step
+            self._due[now + _LATENCY] = -1 if self._down == now else 1
         due = self._due.pop(now, 0)
         if not linked:
             self.homed = 0

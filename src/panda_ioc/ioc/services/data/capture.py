@@ -55,6 +55,7 @@ class Captures:
         self.roots: Sequence[Path] = ()
         self.attributes: Mapping[str, str] = {}
         self.descriptions: Mapping[str, str] = {}
+        self._rows_per_chunk = 0
         self._settings = settings
         self._receiver = receiver
         self._columns = columns
@@ -66,6 +67,11 @@ class Captures:
     def active(self) -> bool:
         """Whether a capture is under way."""
         return self._watching is not None
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Of the file under way; while there is none, of the next one."""
+        return self._rows_per_chunk if self.active else int(self._settings["CHUNK_ROWS"])
 
     @property
     def status(self) -> str:
@@ -201,12 +207,14 @@ class Captures:
         self.recorder, self.path, self.failure = recorder, str(path), ""
         if self._receiver.start is not None:
             recorder.join(self._receiver.start, self._receiver.samples)
+        self._rows_per_chunk = int(settings["CHUNK_ROWS"])
         log.info("capturing into %s", path)
         return recorder
 
     def _storing(self, path: Path) -> Storing:
         settings = self._settings
         options = FileOptions(
+            rows_per_chunk=int(settings["CHUNK_ROWS"]),
             compression=COMPRESSION_CHOICES[settings["COMPRESSION"]],
             nexus=bool(settings["NEXUS"]),
             overwrite=bool(settings["OVERWRITE"]),

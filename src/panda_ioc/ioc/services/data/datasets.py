@@ -1,9 +1,11 @@
 """Which datasets a file would have now: what is chosen for capture on the PandA, as its data port will tell it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from ....capture.columns import GATE, Column, stored_columns
+from ....capture.columns import Column, stored_columns
+from ....capture.options import ColumnOptions
+from ....capture.scaling import GATE
 from ....protocol import FieldCapture, StartData
 from ...plan.model import Model
 
@@ -11,8 +13,8 @@ from ...plan.model import Model
 _TYPES = {"Sum": "int64", "Mean": "int64", "StdDev": "int96"}
 _SUBTYPES = {"bits": "uint32", "timestamp": "int64", "samples": "int32"}
 
-#: Columns come by type: bits, 32-bit numbers, 64-bit numbers, means, deviations.
-_ORDER = ("uint32", "int32", "int64", "int96")
+#: Columns come in groups: bits, 32-bit numbers, 64-bit numbers, means, deviations with the means of their fields.
+_GROUPS = ("uint32", "int32", "int64", "Mean", "StdDev")
 
 
 @dataclass(frozen=True)
@@ -33,27 +35,38 @@ def capturable(model: Model) -> tuple[Captured, ...]:
     return tuple(captured for _, captured in sorted(found, key=lambda pair: pair[0]))
 
 
-def expected_columns(
-    fields: tuple[Captured, ...], told: Callable[[str], str | None], names: Mapping[str, str], *, raw: bool
-) -> list[Column]:
-    """The columns of a file, were it begun now.
+def asked_columns(fields: Iterable[Captured], told: Callable[[str], str | None]) -> frozenset[str]:
+    """Return the columns that people chose for capture, such as "INENC1.VAL.Mean".
 
     Args:
         fields: see `capturable`
         told: what the PandA says of a key, such as "INENC1.VAL.CAPTURE"
-        names: names that people gave to datasets, by field
-        raw: whether integers are stored as they come
+    """
+    return frozenset(f"{field.name}.{capture}" for field in fields for capture in _captures(field, told))
+
+
+def expected_columns(
+    fields: Iterable[Captured], told: Callable[[str], str | None], options: ColumnOptions
+) -> list[Column]:
+    """Return the columns of a file, were it begun now.
+
+    Args:
+        fields: see `capturable`
+        told: what the PandA says of a key, such as "INENC1.VAL.CAPTURE"
+        options: how columns are stored; `asked` is found here
 
     Raises:
         CaptureError: no such file can be made
     """
-    columns = sorted(_columns(fields, told), key=_rank)
-    gate = FieldCapture("PCAP.GATE_DURATION", "Value", "int32", 8e-9, 0.0, "s")
-    present = {column.column for column in columns}
-    if GATE not in present and any(column.capture in {"Mean", "StdDev"} for column in columns):
-        columns.insert(0, gate)
-    start = StartData(tuple(columns), 0, "Raw", 0)
-    return stored_columns(start, names, raw=raw, gate_captured=GATE in present) if columns else []
+    fields = tuple(fields)
+    grouped = [pair for field in fields for pair in _columns(field, told)]
+    columns = [column for _, column in sorted(grouped, key=lambda pair: _GROUPS.index(pair[0]))]
+    if not columns:
+        return []
+    asked = asked_columns(fields, told)
+    if GATE not in asked and any(column.capture in {"Mean", "StdDev"} for column in columns):
+        columns.insert(0, FieldCapture("PCAP.GATE_DURATION", "Value", "int32", 8e-9, 0.0, "s"))
+    return stored_columns(StartData(tuple(columns), 0, "Raw", 0), replace(options, asked=asked))
 
 
 def dtype_name(column: Column) -> str:
@@ -61,14 +74,18 @@ def dtype_name(column: Column) -> str:
     return str(column.dtype.base)
 
 
-def _columns(fields: tuple[Captured, ...], told: Callable[[str], str | None]) -> Iterator[FieldCapture]:
-    for field in fields:
-        for capture in (told(f"{field.name}.CAPTURE") or "No").split():
-            kind = _SUBTYPES.get(field.subtype) or _TYPES.get(capture, "int32")
-            if capture != "No":
-                scaling = (None, None) if field.subtype == "bits" else (1.0, 0.0)
-                yield FieldCapture(field.name, capture, kind, *scaling)
+def _captures(field: Captured, told: Callable[[str], str | None]) -> list[str]:
+    return [capture for capture in (told(f"{field.name}.CAPTURE") or "").split() if capture != "No"]
 
 
-def _rank(column: FieldCapture) -> tuple[int, bool]:
-    return _ORDER.index(column.type), column.capture == "Mean"
+def _columns(field: Captured, told: Callable[[str], str | None]) -> Iterator[tuple[str, FieldCapture]]:
+    """Make the columns of a field in raw data with their groups: StdDev has Mean before it, asked for or not."""
+    captures = _captures(field, told)
+    scaling = (None, None) if field.subtype == "bits" else (1.0, 0.0)
+    for capture in captures:
+        kind = _SUBTYPES.get(field.subtype) or _TYPES.get(capture, "int32")
+        group = capture if capture in _GROUPS else kind
+        if capture == "StdDev":
+            yield group, FieldCapture(field.name, "Mean", "int64", *scaling)
+        if capture != "Mean" or "StdDev" not in captures:
+            yield group, FieldCapture(field.name, capture, kind, *scaling)

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ....capture.columns import GATE, Column, check_dataset_name, stored_columns
+from ....capture.columns import Column, check_dataset_name, stored_columns
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView
+from ....capture.options import BITS_TYPES, ColumnOptions
 from ....client import AsyncioClient, PandaConnectionError
 from ....protocol import Arm, Changes, Data, Disarm, EndData, PandaError, StartData
 from ...ending import end_at_once
@@ -25,15 +27,12 @@ from ...servers.put import Put
 from ...servers.served import Pv
 from ..dispatch import Refresh
 from .capture import Captures
-from .datasets import capturable, dtype_name, expected_columns
+from .datasets import asked_columns, capturable, dtype_name, expected_columns
 from .publish import Progress
 from .receiver import Receiver
 from .view import View, without_samples
 
 log = logging.getLogger(__name__)
-
-#: The attribute of GATE_DURATION that says whether people want it in their files.
-_GATE_CAPTURE = GATE.replace(".Value", ".CAPTURE")
 
 _DATASET = ":DATASET"
 
@@ -59,7 +58,7 @@ class DataService:
         self._datasets: tuple[list[str], list[str], str] | None = None
         self._pvs: Mapping[str, Pv] = {}
         self._client: AsyncioClient | None = None
-        self._live = LiveView(self._settings["LIVE:NUM_POINTS"])
+        self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
         self._receiver = Receiver(self._take, self._lost)
         self._captures = Captures(self._settings, self._receiver, self._columns, self._show)
         self._captures.roots = roots
@@ -238,8 +237,10 @@ class DataService:
                 self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
             case "FLUSH_PERIOD":
                 self._captures.set_flush_period(value)
-            case "RAW" | "NAMED_ONLY":
+            case "RAW" | "NAMED_ONLY" | "BITS_TYPE" | "NEXUS":
                 self._show_datasets()
+            case "CHUNK_ROWS":
+                self._show()
             case "LIVE:NUM_POINTS":
                 self._live.points = int(value)
                 self._view.wake()
@@ -269,16 +270,27 @@ class DataService:
         self._progress.wake()
 
     def _columns(self, raw: bool) -> Callable[[StartData], Sequence[Column]]:  # noqa: FBT001
-        """What is stored of an acquisition: by the names, and the choice of the gate, that hold when it begins."""
-        only_named = bool(self._settings["NAMED_ONLY"])
+        """What is stored of an acquisition: by the names, and what people chose for capture, when it begins."""
+        options = replace(self._column_options(), raw=raw)
 
         def columns(start: StartData) -> Sequence[Column]:
-            names = dict(self._names)
-            gate_captured = self._known.get(_GATE_CAPTURE, "No") != "No"
-            stored = stored_columns(start, names, raw=raw, gate_captured=gate_captured)
-            return _named(stored, names) if only_named else stored
+            return stored_columns(start, replace(options, names=dict(self._names), asked=self._asked()))
 
         return columns
+
+    def _column_options(self) -> ColumnOptions:
+        settings = self._settings
+        return ColumnOptions(
+            names=self._names,
+            raw=bool(settings["RAW"]),
+            only_named=bool(settings["NAMED_ONLY"]),
+            bits=BITS_TYPES[settings["BITS_TYPE"]],
+            nexus=bool(settings["NEXUS"]),
+        )
+
+    def _asked(self) -> frozenset[str]:
+        """What people chose for capture, by whatever client."""
+        return asked_columns(self._fields, self._known.get)
 
     # What is shown.
 
@@ -288,6 +300,7 @@ class DataService:
         problem = captures.problem
         alarm = Alarm(Severity.MAJOR, Status.WRITE, problem) if problem else NO_ALARM
         self._pvs["DATA:HDF_FULL_FILE_PATH"].post(captures.path)
+        self._pvs["DATA:NUM_PER_CHUNK"].post(captures.rows_per_chunk)
         self._pvs["DATA:STATUS"].post(captures.status, alarm)
         self._pvs["DATA:WRITE_STATUS"].post(int(bool(problem)), alarm)
         self._pvs["DATA:WRITE_MESSAGE"].post(problem, alarm)
@@ -305,10 +318,8 @@ class DataService:
         self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
 
     def _show_datasets(self) -> None:
-        raw = bool(self._settings["RAW"])
         try:
-            columns = expected_columns(self._fields, self._known.get, self._names, raw=raw)
-            columns = _named(columns, self._names) if self._settings["NAMED_ONLY"] else columns
+            columns = expected_columns(self._fields, self._known.get, self._column_options())
             datasets = [column.name for column in columns], [dtype_name(column) for column in columns], ""
         except CaptureError as error:
             datasets = [], [], str(error)
@@ -324,11 +335,6 @@ class DataService:
     def _check_datasets(self) -> None:
         if self._datasets is not None and self._datasets[2]:
             raise Refusal(self._datasets[2])
-
-
-def _named(columns: list[Column], names: Mapping[str, str]) -> list[Column]:
-    """The columns of fields that people named."""
-    return [column for column in columns if names.get(column.field.name)]
 
 
 def _field(record: str) -> str:

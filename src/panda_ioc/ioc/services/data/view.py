@@ -65,6 +65,10 @@ class View:
         self._post(snapshot)
 
     def _post(self, snapshot: Snapshot) -> None:
+        self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
+        self._pvs["DATA:LIVE:MESSAGE"].post("")
+        if not len(snapshot.time) and self._shown:
+            return  # an acquisition has begun: until its first samples come, those of the last one stay
         traces = snapshot.by_field()
         for name in self._shown.keys() - traces.keys():
             self._clear(name)
@@ -79,8 +83,6 @@ class View:
         self._pvs["DATA:LIVE:TIME"].post(snapshot.time)
         self._pvs["DATA:LIVE:TIME_SOURCE"].post(snapshot.time_source or "sample number")
         self._pvs["DATA:LIVE:CURRENT_POINT"].post(len(snapshot.time))
-        self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
-        self._pvs["DATA:LIVE:MESSAGE"].post("")
 
     def _post_trace(self, name: str, trace: Trace) -> None:
         record = f"{name.replace('.', ':')}:LIVE"
