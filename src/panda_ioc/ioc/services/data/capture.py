@@ -29,6 +29,10 @@ _MOST_SILENT = 4
 Columns = Callable[[StartData], Sequence[Column]]
 
 
+#: What STATUS says of puts during a capture.
+_FOR_THE_NEXT = "the directory, name or template that was put since is for the next file"
+
+
 class Captures:
     """One capture after the other; who calls `start` and `stop` waits for one before the next.
 
@@ -56,6 +60,7 @@ class Captures:
         self.attributes: Mapping[str, str] = {}
         self.descriptions: Mapping[str, str] = {}
         self._rows_per_chunk = 0
+        self._named: tuple[str, ...] = ()
         self._settings = settings
         self._receiver = receiver
         self._columns = columns
@@ -85,7 +90,13 @@ class Captures:
             return f"OK: {recorder.writer.flushed} samples in {self.path}"
         if recorder.finished:
             return "Closing the file"
-        return f"Capturing, but: {recorder.error}" if recorder.error else "Capturing"
+        if recorder.error:
+            return f"Capturing, but: {recorder.error}"
+        return "Capturing" if self._named == self._file_name() else f"Capturing; {_FOR_THE_NEXT}"
+
+    def _file_name(self) -> tuple[str, ...]:
+        """What the settings say of the file's name."""
+        return tuple(str(self._settings[name]) for name in ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE"))
 
     @property
     def problem(self) -> str:
@@ -112,6 +123,7 @@ class Captures:
             if not self.recorder.finished:
                 return False
             await self._closed(self.recorder)
+        self._named = self._file_name()
         try:
             recorder = await self._begin()
         except PandaError as error:

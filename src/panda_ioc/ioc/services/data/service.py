@@ -235,11 +235,12 @@ class DataService:
             case "HDF_DIRECTORY" | "CREATE_DIRECTORY":
                 exists = await self._captures.directory_exists()
                 self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
+                self._show()
             case "FLUSH_PERIOD":
                 self._captures.set_flush_period(value)
             case "RAW" | "NAMED_ONLY" | "BITS_TYPE" | "NEXUS":
                 self._show_datasets()
-            case "CHUNK_ROWS":
+            case "CHUNK_ROWS" | "HDF_FILE_NAME" | "FILE_TEMPLATE":
                 self._show()
             case "LIVE:NUM_POINTS":
                 self._live.points = int(value)
