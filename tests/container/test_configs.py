@@ -137,6 +137,19 @@ def test_compose_files_are_whole(path: Path) -> None:
             main.commands[arguments[0]].make_context(arguments[0], arguments[1:])
 
 
+def test_the_release_is_what_the_repository_has() -> None:
+    """The workflow is not run here: what it names exists, and it publishes only what it has built."""
+    workflow = read(ROOT / ".github" / "workflows" / "release.yml")
+    jobs = workflow["jobs"]
+    assert jobs["publish"]["needs"] == ["wheel", "image"]
+    script = "\n".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
+    for name in ("src/panda_ioc/__init__.py", "CHANGELOG.md", "requirements-image.lock"):
+        assert name in script
+        assert (ROOT / name).exists()
+    assert re.search(r'^__version__ = "(.*)"$', (ROOT / "src/panda_ioc/__init__.py").read_text("utf-8"), re.MULTILINE)
+    assert all("timeout-minutes" in job for job in jobs.values())
+
+
 def test_the_image_has_what_the_examples_ask_for() -> None:
     """Metrics and compression need packages that a bare IOC does without."""
     copied = (ROOT / "Dockerfile").read_text(encoding="utf-8")
