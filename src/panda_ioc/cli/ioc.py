@@ -57,6 +57,7 @@ def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
 @_option("--access-file", click.Path(), "EPICS access security file.")
 @_option("--http-port", click.IntRange(0, 65535), "Serve /metrics, /healthz and /readyz on this port.")
 @_option("--http-host", click.STRING, "Address to serve them on.  [default: 127.0.0.1]")
+@_option("--console", None, "Read commands of EPICS here, such as dbl().", is_flag=True, default=None)
 @_option("--log-level", LOG_LEVELS, "How much to log.  [default: info]")
 @clear_errors
 def run(*, config: Path | None, **options: Any) -> None:
@@ -100,6 +101,7 @@ _PLACES = {
     "access_file": ("access", "file"),
     "http_port": ("http", "port"),
     "http_host": ("http", "host"),
+    "console": ("console",),
     "log_level": ("log_level",),
 }
 

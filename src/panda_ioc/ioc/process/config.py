@@ -154,6 +154,7 @@ class Config(_Section):
     pvi: PviConfig = PviConfig()
     access: AccessConfig = AccessConfig()
     http: HttpConfig = HttpConfig()
+    console: _Flag = Field(default=False, description="Read commands of EPICS from standard input, such as dbl().")
     log_level: _LogLevel = Field(default="info", description="How much to log.")
 
     @field_validator("poll")

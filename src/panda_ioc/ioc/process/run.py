@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import importlib
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -137,6 +138,8 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
         if config.access.read_only:
             log.info("read-only: every put is refused")
+        if config.console:
+            importlib.import_module("panda_ioc.ioc.servers.ca.console").start()
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
         return await ioc.keep(client, model)
 
