@@ -37,13 +37,15 @@ async def measure(arguments: argparse.Namespace, ioc: psutil.Process, folder: Pa
     before, began = ioc.cpu_times(), time.perf_counter()
     await caput(f"{PREFIX}:PCAP:ARM", 1, wait=True, timeout=10)
     latencies: list[float] = []
-    memory = 0
+    memory = polls = waited = 0
     while await caget(f"{PREFIX}:DATA:CAPTURE"):
         for name in OTHERS:
             asked = time.perf_counter()
             await caget(f"{PREFIX}:{name}")
             latencies.append(time.perf_counter() - asked)
         memory = max(memory, ioc.memory_info().rss)
+        state = await caget(f"{PREFIX}:DATA:STATUS", datatype=DBR_CHAR_STR)
+        polls, waited = polls + 1, waited + state.startswith("Waiting")
         await asyncio.sleep(0.1)
     elapsed = time.perf_counter() - began
     used = ioc.cpu_times()
@@ -52,6 +54,8 @@ async def measure(arguments: argparse.Namespace, ioc: psutil.Process, folder: Pa
     with h5py.File(folder / "x.h5") as file:
         stored = len(file["COUNTER1.OUT.Value"])
     print(f"{elapsed:.0f} s, {expected * 60 / elapsed / 1e6:.1f} MB/s: {status}")
+    dropped = await caget(f"{PREFIX}:DATA:DROPPED")
+    print(f"DROPPED           {dropped}; waited for the disk in {waited} of {polls} looks at STATUS")
     print(f"samples lost      {expected - stored} of {expected}")
     print(f"CPU of the IOC    {cpu / elapsed * 100:.1f} % of a core")
     print(f"memory of the IOC {memory / 1e6:.0f} MB at most")
@@ -65,6 +69,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=60, help="MB/s")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--raw", action="store_true")
+    parser.add_argument(
+        "--stall", type=float, default=0, help="seconds of each minute for which the disk takes nothing"
+    )
     parser.add_argument("--folder", type=Path, help="where the file goes")
     arguments = parser.parse_args()
     panda_command = [
@@ -79,18 +86,9 @@ def main() -> None:
     ):
         assert panda.stdout
         control, data, expected = panda.stdout.readline().split()
-        command = [
-            sys.executable,
-            "-m",
-            "panda_ioc",
-            "run",
-            "127.0.0.1",
-            PREFIX,
-            "--control-port",
-            control,
-            "--data-port",
-            data,
-        ]
+        stalling = (str(Path(__file__).with_name("stalling.py")), str(arguments.stall))
+        command = [sys.executable, *(stalling if arguments.stall else ("-m", "panda_ioc")), "run", "127.0.0.1", PREFIX]
+        command += ["--control-port", control, "--data-port", data]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as ioc:
             try:
                 asyncio.run(measure(arguments, psutil.Process(ioc.pid), Path(folder), int(expected)))

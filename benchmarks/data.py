@@ -25,9 +25,11 @@ CONTROL_PORT, DATA_PORT = 8888, 8889
 RATIOS = [
     ("ours asyncio", "pandablocks asyncio"),
     ("ours blocking", "pandablocks asyncio"),
+    ("stand-in asyncio", "pandablocks asyncio"),
     ("ours asyncio", "bare socket"),
     ("ours blocking", "bare socket"),
     ("ours hdf scaled", "pandablocks hdf"),
+    ("stand-in hdf", "pandablocks hdf"),
     ("ours hdf scaled", "bare h5py scaled"),
     ("ours hdf raw", "pandablocks hdf"),
     ("ours hdf raw", "bare h5py raw"),
@@ -49,12 +51,14 @@ def source(total: int) -> Iterator[None]:
 
 def measure(name: str, total: int, rows_per_chunk: int) -> dict[str, float]:
     """Run a case; return its rate in MB/s, CPU seconds for a gigabyte, and memory in MB."""
-    python = Path(sys.executable)
+    python: list[str | Path] = [sys.executable]
     if name.startswith("pandablocks"):
-        python = environment("pandablocks-0.10.4", "pandablocks==0.10.4", "h5py") / "python"
+        python = [environment("pandablocks-0.10.4", "pandablocks==0.10.4", "h5py") / "python"]
+    elif name.startswith("stand-in"):
+        python += ["-m", "panda_ioc.compat.pandablocks"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [python, HERE / "data_cases.py", name, str(DATA_PORT), str(total), folder, str(rows_per_chunk)],
+            [*python, HERE / "data_cases.py", name, str(DATA_PORT), str(total), folder, str(rows_per_chunk)],
             check=True,
             stdout=subprocess.PIPE,
             timeout=600,

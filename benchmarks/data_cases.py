@@ -47,6 +47,7 @@ def ours_blocking() -> None:
 
 
 async def ours_hdf(*, raw: bool) -> None:
+    from panda_ioc.capture.acquisition import follow
     from panda_ioc.capture.columns import stored_columns
     from panda_ioc.capture.hdf import HdfFile
     from panda_ioc.capture.options import ColumnOptions, FileOptions
@@ -56,16 +57,19 @@ async def ours_hdf(*, raw: bool) -> None:
 
     columns = partial(stored_columns, options=ColumnOptions(raw=raw))
     file = FileOptions(rows_per_chunk=CHUNK)
-    recorder = Recorder(Storing(lambda: HdfFile(FOLDER / "ours.h5", file), columns, queue_bytes=1 << 62), First(0, 1))
+    recorder = Recorder(Storing(lambda: HdfFile(FOLDER / "ours.h5", file), columns), First(0, 1))
+    acquisition = None
     async for data in AsyncioClient("127.0.0.1", data_port=PORT).data(scaled=False):
-        while recorder.writer.queued_bytes > 32 << 20:  # a PandA would not wait, this source does
-            await asyncio.sleep(0.001)
-        recorder.take(data)
-        if recorder.finished:
+        acquisition = follow(acquisition, data)
+        if acquisition is not None:
+            recorder.take(data, acquisition)
+        if not recorder.capturing:
             break
+        if recorder.full:
+            await recorder.wait_room()
     await recorder.wait_closed()
-    if recorder.error:
-        raise recorder.error
+    if recorder.progress.error:
+        raise recorder.progress.error
 
 
 async def peer_asyncio() -> None:
@@ -123,18 +127,21 @@ CASES: dict[str, Callable[[], object]] = {
     "ours asyncio": ours_asyncio,
     "ours blocking": ours_blocking,
     "pandablocks asyncio": peer_asyncio,
+    "stand-in asyncio": peer_asyncio,
     "plain file": plain_file,
     "bare h5py scaled": partial(bare_h5py, raw=False),
     "bare h5py raw": partial(bare_h5py, raw=True),
     "ours hdf scaled": partial(ours_hdf, raw=False),
     "ours hdf raw": partial(ours_hdf, raw=True),
     "pandablocks hdf": peer_hdf,
+    "stand-in hdf": peer_hdf,
 }
 
 
 _MODULES = {
     "ours": ("panda_ioc.client", "panda_ioc.capture.recorder"),
     "pandablocks": ("pandablocks.asyncio", "pandablocks.hdf"),
+    "stand-in": ("pandablocks.asyncio", "pandablocks.hdf"),
     "bare": ("h5py", "source"),
 }
 

@@ -32,7 +32,7 @@ use_ports()
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput, purge_channel_caches  # noqa: E402 - ports come first
 
 from panda_ioc.client import AsyncioClient  # noqa: E402
-from panda_ioc.ioc.link.introspect import introspect  # noqa: E402
+from panda_ioc.ioc.link.introspection import introspect  # noqa: E402
 from panda_ioc.ioc.plan.plan import make_plan  # noqa: E402
 from panda_ioc.ioc.plan.record import Access  # noqa: E402
 from panda_ioc.protocol import GetLine  # noqa: E402

@@ -5,6 +5,7 @@ The threads of an event loop's own pool are few, and its end waits for them; one
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import Future
@@ -35,6 +36,7 @@ class Calls:
         self._timeout = timeout
         self._turn = asyncio.Lock()
         self._last: Future[Any] | None = None
+        self._until = 0.0  # when the last call has had its time
 
     @property
     def pending(self) -> bool:
@@ -55,6 +57,7 @@ class Calls:
             Exception: whatever the function raises
         """
         async with self._turn:
+            await self._wait_for_abandoned()
             outcome = asyncio.wrap_future(self._started(what, function, arguments))
             try:
                 # Not `wait_for`, which in Python 3.11 forgets that it was cancelled when the answer is there.
@@ -64,6 +67,15 @@ class Calls:
                 if outcome.done() and not outcome.cancelled():
                     raise  # by the function itself
                 raise self._silent(what) from None
+
+    async def _wait_for_abandoned(self) -> None:
+        """Wait for the call of a task that was cancelled, for the time that it would have been waited for."""
+        left = self._until - time.monotonic()
+        if self._last is None or self._last.done() or left <= 0:
+            return
+        abandoned = asyncio.wrap_future(self._last)
+        abandoned.add_done_callback(lambda call: call.cancelled() or call.exception())  # nobody wants it any more
+        await asyncio.wait({abandoned}, timeout=left)
 
     def wait(self, what: str, function: Callable[..., T], *arguments: Any) -> T:
         """The same, for one thread that is no event loop's, and may wait itself, also for an earlier call."""
@@ -83,7 +95,7 @@ class Calls:
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # who gives up waiting does not end it
         threading.Thread(target=_run, args=(future, function, arguments), name="call", daemon=True).start()
-        self._last = future
+        self._last, self._until = future, time.monotonic() + self._timeout
         return future
 
     def _silent(self, what: str) -> NoAnswerError:

@@ -215,7 +215,7 @@ async def test_read_while_it_is_written_and_after_a_crash(tmp_path: Path) -> Non
 FULL = """
 import resource, sys
 from pathlib import Path
-resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, -1))
 from panda_ioc.capture.hdf import HdfFile
 from panda_ioc.capture.options import FileOptions
 from panda_ioc.capture.errors import CaptureError

@@ -1,13 +1,15 @@
 """What people watch: the last samples, in units, against time."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panda_ioc.capture.acquisition import follow
 from panda_ioc.capture.live import LiveView, Snapshot
-from panda_ioc.protocol import FieldCapture, FrameData, StartData
+from panda_ioc.protocol import Data, FieldCapture, FrameData, StartData
 
 from .. import samples
 from .recorded import events
@@ -19,6 +21,15 @@ def shown(view: LiveView) -> Snapshot:
     return what.snapshot()
 
 
+def take(view: LiveView, data: Iterable[Data]) -> None:
+    """Give it what comes."""
+    acquisition = None
+    for each in data:
+        acquisition = follow(acquisition, each)
+        if acquisition is not None:
+            view.take(each, acquisition)
+
+
 def test_nothing_before_the_first_acquisition() -> None:
     assert LiveView().shown() is None
 
@@ -28,8 +39,7 @@ def test_the_last_samples_however_they_came(sizes: list[int], points: int) -> No
     view = LiveView(points)
     total = sum(sizes)
     data = samples.rows(total)
-    for event in events(b"OK\n" + samples.acquisition(*np.split(data, np.cumsum(sizes)[:-1]))):
-        view.take(event)
+    take(view, events(b"OK\n" + samples.acquisition(*np.split(data, np.cumsum(sizes)[:-1]))))
     snapshot = shown(view)
     numbers = np.arange(max(total - points, 0), total)
     trace = snapshot.by_field()["COUNTER1.OUT"]
@@ -47,9 +57,7 @@ def test_without_time_stamps_against_the_number() -> None:
     fields = tuple(FieldCapture("INENC1.VAL", capture, "int32", 1.0, 0.0, "mm") for capture in ("Min", "Max", "Value"))
     start = StartData(fields, 0, "Raw", 12)
     view = LiveView(3)
-    view.take(start)
-    for number in range(5):
-        view.take(FrameData(np.array([(1, 2, number)], start.dtype)))
+    take(view, [start, *(FrameData(np.array([(1, 2, number)], start.dtype)) for number in range(5))])
     snapshot = shown(view)
     assert snapshot.time.tolist() == [2, 3, 4]
     assert snapshot.time_source == ""
@@ -59,8 +67,7 @@ def test_without_time_stamps_against_the_number() -> None:
 
 def test_fewer_or_more_points() -> None:
     view = LiveView(100)
-    for event in events(b"OK\n" + samples.acquisition(samples.rows(60), samples.rows(60, 60))):
-        view.take(event)
+    take(view, events(b"OK\n" + samples.acquisition(samples.rows(60), samples.rows(60, 60))))
     version = view.version
     view.points = 10
     assert view.version > version
@@ -72,7 +79,7 @@ def test_fewer_or_more_points() -> None:
 def test_an_acquisition_without_samples_yet() -> None:
     view = LiveView()
     _, start, *_ = events(b"OK\n" + samples.acquisition())
-    view.take(start)
+    take(view, [start])
     snapshot = shown(view)
     assert len(snapshot.time) == 0
     assert np.isnan(snapshot.by_field()["COUNTER1.OUT"].statistics.mean)
@@ -93,7 +100,6 @@ def test_what_the_panda_added_is_not_shown() -> None:
         (None, {"INENC1.VAL": 0.0, "PCAP.GATE_DURATION": gate * 8e-9}),
     ):
         view = LiveView(10, partial(frozenset[str], asked) if asked else lambda: None)
-        view.take(start)
-        view.take(FrameData(frame))
+        take(view, [start, FrameData(frame)])
         found = {name: trace.statistics.last for name, trace in shown(view).by_field().items()}
         assert found == shows

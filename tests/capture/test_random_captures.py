@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pytest
 
 from panda_ioc.capture import read_columns
+from panda_ioc.capture.acquisition import follow
 from panda_ioc.capture.columns import Column, stored_columns
 from panda_ioc.capture.hdf import HdfFile
 from panda_ioc.capture.options import ColumnOptions, FileOptions
@@ -178,19 +179,22 @@ async def capture(panda: Server, wanted: Plan, rng: random.Random, folder: Path)
             recorder(folder / "scaled.h5", options, len(wanted.arms), rng),
         ]
         stream: AsyncGenerator[Data, None] = client.data(scaled=False)
+        acquisition = None
         async with aclosing(stream):
             await anext(stream)
             while len(done) < len(wanted.arms):
                 await client.send(Arm())
                 async for data in stream:
+                    acquisition = follow(acquisition, data)
+                    assert acquisition
                     for one in recorders:
-                        one.take(data)
+                        one.take(data, acquisition)
                     if isinstance(data, EndData):
                         done.append(data)
                         break
     for one in recorders:
         assert await one.wait_closed(20)
-        assert one.error is None
+        assert one.progress.error is None
     return expected_columns(FIELDS, told.get, raw_options), expected_columns(FIELDS, told.get, options)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import h5py
 import pytest
 
+from panda_ioc.capture.acquisition import Acquisition, follow
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.hdf import HdfFile
 from panda_ioc.capture.options import ColumnOptions
+from panda_ioc.capture.progress import Phase
 from panda_ioc.capture.recorder import LOST, Recorder, Storing
 from panda_ioc.capture.selection import MODES
 from panda_ioc.client import PandaConnectionError
@@ -30,6 +33,15 @@ def acquisition(rows: int, *, reason: str = "Ok") -> list[Data]:
 
 def recorder(path: Path, mode: str = "FOREVER", count: int = 0, **storing: object) -> Recorder:
     return Recorder(Storing(lambda: HdfFile(path), **storing), MODES[mode](count))  # type: ignore[arg-type]
+
+
+def feed(capture: Recorder, data: Iterable[Data], acquisition: Acquisition | None = None) -> Acquisition | None:
+    """Give it what comes, in the acquisition that came so far."""
+    for each in data:
+        acquisition = follow(acquisition, each)
+        assert acquisition
+        capture.take(each, acquisition)
+    return acquisition
 
 
 async def closed(capture: Recorder) -> None:
@@ -50,11 +62,12 @@ def ends(path: Path) -> tuple[str, list[str]]:
 
 async def test_an_acquisition(tmp_path: Path) -> None:
     capture = recorder(tmp_path / "x.h5", "FIRST_N")
-    for data in acquisition(100):
-        capture.take(data)
+    feed(capture, acquisition(100))
     await closed(capture)
-    assert (capture.received, capture.writer.flushed, capture.writer.dropped) == (100, 100, 0)
-    assert (capture.acquisitions, capture.end_reason, capture.error) == (1, "Ok", None)
+    progress = capture.progress
+    assert (progress.received, progress.accepted, progress.flushed, progress.dropped) == (100, 100, 100, 0)
+    assert (progress.acquisitions, progress.end_reason, progress.error) == (1, "Ok", None)
+    assert (progress.phase, progress.queued_bytes, progress.swmr) == (Phase.CLOSED, 0, False)
     assert numbers(tmp_path / "x.h5") == list(range(100))
 
 
@@ -62,12 +75,11 @@ async def test_several_acquisitions_until_it_is_stopped(tmp_path: Path) -> None:
     capture = recorder(
         tmp_path / "x.h5", columns=partial(stored_columns, options=ColumnOptions(names={"COUNTER1.OUT": "position"}))
     )
-    for data in [*acquisition(100), *acquisition(50, reason="Disarmed"), *acquisition(20)[:-1]]:
-        capture.take(data)
-    assert not capture.finished
+    feed(capture, [*acquisition(100), *acquisition(50, reason="Disarmed"), *acquisition(20)[:-1]])
+    assert capture.capturing
     capture.finish()
     await closed(capture)
-    assert capture.error is None
+    assert capture.progress.error is None
     with h5py.File(tmp_path / "x.h5") as file:
         assert len(file["position"]) == 170
         assert file["acquisitions/samples"][:].tolist() == [100, 50, 20]
@@ -76,43 +88,40 @@ async def test_several_acquisitions_until_it_is_stopped(tmp_path: Path) -> None:
 
 async def test_as_many_as_were_asked_for(tmp_path: Path) -> None:
     capture = recorder(tmp_path / "x.h5", "FIRST_N", 30)
-    for data in acquisition(100):
-        capture.take(data)
+    feed(capture, acquisition(100))
     await closed(capture)
-    assert capture.error is None
+    assert capture.progress.error is None
     assert numbers(tmp_path / "x.h5") == list(range(30))
     last = recorder(tmp_path / "y.h5", "LAST_N", 30)
-    for data in acquisition(100):
-        last.take(data)
+    feed(last, acquisition(100))
     await closed(last)
     assert numbers(tmp_path / "y.h5") == list(range(70, 100))
 
 
 async def test_a_flush_on_request(tmp_path: Path) -> None:
     capture = recorder(tmp_path / "x.h5", flush_period=1e3)
-    for data in acquisition(10)[:-1]:
-        capture.take(data)
-    assert await asyncio.to_thread(capture.writer.flush, 10)
+    feed(capture, acquisition(10)[:-1])
+    assert await capture.flush(10)
     assert numbers(tmp_path / "x.h5") == list(range(10))
     capture.finish()
     await closed(capture)
-    assert capture.writer.flush(0)
+    assert await capture.flush(0)
 
 
 async def test_a_flush_period_of_zero_flushes_each_frame(tmp_path: Path) -> None:
     capture = recorder(tmp_path / "x.h5", flush_period=0)
     start, frame, _ = acquisition(10)
-    capture.take(start)
+    begun = feed(capture, [start])
     for number in range(1, 4):
-        capture.take(frame)
-        await until(lambda rows=10 * number: capture.writer.flushed == rows)  # type: ignore[misc]
+        begun = feed(capture, [frame], begun)
+        await until(lambda rows=10 * number: capture.progress.flushed == rows)  # type: ignore[misc]
     capture.finish()
     await closed(capture)
 
 
 async def test_a_lazy_file_is_made_when_there_is_something_for_it(tmp_path: Path) -> None:
     eager, lazy = recorder(tmp_path / "x.h5"), recorder(tmp_path / "y.h5", lazy=True)
-    assert eager.writer.wait_opened(10)
+    assert await eager.wait_opened(10)
     assert (tmp_path / "x.h5").exists()
     eager.finish()
     lazy.finish()
@@ -120,68 +129,87 @@ async def test_a_lazy_file_is_made_when_there_is_something_for_it(tmp_path: Path
     await closed(lazy)
     assert not (tmp_path / "y.h5").exists()
     lazy = recorder(tmp_path / "y.h5", "FIRST_N", lazy=True)
-    for data in acquisition(5):
-        lazy.take(data)
+    feed(lazy, acquisition(5))
     await closed(lazy)
     assert numbers(tmp_path / "y.h5") == list(range(5))
 
 
-async def test_what_did_not_fit_is_counted_and_said(tmp_path: Path) -> None:
+async def test_a_full_queue_asks_for_no_more_and_drops_nothing(tmp_path: Path) -> None:
     disk = threading.Event()
 
     def make_file() -> HdfFile:
         disk.wait(10)
         return HdfFile(tmp_path / "x.h5")
 
-    _, frame, _ = acquisition(100)
+    start, frame, _ = acquisition(100)
     assert isinstance(frame, FrameData)
     capture = Recorder(Storing(make_file, queue_bytes=6 * frame.data.nbytes), MODES["FOREVER"](0))
-    for data in acquisition(1000, reason="Disarmed")[:1]:
-        capture.take(data)
-    for number in range(8):
-        capture.take(FrameData(samples.rows(100, 100 * number)))
-    assert 5 * frame.data.nbytes <= capture.writer.queued_bytes <= 6 * frame.data.nbytes
-    assert not capture.finished
+    begun = feed(capture, [start])
+    sent = 0
+    while not capture.full:
+        begun = feed(capture, [FrameData(samples.rows(100, sent))], begun)
+        sent += 100
+    assert sent == 600
+    assert not await capture.wait_room(0.05)
+    begun = feed(capture, [FrameData(samples.rows(100, sent)), EndData(sent + 100, "Ok")], begun)
+    flushing = asyncio.create_task(capture.flush(10))
+    disk.set()
+    assert await capture.wait_room(10)
+    assert await flushing
+    capture.finish()
+    await closed(capture)
+    progress = capture.progress
+    assert (progress.received, progress.dropped, progress.flushed, progress.error) == (700, 0, 700, None)
+    assert numbers(tmp_path / "x.h5") == list(range(700))
+
+
+async def test_whoever_waits_for_room_goes_on_when_the_capture_ends(tmp_path: Path) -> None:
+    disk = threading.Event()
+
+    def make_file() -> HdfFile:
+        disk.wait(10)
+        return HdfFile(tmp_path / "x.h5")
+
+    capture = Recorder(Storing(make_file, queue_bytes=1), MODES["FOREVER"](0))
+    feed(capture, acquisition(10)[:-1])
+    waiting = asyncio.create_task(capture.wait_room(10))
+    assert not await capture.wait_room(0.01)
+    capture.finish()
+    assert await waiting
     disk.set()
     await closed(capture)
-    assert (capture.received, capture.writer.dropped, capture.writer.flushed) == (800, 300, 500)
-    assert "300 samples did not fit" in str(capture.error)
-    assert numbers(tmp_path / "x.h5") == list(range(500))
-    assert ends(tmp_path / "x.h5") == (str(capture.error), ["Disk too slow"])
+    assert numbers(tmp_path / "x.h5") == list(range(10))
 
 
 async def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
     capture = recorder(tmp_path / "missing/x.h5")
     await closed(capture)
-    assert isinstance(capture.error, CaptureError)
-    assert capture.finished
-    for data in acquisition(10):
-        capture.take(data)
-    assert capture.received == 0
+    assert isinstance(capture.progress.error, CaptureError)
+    assert not capture.capturing
+    feed(capture, acquisition(10))
+    assert capture.progress.received == 0
 
 
 async def test_bad_ends_are_errors(tmp_path: Path) -> None:
     overrun = recorder(tmp_path / "x.h5", "FIRST_N")
-    for data in acquisition(10, reason="Data overrun"):
-        overrun.take(data)
+    feed(overrun, acquisition(10, reason="Data overrun"))
     await closed(overrun)
-    assert "Data overrun" in str(overrun.error)
+    assert "Data overrun" in str(overrun.progress.error)
     assert numbers(tmp_path / "x.h5") == list(range(10))
     short = recorder(tmp_path / "y.h5", "FIRST_N")
     start, frame, _ = acquisition(10)
-    for data in (start, frame, EndData(12, "Ok")):
-        short.take(data)
+    feed(short, (start, frame, EndData(12, "Ok")))
     await closed(short)
-    assert "12 samples, but 10 came" in str(short.error)
+    assert "12 samples, but 10 came" in str(short.progress.error)
+    assert short.progress.dropped == 2
 
 
 async def test_a_connection_that_is_lost(tmp_path: Path) -> None:
     capture = recorder(tmp_path / "x.h5")
-    for data in acquisition(10)[:-1]:
-        capture.take(data)
+    feed(capture, acquisition(10)[:-1])
     capture.finish(PandaConnectionError("lost"), LOST)
     await closed(capture)
-    assert str(capture.error) == "lost"
+    assert str(capture.progress.error) == "lost"
     assert ends(tmp_path / "x.h5") == ("lost", ["Connection lost"])
 
 
@@ -202,9 +230,8 @@ async def test_the_file_says_why_the_capture_ended(
     """Also where its acquisitions ended well, which they still tell."""
     capture = recorder(tmp_path / "x.h5")
     for reason in reasons:
-        for data in acquisition(10, reason=reason):
-            capture.take(data)
-    assert capture.writer.wait_opened(10)
+        feed(capture, acquisition(10, reason=reason))
+    assert await capture.wait_opened(10)
     capture.finish(PandaConnectionError(error) if error else None)
     await closed(capture)
     assert ends(tmp_path / "x.h5") == (told, reasons)
@@ -215,23 +242,33 @@ async def test_joining_in_the_middle(tmp_path: Path) -> None:
     start, frame, end = acquisition(100)
     assert isinstance(start, StartData)
     assert isinstance(frame, FrameData)
-    capture.join(start, 40)
-    capture.take(FrameData(frame.data[40:]))
-    capture.take(end)
+    feed(capture, [FrameData(frame.data[40:]), end], Acquisition(start, 40))
     await closed(capture)
-    assert (capture.error, capture.missed, capture.received) == (None, 40, 60)
+    progress = capture.progress
+    assert (progress.error, progress.missed, progress.received, progress.acquisitions) == (None, 40, 60, 1)
     with h5py.File(tmp_path / "x.h5") as file:
         assert file.attrs["missed"] == 40
 
 
 async def test_captures_that_change_end_the_file(tmp_path: Path) -> None:
     capture = recorder(tmp_path / "x.h5")
-    for data in acquisition(10):
-        capture.take(data)
+    feed(capture, acquisition(10))
     start = acquisition(1)[0]
     assert isinstance(start, StartData)
-    capture.take(replace(start, fields=start.fields[:1], sample_bytes=4))
+    feed(capture, [replace(start, fields=start.fields[:1], sample_bytes=4)])
     await closed(capture)
-    assert "what is captured has changed" in str(capture.error)
-    assert ends(tmp_path / "x.h5") == (str(capture.error), ["Ok"])
+    assert "what is captured has changed" in str(capture.progress.error)
+    assert ends(tmp_path / "x.h5") == (str(capture.progress.error), ["Ok"])
     assert numbers(tmp_path / "x.h5") == list(range(10))
+
+
+async def test_what_does_not_fit_into_a_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """Whatever a PandA says: the thread that writes does not end with a traceback."""
+    capture = recorder(tmp_path / "x.h5")
+    start = acquisition(1)[0]
+    assert isinstance(start, StartData)
+    feed(capture, [replace(start, missed=-(10**30))])
+    await closed(capture)
+    assert isinstance(capture.progress.error, CaptureError)
+    assert "cannot store" in str(capture.progress.error)
+    assert "x.h5" in str(capture.progress.error)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panda_ioc.capture.acquisition import Acquisition, follow
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.selection import ENOUGH, MAX_LAST_BYTES, MODES, First, Selection
 from panda_ioc.protocol import Data, EndData, FieldCapture, FrameData, StartData
@@ -25,10 +26,13 @@ def acquisition(sizes: Iterable[int], reason: str = "Ok") -> list[Data]:
 
 def select(selection: Selection, events: Iterable[Data]) -> tuple[list[Data], list[int]]:
     chosen: list[Data] = []
+    acquisition = None
     for data in events:
         if selection.done:
             break
-        chosen.extend(selection.take(data))
+        acquisition = follow(acquisition, data)
+        assert acquisition
+        chosen.extend(selection.take(data, acquisition))
     numbers = [int(n) for data in chosen if isinstance(data, FrameData) for n in data.data["COUNTER1.OUT.Value"]]
     return [data for data in chosen if not isinstance(data, FrameData)], numbers
 
@@ -76,7 +80,21 @@ def test_samples_over_several_acquisitions() -> None:
 
 
 def test_last_samples_have_to_fit_into_memory() -> None:
-    with pytest.raises(CaptureError, match="the number is 0"):
+    with pytest.raises(CaptureError, match="NUM_CAPTURE"):
         MODES["LAST_N"](0)
     with pytest.raises(CaptureError, match="32 MiB"):
         select(MODES["LAST_N"](MAX_LAST_BYTES), [START])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_begun_in_the_middle_and_stopped_before_the_end(mode: str) -> None:
+    selection = MODES[mode](3)
+    frame = acquisition([8])[1]
+    assert isinstance(frame, FrameData)
+    chosen = list(selection.take(FrameData(frame.data[6:]), Acquisition(START, 8)))
+    chosen += selection.stop("stopped")
+    start, samples, end = chosen
+    assert isinstance(start, StartData)
+    assert isinstance(samples, FrameData)
+    assert (start.missed, len(samples.data), end) == (2 + 6, 2, EndData(8, "stopped"))
+    assert not list(selection.stop("again"))

@@ -12,10 +12,11 @@ import pytest
 from tqdm import tqdm
 
 from panda_ioc.capture import read_columns
+from panda_ioc.capture.acquisition import Acquisition
 from panda_ioc.capture.hdf import HdfFile
-from panda_ioc.capture.recorder import Recorder, Storing
-from panda_ioc.capture.selection import First
-from panda_ioc.cli.capture import _ready, _record
+from panda_ioc.capture.recorder import Storing
+from panda_ioc.capture.selection import First, Selected
+from panda_ioc.cli.capture import _Files, _ready, _record
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import Data, FrameData, Put
 from panda_ioc.simulator import Server
@@ -57,17 +58,46 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
 
 
 async def test_a_file_for_each_acquisition(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
-    samples_on_arm(panda, 500)
-    said = await panda_ioc("capture", *ports, tmp_path / "scan_%02d.h5", "--arm", "--acquisitions", "2")
-    assert [line.partition(": ")[0] for line in said.splitlines()] == [
-        str(tmp_path / f"scan_0{number}.h5") for number in (1, 2)
+    samples_on_arm(panda, 100)
+    path = tmp_path / "scan_%02d-100%%.h5"
+    said = await panda_ioc("capture", *ports, path, "--arm", "--acquisitions", "3")
+    names = [f"scan_0{number}-100%.h5" for number in (1, 2, 3)]
+    assert sorted(made.name for made in tmp_path.iterdir()) == names
+    assert all(counted(tmp_path / name) == [*map(float, range(100))] for name in names)
+    assert [line.split(": ")[0] for line in said.splitlines() if "samples of 1 " in line] == [
+        str(tmp_path / name) for name in names
     ]
-    assert said.endswith(": 500 samples, 0 missed, last end: Ok\n")
-    assert [counted(tmp_path / f"scan_0{number}.h5") for number in (1, 2)] == [[*map(float, range(500))]] * 2
-    said = await panda_ioc("capture", *ports, tmp_path / "scan_%02d.h5", "--arm", code=1)
-    assert "scan_01.h5: File exists" in said
-    said = await panda_ioc("capture", *ports, tmp_path / "scan_%02d.h5", "--samples", "5", code=2)
-    assert "--samples is for one file" in said
+    # So many samples in all; and the files that are there are kept, as is the one that was complete before them.
+    said = await panda_ioc("capture", *ports, tmp_path / "n_%d.h5", "--arm", "--samples", "250")
+    assert [len(counted(tmp_path / f"n_{number}.h5")) for number in (1, 2, 3)] == [100, 100, 50]
+    (tmp_path / "n_1.h5").unlink()
+    said = await panda_ioc("capture", *ports, tmp_path / "n_%d.h5", "--arm", "--acquisitions", "2", code=1)
+    assert "n_2.h5: File exists" in said
+    assert panda.capture.completion != "Busy"
+    assert len(counted(tmp_path / "n_1.h5")) == 100
+    said = await panda_ioc("capture", *ports, tmp_path / "n_%d_%d.h5", "--arm", code=1)
+    assert "more than one number" in said
+
+
+async def test_a_file_that_is_replaced(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    """It stays as it is until there is something to replace it with, and a reader keeps it."""
+    path = tmp_path / "x.h5"
+    samples_on_arm(panda, 100)
+    await panda_ioc("capture", *ports, path, "--arm")
+
+    def refuse(_layout: object) -> None:
+        raise Refused("Not now")
+
+    panda.capture.on_arm = refuse
+    await panda_ioc("capture", *ports, path, "--arm", "--overwrite", code=1)
+    assert len(counted(path)) == 100
+    panda.capture.end("Disarmed")
+    samples_on_arm(panda, 50)
+    with h5py.File(path) as reader:
+        await panda_ioc("capture", *ports, path, "--arm", "--overwrite")
+        assert len(reader["COUNTER1.OUT.Value"]) == 100
+    assert len(counted(path)) == 50
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
@@ -234,20 +264,21 @@ def _has_rows(path: Path) -> Callable[[], bool]:
 class Broken(First):
     """A bug: it cannot take samples."""
 
-    def take(self, data: Data) -> Iterator[Data]:
+    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
         if isinstance(data, FrameData):
             raise ZeroDivisionError("a bug")
-        return super().take(data)
+        return super().take(data, acquisition)
 
 
 async def test_a_bug_is_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
     samples_on_arm(panda, 100, reason="")
-    recorder = Recorder(Storing(lambda: HdfFile(tmp_path / "x.h5")), Broken())
+    files = _Files(tmp_path / "x.h5", lambda path: Storing(lambda: HdfFile(path)))
+    files.begin(0, 1, Broken)
     with tqdm(disable=True) as progress:
         async with AsyncioClient("127.0.0.1", panda.control_port, panda.data_port) as client:
             with pytest.raises(ZeroDivisionError):
-                await _record(client, await _ready(client), recorder, progress, arm=True)
+                await _record(client, await _ready(client), files, progress, arm=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().remove_signal_handler(number)
-    assert recorder.writer.closed
+    assert [path.name for path, _ in files.made] == ["x.h5"]
     assert panda.capture.completion == "Disarmed"

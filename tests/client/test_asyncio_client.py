@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+from typing import Any
 
 import pytest
 
@@ -191,6 +192,31 @@ async def test_the_recording(replay_port: int) -> None:
         changes = await client.send(GetChanges())
     assert sum(map(len, fields)) > 200
     assert len(changes.values) > 1000
+
+
+async def test_a_cancelled_connect_does_not_make_the_next_one_fail(
+    panda: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answer, find = threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        answer.wait(10)
+        return find(*arguments)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    client = client_of(panda)
+    first = asyncio.create_task(client.connect())
+    await asyncio.to_thread(begun.wait, 5)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    second = asyncio.create_task(client.connect())
+    await asyncio.sleep(0)
+    answer.set()
+    await asyncio.wait_for(second, 5)
+    assert client.connected
+    await client.close()
 
 
 async def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,6 +223,7 @@ def test_all_python_and_yaml_is_run_by_some_test() -> None:
     """Pages with such examples are those of which some test is known: here, or beside what they are about."""
     known = {
         "README.md",
+        "capture.md",
         "python.md",
         "operation.md",
         "clients.md",

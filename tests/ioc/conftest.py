@@ -1,6 +1,8 @@
 """A PandA in software and an IOC for it, one of each for a module of tests."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import aioca
 import pytest
@@ -8,7 +10,26 @@ import pytest
 from panda_ioc.client import AsyncioClient
 from panda_ioc.simulator import DeviceSpec, Server, load
 
+from ..acquire import capture_counter, samples_on_arm
+from .datapvs import DataPvs
 from .process import Ioc, becomes, running_ioc
+
+#: What the settings of captures are when a test begins.
+CAPTURE_SETTINGS: dict[str, Any] = {
+    "HDF_FILE_NAME": "x.h5",
+    "CAPTURE_MODE": "FOREVER",
+    "NUM_CAPTURE": 0,
+    "FLUSH_PERIOD": 0.1,
+    "RAW": 0,
+    "OVERWRITE": 0,
+    "LAZY_OPEN": 0,
+    "FILE_TEMPLATE": "",
+    "AUTO_INCREMENT": 0,
+    "CREATE_DIRECTORY": 0,
+    "BITS_TYPE": "uint32",
+    "CHUNK_ROWS": 1024,
+    "NEXUS": 0,
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,3 +67,16 @@ async def other(server: Server) -> AsyncIterator[AsyncioClient]:
     """Somebody else who talks to the same PandA, as its web page does."""
     async with AsyncioClient("127.0.0.1", server.control_port) as client:
         yield client
+
+
+@pytest.fixture
+async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator[DataPvs]:
+    """The DATA PVs, set up to capture a counter and the time into a new directory."""
+    pvs = DataPvs(ioc, tmp_path)
+    capture_counter(server)
+    for name, value in {**CAPTURE_SETTINGS, "HDF_DIRECTORY": str(tmp_path)}.items():
+        await pvs.put(name, value)
+    yield pvs
+    await ioc.pva_put("PCAP:ARM", 0)
+    await pvs.put("CAPTURE", 0)
+    samples_on_arm(server, 0)

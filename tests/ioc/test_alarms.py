@@ -8,7 +8,7 @@ import pytest
 from aioca import FORMAT_TIME, caget, camonitor, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.plan import Plan, make_plan
 from panda_ioc.simulator import Server
 

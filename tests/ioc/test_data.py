@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -16,39 +14,10 @@ from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import Put
 from panda_ioc.simulator import Server
 
-from ..acquire import capture_counter, samples_on_arm
+from ..acquire import samples_on_arm
 from ..conftest import until
 from .datapvs import DataPvs
 from .process import Ioc
-
-DEFAULTS: dict[str, Any] = {
-    "HDF_FILE_NAME": "x.h5",
-    "CAPTURE_MODE": "FOREVER",
-    "NUM_CAPTURE": 0,
-    "FLUSH_PERIOD": 0.1,
-    "RAW": 0,
-    "OVERWRITE": 0,
-    "LAZY_OPEN": 0,
-    "FILE_TEMPLATE": "",
-    "AUTO_INCREMENT": 0,
-    "CREATE_DIRECTORY": 0,
-    "BITS_TYPE": "uint32",
-    "CHUNK_ROWS": 1024,
-    "NEXUS": 0,
-}
-
-
-@pytest.fixture
-async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator[DataPvs]:
-    """The DATA PVs, set up to capture a counter and the time into a new directory."""
-    pvs = DataPvs(ioc, tmp_path)
-    capture_counter(server)
-    for name, value in {**DEFAULTS, "HDF_DIRECTORY": str(tmp_path)}.items():
-        await pvs.put(name, value)
-    yield pvs
-    await ioc.pva_put("PCAP:ARM", 0)
-    await pvs.put("CAPTURE", 0)
-    samples_on_arm(server, 0)
 
 
 async def test_a_fly_scan(data: DataPvs, server: Server) -> None:
@@ -178,7 +147,7 @@ async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc
         ({"HDF_FILE_NAME": ""}, "there is no file name"),
         ({"HDF_DIRECTORY": "/nowhere/at/all"}, "/nowhere/at/all does not exist"),
         ({"HDF_DIRECTORY": "/proc"}, "cannot make /proc/x.h5"),
-        ({"CAPTURE_MODE": "LAST_N"}, "the number is 0"),
+        ({"CAPTURE_MODE": "LAST_N"}, "LAST_N needs a number"),
     ],
 )
 async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dict[str, Any], reason: str) -> None:
@@ -200,8 +169,8 @@ async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dic
     [
         ("HDF_DIRECTORY", "relative", "absolute path"),
         ("HDF_DIRECTORY", "/tmp/../etc", "absolute path"),  # noqa: S108
-        ("HDF_FILE_NAME", "../x.h5", "no name of a file"),
-        ("FILE_TEMPLATE", "%s%s%n", "no template"),
+        ("HDF_FILE_NAME", "../x.h5", "invalid file name"),
+        ("FILE_TEMPLATE", "%s%s%n", "invalid template"),
         ("NUM_CAPTURE", -1, "-1 is not from 0"),
         ("FLUSH_PERIOD", float("nan"), "no time"),
         ("LIVE:NUM_POINTS", 0, "0 is not from 1"),

@@ -6,10 +6,11 @@ import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -17,10 +18,11 @@ import psutil
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput
 
-from panda_ioc.capture.writer import QUEUE_BYTES
+from panda_ioc.ioc.services.data.capture import QUEUE_BYTES
 from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
+from ..relay import Relay
 from .datapvs import DataPvs
 from .process import Ioc, running_ioc
 
@@ -28,6 +30,10 @@ from .process import Ioc, running_ioc
 _NUMBERS = count(1)
 
 ROWS = 1 << 18  # 3 MiB of samples
+
+
+#: Bytes that an IOC may need in a capture besides the queue for the disk.
+MORE_MEMORY = 64 << 20
 
 
 def block(rows: int = ROWS) -> np.ndarray:
@@ -48,14 +54,18 @@ class Starter:
         self._ca_ports = ca_ports
         self._stack = stack
 
-    async def capturing(self, directory: Path, rows: int, **variables: str) -> tuple[Ioc, DataPvs]:
+    async def capturing(
+        self, directory: Path, rows: int, variables: Mapping[str, str] = MappingProxyType({}), *, control_port: int = 0
+    ) -> tuple[Ioc, DataPvs]:
         """An IOC with a capture under way that has some rows."""
         capture_counter(self._panda)
         samples_on_arm(self._panda, rows, reason="")
         ports = ("--data-port", str(self._panda.data_port))
         ioc = await self._stack.enter_async_context(
             running_ioc(
-                self._panda.control_port, f"TEST-DISK-{next(_NUMBERS)}", self._ca_ports, *ports, extra=variables
+                *(control_port or self._panda.control_port, f"TEST-DISK-{next(_NUMBERS)}", self._ca_ports),
+                *ports,
+                extra=variables,
             )
         )
         data = DataPvs(ioc, directory)
@@ -116,39 +126,114 @@ async def test_a_capture_that_is_larger_than_memory_should_be(iocs: Starter, pan
         for _ in range(16):
             panda.capture.append(block())
         await data.until("NUM_CAPTURED", captured * ROWS + 10)
-    # The whole capture is 288 MiB, of which 48 may wait for the disk.
-    assert most_memory(ioc) - before < 2 * QUEUE_BYTES
+    # The whole capture is 288 MiB, of which 96 may wait for the disk.
+    assert most_memory(ioc) - before < QUEUE_BYTES + MORE_MEMORY
     data.path.unlink()
 
 
 async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    """Samples wait in the IOC, then in the PandA; all come to the file when the disk is back."""
+    ioc, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     before = most_memory(ioc)
-    # As much as may wait comes to the file when the disk is back.
     blocked.sign.touch()
     for _ in range(4):
         panda.capture.append(block())
     await data.until("NUM_RECEIVED", 4 * ROWS + 10)
     assert await data.get("NUM_CAPTURED") == 10
-    assert (await data.get("STATUS"), await data.get("DROPPED")) == ("Capturing", 0)
+    assert await data.get("STATUS") == "Capturing"
+    statuses = await ioc.monitor("DATA:STATUS")
+    for _ in range(70):
+        panda.capture.append(block())
+    status = (await asyncio.wait_for(statuses.get(), 10)).todict()
+    assert status["value"].startswith("Waiting for the disk: ")
+    assert status["alarm"]["severity"] == 1
+    await data.until("LIVE:MESSAGE", status["value"])
+    assert await data.get("CAPTURE") == 1
+    # The queue is full, and the PVs are alive.
+    assert await caget(ioc.pv("PULSE1:PULSES")) == 0
+    await ioc.pva_put("PULSE1:PULSES", 2)
+    # What is received into has room for more than it holds; and there is what is on its way to the queue.
+    assert most_memory(ioc) - before < QUEUE_BYTES + MORE_MEMORY
     blocked.sign.unlink()
-    await data.until("NUM_CAPTURED", 4 * ROWS + 10)
-    # More than that is counted, and ends the capture.
+    await data.until("NUM_CAPTURED", 74 * ROWS + 10)
+    assert (await data.get("STATUS"), await data.get("LIVE:MESSAGE")) == ("Capturing", "")
+    assert (await data.get("DROPPED"), await data.get("WRITE_STATUS")) == (0, 0)
+    await data.put("CAPTURE", 0)
+    assert len(data.column()) == 74 * ROWS + 10
+    assert most_memory(ioc) - before < QUEUE_BYTES + MORE_MEMORY
+
+
+async def test_a_disk_that_blocks_for_too_long(iocs: Starter, panda: Server, blocked: Blocked) -> None:
+    """The PandA cannot keep all either, and says so: the file has what came before, and the status says why it ends."""
+    panda.capture.buffer_bytes = 16 << 20
+    _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
+    blocked.sign.touch()
+    numbers = np.arange(100 * ROWS, dtype=np.uint32).reshape(100, ROWS)
+    for blocks, each in enumerate(numbers, 1):
+        panda.capture.append(np.stack([each, each * 0, each * 0], axis=1))
+        if blocks in {4, 8, 12}:
+            await data.until("NUM_RECEIVED", blocks * ROWS + 10)
+    blocked.sign.unlink()
+    await data.until("END_REASON", "Data overrun")
+    await data.put("CAPTURE", 0)
+    assert await data.get("STATUS") == "ERROR: the acquisition ended with: Data overrun"
+    captured = int(await data.get("NUM_CAPTURED"))
+    assert 12 * ROWS < captured < 100 * ROWS
+    with h5py.File(data.path) as file:
+        column = file["COUNTER1.OUT.Value"][:]
+        assert file["acquisitions/end_reason"][:].tolist() == [b"Data overrun"]
+    np.testing.assert_array_equal(column, np.concatenate([np.arange(10), np.arange(captured - 10)]))
+
+
+async def test_the_panda_goes_away_while_the_disk_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
+    """What was received comes to the file: also what waits behind the full queue."""
+    async with Relay(panda.control_port) as relay:
+        _, data = await iocs.capturing(blocked.directory, 10, blocked.variables, control_port=relay.port)
+        blocked.sign.touch()
+        for _ in range(60):
+            panda.capture.append(block())
+        waiting = await data.ioc.monitor("DATA:STATUS")
+        assert (await asyncio.wait_for(waiting.get(), 10)).value.startswith("Waiting for the disk")
+        await relay.close()
+        await data.until("CONNECTION", 0)
+        blocked.sign.unlink()
+        await data.until("CAPTURE", 0)
+    assert "the PandA is gone" in await data.get("STATUS")
+    captured = int(await data.get("NUM_CAPTURED"))
+    assert captured * 12 > QUEUE_BYTES + (12 << 20)
+    assert len(data.column()) == captured
+
+
+async def test_stopped_while_it_waits_for_the_disk(iocs: Starter, panda: Server, blocked: Blocked) -> None:
+    """A capture that ends does not keep the live view from going on."""
+    _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     for _ in range(60):
         panda.capture.append(block())
-    await data.until("NUM_RECEIVED", 64 * ROWS + 10)
-    assert await caget(ioc.pv("PULSE1:PULSES")) == 0
-    await ioc.pva_put("PULSE1:PULSES", 2)
-    # The queue is full. What is received into has room for more than it holds; and what is on its way to the queue.
-    assert most_memory(ioc) - before < 2.5 * QUEUE_BYTES
+    stopping = asyncio.create_task(data.put("CAPTURE", 0))
+    await data.until("LIVE:NUM_SAMPLES", 60 * ROWS + 10)
     blocked.sign.unlink()
-    await data.until("CAPTURE", 0)
-    dropped = int(await data.get("DROPPED"))
-    assert dropped > 0
-    assert f"{dropped} samples did not fit" in await data.get("STATUS")
-    assert await data.get("NUM_CAPTURED") == 64 * ROWS + 10 - dropped
-    assert len(data.column()) == 64 * ROWS + 10 - dropped
+    await stopping
+    captured = int(await data.get("NUM_CAPTURED"))
+    assert len(data.column()) == captured
+    assert await data.get("STATUS") == f"OK: {captured} samples in {data.path}"
+
+
+async def test_flushes_on_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
+    """They hold up nothing else, however many there are."""
+    _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
+    blocked.sign.touch()
+    panda.capture.append(block(10))
+    flushes = [asyncio.create_task(data.put("FLUSH_NOW", 1)) for _ in range(40)]
+    await data.until("LIVE:NUM_SAMPLES", 20)
+    async with asyncio.timeout(4):
+        for samples in range(30, 60, 10):
+            panda.capture.append(block(10))
+            await data.until("LIVE:NUM_SAMPLES", samples)
+    assert not any(flush.done() for flush in flushes)
+    blocked.sign.unlink()
+    await asyncio.gather(*flushes)
+    assert await data.get("NUM_CAPTURED") >= 20
 
 
 @pytest.fixture
@@ -167,7 +252,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_file_that_may_not_grow(iocs: Starter, panda: Server, tmp_path: Path) -> None:
     ioc, data = await iocs.capturing(tmp_path, 1000)
-    psutil.Process(ioc.process.pid).rlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+    psutil.Process(ioc.process.pid).rlimit(resource.RLIMIT_FSIZE, (2_000_000, -1))
     panda.capture.append(block())
     await check_full(ioc, data)
 
@@ -195,7 +280,13 @@ async def check_full(ioc: Ioc, data: DataPvs) -> None:
     assert await data.get("WRITE_STATUS") == 1
     rows = await data.get("NUM_CAPTURED")
     assert rows >= 1000
-    assert data.column()[:1000] == [*map(float, range(1000))]
+    with h5py.File(data.path) as file:  # as any other, though the disk is full still
+        columns = {name: item[:] for name, item in file.items() if isinstance(item, h5py.Dataset)}
+        assert file.attrs["end_reason"].decode() in status
+        assert file.attrs["samples"] == rows
+    assert {len(column) for column in columns.values()} == {rows}
+    assert list(columns["COUNTER1.OUT.Value"][:1000]) == [*range(1000)]
+    assert await ioc.pva_get("IOC:UPTIME") >= 0
 
 
 async def test_the_directory_goes_away(iocs: Starter, tmp_path: Path) -> None:
@@ -230,7 +321,7 @@ async def test_killed_in_a_capture(iocs: Starter, tmp_path: Path) -> None:
 
 @pytest.mark.long
 async def test_stopped_while_the_disk_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    ioc, data = await iocs.capturing(blocked.directory, 10, **blocked.variables)
+    ioc, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     panda.capture.append(block())
     await data.until("NUM_RECEIVED", ROWS + 10)

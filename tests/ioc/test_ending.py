@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from panda_ioc.ioc.ending import EXIT_ANEW, EXIT_FAILED
+from panda_ioc.ioc.link.panda import Address, PandaLink
 from panda_ioc.ioc.plan.plan import Plan
 from panda_ioc.ioc.process.run import code_of_stopped
 from panda_ioc.ioc.services.designs import Designs
@@ -30,7 +31,8 @@ class Broken(Closing):
 
 
 async def test_one_that_cannot_be_closed_keeps_no_other_from_it() -> None:
-    services = {str(number): kind(Path("/nowhere")) for number, kind in enumerate((Broken, Closing, Broken))}
+    link = PandaLink(Address("127.0.0.1", 0, 0), {})
+    services = {str(number): kind(link, Path("/nowhere")) for number, kind in enumerate((Broken, Closing, Broken))}
     with pytest.raises(ExceptionGroup) as failed:
         await Services(Plan("X", ()), services).close()
     assert len(failed.value.exceptions) == 2

@@ -9,6 +9,7 @@ from panda_ioc.protocol import SetState
 from panda_ioc.simulator import Server, load
 
 from ..conftest import free_port
+from ..relay import Relay
 from .process import becomes, running_ioc
 
 
@@ -82,6 +83,16 @@ async def test_a_panda_that_comes_back_as_another_ends_the_ioc(ca_ports: Iterato
             async with Server(fewer, control_port=port, data_port=0):
                 assert await ioc.ended() == 75
             assert "other blocks or firmware" in "\n".join(ioc.output)
+
+
+async def test_many_losses_one_after_the_other(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Pauses grow only while connecting fails: each time the PandA is back within moments."""
+    async with Relay(panda.control_port) as relay:
+        async with running_ioc(relay.port, "TEST-LOSSES", ca_ports) as ioc:
+            for number in range(1, 8):
+                await becomes(ioc.pv("Status"), 2)
+                await relay.cut()
+                await becomes(ioc.pv("IOC:RECONNECTS"), number, 4)
 
 
 async def test_it_stops_cleanly_while_the_panda_is_away(panda: Server, ca_ports: Iterator[int]) -> None:

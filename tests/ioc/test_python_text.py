@@ -10,7 +10,7 @@ from aioca import DBR_CHAR, DBR_CHAR_STR, DBR_DOUBLE, DBR_ENUM, DBR_LONG, DBR_ST
 from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.data_settings import SERVICE as DATA
 from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.ioc.plan.record import Access, Record, Table
@@ -126,7 +126,7 @@ class Judge:
 
     async def look(self, put: str, *said: str) -> None:
         """Look at what a put led to."""
-        lines = [line for line in self._ioc.output[self._seen :] if not line.startswith("recGblRecordError")]
+        lines = [line for line in self._ioc.output[self._seen :] if "recGblRecordError" not in line]
         self._seen = len(self._ioc.output)
         refused = str(await caget(self._ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
         self.bad += [f"{put}: {text}" for text in (*said, refused, *lines) if PYTHON.search(text)]

@@ -9,7 +9,7 @@ import pytest
 from aioca import DBR_DOUBLE, DBR_LONG, FORMAT_CTRL, caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.compat import known_names, missing_names
 from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.protocol import GetChanges

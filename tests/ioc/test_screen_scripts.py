@@ -21,7 +21,7 @@ import pytest
 from aioca import caget
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.ioc.screens.make import as_files
 from panda_ioc.simulator import Server, load

@@ -11,7 +11,7 @@ import pytest
 from aioca import caget
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.buses import BUSES
 from panda_ioc.ioc.plan.model import Block, Model
 from panda_ioc.ioc.plan.plan import Plan, make_plan

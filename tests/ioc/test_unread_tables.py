@@ -129,7 +129,7 @@ async def test_a_panda_that_was_away_at_the_start(ca_ports: Iterator[int], tmp_p
             await until(lambda: any(tmp_path.rglob("*.json")))
     async with running_ioc(port, "TEST-UNREAD5", ca_ports, *options) as ioc:
         shown, severity, refusal = await mode_after(ioc, "EDIT")
-        assert (shown, severity) == ("VIEW", 2), refusal
+        assert (shown, severity) == ("VIEW", INVALID), refusal
         assert "SEQ1:TABLE:MODE = 'EDIT': " in refusal
         async with Server(load(), control_port=port, data_port=0) as server:
             table = server.panda.fields["SEQ1.TABLE"]

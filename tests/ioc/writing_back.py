@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.link.introspect import introspect
+from panda_ioc.ioc.link.introspection import introspect
 from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.ioc.plan.record import Access, Kind, Record
 

@@ -29,6 +29,9 @@ pytestmark = [pytest.mark.phoebus, pytest.mark.slow]
 PREFIX = "PHOEBUS-DEMO"
 TABLE = "SEQ2 Table"
 
+#: Whether the table shows what came from its PV, rather than what was edited.
+_SHOWN = f"isinstance(named({TABLE!r}, 'Table').getPropertyValue('value'), VTable)"
+
 #: What Phoebus logs of screens that are right.
 HARMLESS = (
     "Unsupported JavaFX configuration",
@@ -72,12 +75,13 @@ class Stage:
         return cells_of((await self.ioc.raw_get("SEQ2:TABLE")).value)
 
     async def holds(self, rows: list[list[str]]) -> None:
-        """Wait until the PandA holds a table."""
+        """Wait until the PandA holds a table, and the screen shows that in place of what was edited."""
         async with asyncio.timeout(20):
             while True:
                 if await self.held() == rows:
-                    return
+                    break
                 await asyncio.sleep(0.02)
+        await self.phoebus.becomes(_SHOWN)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +101,7 @@ async def stage(ca_ports: Iterator[int], tmp_path_factory: pytest.TempPathFactor
 async def table(stage: Stage) -> Stage:
     """The screen of a table, that shows what the PandA holds."""
     await stage.open("SEQ_TABLE.bob", TABLE, P=PREFIX, R="SEQ2")
-    await stage.phoebus.becomes(f"isinstance(named({TABLE!r}, 'Table').getPropertyValue('value'), VTable)")
+    await stage.phoebus.becomes(_SHOWN)
     return stage
 
 

@@ -48,7 +48,7 @@ COUNTS = st.one_of(st.integers(1, 12), st.integers(1, 700), st.just(100000))
 #: Whether to end a conversation: seldom, or most would be short.
 SELDOM = st.integers(0, 9).map(lambda number: number == 9)
 
-EXAMPLES = int(os.environ.get("FUZZ_STEPS", "100"))
+EXAMPLES = int(os.environ.get("FUZZ_STEPS", "60"))
 
 DEVICE = load()
 

@@ -11,6 +11,9 @@ from panda_ioc.simulator import Server
 from panda_ioc.simulator.capture import Acquisition
 from panda_ioc.simulator.layout import Item, Layout
 
+#: Bytes that a real server sent; `.raw` and `.scaled` of one name are one acquisition.
+RECORDED = Path(__file__).parent / "recorded"
+
 SETUP = {
     "PCAP.BITS0.CAPTURE": "Value",
     "PCAP.BITS2.CAPTURE": "Value",
@@ -58,8 +61,8 @@ async def answer(panda: Server, options: str, length: int) -> bytes:
         writer.close()
 
 
-async def test_all_formats(panda: Server, shared: Path) -> None:
-    recorded = {name: (shared / "recordings/data" / f"other-formats.{name}.bin").read_bytes() for name in FORMATS}
+async def test_all_formats(panda: Server) -> None:
+    recorded = {name: (RECORDED / f"other-formats.{name}.bin").read_bytes() for name in FORMATS}
     set_up(panda)
     answers = [asyncio.create_task(answer(panda, options, len(recorded[name]))) for name, options in FORMATS.items()]
     async with asyncio.timeout(5):

@@ -10,6 +10,9 @@ from panda_ioc.protocol import DataConnection, FrameData, StartData
 from panda_ioc.simulator import Simulation, load
 from panda_ioc.simulator.layout import Item, Layout, layout_of
 
+#: What a real server sent of one acquisition, raw and scaled.
+RECORDED = Path(__file__).parent / "recorded"
+
 GATE = Item("PCAP.GATE_DURATION", "Value", "int32", 1, 8e-9, 0.0, "s", only_raw=True)
 
 
@@ -80,14 +83,16 @@ def test_squares_that_cannot_be_are_no_deviation() -> None:
     assert math.isnan(deviation)
 
 
-@pytest.mark.parametrize("name", ["mixed-1000-ok", "stddev", "escaped-units", "two-acquisitions"])
-def test_recorded_data(shared: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["mixed-1000-ok", "stddev", "escaped-units", "two-acquisitions", "hardware-time", "value-only-20-ok"]
+)
+def test_recorded_data(name: str) -> None:
     """Raw samples of a real server scale to those that it sent scaled, to the last bit."""
     starts, frames = {}, {}
     for form in ("raw", "scaled"):
         connection = DataConnection()
         connection.connect(scaled=form == "scaled")
-        data = (shared / "recordings" / "data" / f"{name}.{form}.bin").read_bytes()
+        data = (RECORDED / f"{name}.{form}.bin").read_bytes()
         events = list(connection.receive_bytes(data))
         starts[form] = next(event for event in events if isinstance(event, StartData))
         frames[form] = np.concatenate([event.data for event in events if isinstance(event, FrameData)])

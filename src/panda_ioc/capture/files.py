@@ -1,7 +1,8 @@
 """Where a file goes: its name from a template and a number, its directory, and what may be made on the way."""
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from .errors import CaptureError
 
 #: What a template may have in it, as areaDetector's: %s for the directory, %s for the name, %d for the number.
 _DIRECTIVE = re.compile(r"%(?:%|-?\d{0,3}s|[-0]{0,2}\d{0,3}(?:\.\d{1,3})?d)")
+
+#: The number in the name of a file that is one of several.
+_NUMBER = re.compile(r"%(?:%|0?\d{0,2}d)")
+
+#: Unicode categories of what is no printable letter: controls, ends of lines and paragraphs, halves of letters.
+_UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 _MAX_PATH = 1023
 
@@ -37,9 +44,8 @@ class FileName:
         """
         directory = checked_directory(self.directory)
         if not self.name:
-            raise CaptureError("there is no file name")
-        if "/" in self.name or "\0" in self.name or self.name in {".", ".."}:
-            raise CaptureError(f"{self.name!r} is no name of a file: the directory is given apart from it")
+            raise CaptureError("there is no file name: set HDF_FILE_NAME")
+        check_name(self.name)
         path = Path(self._filled(f"{directory}/".replace("//", "/"))) if self.template else directory / self.name
         if path.parent != directory:
             raise CaptureError(f"the template {self.template!r} makes {path}, which is not in {directory}")
@@ -59,20 +65,60 @@ class FileName:
         return self.template % tuple(arguments)
 
 
+def check_name(name: str) -> None:
+    """Check that a file in a directory can have a name.
+
+    Raises:
+        CaptureError: it cannot
+    """
+    _check_printable(name)
+    if not name or "/" in name or name in {".", ".."}:
+        raise CaptureError(f"invalid file name {name!r}: set the directory in HDF_DIRECTORY")
+
+
+def _check_printable(text: str) -> None:
+    """Check that a name has no letter that would end a line, move a cursor or be no letter at all."""
+    for letter in text:
+        if unicodedata.category(letter) in _UNPRINTABLE:
+            raise CaptureError(f"{text!r} has the control character {letter!r} in it")
+
+
 def check_template(template: str) -> None:
-    """Check that a template has in it what may be: at most two %s, one %d, with widths.
+    """Check that a template has in it what may be: two %s, at most one %d, with widths.
 
     Raises:
         CaptureError: it has something else
     """
+    _check_printable(template)
     directives = [directive for directive in _DIRECTIVE.findall(template) if directive != "%%"]
     rest = _DIRECTIVE.sub("", template)
     strings = [directive[-1] for directive in directives]
-    if "%" in rest or "\0" in rest or strings not in (["s", "s"], ["s", "s", "d"]):
+    if "%" in rest or strings not in (["s", "s"], ["s", "s", "d"]):
         raise CaptureError(
-            f"{template!r} is no template: it needs %s for the directory, %s for the name, "
-            "and may have %d for the number"
+            f"invalid template {template!r}: it needs %s for the directory, then %s for the name, "
+            "and may have %d for the number after them"
         )
+
+
+def numbered(path: Path) -> Callable[[int], Path] | None:
+    """Read a path such as "scan_%d.h5" or "scan_%04d.h5", of which each file has a number; "%%" is a percent sign.
+
+    Returns:
+        makes a path of a number; None if there is no number in the name
+
+    Raises:
+        CaptureError: there are several
+    """
+    directives = [directive for directive in _NUMBER.findall(path.name) if directive != "%%"]
+    if not directives:
+        return None
+    if len(directives) > 1:
+        raise CaptureError(f"{path.name!r} has more than one number in it")
+
+    def numbered_path(number: int) -> Path:
+        return path.with_name(_NUMBER.sub(lambda found: "%" if found[0] == "%%" else found[0] % number, path.name))
+
+    return numbered_path
 
 
 def checked_directory(directory: str) -> Path:
@@ -83,8 +129,9 @@ def checked_directory(directory: str) -> Path:
     """
     if not directory:
         raise CaptureError("there is no directory for the file")
+    _check_printable(directory)
     path = Path(directory)
-    if not path.is_absolute() or ".." in path.parts or "\0" in directory:
+    if not path.is_absolute() or ".." in path.parts:
         raise CaptureError(f"{directory!r} is not the absolute path of a directory, without '..'")
     return path
 

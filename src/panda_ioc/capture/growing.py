@@ -56,7 +56,7 @@ class Waiting:
             return part, rest
         size, begin = self._rows.itemsize, self.count * self._rows.itemsize
         # As bytes: numpy copies structures one by one.
-        self._bytes[begin : begin + len(part) * size] = part.view(np.uint8)
+        self._bytes[begin : begin + len(part) * size] = np.ascontiguousarray(part).view(np.uint8)
         self.count += len(part)
         return (self.all() if len(part) == room else None), rest
 

@@ -9,10 +9,8 @@ such as why an acquisition or the capture ended, has its place from the start, o
 """
 
 import contextlib
-import importlib
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -23,9 +21,14 @@ import numpy as np
 from ..protocol import StartData
 from .attributes import dataset_attributes
 from .columns import Column, Frame
+from .compression import filters
 from .errors import CaptureError
 from .growing import PAST_CACHE, GrowingDataset, Waiting
-from .options import COMPRESSIONS, FileOptions
+from .making import make_file, reason_of
+from .nexus import mark_as_nexus
+from .options import FileOptions
+from .place import Place
+from .salvage import close_broken, close_unwritten
 
 #: Bytes that a file grows by before the system is asked to write them.
 _WRITEBACK_BYTES = 8 << 20
@@ -55,31 +58,50 @@ class HdfFile:
     """A file being written. It is not safe to share between threads, and every call may wait for the disk.
 
     Args:
-        path: where; it must not exist, unless the options say that it may
+        path: where; it must not exist, unless the options say that it may be replaced
         options: how
+        empty: whether the file is there before its first acquisition. If not, a file that it replaces stays until
+            then, and a file without an acquisition is removed
+
+    Attributes:
+        path: where
+        rows, flushed_rows: rows that were taken, and how many of them others can read in the file
+        problem: what is wrong with the file, though it is written on; "" if all is well
 
     Raises:
         CaptureError: it cannot be made
     """
 
-    def __init__(self, path: Path, options: FileOptions | None = None) -> None:
+    def __init__(self, path: Path, options: FileOptions | None = None, *, empty: bool = True) -> None:
         self.path = path
+        self.problem = ""
         self._options = options or FileOptions()
-        if self._options.compression not in COMPRESSIONS:
-            raise CaptureError(f"{self._options.compression!r} is none of {', '.join(COMPRESSIONS)}")
-        self._filters = _filters(self._options.compression)
+        self._filters = filters(self._options.compression)
+        self._empty = empty
+        self._place = Place(path, replace=self._options.overwrite)
         try:
-            self._file = _create(path, overwrite=self._options.overwrite, cache={} if self._filters else PAST_CACHE)
+            self._file = make_file(self._place.made_at, {} if self._filters else PAST_CACHE)
         except OSError as error:
-            raise CaptureError(f"cannot make {path}: {_reason(error)}") from error
+            raise CaptureError(f"cannot make {path}: {reason_of(error)}") from error
+        self._descriptor = self._file.id.get_vfd_handle()
+        self._is_open = True
+        try:
+            self._place.lock(self._descriptor, readers=False)
+            if empty:
+                self._place.occupy()
+        except CaptureError:
+            self._place.discard(self._descriptor)
+            self._file.close()
+            raise
         self._limit_metadata()
         self._columns: list[GrowingDataset] = []
         self._acquisitions: dict[str, h5py.Dataset] = {}
-        #: Rows that were taken, and how many of them are in the file for readers.
         self.rows, self.flushed_rows = 0, 0
+        self._complete_rows = 0  # of which all columns are written
         self._waiting: Waiting | None = None
         self._scratch = np.empty(0, np.uint8)
         self._first_row = 0
+        self._in_acquisition = False
         self._on_its_way = 0
 
     def begin(self, start: StartData, columns: Sequence[Column]) -> None:
@@ -103,6 +125,7 @@ class HdfFile:
             self._tell_end("")
             for dataset in self._acquisitions.values():
                 dataset.resize(len(dataset) + 1, axis=0)
+        self._in_acquisition = True
         self._note(
             first_row=self.rows,
             missed=start.missed,
@@ -126,10 +149,15 @@ class HdfFile:
                 self._append(full)
 
     def flush(self) -> None:
-        """Make all rows readable for others."""
+        """Make all rows readable for others.
+
+        Raises:
+            CaptureError: the disk failed, or what was written is lost, as somebody deleted or truncated the file
+        """
         self._append_waiting()
         with self._disk():
             self._file.flush()
+            self._check_place()
         self.flushed_rows = self.rows
 
     def end(self, reason: str) -> None:
@@ -139,6 +167,7 @@ class HdfFile:
             CaptureError: the disk failed
         """
         self._note(samples=self.rows - self._first_row, end_reason=reason)
+        self._in_acquisition = False
         with self._disk():
             self._file.attrs.modify("samples", self.rows)
             self._tell_end(reason)
@@ -153,29 +182,42 @@ class HdfFile:
         Raises:
             CaptureError: the disk failed
         """
-        if self._columns:
+        if self._acquisitions:
             self.flush()
+        elif not self._empty:
+            self._place.discard(self._descriptor)
+        else:
+            with self._disk():
+                self._check_place()
         with self._disk():
-            if failure:
-                self._tell_end(failure)
+            if failure or self.problem:
+                self._tell_end(failure or self.problem)
+            self._is_open = False
             self._file.close()
 
-    def abandon(self, failure: str = "") -> None:
-        """Close the file after the disk failed: what is not written is lost, what was flushed stays.
+    def abandon(self, failure: str = "") -> str:
+        """Close the file after the disk failed: rows that are not written are lost, all others stay.
 
         Args:
             failure: as for `close`; a disk that failed need not take it
 
-        Raises:
-            CaptureError: it cannot even be closed
+        Returns:
+            how the file can be opened; "" if it can be as any other
         """
-        self._columns = []
-        with contextlib.suppress(CaptureError):
-            if failure:
-                with self._disk():
-                    self._tell_end(failure)
-        with self._disk():
-            self._file.close()
+        if not self._is_open:
+            return ""
+        if not (self._acquisitions or self._empty):
+            self._place.discard(self._descriptor)
+        elif not self._place.lost:
+            self._tell_failure(failure)
+        self._is_open = False
+        if self._place.lost:
+            self.flushed_rows = 0
+            close_unwritten(self._file)
+            return ""
+        self.flushed_rows = self._complete_rows
+        names = [growing.column.name for growing in self._columns]
+        return close_broken(self._file, self._place.made_at, names, self._complete_rows)
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
@@ -204,30 +246,23 @@ class HdfFile:
             if start.hw_time_offset_ns is not None:
                 self._file.attrs["hw_time_offset_ns"] = start.hw_time_offset_ns
             if self._options.nexus:
-                self._mark_as_nexus(columns)
+                mark_as_nexus(self._file, columns)
             self._file.swmr_mode = True
+        self._place.lock(self._descriptor, readers=True)
+        self._place.occupy()
 
-    def _mark_as_nexus(self, columns: Sequence[Column]) -> None:
-        """An NXentry whose NXdata has links to the columns; a column of time is the axis of all others."""
-        entry = self._file.create_group("entry")
-        entry.attrs.update({"NX_class": "NXentry", "default": "data"})
-        self._file.attrs.update({"NX_class": "NXroot", "default": "entry"})
-        data = entry.create_group("data")
-        data.attrs["NX_class"] = "NXdata"
-        for column in columns:
-            data[column.name] = h5py.SoftLink(f"/{column.name}")
-        times = [column.name for column in columns if column.field.name.startswith("PCAP.TS_")]
-        values = [
-            column.name
-            for column in columns
-            if column.name not in times and column.field.scale is not None and not column.shape
-        ]
-        if values:
-            data.attrs["signal"] = values[0]
-        if values[1:]:
-            data.attrs["auxiliary_signals"] = values[1:]
-        if times:
-            data.attrs["axes"] = [times[-1]]
+    def _check_place(self) -> None:
+        self.problem = self.problem or self._place.check(self._descriptor)
+
+    def _tell_failure(self, failure: str) -> None:
+        """Write why there are no more rows, after the disk failed."""
+        with contextlib.suppress(CaptureError), self._disk():
+            self._file.attrs.modify("samples", self._complete_rows)
+            if failure:
+                self._tell_end(failure)
+        if self._in_acquisition:
+            with contextlib.suppress(CaptureError):
+                self._note(samples=self._complete_rows - self._first_row, end_reason="Write error")
 
     def _tell_end(self, reason: str) -> None:
         """Write why the file ended, as bytes: text of any length has no place in a file that is being read."""
@@ -255,6 +290,7 @@ class HdfFile:
         with self._disk():
             for growing in self._columns:
                 growing.append(rows, self.rows - len(rows), self._scratch)
+            self._complete_rows = self.rows
             self._start_writeback()
 
     def _start_writeback(self) -> None:
@@ -262,19 +298,21 @@ class HdfFile:
 
         Left to itself, Linux collects gigabytes, and then stops whoever writes for seconds.
         """
-        handle = self._file.id.get_vfd_handle()
-        size = os.fstat(handle).st_size
+        size = self._place.check_size(self._descriptor)
         if size - self._on_its_way >= _WRITEBACK_BYTES:
             # What is still to be written is not forgotten but written: so the advice costs readers nothing.
-            os.posix_fadvise(handle, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(self._descriptor, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
             self._on_its_way = size
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
         try:
+            self._place.check_size(self._descriptor)
             yield
         except (OSError, RuntimeError) as error:
-            raise CaptureError(f"cannot write {self.path}: {_reason(error)}") from error
+            raise CaptureError(f"cannot write {self.path}: {reason_of(error)}") from error
+        except (ValueError, TypeError, OverflowError) as error:  # what a PandA said does not fit into its place
+            raise CaptureError(f"cannot store {str(error)[:200]} in {self.path}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -296,35 +334,3 @@ def _meaning(column: Column) -> tuple[Any, ...]:
 def _width(column: Column) -> int:
     """Return the bytes of a value."""
     return column.dtype.itemsize * math.prod(column.shape)
-
-
-def _filters(compression: str) -> dict[str, Any]:
-    name = COMPRESSIONS[compression]
-    if name is None:
-        return {}
-    if name == "gzip":
-        return {"compression": "gzip", "compression_opts": 4}
-    try:
-        plugin = importlib.import_module("hdf5plugin")
-    except ImportError:
-        raise CaptureError(f"compression with {compression} needs the package hdf5plugin") from None
-    return dict(getattr(plugin, name)())
-
-
-def _create(path: Path, *, overwrite: bool, cache: Mapping[str, Any]) -> h5py.File:
-    """Make a file; where that fails, none is left that was not there before."""
-    was_there = os.path.lexists(path)
-    try:
-        return h5py.File(path, "w" if overwrite else "x", libver="latest", **cache)
-    except FileExistsError:
-        raise
-    except OSError:
-        if not was_there:
-            path.unlink(missing_ok=True)
-        raise
-
-
-def _reason(error: Exception) -> str:
-    """What the system said, without the innards of HDF5."""
-    match = re.search(r"error message = '([^']*)'", str(error))
-    return match[1] if match else getattr(error, "strerror", None) or str(error)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..protocol import Data, FieldCapture, FrameData, StartData
+from .acquisition import Acquisition
 from .columns import Column, Frame, stored_columns
 from .options import ColumnOptions
 
@@ -120,12 +121,11 @@ class LiveView:
 
     def __init__(self, points: int = 1000, asked: Callable[[], frozenset[str] | None] = lambda: None) -> None:
         self._points = points
+        self._acquisition: Acquisition | None = None
         self._find_asked = asked
         self._asked: frozenset[str] | None = None
-        self._start: StartData | None = None
         self._frames: deque[Frame] = deque()
         self._kept = 0
-        self._samples = 0
         #: Counts what came, so that nothing is made anew when nothing has.
         self.version = 0
 
@@ -140,22 +140,22 @@ class LiveView:
         self.version += 1
         self._trim()
 
-    def take(self, data: Data, *, keep: bool = True) -> None:
+    def take(self, data: Data, acquisition: Acquisition, *, keep: bool = True) -> None:
         """Take what comes. It waits for nothing.
 
         Args:
             data: from the data port; it must not be left out, or what is shown makes no sense
+            acquisition: that it is of, as it is with it
             keep: whether it is to be shown; otherwise what was shown before is shown no more
         """
+        self._acquisition = acquisition
         match data:
             case StartData():
-                self._start = data
                 self._asked = self._find_asked()
                 self._frames.clear()
-                self._kept = self._samples = 0
+                self._kept = 0
                 self.version += 1
             case FrameData():
-                self._samples += len(data.data)
                 if keep:
                     self._frames.append(data.data)
                     self._kept += len(data.data)
@@ -167,9 +167,10 @@ class LiveView:
 
     def shown(self) -> Shown | None:
         """What there is to show; None before the first acquisition."""
-        if self._start is None:
+        if self._acquisition is None:
             return None
-        return Shown(self._start, tuple(self._frames), self._samples, self._points, self._asked)
+        current = self._acquisition
+        return Shown(current.start, tuple(self._frames), current.samples, self._points, self._asked)
 
     def _trim(self) -> None:
         while self._frames and self._kept - len(self._frames[0]) >= self._points:

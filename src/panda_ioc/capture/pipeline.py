@@ -6,18 +6,21 @@ must serve others meanwhile.
 
 import asyncio
 import contextlib
-import re
+import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, overload
 
+import numpy as np
+
 from ..calls import Calls
 from ..client import AsyncioClient, BlockingClient
 from ..protocol import Data, EndData, FrameData, PandaError, ReadyData, StartData
 from .columns import stored_columns
 from .errors import CaptureError
+from .files import numbered
 from .hdf import HdfFile
 from .samples import Columns, problem_of
 from .stream import Run, async_events, events
@@ -28,8 +31,6 @@ T = TypeVar("T")
 Stage = Callable[[Data], Iterable[Data]]
 
 Files = str | Path | Iterable[str | Path]
-
-_NUMBER = re.compile(r"%0?\d{0,3}d")
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class _Sink:
                 self._acquisitions += 1
                 self._flushed_at = time.monotonic()
             case FrameData() if self._file is not None:
-                self._file.write(data.data)
+                self._file.write(np.ascontiguousarray(data.data))  # a stage may leave out samples
                 if time.monotonic() >= self._flushed_at + self._writing.flush_period:
                     self._file.flush()
                     self._flushed_at = time.monotonic()
@@ -253,18 +254,8 @@ def _paths(files: Files) -> tuple[Iterator[Path], bool]:
     if not isinstance(files, str | Path):
         return map(Path, files), True
     path = Path(files)
-    numbers = _NUMBER.findall(path.name)
-    if not numbers:
-        return iter([path]), False
-    if len(numbers) > 1:
-        raise CaptureError(f"{path.name!r} has more than one number in it")
-    return (path.with_name(_NUMBER.sub(numbers[0] % number, path.name)) for number in _count_from(1)), True
-
-
-def _count_from(number: int) -> Iterator[int]:
-    while True:
-        yield number
-        number += 1
+    make_path = numbered(path)
+    return (iter([path]), False) if make_path is None else (map(make_path, itertools.count(1)), True)
 
 
 def _write(client: BlockingClient, run: Run, sink: _Sink) -> Generator[WrittenFile, None, None]:

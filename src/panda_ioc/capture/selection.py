@@ -1,7 +1,7 @@
 """Which samples of a data connection go into a file: as areaDetector's modes have it.
 
 A selection is given all that comes, and hands on what is to be written as whole acquisitions: each that begins
-also ends. It knows neither files nor sockets.
+also ends. It may begin in the middle of one. It knows neither files nor sockets.
 """
 
 from collections import deque
@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ..protocol import Data, EndData, FrameData, StartData
+from .acquisition import Acquisition, samples_in
 from .errors import CaptureError
 
 #: What a file says of an acquisition that went on after the file had all that it was to have.
@@ -17,6 +18,9 @@ ENOUGH = "Number to capture reached"
 
 #: Bytes that the last samples may take, which wait in memory until the acquisition ends.
 MAX_LAST_BYTES = 32 << 20
+
+#: What a file is made of.
+Selected = StartData | FrameData | EndData
 
 
 class Selection(Protocol):
@@ -28,11 +32,18 @@ class Selection(Protocol):
 
     done: bool
 
-    def take(self, data: Data) -> Iterator[Data]:
-        """Take what comes; give what is to be written.
+    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+        """Take what comes, and the acquisition that it is of; give what is to be written.
 
         Raises:
             CaptureError: it cannot be done
+        """
+
+    def stop(self, reason: str) -> Iterator[Selected]:
+        """Give what is to be written if nothing more comes.
+
+        Args:
+            reason: what the file says of an acquisition that is not complete in it
         """
 
 
@@ -43,28 +54,40 @@ class First:
         self.done = False
         self._left = samples or None
         self._acquisitions_left = acquisitions or None
-        self._samples = 0
+        self._acquisition: Acquisition | None = None  # what has begun in the file, and not ended
 
-    def take(self, data: Data) -> Iterator[Data]:
+    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
         """See `Selection`."""
+        if self._acquisition is None or self._acquisition.start is not acquisition.start:
+            before = acquisition.samples - samples_in(data)
+            yield replace(acquisition.start, missed=acquisition.start.missed + before) if before else acquisition.start
+        self._acquisition = acquisition
         match data:
-            case StartData():
-                self._samples = 0
-                yield data
             case FrameData():
-                chosen = data.data[: self._left]
-                self._samples += len(chosen)
-                yield FrameData(chosen)
-                if self._left is not None:
-                    self._left -= len(chosen)
-                if self._left == 0:
-                    yield EndData(self._samples, ENOUGH)
-                    self.done = True
+                yield from self._take_samples(data, acquisition)
             case EndData():
                 yield data
+                self._acquisition = None
                 if self._acquisitions_left is not None:
                     self._acquisitions_left -= 1
                     self.done = not self._acquisitions_left
+
+    def stop(self, reason: str) -> Iterator[Selected]:
+        """See `Selection`."""
+        if self._acquisition is not None:
+            yield EndData(self._acquisition.samples, reason)
+            self._acquisition = None
+
+    def _take_samples(self, data: FrameData, acquisition: Acquisition) -> Iterator[Selected]:
+        if self._left is None or len(data.data) < self._left:
+            self._left = None if self._left is None else self._left - len(data.data)
+            yield data
+            return
+        surplus = len(data.data) - self._left
+        yield FrameData(data.data[: self._left])
+        yield EndData(acquisition.samples - surplus, ENOUGH)
+        self._acquisition = None
+        self.done = True
 
 
 class Last:
@@ -72,40 +95,46 @@ class Last:
 
     def __init__(self, samples: int) -> None:
         if not samples:
-            raise CaptureError("how many of the last samples to capture is not told: the number is 0")
+            raise CaptureError("LAST_N needs a number of samples to capture (NUM_CAPTURE), which is 0")
         self.done = False
         self._wanted = samples
-        self._start: StartData | None = None
+        self._acquisition: Acquisition | None = None
         self._frames: deque[FrameData] = deque()
-        self._samples = self._received = 0
+        self._kept = 0
 
-    def take(self, data: Data) -> Iterator[Data]:
+    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
         """See `Selection`."""
+        if self._acquisition is None and self._wanted * acquisition.start.sample_bytes > MAX_LAST_BYTES:
+            raise CaptureError(
+                f"the last {self._wanted} samples of {acquisition.start.sample_bytes} bytes are more than the "
+                f"{MAX_LAST_BYTES >> 20} MiB of memory that there are for them"
+            )
+        self._acquisition = acquisition
         match data:
-            case StartData():
-                if self._wanted * data.sample_bytes > MAX_LAST_BYTES:
-                    raise CaptureError(
-                        f"the last {self._wanted} samples of {data.sample_bytes} bytes are more than the "
-                        f"{MAX_LAST_BYTES >> 20} MiB of memory that there are for them"
-                    )
-                self._start = data
             case FrameData():
                 self._frames.append(data)
-                self._samples += len(data.data)
-                self._received += len(data.data)
-                while self._samples - len(self._frames[0].data) >= self._wanted:
-                    self._samples -= len(self._frames.popleft().data)
-            case EndData() if self._start is not None:
-                yield from self._last(self._start, data)
-                self.done = True
+                self._kept += len(data.data)
+                while self._kept - len(self._frames[0].data) >= self._wanted:
+                    self._kept -= len(self._frames.popleft().data)
+            case EndData():
+                yield from self._last(acquisition, data)
 
-    def _last(self, start: StartData, end: EndData) -> Iterator[Data]:
-        skip = max(self._samples - self._wanted, 0)
-        yield replace(start, missed=start.missed + self._received - self._samples + skip)
+    def stop(self, reason: str) -> Iterator[Selected]:
+        """See `Selection`."""
+        if self._acquisition is not None:
+            yield from self._last(self._acquisition, EndData(self._acquisition.samples, reason))
+
+    def _last(self, acquisition: Acquisition, end: EndData) -> Iterator[Selected]:
+        start = acquisition.start
+        skip = max(self._kept - self._wanted, 0)
+        yield replace(start, missed=start.missed + acquisition.samples - self._kept + skip)
         for frame in self._frames:
             yield FrameData(frame.data[skip:])
             skip = 0
         yield end
+        self._frames.clear()
+        self._acquisition = None
+        self.done = True
 
 
 #: The modes, in the order that process variables have always had them: each makes a selection of the number

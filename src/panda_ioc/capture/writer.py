@@ -1,7 +1,7 @@
-"""The thread that writes a file: what came waits in a queue, bounded in bytes, until the disk takes it.
+"""The thread that writes a file: what came waits in a queue until the disk takes it.
 
-Who gives the data never waits. When the queue is full, what comes is dropped and counted; the file gets all
-that came before, and ends there: it never has a gap that it does not tell of.
+Whoever gives the data never waits, and nothing is dropped. When the queue is full, `full` asks for no more, until
+some of it is written: meanwhile the data port is not read, and the PandA buffers what it captures.
 
 The thread sleeps until there is something to do, and then for up to the flush period (at most 0.1 s) so that
 many small frames are one piece of work. A flush makes all that was written readable for others.
@@ -17,23 +17,26 @@ from typing import TYPE_CHECKING
 from ..protocol import EndData, FrameData, PandaError, StartData
 from .columns import Column
 from .errors import CaptureError
+from .progress import Phase
+from .selection import Selected
 
 if TYPE_CHECKING:
     from .hdf import HdfFile
 
 log = logging.getLogger(__name__)
 
-#: Bytes of samples that may wait for the disk: more than a second of a fast PandA.
-QUEUE_BYTES = 96 << 20
+#: Bytes of samples that may wait for the disk, unless told otherwise.
+QUEUE_BYTES = 40 << 20
 
 #: Seconds that samples may wait for more of them, and bytes that are enough.
 _LONGEST_WAIT = 0.1
 _ENOUGH_BYTES = 4 << 20
 
+#: Part of a full queue that must be written before it asks for more. The PandA's buffer runs full meanwhile.
+_ROOM = 1 / 8
+
 #: Bytes that a frame takes beside its samples.
 _FRAME_BYTES = 512
-
-Written = StartData | FrameData | EndData
 
 
 class FileWriter:
@@ -42,81 +45,70 @@ class FileWriter:
     Args:
         make_file: makes it, in the thread
         columns: which are stored of an acquisition
+        changed: called in the thread when the file was made, the queue has room again, a flush was served, something
+            went wrong, or the file was closed
         flush_period: seconds after which what was written is readable for others; 0 for at once
         lazy: make the file when the first acquisition begins, and not before
         limit: bytes of samples that may wait
-        ended: called in the thread when the file is closed, for whatever reason
 
     Attributes:
-        rows: samples that are written
+        phase: what it does
+        opened: whether the file was made, or that failed
+        accepted: samples that were given to it
         flushed: samples that others can read
-        dropped: samples that did not fit into the queue
+        flushes: how many requested flushes were served
         queued_bytes: bytes of samples that wait
-        swmr: whether others can read the file as it grows
         limit: bytes of samples that may wait
-        error: why it could not be written; None if all is well
+        full: whether nothing should be given to it; what is given nevertheless is taken
+        swmr: whether others can read the file as it grows
+        error: what is wrong with the file; None if all is well
     """
 
     def __init__(
         self,
         make_file: Callable[[], "HdfFile"],
         columns: Callable[[StartData], Sequence[Column]],
-        ended: Callable[[], None],
+        changed: Callable[[], None],
         *,
         flush_period: float = 1.0,
         lazy: bool = False,
         limit: int = QUEUE_BYTES,
     ) -> None:
-        self.rows, self.flushed, self.dropped, self.queued_bytes = 0, 0, 0, 0
-        self.swmr = False
+        self.phase = Phase.CAPTURING
+        self.opened = self.full = self.swmr = False
+        self.accepted, self.flushed, self.flushes, self.queued_bytes = 0, 0, 0, 0
+        self.limit = limit
         self.error: PandaError | None = None
         self._flush_period = flush_period
         self._make_file = make_file
         self._columns = columns
-        self._ended = ended
+        self._changed = changed
         self._lazy = lazy
-        self.limit = limit
-        self._queue: deque[Written] = deque()
+        self._queue: deque[Selected] = deque()
         self._wake = threading.Condition()
-        self._flush_wanted: list[threading.Event] = []
-        self._flush_served: list[threading.Event] = []
-        self._closing = self._closed = False
+        self._flushes_wanted = 0
         self._failure = ""
         self._file: HdfFile | None = None
-        self._opened = threading.Event()
         threading.Thread(target=self._run, name="file writer", daemon=True).start()
 
-    def put(self, data: Written) -> bool:
-        """Give it something to write; return whether there was room. It never waits."""
-        size = _size(data)
+    def put(self, data: Selected) -> None:
+        """Give it something to write. It never waits."""
         with self._wake:
-            # After a gap nothing more is taken, not even an end: the file is not to say that all went well.
-            if self.dropped or (isinstance(data, FrameData) and self.queued_bytes + size > self.limit):
-                self.dropped += len(data.data) if isinstance(data, FrameData) else 0
-                self._wake.notify()
-                return False
+            if self.phase is not Phase.CAPTURING:
+                return
+            if isinstance(data, FrameData):
+                self.accepted += len(data.data)
+                self.queued_bytes += _size(data)
+                self.full = self.full or self.queued_bytes >= self.limit
             self._queue.append(data)
-            self.queued_bytes += size
             self._wake.notify()
-        return True
 
-    def wait_opened(self, timeout: float) -> bool:
-        """Wait, not in an event loop, until the file is made or that failed; return whether that was in time."""
-        return self._opened.wait(timeout)
-
-    def flush(self, timeout: float) -> bool:
-        """Make all that came readable for others, and wait for it, not in an event loop.
-
-        Returns:
-            whether that was in time; it need not have gone well: see `error`
-        """
-        done = threading.Event()
+    def request_flush(self) -> int:
+        """Ask that all that came becomes readable for others; return how many `flushes` there are then."""
         with self._wake:
-            if self.closed:
-                return True
-            self._flush_wanted.append(done)
+            self._flushes_wanted += 1
             self._wake.notify()
-        return done.wait(timeout)
+            return self._flushes_wanted
 
     def set_flush_period(self, seconds: float) -> None:
         """Change after how long what was written is readable for others; it holds at once."""
@@ -125,20 +117,16 @@ class FileWriter:
             self._wake.notify()
 
     def close(self, failure: str = "") -> None:
-        """Write what waits, then close the file; `ended` tells when.
+        """Write what waits, then close the file.
 
         Args:
             failure: what went wrong with the capture, for the file to tell
         """
         with self._wake:
-            self._closing = True
-            self._failure = failure
-            self._wake.notify()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the thread has nothing more to do with the file."""
-        return self._closed
+            if self.phase is Phase.CAPTURING:
+                self.phase = Phase.CLOSING
+                self._failure = failure
+                self._wake.notify()
 
     def _run(self) -> None:
         try:
@@ -147,27 +135,19 @@ class FileWriter:
             self._write()
             if self._file is not None:
                 self._file.close(self._failure)
+                self._look_after(self._file)
         except PandaError as error:
-            self.error = CaptureError(str(error))
-            self._abandon(self.error)
+            self._abandon(str(error))
         except Exception:  # not what a disk does, but no reason to say that all is well
             log.exception("the file writer failed")
-            self.error = CaptureError("the file writer failed by an error of its own, which the log has")
-            self._abandon(self.error)
+            self._abandon("the file writer failed by an error of its own, which the log has")
         finally:
-            if self._file is not None:
-                self.flushed = self._file.flushed_rows
-            self.swmr = False
             self._let_go()
-            self._opened.set()
             with self._wake:
                 self._queue.clear()
-                self.queued_bytes = 0
-                self._closed = True
-                waiting = [*self._flush_wanted, *self._flush_served]
-            for done in waiting:
-                done.set()
-            self._ended()
+                self.queued_bytes, self.full, self.swmr, self.opened = 0, False, False, True
+                self.phase = Phase.CLOSED
+            self._changed()
 
     def _let_go(self) -> None:
         """Forget all of HDF5 in this thread: freed in another, it would wait for whoever writes the next file."""
@@ -177,7 +157,8 @@ class FileWriter:
     def _open(self) -> "HdfFile":
         if self._file is None:
             self._file = self._make_file()
-        self._opened.set()
+            self.opened = True
+            self._changed()
         return self._file
 
     def _write(self) -> None:
@@ -189,28 +170,19 @@ class FileWriter:
             while batch:
                 self._store(batch.popleft())  # and let go of it: its memory is counted as free from here on
                 dirty = True
-            if dirty and (wanted or time.monotonic() >= flushed_at + self._flush_period):
+            if dirty and (wanted > self.flushes or time.monotonic() >= flushed_at + self._flush_period):
                 self._flush()
                 flushed_at, dirty = time.monotonic(), False
-            for done in wanted:
-                done.set()
-            if self.dropped and idle:
-                self._end_at_gap()
+            if wanted > self.flushes:
+                self.flushes = wanted
+                self._changed()
             if closing and idle:
                 return
 
-    def _end_at_gap(self) -> None:
-        if self._file is not None:
-            self._file.end("Disk too slow")
-        raise CaptureError(
-            f"the disk was too slow: {self.dropped} samples did not fit into the {self.limit / 2**20:g} MiB "
-            "that may wait for it, and are missing"
-        )
-
-    def _next(self, flushed_at: float | None) -> tuple[deque[Written], list[threading.Event], bool]:
+    def _next(self, flushed_at: float | None) -> tuple[deque[Selected], int, bool]:
         """Wait until there is something to do: data, a flush that is due or wanted, the end."""
         with self._wake:
-            while not (self._queue or self._flush_wanted or self._closing or self.dropped):
+            while not (self._queue or self._is_wanted()):
                 timeout = None if flushed_at is None else flushed_at + self._flush_period - time.monotonic()
                 if timeout is not None and timeout <= 0:
                     break
@@ -218,47 +190,60 @@ class FileWriter:
             if self._queue and self._flush_period:
                 self._wake.wait_for(self._is_urgent, min(self._flush_period, _LONGEST_WAIT))
             batch, self._queue = self._queue, deque()
-            self._flush_served, self._flush_wanted = self._flush_wanted, []
-            return batch, self._flush_served, self._closing
+            return batch, self._flushes_wanted, self.phase is Phase.CLOSING
+
+    def _is_wanted(self) -> bool:
+        return self.phase is Phase.CLOSING or self._flushes_wanted > self.flushes
 
     def _is_urgent(self) -> bool:
-        return bool(
-            self.queued_bytes >= _ENOUGH_BYTES
-            or self._closing
-            or self._flush_wanted
-            or self.dropped
-            or isinstance(self._queue[-1], EndData)
-        )
+        return self.queued_bytes >= _ENOUGH_BYTES or self._is_wanted() or isinstance(self._queue[-1], EndData)
 
-    def _store(self, data: Written) -> None:
+    def _store(self, data: Selected) -> None:
         file = self._open()
         match data:
             case StartData():
                 file.begin(data, self._columns(data))
                 self.swmr = True
-                self.flushed = file.flushed_rows
+                self._look_after(file)
             case FrameData():
                 file.write(data.data)
-                self.rows = file.rows
-                with self._wake:
-                    self.queued_bytes -= _size(data)
+                self._make_room(_size(data))
             case EndData():
                 file.end(data.reason)
-                self.flushed = file.flushed_rows
+                self._look_after(file)
+
+    def _make_room(self, size: int) -> None:
+        with self._wake:
+            self.queued_bytes -= size
+            emptied = self.full and self.queued_bytes <= self.limit * (1 - _ROOM)
+            if emptied:
+                self.full = False
+        if emptied:
+            self._changed()
 
     def _flush(self) -> None:
         if self._file is not None:
             self._file.flush()
-            self.flushed = self._file.flushed_rows
+            self._look_after(self._file)
 
-    def _abandon(self, failure: CaptureError) -> None:
-        if self._file is not None:
-            try:
-                self._file.abandon(str(failure))
-            except CaptureError as error:
-                log.warning("%s", error)
+    def _look_after(self, file: "HdfFile") -> None:
+        """Note how far the file is, and whether something is wrong with it, after it was flushed."""
+        self.flushed = file.flushed_rows
+        if file.problem and self.error is None:
+            self.error = CaptureError(file.problem)
+            self._changed()
+
+    def _abandon(self, failure: str) -> None:
+        self.error = CaptureError(failure)
+        if self._file is None:
+            return
+        try:
+            self.error = CaptureError(f"{failure}{self._file.abandon(failure)}")
+        except Exception:
+            log.exception("%s is not closed", self._file.path)
+        self.flushed = self._file.flushed_rows
 
 
-def _size(data: Written) -> int:
+def _size(data: FrameData) -> int:
     """What waits, in bytes: the samples, and what it takes to tell of them."""
-    return data.data.nbytes + _FRAME_BYTES if isinstance(data, FrameData) else 0
+    return data.data.nbytes + _FRAME_BYTES

@@ -4,8 +4,7 @@
 import asyncio
 import contextlib
 import signal
-import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .common import clear_errors, panda_options
-from .numbered import capture_each, is_numbered
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from ..capture.recorder import Recorder
+    from ..capture.progress import Progress
+    from ..capture.recorder import Recorder, Storing
+    from ..capture.selection import Selection
     from ..client import AsyncioClient
-    from ..protocol import Data
+    from ..protocol import Data, PandaError
 
 #: Seconds that a disk may take for what waits, at the end.
 _CLOSE_TIMEOUT = 60.0
@@ -67,57 +67,132 @@ def capture(
 ) -> None:
     """Capture what the PandA at HOST sends into an HDF5 FILE, which others can read while it grows.
 
-    It ends after one acquisition, or with Ctrl-C; exits with 1 if the file does not have all that was captured.
-    A name with a number in it, scan_%04d.h5, makes a file for each acquisition, counted from 1.
+    A FILE such as scan_%d.h5 or scan_%04d.h5 makes a file for each acquisition, numbered from 1.
+
+    It ends after one acquisition, or with Ctrl-C; exits with 1 if the files do not have all that was captured.
     """
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
     from ..capture.options import ROWS_PER_CHUNK, ColumnOptions, FileOptions
-    from ..capture.pipeline import Writing
-    from ..capture.recorder import Recorder, Storing
-    from ..capture.selection import First
+    from ..capture.recorder import Storing
     from ..client import AsyncioClient
 
     options = FileOptions(
         rows_per_chunk=chunk_rows or ROWS_PER_CHUNK, compression=compression, nexus=nexus, overwrite=overwrite
     )
     limit = acquisitions if acquisitions is not None else 0 if samples else 1
-    made = threading.Event()
 
-    def make_file() -> HdfFile:
-        hdf = HdfFile(file, options)
-        made.set()
-        return hdf
-
-    if is_numbered(file) and samples:
-        raise click.UsageError("--samples is for one file; leave it out, or the number in the name of the file")
-
-    async def run() -> "Recorder | None":
+    async def run() -> "_Files":
         async with AsyncioClient(host, control_port, data_port) as client:
             asked = await _asked(client)
             columns = partial(stored_columns, options=ColumnOptions(raw=raw, asked=asked, bits=bits, nexus=nexus))
-            if is_numbered(file):
-                writing = Writing(columns=columns, make_file=partial(HdfFile, options=options))
-                await capture_each(client, file, writing, arm=arm, acquisitions=limit)
-                return None
             stream = await _ready(client)  # or there is no file to be made
-            recorder = Recorder(Storing(make_file, columns), First(samples or 0, limit))
+            files = _Files(file, lambda path: Storing(lambda: HdfFile(path, options, empty=False), columns))
+            files.begin(samples or 0, limit)
             with _progress(samples) as progress:
-                await _record(client, stream, recorder, progress, arm=arm)
-            return recorder
+                await _record(client, stream, files, progress, arm=arm)
+            return files
 
-    recorder = asyncio.run(run())
-    if recorder is None:
-        return
-    if made.is_set() and recorder.error and not recorder.acquisitions:
-        file.unlink(missing_ok=True)  # or the next try would find it in its way
-    elif made.is_set():
-        click.echo(
-            f"{file}: {recorder.writer.flushed} samples of {recorder.acquisitions} acquisitions, "
-            f"{recorder.missed} missed, last end: {recorder.end_reason or 'none'}"
-        )
-    if recorder.error:
-        raise recorder.error
+    files = asyncio.run(run())
+    for path, made in files.made:
+        if made.acquisitions:
+            click.echo(
+                f"{path}: {made.flushed} samples of {made.acquisitions} acquisitions, "
+                f"{made.missed} missed, last end: {made.end_reason or 'none'}"
+            )
+    if files.error:
+        raise files.error
+    if not any(made.acquisitions for _, made in files.made):
+        click.echo("nothing was captured: there is no file")
+
+
+class _Files:
+    """The files of a capture: one for all acquisitions, or one for each.
+
+    Args:
+        path: of the file; with a number in its name, of the files
+        storing: how a file at a path is made
+
+    Attributes:
+        made: the paths of all that were closed, with how their captures went
+        error: what went wrong first
+        failed: set when the file under way was closed before its time
+    """
+
+    def __init__(self, path: Path, storing: "Callable[[Path], Storing]") -> None:
+        from ..capture.files import numbered
+
+        self.made: list[tuple[Path, Progress]] = []
+        self.error: PandaError | None = None
+        self.failed = asyncio.Event()
+        self._path = path
+        self._numbered = numbered(path)
+        self._storing = storing
+        self._samples = self._acquisitions = 0
+        self._under_way: tuple[Path, Recorder] | None = None
+
+    @property
+    def recorder(self) -> "Recorder":
+        """The capture into the file under way."""
+        if self._under_way is None:
+            raise RuntimeError("there is no file under way")
+        return self._under_way[1]
+
+    def begin(self, samples: int, acquisitions: int, select: "Callable[[int, int], Selection] | None" = None) -> None:
+        """Begin a file.
+
+        Args:
+            samples: how many to capture in all, 0 for no limit
+            acquisitions: likewise
+            select: makes the selection of as many samples and acquisitions
+        """
+        from ..capture.recorder import Recorder
+        from ..capture.selection import First
+
+        self._samples, self._acquisitions = samples, acquisitions
+        path = self._numbered(len(self.made) + 1) if self._numbered else self._path
+        selection = (select or First)(samples, 1 if self._numbered else acquisitions)
+        self._under_way = path, Recorder(self._storing(path), selection, self._changed)
+
+    async def next(self) -> bool:
+        """Close the file under way, which is complete, and begin the next one; return whether there is one."""
+        await self.close()
+        _, made = self.made[-1]
+        samples, acquisitions = self._samples - made.accepted, self._acquisitions - 1
+        enough = (self._samples and samples <= 0) or (self._acquisitions and acquisitions <= 0)
+        if self.error or enough or not self._numbered:
+            return False
+        self.begin(max(samples, 0), max(acquisitions, 0))
+        return True
+
+    async def close(self) -> None:
+        """Wait until the file under way is closed.
+
+        Raises:
+            CaptureError: the disk takes nothing
+        """
+        from ..capture.errors import CaptureError
+
+        if self._under_way is None:
+            return
+        path, recorder = self._under_way
+        if not await recorder.wait_closed(_CLOSE_TIMEOUT):
+            raise CaptureError(f"the disk took nothing for {_CLOSE_TIMEOUT:g} s: {path} is not complete")
+        self._under_way = None
+        progress = recorder.progress
+        self.made.append((path, progress))
+        self.error = self.error or progress.error
+
+    def finish(self, error: "PandaError | None", reason: str) -> None:
+        """End the capture; as `Recorder.finish`."""
+        if self._under_way is not None:
+            self.recorder.finish(error, reason)
+        elif error is not None:
+            self.error = self.error or error
+
+    def _changed(self) -> None:
+        if self._under_way is not None and self.recorder.progress.error and not self.recorder.capturing:
+            self.failed.set()
 
 
 async def _ready(client: "AsyncioClient") -> "AsyncGenerator[Data, None]":
@@ -153,12 +228,12 @@ def _progress(samples: int | None) -> "tqdm[NoReturn]":
 async def _record(
     client: "AsyncioClient",
     stream: "AsyncGenerator[Data, None]",
-    recorder: "Recorder",
+    files: _Files,
     progress: "tqdm[NoReturn]",
     *,
     arm: bool,
 ) -> None:
-    """Give the recorder what comes, until it has enough, it cannot go on, or somebody stops it."""
+    """Write what comes, until it is enough, it cannot go on, or somebody stops it."""
     from ..capture.errors import CaptureError
     from ..capture.recorder import LOST, STOPPED
     from ..client import PandaConnectionError
@@ -168,23 +243,22 @@ async def _record(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     arming = _Arming(client) if arm else None
-    receiving = asyncio.create_task(_receive(stream, recorder, progress, arming))
-    ends = [receiving, asyncio.create_task(stop.wait()), asyncio.create_task(recorder.wait_closed())]
+    receiving = asyncio.create_task(_receive(stream, files, progress, arming))
+    ends = [receiving, asyncio.create_task(stop.wait()), asyncio.create_task(files.failed.wait())]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for task in ends:
         task.cancel()
     (failure, *_) = await asyncio.gather(*ends, return_exceptions=True)
-    recorder.finish(
+    files.finish(
         failure if isinstance(failure, PandaError) else None,
         LOST if isinstance(failure, PandaConnectionError) else STOPPED,
     )
     armed = await arming.disarm() if arming else ""
-    if not await recorder.wait_closed(_CLOSE_TIMEOUT):
-        raise CaptureError(f"the disk took nothing for {_CLOSE_TIMEOUT:g} s: the file is not complete")
+    await files.close()
     if isinstance(failure, Exception) and not isinstance(failure, PandaError):
         raise failure
     if armed:
-        recorder.error = recorder.error or CaptureError(f"the PandA may be armed still: {armed}")
+        files.error = files.error or CaptureError(f"the PandA may be armed still: {armed}")
 
 
 class _Arming:
@@ -222,23 +296,30 @@ class _Arming:
 
 
 async def _receive(
-    stream: "AsyncGenerator[Data, None]", recorder: "Recorder", progress: "tqdm[NoReturn]", arming: _Arming | None
+    stream: "AsyncGenerator[Data, None]", files: _Files, progress: "tqdm[NoReturn]", arming: _Arming | None
 ) -> None:
-    from ..protocol import EndData, FrameData
+    from ..capture.acquisition import follow, samples_in
+    from ..protocol import EndData
 
+    acquisition = None
     async with contextlib.aclosing(stream):
         if arming is not None:
             await arming.arm()
         async for data in stream:
-            recorder.take(data)
-            if isinstance(data, FrameData):
-                progress.update(len(data.data))
+            acquisition = follow(acquisition, data)
+            if acquisition is None:
+                continue
+            recorder = files.recorder
+            recorder.take(data, acquisition)
+            progress.update(samples_in(data))
             if arming is not None and isinstance(data, EndData):
                 arming.ended()
-            if recorder.finished:
+            if not recorder.capturing and not await files.next():
                 return
             if arming is not None and isinstance(data, EndData):
                 await arming.arm()
+            if recorder.full:
+                await recorder.wait_room()  # the PandA buffers meanwhile what it captures
 
 
 @click.command()

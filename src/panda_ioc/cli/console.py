@@ -136,7 +136,7 @@ async def _typed_lines(prompt: str, names: list[str], labels: Mapping[str, Itera
 
 
 async def _names_and_labels(client: "AsyncioClient") -> tuple[list[str], dict[str, Iterable[str]]]:
-    from ..ioc.link.introspect import introspect
+    from ..ioc.link.introspection import introspect
     from ..protocol import EnumFieldInfo
 
     model = await introspect(client)

@@ -252,7 +252,7 @@ def _plan_of(host: str, control_port: int, data_port: int, prefix: str, *, desig
 def _met(host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False) -> "tuple[Model, Plan]":
     """What a PandA has, and what would be served for it."""
     from ..client import AsyncioClient
-    from ..ioc.link.introspect import introspect
+    from ..ioc.link.introspection import introspect
     from ..ioc.plan.plan import make_plan
 
     async def ask() -> "tuple[Model, Plan]":

@@ -14,6 +14,9 @@ _NO_UNITS = "(null)"
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 
+#: Whole numbers have 64 bits.
+_LIMIT = 1 << 63
+
 
 def parse_header(header: bytes) -> StartData:
     """Read a header.
@@ -31,12 +34,12 @@ def parse_header(header: bytes) -> StartData:
         _check_columns(fields)
         start = StartData(
             fields,
-            _whole(data, "missed"),
+            _whole(data, "missed", 0),
             data.get("process", ""),
-            _whole(data, "sample_bytes"),
+            _whole(data, "sample_bytes", 0),
             data.get("arm_time", ""),
             data.get("start_time", ""),
-            _whole(data, "hw_time_offset_ns") if "hw_time_offset_ns" in data.attrib else None,
+            _whole(data, "hw_time_offset_ns", -_LIMIT) if "hw_time_offset_ns" in data.attrib else None,
             data.get("format", "Framed"),
         )
         length = start.dtype.itemsize
@@ -96,10 +99,12 @@ def _text(element: Element, attribute: str) -> str:
     return value
 
 
-def _whole(element: Element, attribute: str) -> int:
+def _whole(element: Element, attribute: str, low: int) -> int:
     value = element.get(attribute, "0")
     if not _INTEGER.fullmatch(value):
         raise _BadHeaderError(f"{attribute} is {value[:40]!r}, not a whole number")
+    if not low <= int(value) < _LIMIT:
+        raise _BadHeaderError(f"{attribute} is {value}, not from {low} to {_LIMIT - 1}")
     return int(value)
 
 

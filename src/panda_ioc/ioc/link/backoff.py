@@ -3,9 +3,6 @@
 import random
 from collections.abc import Iterator
 
-#: Seconds that a connection must have lasted for the pauses before the next to start small again.
-STABLE = 10.0
-
 #: Seconds: the first pause, and the longest.
 _SHORTEST, _LONGEST = 0.5, 10.0
 

@@ -36,17 +36,17 @@ class _Readback:
 
 
 _READBACKS = (
-    _Readback("HDF_FULL_FILE_PATH", Kind.TEXTIN, "Path of the file"),
+    _Readback("HDF_FULL_FILE_PATH", Kind.TEXTIN, "Path of the file, or of the next one"),
     _Readback("DIRECTORY_EXISTS", Kind.BI, "Whether the directory exists", labels=NO_YES),
     _Readback("STATUS", Kind.TEXTIN, "How the capture goes, in words"),
     _Readback("WRITE_STATUS", Kind.MBBI, "Whether the last capture went well", labels=("OK", "ERROR")),
     _Readback("WRITE_MESSAGE", Kind.TEXTIN, "What went wrong with it"),
-    _Readback("NUM_CAPTURED", Kind.LONGIN, "Samples that readers of the file see"),
+    _Readback("NUM_CAPTURED", Kind.LONGIN, "Samples flushed to the file"),
     _Readback("NUM_RECEIVED", Kind.LONGIN, "Samples that came during the capture"),
     _Readback("NUM_ACQUISITIONS", Kind.LONGIN, "Acquisitions of the capture"),
     _Readback("END_REASON", Kind.STRINGIN, "Why the last acquisition ended"),
     _Readback("MISSED", Kind.LONGIN, "Samples before the capture began"),
-    _Readback("DROPPED", Kind.LONGIN, "Samples that the disk was too slow for"),
+    _Readback("DROPPED", Kind.LONGIN, "Samples sent that did not come"),
     _Readback("QUEUE_USE", Kind.AI, "How full the queue for the disk is", units="%", precision=1),
     _Readback("SWMR_ACTIVE", Kind.BI, "Whether the file can be read as it grows", labels=NO_YES),
     _Readback("NUM_PER_CHUNK", Kind.LONGIN, "Rows of a chunk in the file"),
@@ -57,7 +57,7 @@ _READBACKS = (
     _Readback("LIVE:CURRENT_POINT", Kind.LONGIN, "Samples that are shown"),
     _Readback("LIVE:TIME", Kind.ARRAYIN, "When each of them was taken", length=MOST_POINTS, dtype="f8"),
     _Readback("LIVE:TIME_SOURCE", Kind.STRINGIN, "What tells the time"),
-    _Readback("LIVE:MESSAGE", Kind.TEXTIN, "Why nothing is shown"),
+    _Readback("LIVE:MESSAGE", Kind.TEXTIN, "Why nothing, or nothing new, is shown"),
 )
 
 

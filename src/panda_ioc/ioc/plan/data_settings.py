@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...capture.errors import CaptureError
-from ...capture.files import check_template, checked_directory
+from ...capture.files import check_name, check_template, checked_directory
 from ...capture.options import BITS_TYPES, COMPRESSIONS, ROWS_PER_CHUNK
 from ...capture.selection import MODES
 from .codecs import Value
@@ -41,8 +41,8 @@ def _template(value: str) -> None:
 
 
 def _name(value: str) -> None:
-    if "/" in value or "\0" in value:
-        raise CaptureError(f"{value!r} is no name of a file: the directory is given apart from it")
+    if value:
+        check_name(value)
 
 
 def _finite(value: float) -> None:
@@ -115,6 +115,10 @@ SETTINGS = (
 )
 
 
+#: The settings that make the path of a file.
+PATH_SETTINGS = frozenset({"HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE", "FILE_NUMBER"})
+
+
 def setting_records() -> Iterator[Record]:
     """Plan the records of all settings."""
     for setting in SETTINGS:
@@ -159,6 +163,10 @@ class Settings:
     def values(self) -> dict[str, Value]:
         """All settings, by the names of their records."""
         return dict(self._values)
+
+    def of_captures(self) -> list[str]:
+        """The names of the records of all settings that captures into files have, without those of the live view."""
+        return [name for name in self._settings if not name.startswith(f"{BLOCK}:LIVE:")]
 
     def put(self, name: str, value: Value) -> None:
         """Change a setting, by the name of its record.

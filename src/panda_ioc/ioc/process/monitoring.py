@@ -39,8 +39,8 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "DATA:CAPTURE": ("panda_ioc_capture_active", "gauge", "1 if a capture is under way"),
     "DATA:WRITE_STATUS": ("panda_ioc_capture_failed", "gauge", "1 if the last capture went wrong"),
     "DATA:NUM_RECEIVED": ("panda_ioc_samples_received", "gauge", "Samples of the capture that came"),
-    "DATA:NUM_CAPTURED": ("panda_ioc_samples_captured", "gauge", "Samples that readers of its file see"),
-    "DATA:DROPPED": ("panda_ioc_samples_dropped", "gauge", "Samples that the disk was too slow for"),
+    "DATA:NUM_CAPTURED": ("panda_ioc_samples_captured", "gauge", "Samples flushed to its file"),
+    "DATA:DROPPED": ("panda_ioc_samples_dropped", "gauge", "Samples that the PandA sent, but that did not come"),
     "DATA:QUEUE_USE": ("panda_ioc_queue_use_percent", "gauge", "How full the queue for the disk is"),
     "DATA:BYTE_RATE": ("panda_ioc_data_megabytes_per_second", "gauge", "How fast data come"),
 }

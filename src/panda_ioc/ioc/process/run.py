@@ -5,21 +5,15 @@ import gc
 import importlib
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
 from ...calls import Calls, NoAnswerError
-from ...client import AsyncioClient
-from ...protocol import PandaError
 from .. import memory
 from ..ending import EXIT_ANEW, EXIT_FAILED, EXIT_STOPPED, end_at_once
-from ..link.backoff import STABLE, delays
-from ..link.introspect import introspect
-from ..link.poll import Poller
-from ..log import Repeated
+from ..link.panda import Address, PandaLink
 from ..plan import status
-from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.buses import BUSES, buses
 from ..plan.data_settings import SERVICE as DATA
 from ..plan.designs import SERVICE as DESIGNS
@@ -35,14 +29,15 @@ from ..servers.served import Pv, Server, join
 from ..services.buses import Buses
 from ..services.data.service import DataService
 from ..services.designs import Designs
-from ..services.dispatch import Service, Services
+from ..services.dispatch import Services
 from ..services.mirror import Mirror
 from ..services.restart import Restart
+from ..services.service import Service
 from ..services.tables import Tables
 from .alive import alive_file
 from .config import Config, ScreensConfig
 from .monitoring import monitored
-from .start import meet, new_client
+from .start import connect_or_cached
 from .state import State
 
 log = logging.getLogger(__name__)
@@ -102,32 +97,27 @@ def code_of_stopped(task: asyncio.Task[int], code: int) -> int:
 
 async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str], None]) -> int:
     memory.keep_arenas_few()
-    state = State(config)
-    client = None
     gc.disable()  # all that is made from here on is to stay: see below
-    try:
+    async with AsyncExitStack() as at_the_end:
+        link = PandaLink(Address(config.panda.host, config.panda.control_port, config.panda.data_port), config.periods)
+        at_the_end.push_async_callback(link.close)
+        state = State(config)
         access = await _access(config)
         # EPICS takes as long to load as the PandA to answer, so both are done at once.
         loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)
-        client, model = await meet(config, state)
+        model = await connect_or_cached(link, state)
         plan = _plan(config, model)
-        services = Services(plan, {RESTART_SERVICE: Restart(restart), **_services(config, plan, model)})
+        services = Services(plan, {RESTART_SERVICE: Restart(restart), **_services(config, plan, model, link)})
         ca, may_put = await loading
         for remark in plan.remarks:
             log.warning("%s", remark)
         await state.restore(services.kept())
         pvs, server = await _make_pvs(plan, services, ca, may_put)
-    except BaseException:
-        await _close(client)
-        raise
-    services.bind(pvs)
-    async with AsyncExitStack() as at_the_end:
-        ioc = _Ioc(config, plan, services, pvs, state)
         at_the_end.push_async_callback(server.stop)  # when services have told clients what became of their puts
         at_the_end.push_async_callback(services.close)
-        if client is None:
-            ioc.lost("it was not there when the IOC started")
-        else:
+        at_the_end.push_async_callback(link.close)  # so that no put waits any more for what the PandA may never say
+        services.bind(pvs)
+        if not link.lost:
             keeping = asyncio.create_task(state.keep_panda(model))
             at_the_end.push_async_callback(asyncio.wait, (keeping,))
         await server.start()
@@ -141,7 +131,11 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         if config.console:
             importlib.import_module("panda_ioc.ioc.servers.ca.console").start()
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
-        return await ioc.keep(client, model)
+        at_the_end.callback(asyncio.create_task(_publish(pvs, link, services)).cancel)
+        another = await link.follow(model, services, lambda model: _is_served_by(config, plan, model))
+        await state.keep_panda(another)
+        log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
+        return EXIT_ANEW
 
 
 async def _access(config: Config) -> str:
@@ -176,21 +170,16 @@ async def _write_screens(config: ScreensConfig, plan: Plan) -> None:
         log.warning("screens are not written: %s", error)
 
 
-async def _close(client: AsyncioClient | None) -> None:
-    if client is not None:
-        await client.close()
-
-
-def _services(config: Config, plan: Plan, model: Model) -> dict[str, Service]:
+def _services(config: Config, plan: Plan, model: Model, link: PandaLink) -> dict[str, Service]:
     """The parts of the IOC that own what is planned, by the name that records have."""
     services: dict[str, Service] = {
-        "": Mirror(plan, model.changes),
-        DATA: DataService(plan, model, config.data.roots),
-        TABLES: Tables(plan.planned_tables, model.tables, model.unread),
-        BUSES: Buses(buses(model, plan.records), plan.records),
+        "": Mirror(plan, link),
+        DATA: DataService(link, plan, model, config.data.roots),
+        TABLES: Tables(link, plan.planned_tables, model.tables, model.unread),
+        BUSES: Buses(link, buses(model, plan.records), plan.records),
     }
     if config.designs.directory is not None:
-        services[DESIGNS] = Designs(config.designs.directory)
+        services[DESIGNS] = Designs(link, config.designs.directory)
     return services
 
 
@@ -211,104 +200,27 @@ def _load_epics(access: str) -> tuple[Server, MayPut]:
     return CaServer(access), checker(access)
 
 
-class _Ioc:
-    """What runs once the records are served."""
+def _is_served_by(config: Config, plan: Plan, model: Model) -> bool:
+    """Whether the records of a plan are right for a PandA."""
+    try:
+        return _plan(config, model) == plan
+    except PlanError as error:
+        log.warning("%s", error)
+        return False
 
-    def __init__(self, config: Config, plan: Plan, services: Services, pvs: Mapping[str, Pv], state: State) -> None:
-        self._config = config
-        self._state = state
-        self._plan = plan
-        self._services = services
-        self._pvs = pvs
-        self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
-        self._reconnects = 0
-        self._poller: Poller | None = None
-        self._publishing: asyncio.Handle = self._loop.call_soon(self._publish)
 
-    async def keep(self, client: AsyncioClient | None, model: Model) -> int:
-        """Keep records and PandA in step; come back after each loss. Return an exit code if that is no use.
-
-        Args:
-            client: connected; None if the PandA is not there yet
-            model: what the PandA has, or had
-        """
-        pauses = delays()
-        try:
-            while True:
-                if client is not None:
-                    began = self._loop.time()
-                    reason = await self._follow(client, model)
-                    log.error("lost the PandA: %s", reason)
-                    self.lost(reason)
-                    await client.close()
-                    if self._loop.time() - began > STABLE:
-                        pauses = delays()
-                was_there = client is not None
-                client, model = await self._reconnect(pauses)
-                if not self._is_the_same(model):
-                    await self._state.keep_panda(model)
-                    log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
-                    return EXIT_ANEW
-                self._reconnects += was_there
-                log.info("the PandA is back")
-        finally:
-            self._publishing.cancel()
-            await _close(client)
-
-    def lost(self, reason: str) -> None:
-        """Show that there is no PandA."""
-        self._services.disconnected(reason)
-        self._show("DISCONNECTED", reason)
-
-    async def _follow(self, client: AsyncioClient, model: Model) -> str:
-        """Poll until the PandA is lost; return why."""
-        self._poller = Poller(client, self._services.apply, self._config.periods, model.readings())
-        self._services.connected(client, self._poller.refresh, model.changes)
-        self._show("CONNECTED", f"connected to {client.host}:{client.control_port}")
-        return await self._poller.run()
-
-    async def _reconnect(self, pauses: Iterator[float]) -> tuple[AsyncioClient, Model]:
-        """Try until the PandA answers."""
-        client = new_client(self._config)
-        warning = Repeated(log.warning)
-        for pause in pauses:
-            await asyncio.sleep(pause)
-            self._show("CONNECTING", f"connecting to {client.host}:{client.control_port}")
-            try:
-                await client.connect()
-                return client, await introspect(client)
-            except PandaError as error:
-                warning.tell(f"the PandA is not back: {error}")
-                self._show("DISCONNECTED", str(error))
-                await client.close()
-            except asyncio.CancelledError:
-                await client.close()
-                raise
-        raise AssertionError  # the delays never end
-
-    def _is_the_same(self, model: Model) -> bool:
-        """Whether the records that are served are right for a PandA."""
-        try:
-            return _plan(self._config, model) == self._plan
-        except PlanError as error:
-            log.warning("%s", error)
-            return False
-
-    def _publish(self) -> None:
-        """Show once a second how the IOC is."""
-        self._publishing = self._loop.call_later(1, self._publish)
-        period, duration = self._poller.take_statistics() if self._poller else (0.0, 0.0)
+async def _publish(pvs: Mapping[str, Pv], link: PandaLink, services: Services) -> None:
+    """Show once a second how the IOC is."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while True:
+        period, duration = link.poll_statistics()
         for name, value in (
-            (status.UPTIME, self._loop.time() - self._started),
-            (status.RECONNECTS, self._reconnects),
+            (status.UPTIME, loop.time() - started),
+            (status.RECONNECTS, link.reconnects),
             (status.POLL_PERIOD, period * 1e3),
             (status.POLL_DURATION, duration * 1e3),
-            (status.PUTS_ACCEPTED, self._services.puts_accepted),
+            (status.PUTS_ACCEPTED, services.puts_accepted),
         ):
-            self._pvs[name].post(value)
-
-    def _show(self, state: str, text: str) -> None:
-        severity = NO_ALARM if state == "CONNECTED" else Alarm(Severity.MAJOR, Status.COMM, text)
-        self._pvs[status.CONNECTION].post(status.CONNECTION_STATES.index(state), severity)
-        self._pvs[status.CONNECTION_TEXT].post(text, severity)
+            pvs[name].post(value)
+        await asyncio.sleep(1)

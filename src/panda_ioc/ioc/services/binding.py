@@ -1,10 +1,10 @@
 """A record and what the PandA says of it: which value and alarm follow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...protocol import Command
+from ..link.known import Known
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Label, NotUnderstood, Refusal, Value
 from ..plan.record import STRING_BYTES, Content, Kind, Record, shorten
@@ -17,21 +17,6 @@ class Pv(Protocol):
         self, value: Content, alarm: Alarm = NO_ALARM, fields: Mapping[str, str] | None = None, *, show: bool = True
     ) -> None:
         """Give it a value, an alarm and other fields, to be seen now or with what is shown next."""
-
-
-@dataclass
-class Known:
-    """All that is known of a PandA, shared by the bindings, which never write it.
-
-    Attributes:
-        texts: what it said last, by key
-        in_error: the keys that it could not read
-        lost: why there is no connection; empty while there is one
-    """
-
-    texts: dict[str, str] = field(default_factory=dict)
-    in_error: set[str] = field(default_factory=set)
-    lost: str = ""
 
 
 class Binding:
@@ -104,14 +89,18 @@ class Binding:
 
     def initial(self) -> Value | None:
         """The value to start with; None if the PandA has not told any."""
-        self._update()
+        self._read()
         return self._value if self._defined else None
 
     def _update(self) -> Alarm:
         """Bring the value up to date; return the alarm that goes with it."""
+        alarm = self._read()
+        lost = self._known.lost if self.is_of_the_panda else ""
+        return Alarm(Severity.INVALID, Status.COMM, lost) if lost else alarm
+
+    def _read(self) -> Alarm:
+        """Read what the PandA said last, whether it is still there or not."""
         known = self._known
-        if known.lost and self.is_of_the_panda:
-            return Alarm(Severity.INVALID, Status.COMM, known.lost)
         if not known.in_error.isdisjoint(self.record.sources):
             return Alarm(Severity.INVALID, Status.READ, "the PandA could not read it")
         text = self._text()

@@ -12,16 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ...client import AsyncioClient
-from ...protocol import Changes
+from ..link.panda import PandaLink
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.buses import SHOWN, Bus
 from ..plan.codecs import Refusal
-from ..plan.kept import Kept
-from ..plan.record import Array, Content, Record
+from ..plan.record import Array, Record
 from ..servers.put import Put
 from ..servers.served import Pv
-from .dispatch import Refresh
+from .service import Service
 
 #: The columns that are numbers; all others are text.
 _NUMBERS = {"value", "scale", "offset"}
@@ -40,28 +38,21 @@ class _Shown:
         self.due = False
 
 
-class Buses:
+class Buses(Service):
     """The service of the tables of both buses.
 
     Args:
+        link: the PandA
         buses: what they are
         records: all records that are served
     """
 
-    def __init__(self, buses: Iterable[Bus], records: Iterable[Record]) -> None:
+    def __init__(self, link: PandaLink, buses: Iterable[Bus], records: Iterable[Record]) -> None:
+        self._link = link
         self._records = {record.name: record for record in records}
         self._shown = {bus.table: _Shown(bus) for bus in buses}
         self._pvs: Mapping[str, Pv] = {}
-        self._lost = ""
         self._turn = asyncio.Lock()
-
-    def initial_values(self) -> dict[str, Content]:
-        """Nothing is known before the records are."""
-        return {}
-
-    def kept(self) -> Mapping[str, Kept]:
-        """Nothing: the records of the rows keep what they have."""
-        return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take the PVs; follow those of the rows."""
@@ -71,21 +62,12 @@ class Buses:
                 pvs[name].on_post.append(partial(self._show_soon, shown))
             self._show(shown)
 
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002 - not asked
-        """The PandA is there."""
-        self._lost = ""
+    def connected(self, *, again: bool) -> None:
+        if again:
+            self._show_all()
+
+    def disconnected(self) -> None:
         self._show_all()
-
-    def disconnected(self, reason: str) -> None:
-        """The PandA is gone."""
-        self._lost = reason
-        self._show_all()
-
-    def apply(self, changes: Changes) -> None:
-        """The records of the rows tell."""
-
-    async def close(self) -> None:
-        """Nothing is left to do."""
 
     async def put(self, put: Put) -> None:
         """Put what differs."""
@@ -167,8 +149,8 @@ class Buses:
             values: list[Any] = [self._value(name, column) for name in names]
             columns[column] = np.array(values, float) if column in _NUMBERS else values
         alarm = NO_ALARM
-        if self._lost:
-            alarm = Alarm(Severity.INVALID, Status.COMM, self._lost)
+        if self._link.lost:
+            alarm = Alarm(Severity.INVALID, Status.COMM, self._link.lost)
         self._pvs[bus.table].post(columns, alarm)
 
 

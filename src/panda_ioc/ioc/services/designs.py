@@ -1,7 +1,6 @@
 """Designs as process variables: the whole setup of the PandA, saved and loaded by name."""
 
 import asyncio
-import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -9,8 +8,8 @@ from pathlib import Path
 
 from ... import designfile
 from ...calls import Calls
-from ...client import AsyncioClient
-from ...protocol import Changes, PandaError
+from ...protocol import PandaError
+from ..link.panda import PandaLink
 from ..log import Repeated
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
@@ -26,11 +25,10 @@ from ..plan.designs import (
     SKIP_UNKNOWN,
     STATUS,
 )
-from ..plan.kept import Kept
 from ..plan.record import Content
 from ..servers.put import Put
 from ..servers.served import Pv
-from .dispatch import Refresh
+from .service import Service
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +39,18 @@ _END_TIMEOUT = 20.0
 _GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
 
 
-class Designs:
+class Designs(Service):
     """The service that owns them.
 
     Args:
+        link: the PandA
         directory: where designs are
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, link: PandaLink, directory: Path) -> None:
+        self._link = link
         self._directory = directory
         self._pvs: Mapping[str, Pv] = {}
-        self._panda: AsyncioClient | None = None
-        self._refresh: Refresh | None = None
         self._name = ""
         self._skip_unknown = False
         self._turn = asyncio.Lock()
@@ -64,21 +62,9 @@ class Designs:
         texts: dict[str, Content] = {NAME: "", STATUS: "", LOADED: ""}
         return texts | {SAVE: 0, LOAD: 0, SKIP_UNKNOWN: 0, LIST: [], LEFT_OUT: []}
 
-    def kept(self) -> Mapping[str, Kept]:
-        return {}
-
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
         self._first = asyncio.create_task(self._list())
-
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002
-        self._panda, self._refresh = client, refresh
-
-    def disconnected(self, reason: str) -> None:  # noqa: ARG002 - a put will tell
-        self._panda = self._refresh = None
-
-    def apply(self, changes: Changes) -> None:
-        """Nothing here follows the PandA."""
 
     async def put(self, put: Put) -> None:
         name, value = put.name, put.value
@@ -129,10 +115,9 @@ class Designs:
         Returns:
             what was not saved as it is, or not loaded, for people; "" if all was
         """
-        if self._panda is None:
+        if self._link.lost:
             raise designfile.DesignError("there is no connection to the PandA")
-        refresh = self._refresh
-        async with AsyncioClient(self._panda.host, self._panda.control_port, self._panda.data_port) as client:
+        async with self._link.another() as client:
             if what == SAVE:
                 return await designfile.save(client, path, self._disk)
             left_out: list[str] = []
@@ -141,9 +126,7 @@ class Designs:
             finally:
                 self._pvs[LEFT_OUT].post(left_out[:MOST_LEFT_OUT])
                 # What is shown is to be true, also where all was brought back.
-                if refresh is not None:
-                    with contextlib.suppress(PandaError):  # it was lost, which everything shows
-                        await refresh()
+                await self._link.refresh_if_there()
         return f"{len(left_out)} left out, see {LEFT_OUT}" if left_out else ""
 
     async def _list(self) -> None:

@@ -7,68 +7,29 @@ or table of the plan says by its `service` whose it is.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from ...client import AsyncioClient, PandaConnectionError
+from ...client import PandaConnectionError
 from ...protocol import Changes, CommandError, PandaError
 from ..log import PUT
 from ..plan import status
+from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
 from ..plan.kept import Kept
 from ..plan.plan import Plan
 from ..plan.record import Content, Record, Table, shorten
 from ..servers.put import Put
 from ..servers.served import Pv, refusal
+from .service import Service
 
 log = logging.getLogger(__name__)
-
-#: Waits for a poll of everything that begins after the call.
-Refresh = Callable[[], Awaitable[None]]
 
 #: Puts to one record or table that may be under way; one more is refused.
 _MOST_UNDER_WAY = 1000
 
 #: Bytes of a value in a line of the log.
 _SHOWN_BYTES = 80
-
-
-class Service(Protocol):
-    """A part of the IOC that owns PVs. All is called in the event loop."""
-
-    def initial_values(self) -> Mapping[str, Content]:
-        """What its PVs start with; one that is not among them is undefined until it is posted."""
-
-    def kept(self) -> Mapping[str, Kept]:
-        """What is to be there again after a restart, by names that are unique."""
-
-    def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Take all PVs, by name, as they are served."""
-
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
-        """The PandA is there.
-
-        Args:
-            client: what commands are sent with
-            refresh: waits for a poll of everything
-            changes: everything that it says now
-        """
-
-    def disconnected(self, reason: str) -> None:
-        """The PandA is gone."""
-
-    def apply(self, changes: Changes) -> None:
-        """The PandA says what has changed."""
-
-    async def put(self, put: Put) -> None:
-        """Do a put to a record or table; return when it is done and all that is shown is true.
-
-        Raises:
-            Refusal, PandaError: it is refused, and nothing changed
-        """
-
-    async def close(self) -> None:
-        """The IOC ends."""
 
 
 class Services:
@@ -109,21 +70,27 @@ class Services:
             service.bind(pvs)
         self._bound.set()
 
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
+    def connected(self, *, again: bool) -> None:
         self._connected = True
         for service in self._services.values():
-            service.connected(client, refresh, changes)
+            service.connected(again=again)
         while self._until_connected:
             self._accepted(self._until_connected.pop())
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self) -> None:
         self._connected = False
         for service in self._services.values():
-            service.disconnected(reason)
+            service.disconnected()
 
-    def apply(self, changes: Changes) -> None:
+    def apply(self, changes: Changes, different: Collection[str]) -> None:
         for service in self._services.values():
-            service.apply(changes)
+            service.apply(changes, different)
+
+    def attempts(self, state: str, text: str) -> None:
+        """Show whether there is a connection to the PandA."""
+        alarm = NO_ALARM if state == "CONNECTED" else Alarm(Severity.MAJOR, Status.COMM, text)
+        self._pvs[status.CONNECTION].post(status.CONNECTION_STATES.index(state), alarm)
+        self._pvs[status.CONNECTION_TEXT].post(text, alarm)
 
     async def close(self) -> None:
         self._ending = True

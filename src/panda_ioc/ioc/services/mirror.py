@@ -5,43 +5,36 @@ PandA is the truth: a put that it refuses leaves its own value, and an alarm tha
 """
 
 import asyncio
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from ...client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from ...protocol import Changes, RemoteProtocolError
+from ...protocol import Changes
+from ..link.panda import PandaLink
 from ..plan.codecs import Value
-from ..plan.kept import Kept
 from ..plan.plan import Plan
 from ..plan.record import Content
 from ..servers.put import Put
-from .binding import Binding, Known, Pv
-from .dispatch import Refresh
+from .binding import Binding, Pv
+from .service import Service
 
 
-class Mirror:
+class Mirror(Service):
     """The service of all records that show what the PandA says of its fields, and of those about the IOC.
 
     Args:
         plan: what is served
-        changes: what the PandA said when it was asked
+        link: the PandA
     """
 
-    def __init__(self, plan: Plan, changes: Changes) -> None:
+    def __init__(self, plan: Plan, link: PandaLink) -> None:
         self._records = [record for record in plan.records if not record.service]
-        self._known = Known(dict(changes.values), set(changes.in_error))
+        self._link = link
+        self._known = link.known
         self._bindings: dict[str, Binding] = {}
         self._by_key: dict[str, list[Binding]] = {}
         self._by_target: dict[str, list[Binding]] = {}
-        self._client: AsyncioClient | None = None
-        self._refresh: Refresh | None = None
         #: Held by a put to a target: clients that put the same at once do so one after the other.
         self._turns: dict[str, asyncio.Lock] = {}
-
-    def kept(self) -> Mapping[str, Kept]:
-        """Nothing: the PandA keeps what it was told."""
-        return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take the records as they are served with their initial values; post what these do not show."""
@@ -68,41 +61,23 @@ class Mirror:
                 values[record.name] = value
         return values
 
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
-        self._client, self._refresh = client, refresh
-        known = self._known
-        was_lost, known.lost = known.lost, ""
-        known.texts.clear()
-        known.texts.update(changes.values)
-        known.in_error.clear()
-        known.in_error.update(changes.in_error)
-        if was_lost:
+    def connected(self, *, again: bool) -> None:
+        if again:
             self._refresh_all()
 
-    def disconnected(self, reason: str) -> None:
-        """The PandA is gone: every record that shows something of it says so."""
-        self._client, self._refresh, self._known.lost = None, None, reason
+    def disconnected(self) -> None:
+        """Show in every record that has something of the PandA that it is gone."""
         self._refresh_all()
 
-    def apply(self, changes: Changes) -> None:
+    def apply(self, changes: Changes, different: Collection[str]) -> None:
         """Post what the PandA says has changed."""
-        known = self._known
         touched: dict[int, Binding] = {}
-        for key, text in changes.values.items():
-            same = known.texts.get(key) == text and key not in known.in_error
-            known.texts[key] = text
-            known.in_error.discard(key)
+        for key in (*changes.values, *changes.in_error):
             for binding in self._by_key.get(key, ()):
-                if not same:
+                if key in different:
                     touched[id(binding)] = binding
-                elif binding.record.pulses:
+                elif binding.record.pulses and key in changes.values:
                     binding.pulse()
-        for key in changes.in_error:
-            if key in known.in_error:
-                continue
-            known.in_error.add(key)
-            for binding in self._by_key.get(key, ()):
-                touched[id(binding)] = binding
         for binding in touched.values():
             binding.refresh()
 
@@ -121,22 +96,11 @@ class Mirror:
             for beside in self._by_target.get(target or "", [binding]):
                 beside.refresh()
 
-    async def close(self) -> None:
-        """Nothing is left to do."""
-
     async def _send(self, binding: Binding, value: Any) -> None:
-        client, refresh = self._client, self._refresh
-        if client is None or refresh is None:
-            raise PandaConnectionError(f"no connection to the PandA: {self._known.lost}")
         command = binding.command(value)
-        if command is None:
-            return
-        try:
-            await client.send(command)
-        except (PandaConnectionError, PandaTimeoutError, RemoteProtocolError) as problem:
-            raise PandaConnectionError(f"not known whether the PandA took it: {problem}") from problem
-        with contextlib.suppress(PandaConnectionError):  # it took it; that it is lost since, other alarms tell
-            await refresh()
+        if command is not None:
+            await self._link.send(command)
+            await self._link.refresh_if_there()
 
     def _refresh_all(self) -> None:
         for binding in self._bindings.values():

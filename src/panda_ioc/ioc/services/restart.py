@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from ...client import AsyncioClient
-from ...protocol import Changes
-from ..plan.kept import Kept
 from ..plan.record import Content
 from ..plan.status import RESTART
 from ..servers.put import Put
 from ..servers.served import Pv
-from .dispatch import Refresh
+from .service import Service
 
 
-class Restart:
+class Restart(Service):
     """The service that owns `IOC:RESTART`.
 
     Args:
@@ -26,22 +23,10 @@ class Restart:
     def initial_values(self) -> Mapping[str, Content]:
         return {RESTART: 0}
 
-    def kept(self) -> Mapping[str, Kept]:
-        return {}
-
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
-
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
-        """Nothing here is about the PandA, as for all that follow."""
-
-    def disconnected(self, reason: str) -> None: ...
-
-    def apply(self, changes: Changes) -> None: ...
 
     async def put(self, put: Put) -> None:
         self._pvs[put.name].post(0)
         if put.value:
             self._end(f"a restart was asked for by {put.source}")
-
-    async def close(self) -> None: ...

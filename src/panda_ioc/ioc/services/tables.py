@@ -13,18 +13,18 @@ and is neither edited nor put in part.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ...client import AsyncioClient, PandaConnectionError, PandaTimeoutError
-from ...protocol import Append, Changes, GetTable, PandaError, PutTable, RemoteProtocolError, TableContent
+from ...client import PandaConnectionError
+from ...protocol import Append, Changes, GetTable, PandaError, PutTable, TableContent
 from .. import memory
+from ..link.panda import PandaLink
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
-from ..plan.kept import Kept
 from ..plan.record import Array, Content
 from ..plan.sequences import over_time
 from ..plan.tables import (
@@ -43,7 +43,7 @@ from ..plan.tables import (
 )
 from ..servers.put import Put
 from ..servers.served import Pv
-from .dispatch import Refresh
+from .service import Service
 
 _EMPTY = TableContent(np.empty(0, np.uint32))
 
@@ -105,26 +105,29 @@ class _Held:
         return values
 
 
-class Tables:
+class Tables(Service):
     """The service of all tables.
 
     Args:
+        link: the PandA
         planned: what they are
         contents: what they hold, by their names on the PandA
         unread: why others could not be read, by their names on the PandA
     """
 
     def __init__(
-        self, planned: Iterable[PlannedTable], contents: Mapping[str, TableContent], unread: Mapping[str, str]
+        self,
+        link: PandaLink,
+        planned: Iterable[PlannedTable],
+        contents: Mapping[str, TableContent],
+        unread: Mapping[str, str],
     ) -> None:
+        self._link = link
         self._tables: dict[str, _Held] = {}
         for table in planned:
             problem = "" if table.source in contents else unread.get(table.source, _NOT_READ)
             self._tables[table.source] = _Held(table, contents.get(table.source, _EMPTY), problem)
         self._pvs: Mapping[str, Pv] = {}
-        self._client: AsyncioClient | None = None
-        self._refresh: Refresh | None = None
-        self._lost = ""
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._takers = {name: take for table in self._tables.values() for name, take in self._takers_of(table).items()}
 
@@ -160,10 +163,6 @@ class Tables:
             )
         return values
 
-    def kept(self) -> Mapping[str, Kept]:
-        """Nothing: the PandA keeps what it was told."""
-        return {}
-
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take the PVs as they are served; show what could not be read."""
         self._pvs = pvs
@@ -171,23 +170,20 @@ class Tables:
             if table.problem:
                 self._show(table)
 
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:  # noqa: ARG002 - see below
-        """The PandA is there. What its tables held at the start is known; after a loss they are read again."""
-        self._client, self._refresh = client, refresh
-        was_lost, self._lost = self._lost, ""
+    def connected(self, *, again: bool) -> None:
+        """Read all again after a loss; what they held at the start is known."""
         for table in self._tables.values():
-            if was_lost:
+            if again:
                 self._read_soon(table)
             elif table.problem:
                 self._read_later(table)
 
-    def disconnected(self, reason: str) -> None:
-        """The PandA is gone: all tables say so."""
-        self._client, self._refresh, self._lost = None, None, reason
+    def disconnected(self) -> None:
+        """Show that the PandA is gone."""
         for table in self._tables.values():
             self._show(table)
 
-    def apply(self, changes: Changes) -> None:
+    def apply(self, changes: Changes, different: Collection[str]) -> None:  # noqa: ARG002 - a table has no key
         """Read what has changed."""
         for source in changes.multiline:
             if source in self._tables:
@@ -260,20 +256,14 @@ class Tables:
 
     async def _write(self, table: _Held, command: PutTable, *, edited: bool = False) -> None:
         """Send a write; return when what it made of the table has been read back."""
-        client, refresh = self._client, self._refresh
-        if client is None or refresh is None:
-            raise PandaConnectionError(f"no connection to the PandA: {self._lost}")
-        try:
-            await client.send(command)
-        except (PandaConnectionError, PandaTimeoutError, RemoteProtocolError) as problem:
-            raise PandaConnectionError(f"it is not known whether the PandA took it: {problem}") from problem
+        await self._link.send(command)
         if np.size(command.words) > _LARGE:
             memory.trim()
         if edited:
             table.edited = None
         with contextlib.suppress(PandaConnectionError):  # it took it; that it is lost since, other alarms tell
-            await refresh()
-            await self._read(table, client)
+            await self._link.refresh()
+            await self._read(table)
 
     def _read_soon(self, table: _Held) -> None:
         """Read a table that has changed, unless whatever has its turn does so."""
@@ -286,9 +276,9 @@ class Tables:
 
     async def _read_while_stale(self, table: _Held) -> None:
         async with table.turn:
-            while table.stale and self._client is not None:
+            while table.stale and not self._link.lost:
                 with contextlib.suppress(PandaConnectionError):
-                    await self._read(table, self._client)
+                    await self._read(table)
 
     def _read_later(self, table: _Held) -> None:
         """Read a table again that could not be read, after a while."""
@@ -307,26 +297,24 @@ class Tables:
             Refusal: it cannot be read
             PandaConnectionError: there is no connection
         """
-        if self._client is None:
-            raise PandaConnectionError(f"no connection to the PandA: {self._lost}")
-        await self._fetch(table, self._client)
+        await self._fetch(table)
         if table.problem:
             self._show(table)
             raise Refusal(f"{table.planned.name} cannot be read, so it is not known what is in it: {table.problem}")
 
-    async def _read(self, table: _Held, client: AsyncioClient) -> None:
+    async def _read(self, table: _Held) -> None:
         """Read a table and show it."""
         before = len(table.content.words)
-        await self._fetch(table, client)
+        await self._fetch(table)
         self._show(table)
         if max(before, len(table.content.words)) > _LARGE:
             asyncio.get_running_loop().call_later(_SETTLED, memory.trim)
 
-    async def _fetch(self, table: _Held, client: AsyncioClient) -> None:
+    async def _fetch(self, table: _Held) -> None:
         """Read a table; where it cannot be read it stays as it is known, with the reason, and is read again later."""
         table.stale = False
         try:
-            content = await client.send(GetTable(table.planned.source))
+            content = await self._link.ask(GetTable(table.planned.source))
         except PandaConnectionError:
             raise
         except PandaError as problem:
@@ -339,8 +327,8 @@ class Tables:
 
     def _show(self, table: _Held) -> None:
         alarm = NO_ALARM
-        if self._lost:
-            alarm = Alarm(Severity.INVALID, Status.COMM, self._lost)
+        if self._link.lost:
+            alarm = Alarm(Severity.INVALID, Status.COMM, self._link.lost)
         elif table.problem:
             alarm = Alarm(Severity.INVALID, Status.READ, table.problem)
         for name, value in table.values().items():

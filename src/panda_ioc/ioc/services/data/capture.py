@@ -1,17 +1,19 @@
 """Captures into files, as the settings say: how one begins, what it shows as it goes, how it ends."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .... import __version__
 from ....calls import DISK_TIMEOUT, Calls, NoAnswerError
+from ....capture.acquisition import Acquisition
 from ....capture.columns import Column
 from ....capture.errors import CaptureError
 from ....capture.files import FileName, check_within, make_directory
 from ....capture.options import FileOptions
+from ....capture.progress import Phase, Progress
 from ....capture.recorder import LOST, Recorder, Storing
 from ....capture.selection import MODES
 from ....protocol import Data, PandaError, StartData
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Bytes of samples that may wait for the disk: with the 256 MB that the PandA buffers, over five seconds at 60 MB/s.
+QUEUE_BYTES = 64 << 20
+
 #: Directories that may leave calls without an answer.
 _MOST_SILENT = 4
+
+#: Seconds for which the data port may be left unread before that is shown: a fast PandA makes it happen all the time.
+_SHOW_WAITING = 0.5
 
 Columns = Callable[[StartData], Sequence[Column]]
 
@@ -33,45 +41,56 @@ Columns = Callable[[StartData], Sequence[Column]]
 _FOR_THE_NEXT = "the directory, name or template that was put since is for the next file"
 
 
+@dataclass(frozen=True)
+class FileFacts:
+    """What all files of an IOC have in common.
+
+    Attributes:
+        columns: makes what is stored of an acquisition, given whether it is stored raw
+        roots: files are made only below these directories, anywhere if there are none
+        attributes, descriptions: as for `FileOptions`
+    """
+
+    columns: Callable[[bool], Columns]
+    roots: Sequence[Path] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+
 class Captures:
     """One capture after the other; who calls `start` and `stop` waits for one before the next.
 
     Args:
         settings: how files are made
-        receiver: gives the data
-        columns: makes what is stored of an acquisition, given whether it is stored raw
-        changed: called when a capture began or ended
+        facts: what holds for all of them
+        changed: called when a capture began or ended, or what is to be said of it changed
 
     Attributes:
-        recorder: the capture under way, or the last one
-        path: of its file
-        roots: files are made only below these directories, anywhere if there are none
-        attributes, descriptions: of its file, as for `FileOptions`
-        failure: why it did not go well; "" if it did
+        path: of the file of the capture under way, or of the last one
+        waits: whether the data port is not read, as the disk has enough to write
     """
 
-    def __init__(
-        self, settings: Settings, receiver: Receiver, columns: Callable[[bool], Columns], changed: Callable[[], None]
-    ) -> None:
-        self.recorder: Recorder | None = None
+    def __init__(self, settings: Settings, facts: FileFacts, changed: Callable[[], None]) -> None:
         self.path = ""
-        self.failure = ""
-        self.roots: Sequence[Path] = ()
-        self.attributes: Mapping[str, str] = {}
-        self.descriptions: Mapping[str, str] = {}
+        self.waits = False
+        self._recorder: Recorder | None = None
+        self._refusal = ""  # why the last one did not begin
         self._rows_per_chunk = 0
         self._named: tuple[str, ...] = ()
         self._settings = settings
-        self._receiver = receiver
-        self._columns = columns
+        self._facts = facts
         self._changed = changed
         self._disks: dict[str, Calls] = {}
-        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def progress(self) -> Progress | None:
+        """How the capture under way goes, or the last one went; None before the first one."""
+        return self._recorder.progress if self._recorder is not None else None
 
     @property
     def active(self) -> bool:
         """Whether a capture is under way."""
-        return self._watching is not None
+        return self._recorder is not None and self._recorder.progress.phase is not Phase.CLOSED
 
     @property
     def rows_per_chunk(self) -> int:
@@ -81,56 +100,86 @@ class Captures:
     @property
     def status(self) -> str:
         """How it goes, in words."""
-        recorder = self.recorder
-        if self.failure:
-            return f"ERROR: {self.failure}"
-        if recorder is None:
+        progress = self.progress
+        if self._refusal:
+            return f"ERROR: {self._refusal}"
+        if progress is None:
             return "Idle"
-        if not self.active:
-            return f"OK: {recorder.writer.flushed} samples in {self.path}"
-        if recorder.finished:
+        if progress.phase is Phase.CLOSED:
+            return f"ERROR: {progress.error}" if progress.error else f"OK: {progress.flushed} samples in {self.path}"
+        if self.waits:
+            return f"Waiting for the disk: {progress.queued_bytes / 1e6:.0f} MB wait here, the PandA buffers the rest"
+        if progress.phase is Phase.CLOSING:
             return "Closing the file"
-        if recorder.error:
-            return f"Capturing, but: {recorder.error}"
-        return "Capturing" if self._named == self._file_name() else f"Capturing; {_FOR_THE_NEXT}"
+        if progress.error:
+            return f"Capturing, but: {progress.error}"
+        return "Capturing" if self._named == self._names() else f"Capturing; {_FOR_THE_NEXT}"
 
-    def _file_name(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         """What the settings say of the file's name."""
         return tuple(str(self._settings[name]) for name in ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE"))
 
     @property
     def problem(self) -> str:
         """What went wrong, in the capture under way or in the last one; "" if all is well."""
-        return self.failure or (str(self.recorder.error or "") if self.recorder is not None and self.active else "")
+        progress = self.progress
+        return self._refusal or (str(progress.error or "") if progress is not None else "")
 
-    def take(self, data: Data) -> None:
+    def next_path(self) -> str:
+        """The path of the next file; "" as long as the settings make none."""
+        try:
+            return str(self._file_name().path())
+        except CaptureError:
+            return ""
+
+    def take(self, data: Data, acquisition: Acquisition) -> None:
         """Take what comes from the data port."""
-        if self.recorder is not None:
-            self.recorder.take(data)
+        if self._recorder is not None:
+            self._recorder.take(data, acquisition)
+
+    async def room(self) -> None:
+        """Wait until more should be taken: while the queue for the disk is full, none should."""
+        recorder = self._recorder
+        if recorder is None or not recorder.full or await recorder.wait_room(_SHOW_WAITING):
+            return
+        self.waits = True
+        self._changed()
+        try:
+            await recorder.wait_room()
+        finally:
+            self.waits = False
+            self._changed()
 
     def lost(self, error: PandaError) -> None:
         """The data connection is lost: so is the capture."""
-        if self.recorder is not None:
-            self.recorder.finish(error, LOST)
+        self.finish(error, LOST)
 
-    async def start(self) -> bool:
+    def finish(self, error: PandaError | None = None, *reason: str) -> None:
+        """End the capture under way, if one is, and do not wait for its file; as `Recorder.finish`."""
+        if self._recorder is not None:
+            self._recorder.finish(error, *reason)
+
+    def refuse(self, reason: str) -> None:
+        """Note why a capture does not begin."""
+        self._refusal = reason
+        self._changed()
+
+    async def start(self, receiver: Receiver) -> bool:
         """Begin; return when no sample will be missed any more, with whether one had to be begun.
 
         Raises:
-            PandaError: it cannot begin; `failure` says why, too
+            PandaError: it cannot begin; `status` says why, too
         """
-        if self.recorder is not None and self.active:
-            if not self.recorder.finished:
+        if self._recorder is not None and self.active:
+            if self._recorder.capturing:
                 return False
-            await self._closed(self.recorder)
-        self._named = self._file_name()
+            await self._closed(self._recorder)
+        self._named = self._names()
         try:
-            recorder = await self._begin()
+            await self._begin(receiver)
         except PandaError as error:
-            self.failure = str(error)
-            self._changed()
+            self.refuse(str(error))
             raise
-        self._watching = asyncio.create_task(self._watch(recorder))
         self._changed()
         return True
 
@@ -140,32 +189,23 @@ class Captures:
         Raises:
             CaptureError: the disk takes nothing
         """
-        if self.recorder is not None and self.active:
-            self.recorder.finish()
+        if self._recorder is not None and self.active:
+            self._recorder.finish()
             self._changed()
-            await self._closed(self.recorder)
+            await self._closed(self._recorder)
 
-    async def _closed(self, recorder: Recorder) -> None:
-        """Wait until the file of a capture that takes no more is closed, and that is shown."""
-        watching = self._watching
-        if not await recorder.wait_closed(DISK_TIMEOUT):
-            raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
-        if watching is not None:
-            await watching
+    async def wait_closed(self, timeout: float) -> bool:
+        """Wait until the file of the capture that was ended is closed; return whether it is."""
+        return self._recorder is None or await self._recorder.wait_closed(timeout)
 
     async def flush(self) -> None:
         """Let readers of the file see all that came.
 
         Raises:
-            CaptureError: the disk takes nothing, or took not all
+            PandaError: the disk takes nothing, or took not all
         """
-        recorder = self.recorder
-        if recorder is None:
-            return
-        if not await asyncio.to_thread(recorder.writer.flush, DISK_TIMEOUT):
+        if self._recorder is not None and not await self._recorder.flush(DISK_TIMEOUT):
             raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not flushed yet")
-        if recorder.writer.error is not None:
-            raise recorder.writer.error
 
     async def directory_exists(self) -> bool:
         """Whether the directory exists, after making it if that is allowed.
@@ -177,10 +217,20 @@ class Captures:
         if not directory:
             return False
         levels = self._settings["CREATE_DIRECTORY"]
-        return await self._disk(directory).call(directory, make_directory, directory, levels, self.roots)
+        return await self._disk(directory).call(directory, make_directory, directory, levels, self._facts.roots)
+
+    def set_flush_period(self, seconds: float) -> None:
+        """Change how often the file under way is flushed."""
+        if self._recorder is not None:
+            self._recorder.set_flush_period(seconds)
+
+    async def _closed(self, recorder: Recorder) -> None:
+        """Wait until the file of a capture that takes no more is closed."""
+        if not await recorder.wait_closed(DISK_TIMEOUT):
+            raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
 
     def _disk(self, directory: str) -> Calls:
-        """What makes calls about a directory, which others that do not answer hold up not.
+        """Return what makes calls about a directory; others that do not answer do not block it.
 
         Raises:
             NoAnswerError: too many do not
@@ -190,69 +240,65 @@ class Captures:
             raise NoAnswerError(f"{directory}: not asked, as {', '.join(self._disks)} have not answered yet")
         return self._disks.setdefault(directory, Calls())
 
-    def set_flush_period(self, seconds: float) -> None:
-        """Change how often the file under way is flushed."""
-        if self.recorder is not None:
-            self.recorder.writer.set_flush_period(seconds)
+    def _file_name(self) -> FileName:
+        parts = ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE", "FILE_NUMBER")
+        return FileName(*(self._settings[part] for part in parts))
 
-    async def _begin(self) -> Recorder:
+    async def _begin(self, receiver: Receiver) -> None:
         settings = self._settings
-        name = FileName(
-            *(settings[part] for part in ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE", "FILE_NUMBER"))
-        )
-        path = name.path()
+        path = self._file_name().path()
         if not await self.directory_exists():
             raise CaptureError(
                 f"the directory {path.parent} does not exist, and CREATE_DIRECTORY does not let it be made"
             )
-        await self._receiver.wait_ready()
-        recorder = Recorder(
-            self._storing(path), MODES[CAPTURE_MODES[settings["CAPTURE_MODE"]]](settings["NUM_CAPTURE"])
-        )
-        if not settings["LAZY_OPEN"] and not await asyncio.to_thread(recorder.writer.wait_opened, DISK_TIMEOUT):
+        await receiver.wait_ready()
+        selection = MODES[CAPTURE_MODES[settings["CAPTURE_MODE"]]](settings["NUM_CAPTURE"])
+        recorder = Recorder(self._storing(path), selection, lambda: self._recorder_changed(recorder))
+        if not settings["LAZY_OPEN"] and not await recorder.wait_opened(DISK_TIMEOUT):
             recorder.finish(CaptureError(f"the disk took over {DISK_TIMEOUT:g} s to make {path}"))
-        if not self._receiver.ready:
+        if not receiver.ready:
             recorder.finish(CaptureError("the data connection was lost while the file was made"))
-        failure = recorder.writer.error or recorder.error
+        failure = recorder.progress.error
         if failure is not None:
             raise failure
-        self.recorder, self.path, self.failure = recorder, str(path), ""
-        if self._receiver.start is not None:
-            recorder.join(self._receiver.start, self._receiver.samples)
+        self._recorder, self.path, self._refusal = recorder, str(path), ""
         self._rows_per_chunk = int(settings["CHUNK_ROWS"])
         log.info("capturing into %s", path)
-        return recorder
 
     def _storing(self, path: Path) -> Storing:
         settings = self._settings
+        roots = self._facts.roots
         options = FileOptions(
             rows_per_chunk=int(settings["CHUNK_ROWS"]),
             compression=COMPRESSION_CHOICES[settings["COMPRESSION"]],
             nexus=bool(settings["NEXUS"]),
             overwrite=bool(settings["OVERWRITE"]),
-            attributes={**self.attributes, "ioc_version": __version__},
-            descriptions=self.descriptions,
+            attributes={**self._facts.attributes, "ioc_version": __version__},
+            descriptions=self._facts.descriptions,
         )
 
         def make_file() -> "HdfFile":
             from ....capture.hdf import HdfFile  # noqa: PLC0415 - slow to load, and not needed to start
 
-            check_within(path, self.roots)
+            check_within(path, roots)
             return HdfFile(path, options)
 
         return Storing(
             make_file,
-            self._columns(bool(settings["RAW"])),
+            self._facts.columns(bool(settings["RAW"])),
             flush_period=settings["FLUSH_PERIOD"],
             lazy=bool(settings["LAZY_OPEN"]),
+            queue_bytes=QUEUE_BYTES,
         )
 
-    async def _watch(self, recorder: Recorder) -> None:
-        await recorder.wait_closed()
-        self.failure = str(recorder.error or "")
-        self._watching = None
-        if self.failure:
-            log.error("the capture into %s failed: %s", self.path, self.failure)
-        else:
-            log.info("captured %d samples into %s", recorder.writer.flushed, self.path)
+    def _recorder_changed(self, recorder: Recorder) -> None:
+        """Something happened to a file; the log is told when it is closed."""
+        if recorder is not self._recorder:
+            return  # it did not begin
+        progress = recorder.progress
+        if progress.phase is Phase.CLOSED:
+            if progress.error:
+                log.error("the capture into %s failed: %s", self.path, progress.error)
+            else:
+                log.info("captured %d samples into %s", progress.flushed, self.path)
         self._changed()

@@ -16,7 +16,7 @@ PERIOD = 0.1
 _LARGEST = 2**31 - 1
 
 
-class Progress:
+class Counters:
     """Shows how data come and where they go."""
 
     def __init__(self, receiver: Receiver, captures: Captures) -> None:
@@ -72,23 +72,22 @@ class Progress:
         told: dict[str, tuple[Content, Alarm]] = {
             "CONNECTION": (int(connected), NO_ALARM if connected else _warning("no connection to the data port"))
         }
-        recorder = self._captures.recorder
-        if recorder is None:
+        progress = self._captures.progress
+        if progress is None:
             return told
-        writer = recorder.writer
         counters = {
-            "NUM_CAPTURED": writer.flushed,
-            "NUM_RECEIVED": recorder.received,
-            "NUM_ACQUISITIONS": recorder.acquisitions,
-            "MISSED": recorder.missed,
-            "DROPPED": writer.dropped,
+            "NUM_CAPTURED": progress.flushed,
+            "NUM_RECEIVED": progress.received,
+            "NUM_ACQUISITIONS": progress.acquisitions,
+            "MISSED": progress.missed,
+            "DROPPED": progress.dropped,
         }
         told |= {name: (min(value, _LARGEST), NO_ALARM) for name, value in counters.items()}
-        if writer.dropped:
+        if progress.dropped:
             told["DROPPED"] = (told["DROPPED"][0], _warning("samples are missing"))
-        told["END_REASON"] = (shorten(recorder.end_reason, STRING_BYTES), NO_ALARM)
-        told["QUEUE_USE"] = (100 * writer.queued_bytes / writer.limit, NO_ALARM)
-        told["SWMR_ACTIVE"] = (int(writer.swmr), NO_ALARM)
+        told["END_REASON"] = (shorten(progress.end_reason, STRING_BYTES), NO_ALARM)
+        told["QUEUE_USE"] = (min(100.0, 100 * progress.queued_bytes / progress.queue_limit), NO_ALARM)
+        told["SWMR_ACTIVE"] = (int(progress.swmr), NO_ALARM)
         return told
 
 

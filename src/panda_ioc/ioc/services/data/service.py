@@ -2,34 +2,37 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ....capture.acquisition import Acquisition
 from ....capture.columns import Column, check_dataset_name, stored_columns
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView
 from ....capture.options import BITS_TYPES, ColumnOptions
-from ....client import AsyncioClient, PandaConnectionError
-from ....protocol import Arm, Changes, Data, Disarm, EndData, PandaError, StartData
+from ....client import PandaConnectionError
+from ....protocol import Changes, Data, EndData, PandaError, StartData
 from ...ending import end_at_once
+from ...link.panda import PandaLink
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.codecs import Refusal, Value
 from ...plan.data_records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
-from ...plan.data_settings import SERVICE, Settings
+from ...plan.data_settings import PATH_SETTINGS, SERVICE, Settings
 from ...plan.kept import Kept
 from ...plan.model import Model
 from ...plan.plan import Plan
 from ...plan.record import Content
 from ...servers.put import Put
 from ...servers.served import Pv
-from ..dispatch import Refresh
-from .capture import Captures
+from ..service import Service
+from .acquiring import Acquiring
+from .capture import Captures, FileFacts
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
-from .publish import Progress
-from .receiver import Receiver
+from .publish import Counters
+from .receiver import Receiver, Taker
 from .view import View, without_samples
 
 log = logging.getLogger(__name__)
@@ -40,46 +43,45 @@ _DATASET = ":DATASET"
 _CLOSE_TIMEOUT = 10.0
 
 
-class DataService:
+class DataService(Service):
     """See the module.
 
     Args:
+        link: the PandA
         plan: what is served
         model: what the PandA has
         roots: files are made only below these directories, anywhere if there are none
     """
 
-    def __init__(self, plan: Plan, model: Model, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, link: PandaLink, plan: Plan, model: Model, roots: Sequence[Path] = ()) -> None:
+        self._link = link
         self._records = [record for record in plan.records if record.service == SERVICE]
         self._fields = capturable(model)
-        self._known = dict(model.changes.values)
+        self._known = link.known.texts
         self._settings = Settings()
         self._names: dict[str, str] = {}
         self._datasets: tuple[list[str], list[str], str] | None = None
         self._pvs: Mapping[str, Pv] = {}
-        self._client: AsyncioClient | None = None
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
-        self._receiver = Receiver(self._take, self._lost)
-        self._captures = Captures(self._settings, self._receiver, self._columns, self._show)
-        self._captures.roots = roots
-        panda = model.identity
-        self._captures.attributes = {
-            "panda_versions": f"PandA SW: {panda.software} FPGA: {panda.fpga} rootfs: {panda.rootfs}"
-        }
-        self._captures.descriptions = {
-            f"{instance}.{field}": info.description for instance, field, info in model.fields()
-        }
-        self._progress = Progress(self._receiver, self._captures)
+        self._captures = Captures(self._settings, self._file_facts(model, roots), self._show)
+        self._receiver = Receiver(Taker(self._ready, self._take, self._captures.room, self._lost))
+        self._counters = Counters(self._receiver, self._captures)
         self._view = View(self._live, self._settings)
-        self._acquiring: asyncio.Task[None] | None = None
-        self._refresh: Refresh | None = None
+        self._acquiring = Acquiring(link, self._receiver, self._show_acquire, self._flush)
         self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
         self._checking: asyncio.Task[None] | None = None
+        self._path_changed = True  # since the last capture began
         self._puts: Mapping[str, Callable[[Any], Awaitable[None]]] = {
             CAPTURE: self._put_capture,
             ACQUIRE: self._put_acquire,
             FLUSH_NOW: self._put_flush,
         }
+
+    def _file_facts(self, model: Model, roots: Sequence[Path]) -> FileFacts:
+        panda = model.identity
+        versions = {"panda_versions": f"PandA SW: {panda.software} FPGA: {panda.fpga} rootfs: {panda.rootfs}"}
+        descriptions = {f"{instance}.{field}": info.description for instance, field, info in model.fields()}
+        return FileFacts(self._columns, roots, versions, descriptions)
 
     # What a service does: see `Service`.
 
@@ -108,26 +110,23 @@ class DataService:
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
-        self._progress.bind(pvs)
+        self._counters.bind(pvs)
         self._view.bind(pvs)
         self._show_datasets()
         self._show()
+        self._follow_path()
         self._checking = asyncio.create_task(self._show_directory())
 
-    def connected(self, client: AsyncioClient, refresh: Refresh, changes: Changes) -> None:
-        self._client, self._refresh = client, refresh
-        self._known.update(changes.values)
+    def connected(self, *, again: bool) -> None:  # noqa: ARG002 - files may be lost at the first time, too
         self._show_datasets()
-        self._receiver.open(client)
+        self._receiver.open(self._link.another())
 
-    def disconnected(self, reason: str) -> None:
-        self._client = self._refresh = None
+    def disconnected(self) -> None:
         # A PandA that is gone need not close its data port; what still came would be of nobody knows what.
-        self._receiver.drop(PandaConnectionError(f"the PandA is gone: {reason}"))
+        self._receiver.drop(PandaConnectionError(f"the PandA is gone: {self._link.lost}"))
 
-    def apply(self, changes: Changes) -> None:
-        self._known.update(changes.values)
-        if any(key.endswith(".CAPTURE") for key in changes.values):
+    def apply(self, changes: Changes, different: Collection[str]) -> None:  # noqa: ARG002
+        if any(key.endswith(".CAPTURE") for key in different):
             self._show_datasets()
 
     async def put(self, put: Put) -> None:
@@ -142,27 +141,28 @@ class DataService:
             raise Refusal(f"{name} can only be read")
 
     async def close(self) -> None:
-        for task in (self._checking, self._acquiring):
-            if task is not None:
-                task.cancel()
-        recorder = self._captures.recorder
-        if recorder is not None:
-            recorder.finish()
-            if not await recorder.wait_closed(_CLOSE_TIMEOUT):
-                # An orderly end would wait for the disk, and come to grief when that is back.
-                missing = recorder.received - recorder.writer.flushed
-                path = self._captures.path
-                end_at_once(f"the disk takes nothing: ending without {missing} samples that are not in {path}")
+        self._acquiring.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
+        self._captures.finish()
+        if not await self._captures.wait_closed(_CLOSE_TIMEOUT):
+            # An orderly end would wait for the disk, and come to grief when that is back.
+            progress = self._captures.progress
+            missing = progress.waiting if progress is not None else 0
+            path = self._captures.path
+            end_at_once(f"the disk takes nothing: ending without {missing} samples that are not in {path}")
         await self._receiver.close()
         await self._view.close()
-        self._progress.close()
+        self._counters.close()
 
     # Puts.
 
     async def _put_capture(self, value: int) -> None:
         async with self._capture_turn:
             if value:
-                if await self._start_capture() and self._settings["AUTO_INCREMENT"]:
+                begun = await self._start_capture()
+                self._path_changed = self._path_changed and not begun
+                if begun and self._settings["AUTO_INCREMENT"]:
                     number = min(self._settings["FILE_NUMBER"] + 1, 2**31 - 1)
                     self._settings.put("DATA:FILE_NUMBER", number)
                     self._pvs["DATA:FILE_NUMBER"].post(number)
@@ -172,52 +172,37 @@ class DataService:
             self._pvs[CAPTURE].post(int(self._captures.active))
 
     async def _start_capture(self) -> bool:
-        if self._client is None or self._refresh is None:
+        if self._link.lost:
             raise Refusal("there is no connection to the PandA")
-        await self._refresh()  # what is captured may have been changed a moment ago, by others
+        if not self._captures.active:
+            self._check_refused()
+        await self._link.refresh()  # what is captured may have been changed a moment ago, by others
         self._check_datasets()
-        return await self._captures.start()
+        return await self._captures.start(self._receiver)
+
+    def _check_refused(self) -> None:
+        """Begin no capture while a setting is not what somebody wanted: its last put was refused."""
+        for name in self._settings.of_captures():
+            refusal = self._pvs[name].refusal
+            if refusal is not NO_ALARM:
+                problem = f"{name} was refused: {refusal.message}. Put it again, then CAPTURE"
+                self._captures.refuse(problem)
+                raise Refusal(problem)
 
     async def _put_acquire(self, value: int) -> None:
-        if not value:
-            if self._acquiring is not None and self._client is not None:
-                await self._client.send(Disarm())
-                await asyncio.wait((self._acquiring,))
-            self._pvs[ACQUIRE].post(0)
-            return
-        if self._acquiring is None:
-            self._acquiring = asyncio.create_task(self._acquire())
-        await asyncio.shield(self._acquiring)
+        await (self._acquiring.start if value else self._acquiring.stop)()
 
-    async def _acquire(self) -> None:
-        """Arm, and wait until the acquisition has ended and can be read."""
-        try:
-            client = self._client
-            if client is None:
-                raise Refusal("there is no connection to the PandA")
-            await self._receiver.wait_ready()
-            ending = asyncio.ensure_future(self._receiver.wait_end())
-            try:
-                await client.send(Arm())
-                self._pvs[ACQUIRE].post(1)
-                end = await ending
-            finally:
-                ending.cancel()
-            if end is None:
-                raise Refusal("the data connection was lost")
-            await self._captures.flush()
-            self._progress.publish()
-            if not end.good:
-                raise Refusal(f"the acquisition ended with: {end.reason}")
-        finally:
-            self._acquiring = None
-            self._pvs[ACQUIRE].post(0)
+    def _show_acquire(self, under_way: int) -> None:
+        self._pvs[ACQUIRE].post(under_way)
 
     async def _put_flush(self, value: int) -> None:
         if value:
-            await self._captures.flush()
-            self._progress.publish()
+            await self._flush()
         self._pvs[FLUSH_NOW].post(0)
+
+    async def _flush(self) -> None:
+        await self._captures.flush()
+        self._counters.publish()
 
     async def _put_setting(self, name: str, value: Any) -> None:
         async with self._setting_turn:
@@ -229,6 +214,9 @@ class DataService:
                 self._settings.put(name, before)
                 raise
             self._pvs[name].post(value)
+            if name.removeprefix("DATA:") in PATH_SETTINGS:
+                self._path_changed = True
+                self._follow_path()
 
     async def _follow_setting(self, name: str, value: Any) -> None:
         match name:
@@ -258,17 +246,20 @@ class DataService:
 
     # What comes.
 
-    def _take(self, data: Data) -> None:
-        self._captures.take(data)
-        self._live.take(data, keep=bool(self._settings["LIVE:ACQUIRE"]))
+    def _ready(self) -> None:
+        self._counters.wake()
+
+    def _take(self, data: Data, acquisition: Acquisition) -> None:
+        self._captures.take(data, acquisition)
+        self._live.take(data, acquisition, keep=bool(self._settings["LIVE:ACQUIRE"]))
         self._view.wake()
-        self._progress.wake()
+        self._counters.wake()
         if isinstance(data, EndData):
             self._show()  # it may have ended badly, while the capture goes on
 
     def _lost(self, error: PandaError) -> None:
         self._captures.lost(error)
-        self._progress.wake()
+        self._counters.wake()
 
     def _columns(self, raw: bool) -> Callable[[StartData], Sequence[Column]]:  # noqa: FBT001
         """What is stored of an acquisition: by the names, and what people chose for capture, when it begins."""
@@ -300,14 +291,25 @@ class DataService:
         captures = self._captures
         problem = captures.problem
         alarm = Alarm(Severity.MAJOR, Status.WRITE, problem) if problem else NO_ALARM
-        self._pvs["DATA:HDF_FULL_FILE_PATH"].post(captures.path)
         self._pvs["DATA:NUM_PER_CHUNK"].post(captures.rows_per_chunk)
-        self._pvs["DATA:STATUS"].post(captures.status, alarm)
+        waiting = captures.status if captures.waits else ""
+        slow = Alarm(Severity.MINOR, Status.STATE, waiting) if waiting else NO_ALARM
+        self._pvs["DATA:STATUS"].post(captures.status, alarm if problem else slow)
         self._pvs["DATA:WRITE_STATUS"].post(int(bool(problem)), alarm)
         self._pvs["DATA:WRITE_MESSAGE"].post(problem, alarm)
-        self._progress.publish()
+        self._view.pause(waiting)
+        self._counters.publish()
+        self._follow_path()
         if self._pvs[CAPTURE].value != int(captures.active):
             self._pvs[CAPTURE].post(int(captures.active))
+
+    def _follow_path(self) -> None:
+        """Show the path of the capture under way; when settings changed, and there is none, that of the next one."""
+        path = self._captures.path
+        if self._path_changed and not self._captures.active:
+            path = self._captures.next_path()
+        if self._pvs["DATA:HDF_FULL_FILE_PATH"].value != path:
+            self._pvs["DATA:HDF_FULL_FILE_PATH"].post(path)
 
     async def _show_directory(self) -> None:
         """Show whether the directory that was kept from the last run is there."""

@@ -28,6 +28,7 @@ class View:
         self._task: asyncio.Task[None] | None = None
         self._version = live.version
         self._shown: dict[str, str] = {}
+        self._paused = ""
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Take the PVs."""
@@ -37,6 +38,12 @@ class View:
         """Something came: show it soon."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._show())
+
+    def pause(self, why: str) -> None:
+        """Say why nothing new comes, for as long as it is so; "" when it is not."""
+        if why != self._paused:
+            self._paused = why
+            self._say("")
 
     async def close(self) -> None:
         """Show nothing more."""
@@ -60,13 +67,13 @@ class View:
         try:
             snapshot = await asyncio.to_thread(shown.snapshot)
         except CaptureError as error:
-            self._pvs["DATA:LIVE:MESSAGE"].post(str(error), Alarm(Severity.MINOR, Status.STATE, str(error)))
+            self._say(str(error))
             return
         self._post(snapshot)
 
     def _post(self, snapshot: Snapshot) -> None:
         self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
-        self._pvs["DATA:LIVE:MESSAGE"].post("")
+        self._say("")
         if not len(snapshot.time) and self._shown:
             return  # an acquisition has begun: until its first samples come, those of the last one stay
         traces = snapshot.by_field()
@@ -83,6 +90,12 @@ class View:
         self._pvs["DATA:LIVE:TIME"].post(snapshot.time)
         self._pvs["DATA:LIVE:TIME_SOURCE"].post(snapshot.time_source or "sample number")
         self._pvs["DATA:LIVE:CURRENT_POINT"].post(len(snapshot.time))
+
+    def _say(self, problem: str) -> None:
+        message = problem or self._paused
+        self._pvs["DATA:LIVE:MESSAGE"].post(
+            message, Alarm(Severity.MINOR, Status.STATE, message) if message else NO_ALARM
+        )
 
     def _post_trace(self, name: str, trace: Trace) -> None:
         record = f"{name.replace('.', ':')}:LIVE"

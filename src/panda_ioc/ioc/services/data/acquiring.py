@@ -1,0 +1,76 @@
+"""ACQUIRE: arms, and waits until the acquisition has ended and can be read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from ....protocol import Arm, Disarm
+from ...link.panda import PandaLink
+from ...plan.codecs import Refusal
+from .receiver import Receiver
+
+
+class Acquiring:
+    """One acquisition at a time, for all who ask.
+
+    Args:
+        link: the PandA
+        receiver: tells when it ends
+        show: shows whether one is under way, as 1 or 0
+        flush: is awaited at its end: all that came can be read then
+    """
+
+    def __init__(
+        self,
+        link: PandaLink,
+        receiver: Receiver,
+        show: Callable[[int], None],
+        flush: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._link = link
+        self._receiver = receiver
+        self._show = show
+        self._flush = flush
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Arm, unless that was done already; return when the acquisition has ended.
+
+        Raises:
+            Refusal, PandaError: it did not begin, or did not end well
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._acquire())
+        await asyncio.shield(self._task)
+
+    async def stop(self) -> None:
+        """Disarm, if an acquisition is under way; return when it has ended."""
+        if self._task is not None and not self._link.lost:
+            await self._link.send(Disarm())
+            await asyncio.wait((self._task,))
+        self._show(0)
+
+    def cancel(self) -> None:
+        """Wait for nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _acquire(self) -> None:
+        try:
+            if self._link.lost:
+                raise Refusal("there is no connection to the PandA")
+            await self._receiver.wait_ready()
+            ending = asyncio.ensure_future(self._receiver.wait_end())
+            try:
+                await self._link.send(Arm())
+                self._show(1)
+                end = await ending
+            finally:
+                ending.cancel()
+            if end is None:
+                raise Refusal("the data connection was lost")
+            await self._flush()
+            if end.problem:
+                raise Refusal(end.problem)
+        finally:
+            self._task = None
+            self._show(0)
