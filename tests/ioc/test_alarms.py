@@ -43,13 +43,16 @@ async def test_after_the_start(ioc: Ioc, plan: Plan) -> None:
     assert await standing_over_pva(ioc, plan) == []
 
 
-async def test_after_an_acquisition_without_samples(ioc: Ioc, plan: Plan, server: Server) -> None:
+async def test_when_a_field_is_captured_no_more(ioc: Ioc, plan: Plan, server: Server) -> None:
     mean = ioc.pv("COUNTER1:OUT:LIVE:MEAN")
     capture_counter(server)
     samples_on_arm(server, 11)
     await caput(ioc.pv("PCAP:ARM"), 1, wait=True, timeout=5)
     await becomes(mean, 5)
-    samples_on_arm(server, 0)
+    for name, choice in {"COUNTER1.OUT": "No", "COUNTER2.OUT": "Value"}.items():
+        write = server.panda.fields[name].attributes["CAPTURE"].write
+        assert write
+        write(choice)
     await caput(ioc.pv("PCAP:ARM"), 1, wait=True, timeout=5)
     empty = asyncio.Event()
     monitor = camonitor(mean, lambda value: empty.set() if math.isnan(value) else None)
