@@ -14,6 +14,7 @@ from .calls import Calls
 from .client import AsyncioClient
 from .protocol import GetWholeState, Identify, LocalProtocolError, PandaError, Request, SetState, State, StateError
 from .protocol.state import ROUNDED_ATTRIBUTES
+from .settings import Difference, compare, parse
 
 #: Seconds that all settings of a PandA may take.
 TIMEOUT = 30.0
@@ -83,7 +84,7 @@ async def load(client: AsyncioClient, path: Path, disk: Calls, *, skip_unknown: 
         NoAnswerError: the disk does not answer; nothing was set
         PandaError: see `AsyncioClient.send`; nothing was set
     """
-    wanted = await disk.call(str(path), _read, path)
+    wanted = await disk.call(str(path), read, path)
     before = await _state(client)
     first, last = _in_turn(wanted, before)
     written: list[Request] = []
@@ -113,6 +114,28 @@ async def _write(client: AsyncioClient, requests: Sequence[Request], *, skip_unk
             raise
         return [f"{line}: {reason}" for line, reason in error.failures]
     return []
+
+
+async def differences(client: AsyncioClient, path: Path, disk: Calls) -> list[Difference]:
+    """Compare a design with the settings that a PandA has: from the design (a) to the PandA (b).
+
+    Args:
+        client: as for `save`
+        path: as for `save`
+        disk: as for `save`
+
+    Raises:
+        DesignError: the file cannot be read, or is no whole design
+        SettingsError: a table in it cannot be read
+        NoAnswerError: the disk does not answer
+        PandaError: see `AsyncioClient.send`
+    """
+    state = await _state(client)
+    return await disk.call(str(path), _compare, path, state.lines)
+
+
+def _compare(path: Path, lines: Sequence[str]) -> list[Difference]:
+    return compare(parse(read(path).state), parse(lines))
 
 
 async def _state(client: AsyncioClient) -> State:
@@ -191,8 +214,12 @@ def _difference(name: str, before: Mapping[str, Request], now: Mapping[str, Requ
     return f"{name} is {is_now.line.partition('=')[2]}, was {was.line.partition('=')[2]}"
 
 
-def _read(path: Path) -> SetState:
-    """What a file sets, checked for being whole; for a thread, as it may be long."""
+def read(path: Path) -> SetState:
+    """Read a design, checked for being whole. It may take long: for a thread, not for an event loop.
+
+    Raises:
+        DesignError: the file cannot be read, or is no whole design
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -27,7 +27,7 @@ TOOLS = ROOT / "tests" / "ioc" / "epicstools"
 SIMULATOR = ROOT / "src" / "panda_ioc" / "simulator"
 
 #: Pages with a test of their own for their commands.
-ELSEWHERE = {"clients.md", "tutorial.md"}
+ELSEWHERE = {"clients.md", "tutorial.md", "try.md", "examples.md"}
 
 #: Commands that no test here runs, and why.
 NOT_RUN = {
@@ -231,6 +231,8 @@ def test_all_python_and_yaml_is_run_by_some_test() -> None:
         "tutorial.md",
         "deployment.md",
         "extending.md",
+        "try.md",
+        "examples.md",
     }
     for path in PAGES:
         if any(example.language in {"python", "yaml"} for example in examples(path.name)):

@@ -303,6 +303,30 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
             await ioc.pva_put("DESIGN:LOAD", 1)
 
 
+async def test_how_the_panda_differs_from_a_design(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    async with running_ioc(panda.control_port, "TEST-DIFF", ca_ports, "--designs-dir", str(tmp_path)) as ioc:
+        with pytest.raises(Exception, match="there is no name"):
+            await ioc.pva_put("DESIGN:COMPARE", 1)
+        await ioc.pva_put("DESIGN:NAME", "scan")
+        with pytest.raises(Exception, match="No such file"):
+            await ioc.pva_put("DESIGN:COMPARE", 1)
+        panda.panda.fields["PULSE1.DELAY"].raw = 12500000001
+        await ioc.pva_put("DESIGN:SAVE", 1)
+        await ioc.pva_put("DESIGN:COMPARE", 1)
+        assert await ioc.pva_get("DESIGN:STATUS") == "compared with scan; nothing differs"
+        assert list(await ioc.pva_get("DESIGN:DIFF")) == []
+        panda.simulation.set_up(["PULSE2.WIDTH.UNITS=ms", "PULSE2.WIDTH=5", "SEQ1.TABLE<", "1 2 3 4", ""])
+        panda.panda.fields["PULSE1.DELAY"].raw = 12500000002
+        await ioc.pva_put("DESIGN:COMPARE", 1)
+        assert await ioc.pva_get("DESIGN:STATUS") == "compared with scan; 4 settings differ"
+        assert list(await ioc.pva_get("DESIGN:DIFF")) == [
+            "PULSE1.DELAY: 100.000000008 s -> 100.000000016 s",
+            "PULSE2.WIDTH: 0 s -> 5 ms",
+            "PULSE2.WIDTH.UNITS: s -> ms",
+            "SEQ1.TABLE: 0 words -> 4 words",
+        ]
+
+
 async def get(port: int, path: str) -> tuple[int, str]:
     def ask() -> tuple[int, str]:
         try:

@@ -12,7 +12,7 @@ from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.link.panda import Address, PandaLink
 from panda_ioc.ioc.link.poll import PERIODS
 from panda_ioc.ioc.plan.alarm import Severity, Status
-from panda_ioc.ioc.plan.buses import BUSES, buses
+from panda_ioc.ioc.plan.buses import BUSES
 from panda_ioc.ioc.plan.data_settings import SERVICE as DATA
 from panda_ioc.ioc.plan.plan import Plan, make_plan
 from panda_ioc.ioc.plan.status import CONNECTION, LAST_REFUSED, RESTART_SERVICE
@@ -85,7 +85,7 @@ async def serving(panda: Server, control_port: int | None = None) -> AsyncIterat
             "": Mirror(plan, link),
             DATA: DataService(link, plan, model),
             TABLES: Tables(link, plan.planned_tables, model.tables, model.unread),
-            BUSES: Buses(link, buses(model, plan.records), plan.records),
+            BUSES: Buses(link, plan),
             RESTART_SERVICE: Restart(restarts.append),
         },
     )

@@ -16,6 +16,7 @@ from ..protocol import (
     Identify,
 )
 from ..simulator.copying import Answers, as_text, device_of
+from ..simulator.spec import DeviceSpec
 
 _TIMEOUT = 30.0
 
@@ -25,6 +26,17 @@ def copy(host: str, control_port: int, data_port: int, file: Path) -> list[str]:
 
     Returns:
         fields that were left out, because the simulator does not know their types
+    """
+    device, left_out = device_at(host, control_port, data_port, file.stem)
+    textfile.replace(file, as_text(device))
+    return left_out
+
+
+def device_at(host: str, control_port: int, data_port: int, name: str) -> tuple[DeviceSpec, list[str]]:
+    """The blocks and settings of a PandA, which is only read.
+
+    Returns:
+        the device by a name, and fields that were left out, because the simulator does not know their types
     """
     with BlockingClient(host, control_port, data_port, timeout=_TIMEOUT) as client:
         blocks = client.send(GetBlockInfo())
@@ -42,6 +54,4 @@ def copy(host: str, control_port: int, data_port: int, file: Path) -> list[str]:
             state=client.send(GetState()),
             readings={name: value for name, value in readings.items() if name.count(".") == 1},
         )
-    device, left_out = device_of(answers, file.stem)
-    textfile.replace(file, as_text(device))
-    return left_out
+    return device_of(answers, name)

@@ -5,7 +5,7 @@ import os
 import click
 
 from .. import __version__
-from . import capture, ioc, pvs, setup, simulator
+from . import capture, ioc, pvs, setup, simulator, trial
 from .common import LOG_LEVELS
 from .console import console
 
@@ -33,6 +33,9 @@ for command in (
     console,
     setup.save,
     setup.load,
+    trial.try_,
+    trial.wiring,
+    trial.diff,
     capture.capture,
     capture.plot,
     pvs.get_,

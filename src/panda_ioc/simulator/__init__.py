@@ -5,9 +5,21 @@ driven on their own.
 """
 
 from .panda import Panda
+from .recording import Recording, Trace
 from .scenario import Scenario, load_scenario
 from .server import Server
 from .simulation import Simulation
 from .spec import PANDABOX, DeviceSpec, load
 
-__all__ = ["PANDABOX", "DeviceSpec", "Panda", "Scenario", "Server", "Simulation", "load", "load_scenario"]
+__all__ = [
+    "PANDABOX",
+    "DeviceSpec",
+    "Panda",
+    "Recording",
+    "Scenario",
+    "Server",
+    "Simulation",
+    "Trace",
+    "load",
+    "load_scenario",
+]

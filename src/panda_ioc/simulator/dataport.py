@@ -116,15 +116,15 @@ class DataPort:
             await acquisition.wait()
         at = missed = acquisition.first
         if options.header:
-            await self._send(_header(acquisition, options, missed))
+            await self._send(header(acquisition, options, missed))
         reason = ""
         while not reason:
-            words = acquisition.read(at, _samples_at_once(acquisition, options))
+            words = acquisition.read(at, samples_at_once(acquisition, options))
             if words is None:
                 reason = "Data overrun"
             elif len(words):
                 at += len(words)
-                await self._send(_encoded(acquisition, words, options), samples=True)
+                await self._send(encoded(acquisition, words, options), samples=True)
             elif acquisition.reason:
                 reason = acquisition.reason
             else:
@@ -146,7 +146,8 @@ class DataPort:
         await self._loop.sock_sendall(self._socket, data)
 
 
-def _samples_at_once(acquisition: Acquisition, options: Options) -> int:
+def samples_at_once(acquisition: Acquisition, options: Options) -> int:
+    """How many samples a frame holds at most."""
     limit, dtype = (
         (_SCALED_FRAME, acquisition.layout.scaled_dtype)
         if options.scaled
@@ -155,7 +156,8 @@ def _samples_at_once(acquisition: Acquisition, options: Options) -> int:
     return max(1, (limit - 8) // dtype.itemsize)
 
 
-def _header(acquisition: Acquisition, options: Options, missed: int) -> bytes:
+def header(acquisition: Acquisition, options: Options, missed: int) -> bytes:
+    """The header of an acquisition."""
     layout = acquisition.layout
     about = [("arm_time", acquisition.arm_time), ("start_time", acquisition.start_time)]
     if acquisition.hw_time_offset_ns is not None:
@@ -168,11 +170,12 @@ def _header(acquisition: Acquisition, options: Options, missed: int) -> bytes:
     if options.format != "ASCII":
         dtype = layout.scaled_dtype if options.scaled else layout.raw_dtype
         about.append(("sample_bytes", str(dtype.itemsize)))
-    header = xml_header if options.xml else text_header
-    return header(layout, about, scaled=options.scaled).encode()
+    make = xml_header if options.xml else text_header
+    return make(layout, about, scaled=options.scaled).encode()
 
 
-def _encoded(acquisition: Acquisition, words: Words, options: Options) -> bytes:
+def encoded(acquisition: Acquisition, words: Words, options: Options) -> bytes:
+    """Samples as a client is sent them."""
     layout = acquisition.layout
     data = np.ascontiguousarray(words, "<u4").tobytes()
     if options.scaled:

@@ -29,11 +29,13 @@ class Slot:
         name: "PULSE1.OUT"
         value: what it is since the last change
         wires: where it goes: the block, its input, and how many ticks later
+        watchers: called with the tick and the value of each change; they must not change anything
     """
 
     name: str
     value: Value = 0
     wires: list[tuple["Node", str, int]] = field(default_factory=list)
+    watchers: tuple[Callable[[int, Value], None], ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -252,6 +254,8 @@ class Engine:
     def _set(self, slot: Slot, value: Value, now: int) -> None:
         slot.value = value
         self.changed.add(slot)
+        for watch in slot.watchers:
+            watch(now, value)
         moving = not isinstance(value, int)
         for node, port, ticks in slot.wires:
             arrival = now + ticks

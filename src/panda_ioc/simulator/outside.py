@@ -6,9 +6,11 @@ says to the pin of a connector.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
-from . import profiles
+from . import motorfiles, profiles
 from .blocks.base import Block, Changes, param, pos_out
+from .detectors import Behaviour, Detector
 from .engine import TICKS, Engine, Node
 from .motion import Value, at
 from .numbers import Refused
@@ -82,6 +84,10 @@ class Motor:
         _check(("position", abs(self.position) + abs(amplitude)), ("time", period))
         self._play(profiles.sine(self._pin.start, self.position, amplitude, period, cycles))
 
+    def follow(self, path: Path, columns: motorfiles.Columns, scale: float = 1.0, offset: float = 0.0) -> None:
+        """Go as a file says, in units of which each has some counts, from where it begins: see `motorfiles`."""
+        self._play(motorfiles.follow(self._pin.start, path, columns, scale, offset))
+
     def jump(self, to: float) -> None:
         """Be at a position, at once."""
         _check(("position", to))
@@ -128,13 +134,18 @@ class Input:
 
 
 class Outside:
-    """All motors and inputs of a PandA.
+    """All motors, inputs and detectors of a PandA.
 
     Args:
         engine: in which its blocks are
+
+    Attributes:
+        detectors: by the name of the output that triggers them
     """
 
     def __init__(self, engine: Engine) -> None:
+        self.detectors: dict[str, Detector] = {}
+        self._answers: dict[str, str] = {}  # the detector that drives an input
         self._engine = engine
         self._motors: dict[str, Motor] = {}
         self._inputs: dict[str, Input] = {}
@@ -155,9 +166,43 @@ class Outside:
         Raises:
             Refused: there is no such input
         """
+        if name in self._answers:
+            raise Refused(f"{name} is driven by the detector at {self._answers[name]}")
         if name not in self._inputs:
             self._inputs[name] = Input(self._pin(name, "PIN"))
         return self._inputs[name]
+
+    def detector(self, trigger: str, behaviour: Behaviour, answer: str | None = None) -> Detector:
+        """A detector at an output, "TTLOUT1"; if it is there already, it behaves like this from now on.
+
+        Args:
+            trigger: the output that triggers it
+            behaviour: how it behaves
+            answer: the input that it drives: high while it answers
+
+        Raises:
+            Refused: there is no such output or input, or the input is driven already
+        """
+        node = self._engine.nodes.get(f"outside.{trigger}")
+        if trigger not in self.detectors:
+            level = self.output(trigger)
+            detector = Detector(trigger, behaviour, level)
+            if answer is not None:
+                self._check_free(answer, trigger)
+            node = self._engine.add(f"outside.{trigger}", detector)
+            self._engine.connect(self._engine.nodes[trigger].slots["PIN"], node, "TRIGGER", 1)
+            self.detectors[trigger] = detector
+        if answer is not None and node is not None and self._answers.get(answer) != trigger:
+            self._check_free(answer, trigger)
+            self._engine.connect(node.slots["ANSWER"], self._engine.nodes[answer], "PIN", 1)
+            self._answers[answer] = trigger
+        self.detectors[trigger].behaviour = behaviour
+        return self.detectors[trigger]
+
+    def _check_free(self, name: str, trigger: str) -> None:
+        self._input_node(name, "PIN")
+        if name in self._inputs or self._answers.get(name, trigger) != trigger:
+            raise Refused(f"{name} is driven already, so no detector can answer there")
 
     def output(self, name: str) -> int:
         """The level of an output: "TTLOUT1", "LVDSOUT2".
@@ -170,11 +215,15 @@ class Outside:
             raise Refused(f"{name} is no output")
         return at(node.slots["PIN"].value, self._engine.now)
 
-    def _pin(self, name: str, port: str) -> _Pin:
+    def _input_node(self, name: str, port: str) -> Node:
         block = self._engine.nodes.get(name)
         if block is None or port not in block.block.ports or port in block.slots:
             what = "encoder input, as INENC1 is" if port == "POSITION" else "input, as TTLIN1 is"
             raise Refused(f"{name} is no {what}")
+        return block
+
+    def _pin(self, name: str, port: str) -> _Pin:
+        block = self._input_node(name, port)
         source = Source()
         node = self._engine.add(f"outside.{name}", source)
         self._engine.connect(node.slots["VALUE"], block, port, 1)

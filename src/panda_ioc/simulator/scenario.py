@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from .. import yamlfile
 from ..protocol import PandaError
+from . import motorfiles
 from .engine import TICKS
 from .numbers import Refused
 from .steps import Command, Stage, Step
@@ -49,12 +50,26 @@ class Scenario(BaseModel):
 
 
 def load_scenario(path: Path = DEMO) -> Scenario:
-    """Read a scenario file.
+    """Read a scenario file, and the files of motors that it names.
 
     Raises:
         yamlfile.YamlFileError: it cannot be read or makes no sense; the message has file and line
+        ScenarioError: the file of a motor cannot be read, or makes no sense
     """
-    return yamlfile.load(path, Scenario)
+    scenario = yamlfile.load(path, Scenario)
+    return scenario.model_copy(update={"steps": tuple(_with_file(step, path) for step in scenario.steps)})
+
+
+def _with_file(step: Step, path: Path) -> Step:
+    """The step with the file of a motor where it is seen from the scenario; it is read, so that errors show now."""
+    if step.follow is None:
+        return step
+    follow = step.follow.model_copy(update={"file": path.parent / step.follow.file})
+    try:
+        motorfiles.read(follow.file, follow.columns)
+    except Refused as refused:
+        raise ScenarioError(f"{path}: step follow at {step.at:g} s: {refused}") from refused
+    return step.model_copy(update={"follow": follow})
 
 
 def play(scenario: Scenario, stage: Stage) -> None:
@@ -105,6 +120,8 @@ def drive(text: str, stage: Stage) -> None:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(place) for place in first["loc"])
         raise Refused(f"{where}: {first['msg']}" if where else first["msg"]) from None
+    if step.follow is not None:
+        raise Refused("follow is a step of scenario files alone: nobody else names files that the simulator reads")
     if step.at:
         engine = stage.simulation.engine
         engine.call_at(engine.now + max(step.ticks(), 1), lambda: _try(step, stage))

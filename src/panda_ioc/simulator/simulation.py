@@ -14,9 +14,11 @@ from .numbers import Refused
 from .outside import Outside
 from .panda import Panda
 from .pcap import PcapBridge
+from .recording import Recording, choose, signals
 from .session import Session
 from .spec import DeviceSpec
 from .system import Context
+from .waiting import Wanted, wait_for
 from .wiring import Delays, Wiring
 
 _log = logging.getLogger(__name__)
@@ -75,6 +77,49 @@ class Simulation:
         over = self.engine.run(self.engine.now + ticks, limit=limit)
         self.flush()
         return over
+
+    def record(self, *patterns: str) -> Recording:
+        """Record what signals do from now on.
+
+        Args:
+            patterns: of the names of signals: `SEQ1.OUTA`, `PULSE*.OUT`, `TTLOUT1`, `*.HEALTH`; all bits, positions
+                and outputs if none is given
+
+        Raises:
+            Refused: there is no such signal
+        """
+        engine = self.engine
+        return Recording(engine, choose(engine, patterns) if patterns else signals(engine))
+
+    def until(
+        self,
+        signal: str,
+        value: int | None = None,
+        *,
+        above: int | None = None,
+        below: int | None = None,
+        limit: float = 60.0,
+    ) -> int:
+        """Let time pass until a signal is as wanted: at a value, above one, or below one.
+
+        Args:
+            signal: as for `record`, of one signal
+            value: raw, for exactly this value; one of this and the next two must be given
+            above: raw, for any value above it
+            below: raw, for any value below it
+            limit: the most seconds of simulated time that may pass
+
+        Returns:
+            the tick in which it is so; now, if it is so already
+
+        Raises:
+            Refused: there is no such signal
+            TimeoutError: the limit passed
+        """
+        try:
+            return wait_for(self.engine, signal, Wanted.of(value, above, below), limit)
+        finally:
+            self.flush()
 
     def flush(self) -> None:
         """Pass on what was captured."""

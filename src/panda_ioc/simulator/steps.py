@@ -5,12 +5,15 @@ Python, and sent by `panda-ioc drive`.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
+from .detectors import Behaviour
 from .engine import TICKS
 from .faults import Faults
+from .motorfiles import Columns
 from .numbers import Refused
 from .simulation import Simulation
 from .spec import Line, Name
@@ -108,6 +111,42 @@ class Link(_Model):
 
     def do(self, stage: Stage) -> None:
         stage.simulation.outside.motor(self.motor).link(up=self.up)
+
+
+class Follow(_Model):
+    """A motor goes as a file says: CSV or HDF5; in a scenario file, a relative path begins at its folder."""
+
+    motor: Name
+    file: Path
+    position: str = "2"
+    time: str | None = "1"
+    time_units: Literal["s", "ms", "us", "ns"] = "s"
+    period: float | None = Field(default=None, ge=1 / TICKS, le=1e7)
+    scale: FiniteFloat = 1.0
+    offset: FiniteFloat = 0.0
+
+    @property
+    def columns(self) -> Columns:
+        """What of the file is meant."""
+        return Columns(self.position, self.time if self.period is None else None, self.time_units, self.period)
+
+    def do(self, stage: Stage) -> None:
+        stage.simulation.outside.motor(self.motor).follow(self.file, self.columns, self.scale, self.offset)
+
+
+class Detector(_Model):
+    """A detector at an output: after a trigger it is dead for some seconds, and its answer drives an input."""
+
+    trigger: Name
+    dead_time: Time
+    answer: Name | None = None
+    delay: Time = 0.0
+    width: Time | None = None
+    edge: Literal["Rising", "Falling"] = "Rising"
+
+    def do(self, stage: Stage) -> None:
+        behaviour = Behaviour.of(self.dead_time, self.delay, self.width, falling=self.edge == "Falling")
+        stage.simulation.outside.detector(self.trigger, behaviour, self.answer)
 
 
 class Level(_Model):
@@ -243,6 +282,8 @@ class Step(_Model):
     stop: Stop | None = None
     noise: Noise | None = None
     link: Link | None = None
+    follow: Follow | None = None
+    detector: Detector | None = None
     level: Level | None = None
     pulses: Pulses | None = None
     arm: Arm | None = None

@@ -58,7 +58,7 @@ def places(model: Model) -> Iterator[Place]:
         yield Place(instance, name, info)
 
 
-def buses(model: Model, records: Iterable[Record]) -> list[Bus]:
+def planned_buses(model: Model, records: Iterable[Record]) -> list[Bus]:
     """The buses of a PandA.
 
     Args:
@@ -92,10 +92,10 @@ def buses(model: Model, records: Iterable[Record]) -> list[Bus]:
     return [bus for bus in found if bus.rows]
 
 
-def bus_tables(model: Model, records: Iterable[Record]) -> Iterator[Table]:
+def bus_tables(buses: Iterable[Bus], records: Iterable[Record]) -> Iterator[Table]:
     """Plan a table for each bus."""
     by_name = {record.name: record for record in records}
-    for bus in buses(model, by_name.values()):
+    for bus in buses:
         columns = [Column("name", "Name", "str")]
         for name, of_rows in bus.records.items():
             choices = _labels(by_name[next(filter(None, of_rows))]) if any(of_rows) else ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ...protocol import COMPLETION, EnumFieldInfo, PandaError
-from .buses import bus_tables, places, with_rows
+from .buses import Bus, bus_tables, places, planned_buses, with_rows
 from .codecs import ArmSwitch, LabelText
 from .compat import listed_in_pvi
 from .data_records import data_records, data_tables, live_records
@@ -39,6 +39,7 @@ class Plan:
         remarks: what could not be served, and why
         tables: all tables, in display order
         planned_tables: how the tables of the PandA are made
+        buses: which records the tables of the buses are made of
         pvi: what PVI lists of these, and how
     """
 
@@ -47,6 +48,7 @@ class Plan:
     remarks: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     planned_tables: tuple[PlannedTable, ...] = ()
+    buses: tuple[Bus, ...] = ()
     pvi: PviRules = field(default_factory=PviRules)
 
     def pv(self, name: str) -> str:
@@ -97,14 +99,15 @@ def make_plan(
     named, bad_names = _with_good_names(with_rows(records, model))
     kept, duplicates = _without_duplicates(named)
     of_panda, bad_table_names = _with_good_names(table for made in planned for table in tables_of(made))
-    tables = (*data_tables(), *bus_tables(model, kept), *of_panda)
+    buses = planned_buses(model, kept)
+    tables = (*data_tables(), *bus_tables(buses, kept), *of_panda)
     served: tuple[Record | Table, ...] = (*kept, *tables)
     pvi = PviRules(listed_in_pvi(model) if pvi_compatible else None, pvi_write_only)
     kept += pvi_records(served, prefix, pvi)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
     remarks = (*model.remarks, *bad_tables, *bad_names, *bad_table_names, *duplicates, *pvi_remarks(served))
-    return Plan(prefix, tuple(kept), remarks, tables, tuple(planned), pvi)
+    return Plan(prefix, tuple(kept), remarks, tables, tuple(planned), tuple(buses), pvi)
 
 
 def _labels(model: Model) -> Iterator[Record]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 import numpy.typing as npt
 
@@ -32,55 +32,50 @@ TEXT_BYTES = 1024
 
 
 class Kind(Enum):
-    """Which record serves it: the value is the EPICS record type."""
+    """Which record serves it: the name of the kind, the EPICS record type, its direction, and what it holds.
 
-    AI = "ai"
-    AO = "ao"
-    LONGIN = "longin"
-    LONGOUT = "longout"
-    BI = "bi"
-    BO = "bo"
-    MBBI = "mbbi"
-    MBBO = "mbbo"
-    STRINGIN = "stringin"
-    STRINGOUT = "stringout"
-    TEXTIN = "waveform in"
-    TEXTOUT = "waveform out"
-    ARRAYIN = "waveform array in"
-    ARRAYOUT = "waveform array out"
+    Attributes:
+        record_type: the EPICS record type
+        is_out: whether clients may put to it
+        is_text: whether its value is text
+        is_long_text: whether its value is text that may be longer than a string record holds
+        is_array: whether its value is an array
+        is_choice: whether its value is the index of a label
+    """
+
+    AI = "ai", "ai", "in", "number"
+    AO = "ao", "ao", "out", "number"
+    LONGIN = "longin", "longin", "in", "number"
+    LONGOUT = "longout", "longout", "out", "number"
+    BI = "bi", "bi", "in", "choice"
+    BO = "bo", "bo", "out", "choice"
+    MBBI = "mbbi", "mbbi", "in", "choice"
+    MBBO = "mbbo", "mbbo", "out", "choice"
+    STRINGIN = "stringin", "stringin", "in", "text"
+    STRINGOUT = "stringout", "stringout", "out", "text"
+    TEXTIN = "waveform in", "waveform", "in", "long text"
+    TEXTOUT = "waveform out", "waveform", "out", "long text"
+    ARRAYIN = "waveform array in", "waveform", "in", "array"
+    ARRAYOUT = "waveform array out", "waveform", "out", "array"
+
+    _value_: str
+
+    def __new__(cls, name: str, *_: str) -> Self:
+        """Make a kind, whose value is its name."""
+        kind = object.__new__(cls)
+        kind._value_ = name
+        return kind
+
+    def __init__(self, _: str, record_type: str, direction: str, holds: str) -> None:
+        self.record_type = record_type
+        self.is_out = direction == "out"
+        self.is_text = holds in {"text", "long text"}
+        self.is_long_text = holds == "long text"
+        self.is_array = holds == "array"
+        self.is_choice = holds == "choice"
 
     # There is one object for each: as a key it need not be told by its name, which takes ten times as long.
     __hash__ = object.__hash__
-
-    @property
-    def is_out(self) -> bool:
-        """Whether clients may put to it."""
-        return self.value.endswith(("o", "out"))
-
-    @property
-    def is_text(self) -> bool:
-        """Whether its value is text."""
-        return self in {Kind.STRINGIN, Kind.STRINGOUT, Kind.TEXTIN, Kind.TEXTOUT}
-
-    @property
-    def is_long_text(self) -> bool:
-        """Whether its value is text that may be longer than a string record holds."""
-        return self in {Kind.TEXTIN, Kind.TEXTOUT}
-
-    @property
-    def is_array(self) -> bool:
-        """Whether its value is an array."""
-        return self in {Kind.ARRAYIN, Kind.ARRAYOUT}
-
-    @property
-    def is_choice(self) -> bool:
-        """Whether its value is the index of a label."""
-        return self in {Kind.BI, Kind.BO, Kind.MBBI, Kind.MBBO}
-
-    @property
-    def record_type(self) -> str:
-        """The EPICS record type."""
-        return self.value.partition(" ")[0]
 
 
 class Access(Enum):

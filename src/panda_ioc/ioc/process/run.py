@@ -14,7 +14,7 @@ from .. import memory
 from ..ending import EXIT_ANEW, EXIT_FAILED, EXIT_STOPPED, end_at_once
 from ..link.panda import Address, PandaLink
 from ..plan import status
-from ..plan.buses import BUSES, buses
+from ..plan.buses import BUSES
 from ..plan.data_settings import SERVICE as DATA
 from ..plan.designs import SERVICE as DESIGNS
 from ..plan.model import Model
@@ -176,7 +176,7 @@ def _services(config: Config, plan: Plan, model: Model, link: PandaLink) -> dict
         "": Mirror(plan, link),
         DATA: DataService(link, plan, model, config.data.roots),
         TABLES: Tables(link, plan.planned_tables, model.tables, model.unread),
-        BUSES: Buses(link, buses(model, plan.records), plan.records),
+        BUSES: Buses(link, plan),
     }
     if config.designs.directory is not None:
         services[DESIGNS] = Designs(link, config.designs.directory)

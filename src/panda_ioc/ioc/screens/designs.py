@@ -30,20 +30,32 @@ def designs(book: Book) -> Screen:
             confirm="Replace all settings of the PandA?",
             rules=(Rule("confirm_message", f"pva://$(P):{designplan.NAME}", _QUESTION),),
         ).at(354, 0),
+        button("Compare", f"$(P):{designplan.COMPARE}", "1", 80, "Compare the PandA with that name; nothing is set").at(
+            286, ROW + GAP
+        ),
     ]
     rows = {designplan.STATUS: "Status", designplan.LOADED: "Loaded", designplan.SKIP_UNKNOWN: "Skip unknown"}
     state = rows_of(book, rows, 340)
     there = Widget(
         Shape.TABLE,
         width=_WIDTH,
-        height=400,
+        height=260,
         pv=f"pva://$(P):{designplan.LIST}",
         tip=book.records[designplan.LIST].description,
         columns=(("Design", _WIDTH - 40, ()),),
     )
+    differs = Widget(
+        Shape.TABLE,
+        width=_WIDTH,
+        height=260,
+        pv=f"pva://$(P):{designplan.DIFF}",
+        tip=book.records[designplan.DIFF].description,
+        columns=(("Setting", _WIDTH - 40, ()),),
+    )
     panels = [
         panel("Save and load", named, _WIDTH + 2 * GAP),
         panel("State", columns(state), _WIDTH + 2 * GAP),
+        panel("From the design to the PandA, when compared", [differs]),
         panel("Designs that there are", [there]),
     ]
     return Screen(

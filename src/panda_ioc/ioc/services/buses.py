@@ -6,7 +6,7 @@ must be that of its row.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..link.panda import PandaLink
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.buses import SHOWN, Bus
 from ..plan.codecs import Refusal
-from ..plan.record import Array, Record
+from ..plan.plan import Plan
+from ..plan.record import Array
 from ..servers.put import Put
 from ..servers.served import Pv
 from .service import Service
@@ -43,14 +44,13 @@ class Buses(Service):
 
     Args:
         link: the PandA
-        buses: what they are
-        records: all records that are served
+        plan: what is served
     """
 
-    def __init__(self, link: PandaLink, buses: Iterable[Bus], records: Iterable[Record]) -> None:
+    def __init__(self, link: PandaLink, plan: Plan) -> None:
         self._link = link
-        self._records = {record.name: record for record in records}
-        self._shown = {bus.table: _Shown(bus) for bus in buses}
+        self._records = {record.name: record for record in plan.records}
+        self._shown = {bus.table: _Shown(bus) for bus in plan.buses}
         self._pvs: Mapping[str, Pv] = {}
         self._turn = asyncio.Lock()
 

@@ -3,22 +3,26 @@
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ... import designfile
 from ...calls import Calls
 from ...protocol import PandaError
+from ...settings import Difference
 from ..link.panda import PandaLink
 from ..log import Repeated
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.codecs import Refusal
 from ..plan.designs import (
+    COMPARE,
+    DIFF,
     LEFT_OUT,
     LIST,
     LOAD,
     LOADED,
     MOST_DESIGNS,
+    MOST_DIFFERENCES,
     MOST_LEFT_OUT,
     NAME,
     SAVE,
@@ -36,6 +40,7 @@ _ENDING = ".design"
 
 #: Seconds that saving or loading has left when the IOC ends.
 _END_TIMEOUT = 20.0
+_DONE = {SAVE: "saved", LOAD: "loaded", COMPARE: "compared with"}
 _GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
 
 
@@ -60,7 +65,7 @@ class Designs(Service):
 
     def initial_values(self) -> Mapping[str, Content]:
         texts: dict[str, Content] = {NAME: "", STATUS: "", LOADED: ""}
-        return texts | {SAVE: 0, LOAD: 0, SKIP_UNKNOWN: 0, LIST: [], LEFT_OUT: []}
+        return texts | {SAVE: 0, LOAD: 0, COMPARE: 0, SKIP_UNKNOWN: 0, LIST: [], LEFT_OUT: [], DIFF: []}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
@@ -75,7 +80,7 @@ class Designs(Service):
             self._name = value
         elif name == SKIP_UNKNOWN:
             self._skip_unknown = bool(value)
-        elif name in {SAVE, LOAD}:
+        elif name in {SAVE, LOAD, COMPARE}:
             if value:
                 await self._do(name)
             value = 0
@@ -103,23 +108,25 @@ class Designs(Service):
         except PandaError as error:
             self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
             raise
-        done = f"{'saved' if what == SAVE else 'loaded'} {name}"
+        done = f"{_DONE[what]} {name}"
         self._pvs[STATUS].post(f"{done}; {note}" if note else done, NO_ALARM)
         await self._list()
         if what == LOAD:
             self._pvs[LOADED].post(name)
 
     async def _with_panda(self, what: str, path: Path) -> str:
-        """Save or load by a connection of its own: the one that polls must not count anything as told.
+        """Save, load or compare by a connection of its own: the one that polls must not count anything as told.
 
         Returns:
-            what was not saved as it is, or not loaded, for people; "" if all was
+            what people should know besides, such as what was not saved as it is, or not loaded; "" for nothing
         """
         if self._link.lost:
             raise designfile.DesignError("there is no connection to the PandA")
         async with self._link.another() as client:
             if what == SAVE:
                 return await designfile.save(client, path, self._disk)
+            if what == COMPARE:
+                return self._show(await designfile.differences(client, path, self._disk))
             left_out: list[str] = []
             try:
                 left_out = await designfile.load(client, path, self._disk, skip_unknown=self._skip_unknown)
@@ -128,6 +135,13 @@ class Designs(Service):
                 # What is shown is to be true, also where all was brought back.
                 await self._link.refresh_if_there()
         return f"{len(left_out)} left out, see {LEFT_OUT}" if left_out else ""
+
+    def _show(self, found: Sequence[Difference]) -> str:
+        """Show how the PandA differs from a design; return it in a word."""
+        self._pvs[DIFF].post([str(one) for one in found[:MOST_DIFFERENCES]])
+        if not found:
+            return "nothing differs"
+        return "1 setting differs" if len(found) == 1 else f"{len(found)} settings differ"
 
     async def _list(self) -> None:
         """Show which designs there are; a disk that does not answer is told in the log."""

@@ -52,10 +52,10 @@ class Mirror(Service):
         """What each record starts with, before it is served."""
         values: dict[str, Value] = {}
         for record in self._records:
-            value = record.constant
-            if value is None and record.sources:
+            value: Value | None = None
+            if record.sources:
                 value = Binding(record, _NoPv(), self._known).initial()
-            elif value is None:
+            elif record.constant is None:
                 value = "" if record.kind.is_text else 0
             if value is not None:
                 values[record.name] = value

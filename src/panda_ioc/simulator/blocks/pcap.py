@@ -43,6 +43,7 @@ class Pcap(Block):
         samples: captures of which all words were sent; whoever wants them takes them out
         show_data: whether DATA shows each word in its tick; if not, nothing happens between captures
         on_start: is called with the tick in which a run starts
+        on_capture: is called with the tick of each capture; those that ENABLE ends before they are sent count too
         on_end: is called with the tick in which a run ends, and why
     """
 
@@ -67,6 +68,7 @@ class Pcap(Block):
         self.samples: list[Words] = []
         self.show_data = True
         self.on_start: Callable[[int], None] = lambda _: None
+        self.on_capture: Callable[[int], None] = lambda _: None
         self.on_end: Callable[[int, str], None] = lambda *_: None
         self.quiet = _QUIET
         self._codes: list[int] = []
@@ -183,6 +185,7 @@ class Pcap(Block):
         while recent and recent[0] + _LATENCY + length < now:
             recent.popleft()
         recent.append(now)
+        self.on_capture(now)
         if self.GATE:  # also where it rises in this very tick
             self._window.end = now
         moment = capture.Moment(now, self._window, self.SHIFT_SUM, vars(self))

@@ -87,9 +87,10 @@ class DataService(Service):
 
     def initial_values(self) -> Mapping[str, Content]:
         values: dict[str, Content] = {
-            record.name: _nothing(record.kind.is_text, record.kind.is_array) for record in self._records
+            record.name: _nothing(record.kind.is_text, record.kind.is_array)
+            for record in self._records
+            if record.constant is None
         }
-        values.update({record.name: record.constant for record in self._records if record.constant is not None})
         values[DATASETS] = {"name": [], "dtype": []}
         values.update(without_samples(self._records))
         values.update(self._settings.values())

@@ -1,0 +1,79 @@
+"""Make the pictures of try.md and examples.md, from what these pages say: python docs/pictures.py.
+
+The scenarios of a page are written to a folder, its commands run there, and the pictures that they make are copied
+to docs/pictures. `--into FOLDER` leaves the pictures of the documentation as they are.
+"""
+
+import argparse
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from panda_ioc.cli import main
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+
+_YAML = re.compile(r"^( *)```yaml\n( *# ([\w-]+\.yaml)\n.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^ *panda-ioc ((?:try|wiring) .*)$", re.MULTILINE)
+_PICTURE = re.compile(r"\]\(pictures/([\w-]+\.png)\)")
+
+#: What a motion controller might have recorded, for the example with files.
+_MOTION = "t,x\n0,0\n8,1.5\n14,1.2\n22,-1\n30,0.5\n"
+
+
+def write_scenarios(page: str, folder: Path) -> None:
+    """Write the scenarios of a page to files with the names that they say."""
+    for indent, text, name in _YAML.findall((DOCS / page).read_text(encoding="utf-8")):
+        (folder / name).write_text(re.sub(rf"^{indent}", "", text, flags=re.MULTILINE), encoding="utf-8")
+    (folder / "x.csv").write_text(_MOTION, encoding="utf-8")
+
+
+def write_design(folder: Path) -> None:
+    """Write scan.design, as `save` would: the settings of compare.yaml."""
+    from panda_ioc.simulator import load_scenario  # noqa: PLC0415
+
+    write_scenarios("examples.md", folder)
+    lines = load_scenario(folder / "compare.yaml").settings
+    (folder / "scan.design").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """The commands `try` and `wiring` of a page, as words without the program."""
+    for text in _COMMAND.findall((DOCS / page).read_text(encoding="utf-8")):
+        yield shlex.split(text)
+
+
+def make(folder: Path, into: Path) -> None:
+    """Make all pictures."""
+    write_design(folder)
+    write_scenarios("try.md", folder)
+    for page in ("examples.md", "try.md"):
+        for words in commands(page):
+            _run(words, folder)
+    _run(["wiring", str(ROOT / "tests" / "trial" / "beamline.yaml"), "-o", "beamline.png"], folder)
+    for page in ("examples.md", "try.md"):
+        for name in _PICTURE.findall((DOCS / page).read_text(encoding="utf-8")):
+            shutil.copy(folder / name, into / name)
+
+
+def _run(words: list[str], folder: Path) -> None:
+    located = [
+        str(folder / word) if re.fullmatch(r"[\w-]+\.(yaml|design|png|svg|h5|vcd|json)", word) else word
+        for word in words
+    ]
+    result = CliRunner().invoke(main, located)
+    if result.exit_code:
+        raise SystemExit(f"{shlex.join(words)}: {result.output}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, default=DOCS / "pictures")
+    with tempfile.TemporaryDirectory() as temporary:
+        make(Path(temporary), parser.parse_args().into)

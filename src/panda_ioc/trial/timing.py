@@ -1,0 +1,305 @@
+"""A timing diagram: bits as traces, positions as curves, captured samples as marks, on one axis of time."""
+
+import importlib
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..simulator.engine import TICKS
+from ..simulator.recording import Ticks, Trace
+from .errors import TrialError
+from .run import Outcome
+from .signals import choices, label, scaling
+from .units import engineering, unit_of
+
+Floats = npt.NDArray[np.float64]
+
+#: Inches: of the picture, of the row of a bit, and of a position.
+_WIDTH, _BIT, _POSITION, _MARGIN = 12.0, 0.3, 1.15, 1.0
+
+#: Characters in a line of the note.
+_NOTE = 170
+
+#: Places across the picture: edges that are closer than two of them are drawn as a block.
+_PLACES = 1400
+
+#: Edges that close after each other make a block from so many on.
+_LEAST_BLOCK = 6
+
+#: More samples than these in view are marked by their row alone, not on the curves of positions.
+_MOST_DOTS = 400
+
+_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f5fa8", "#b35900", "#20762b", "#c01818", "#555555"
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of time, and how.
+
+    Attributes:
+        first, last: in ticks of the simulation
+        origin: the tick that the axis shows as 0
+        unit: of the axis
+        factor: what it is in seconds
+        after: the time of the origin in seconds from the start; 0 if that is the start
+    """
+
+    first: int
+    last: int
+    origin: int
+    unit: str
+    factor: float
+    after: float
+
+    def place(self, ticks: npt.ArrayLike) -> Floats:
+        """Where ticks are on the axis."""
+        return (np.asarray(ticks, np.float64) - self.origin) / (TICKS * self.factor)
+
+    @property
+    def axis(self) -> str:
+        """What is said below the axis."""
+        since = "the start of the scenario" if not self.after else engineering(self.after, 12)
+        return f"time since {since} / {self.unit}"
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Edges that are too close to be drawn one by one: where each block of them begins and ends."""
+
+    spans: list[tuple[int, int]]
+    inside: npt.NDArray[np.bool_]
+
+
+def draw(
+    outcome: Outcome,
+    names: Sequence[str],
+    output: Path | None,
+    *,
+    between: tuple[float, float] | None = None,
+    title: str = "",
+    note: str = "",
+) -> None:
+    """Draw a timing diagram.
+
+    Args:
+        outcome: of a trial
+        names: the signals, in the order in which they are drawn; positions come first
+        output: the file, whose ending says in which format; None for a window
+        between: from when to when, in seconds from the start of the scenario; None for all
+        title: above the picture
+        note: below it
+
+    Raises:
+        TrialError: there is nothing to draw, nothing to draw it with, or the file cannot be written
+    """
+    plt = _pyplot(output)
+    with plt.rc_context({"text.parse_math": False}):  # names that people gave may have a $ in them
+        figure = _figure(plt, outcome, names, _view(outcome, between))
+        figure.suptitle(title, x=0.01, ha="left", fontsize="large", fontweight="bold")
+        if note:
+            figure.supxlabel(textwrap.fill(note, _NOTE), x=0.01, ha="left", fontsize="small", color=_GREY)
+        _finish(plt, figure, output)
+
+
+def _figure(plt: Any, outcome: Outcome, names: Sequence[str], view: View) -> Any:
+    traces = [outcome.recording[name] for name in names]
+    positions = [trace for trace in traces if trace.sort != "bit"]
+    bits = [trace for trace in traces if trace.sort == "bit" and not trace.moving_bit]
+    captured = np.concatenate([np.empty(0, np.int64), *(one.ticks for one in outcome.acquired)])
+    rows = len(bits) + bool(len(captured))
+    if not positions and not rows:
+        raise TrialError("there is nothing to draw: no signal changed; name signals with --watch")
+    ratios = [*(_POSITION for _ in positions), *([_BIT * (rows + 0.6)] if rows else [])]
+    figure, axes = plt.subplots(
+        len(ratios),
+        sharex=True,
+        squeeze=False,
+        figsize=(_WIDTH, sum(ratios) + _MARGIN),
+        height_ratios=ratios,
+        layout="constrained",
+    )
+    column = list(axes[:, 0])
+    for axis, trace in zip(column, positions, strict=False):
+        _draw_position(axis, outcome, trace, view, captured)
+    for axis in [axis for axis in column if axis.get_legend_handles_labels()[0]][:1]:
+        axis.legend(loc="best", fontsize="small", handlelength=1)
+    if rows:
+        _draw_bits(column[-1], outcome, bits, view, captured)
+    column[-1].set_xlim(*view.place([view.first, view.last]))
+    column[-1].set_xlabel(view.axis)
+    return figure
+
+
+def _pyplot(output: Path | None) -> Any:
+    try:
+        mpl = importlib.import_module("matplotlib")
+        if output is not None:
+            mpl.use("agg")
+        plt = importlib.import_module("matplotlib.pyplot")
+    except ImportError as error:
+        raise TrialError(f"drawing needs the package matplotlib: pip install 'panda-ioc[try]' ({error})") from error
+    if output is None and plt.get_backend().lower() == "agg":
+        raise TrialError("no window can be opened here: name a file for the picture")
+    return plt
+
+
+def _finish(plt: Any, figure: Any, output: Path | None) -> None:
+    if output is None:
+        plt.show()
+        return
+    try:
+        figure.savefig(output, dpi=120)
+    except (OSError, ValueError) as error:
+        raise TrialError(f"{output}: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        plt.close(figure)
+
+
+def _view(outcome: Outcome, between: tuple[float, float] | None) -> View:
+    first, last = (0.0, outcome.seconds(outcome.end)) if between is None else between
+    if not first < last:
+        raise TrialError(f"--between must be two times, the earlier one first, not {first:g} {last:g}")
+    if between is not None and first >= outcome.seconds(outcome.end):
+        raise TrialError(f"--between begins at {first:g} s, but the trial ends at {outcome.seconds(outcome.end):g} s")
+    unit, factor = unit_of(last - first)
+    digits = 10 ** np.floor(np.log10(last - first))
+    after = float(np.floor(first / digits) * digits) if abs(first) > 20 * (last - first) else 0.0
+    begin, end, zero = (outcome.origin + round(seconds * TICKS) for seconds in (first, last, after))
+    return View(begin, end, zero, unit, factor, after)
+
+
+def _draw_position(axis: Any, outcome: Outcome, trace: Trace, view: View, captured: Ticks) -> None:
+    shown = scaling(outcome.simulation, trace.name)
+    ticks = trace.ticks
+    within = ticks[(ticks > view.first) & (ticks < view.last)]
+    corners = np.unique(np.concatenate([[view.first, view.last], within, within - 1]))
+    values = np.asarray(trace.at(corners) * shown.scale + shown.offset, np.float64)
+    axis.plot(*_thinned(view.place(corners), values), color=_ORANGE, linewidth=1.3)
+    dots = captured[(captured >= view.first) & (captured <= view.last)]
+    if trace.name in _captured(outcome) and 0 < len(dots) <= _MOST_DOTS:
+        seen = dots - outcome.simulation.wiring.delays.captured
+        points = trace.at(seen) * shown.scale + shown.offset
+        axis.plot(
+            view.place(dots), points, "o", color=_GREEN, markersize=3.5 if len(dots) < 100 else 2, label="captured"
+        )
+    units = f"/ {shown.units}" if shown.units else ""
+    below = f"{label(outcome.simulation, trace.name)} {units}".strip()
+    axis.set_ylabel(f"{trace.name}\n{below}", rotation=0, ha="right", va="center")
+    axis.grid(visible=True, alpha=0.3)
+    axis.margins(y=0.1)
+    labels = choices(outcome.simulation, trace.name)
+    if labels:
+        present = [int(value) for value in np.unique(values) if value < len(labels)]
+        axis.set_yticks(present, [labels[value] for value in present])
+    else:
+        axis.locator_params(axis="y", nbins=4)
+        axis.ticklabel_format(axis="y", useOffset=False)
+
+
+def _captured(outcome: Outcome) -> set[str]:
+    return {field.name for one in outcome.acquired for field in one.start.fields}
+
+
+def _thinned(places: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """The same line with fewer points: of all that are in one place, the first, last, lowest and highest."""
+    if len(places) <= 4 * _PLACES:
+        return places, values
+    bins = ((places - places[0]) * (_PLACES / (places[-1] - places[0]))).astype(np.int64)
+    by_value = np.lexsort((values, bins))  # within a place from the lowest to the highest
+    begins = np.flatnonzero(np.diff(bins, prepend=-1))
+    ends = np.append(begins[1:], len(bins)) - 1
+    kept = np.unique(np.concatenate([begins, ends, by_value[begins], by_value[ends]]))
+    return places[kept], values[kept]
+
+
+def _draw_bits(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, captured: Ticks) -> None:
+    """One row below the other; the samples come last."""
+    for row, trace in enumerate(bits):
+        _draw_bit(axis, trace, view, -row)
+    names = [_row_name(outcome, trace.name) for trace in bits]
+    counts = [_count(len(_within(trace.rising, view)), "pulse") for trace in bits]
+    _mark_early(axis, outcome, bits, view, counts)
+    if len(captured):
+        row = -len(bits)
+        dots = _within(captured, view)
+        gathered = _gather(dots, view)
+        axis.vlines(view.place(dots[~gathered.inside]), row, row + 0.6, color=_GREEN, linewidth=1.2)
+        for first, last in gathered.spans:
+            axis.fill_between(view.place([first, last]), row, row + 0.6, color=_GREEN, alpha=0.55, linewidth=0)
+        names.append("PCAP samples")
+        counts.append(_count(len(dots), "sample"))
+    places = [-row + 0.3 for row in range(len(names))]
+    axis.set_yticks(places, names)
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(-len(names) + 0.75, 0.95)
+    axis.grid(visible=True, axis="x", alpha=0.3)
+    for place, text in zip(places, counts, strict=True):
+        axis.annotate(
+            text,
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+            color=_GREY,
+        )
+
+
+def _draw_bit(axis: Any, trace: Trace, view: View, row: int) -> None:
+    edges = _within(trace.ticks[1:], view)
+    gathered = _gather(edges, view)
+    kept = edges[~gathered.inside]
+    ticks = np.concatenate([[view.first], kept, [view.last]]).astype(np.int64)
+    levels = trace.at(ticks).astype(float)
+    for first, last in gathered.spans:  # the line stops at a block, and goes on after it
+        levels[(ticks >= first) & (ticks < last)] = np.nan
+    places = view.place(ticks)
+    axis.step(places, row + 0.6 * levels, where="post", color=_BLUE, linewidth=1.1)
+    axis.fill_between(places, row, row + 0.6 * levels, step="post", color=_BLUE, alpha=0.15, linewidth=0)
+    for first, last in gathered.spans:
+        axis.fill_between(view.place([first, last]), row, row + 0.6, color=_BLUE, alpha=0.55, linewidth=0)
+
+
+def _mark_early(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, counts: list[str]) -> None:
+    """Cross out the triggers that came too early for a detector."""
+    for row, trace in enumerate(bits):
+        detector = outcome.simulation.outside.detectors.get(trace.name)
+        early = _within(np.array(detector.early if detector else [], np.int64), view)
+        if 0 < len(early) <= _MOST_DOTS:
+            axis.plot(view.place(early), np.full(len(early), 0.3 - row), "x", color=_RED, markersize=5)
+        if len(early):
+            counts[row] += f"\n({len(early)} too early: x)"
+
+
+def _gather(ticks: Ticks, view: View) -> Blocks:
+    """Find edges that are too close to be told apart; `inside` marks those that a block hides."""
+    closest = 2 * (view.last - view.first) / _PLACES
+    close = np.concatenate([[False], np.diff(ticks) < closest, [False]])
+    steps = np.diff(close.astype(np.int8))
+    begins, ends = np.flatnonzero(steps > 0), np.flatnonzero(steps < 0)
+    inside = np.zeros(len(ticks), bool)
+    spans = []
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        if end - begin >= _LEAST_BLOCK:
+            spans.append((int(ticks[begin]), int(ticks[end])))
+            inside[begin + 1 : end] = True
+    return Blocks(spans, inside)
+
+
+def _within(ticks: Ticks, view: View) -> Ticks:
+    return ticks[(ticks >= view.first) & (ticks <= view.last)]
+
+
+def _row_name(outcome: Outcome, name: str) -> str:
+    given = label(outcome.simulation, name)
+    return f"{given}  {name}" if given else name
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
