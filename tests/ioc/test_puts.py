@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aioca import DBE_PROPERTY, DBE_VALUE, FORMAT_CTRL, CANothing, caget, camonitor, caput
+from aioca import DBE_PROPERTY, DBE_VALUE, DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, CANothing, caget, camonitor, caput
 from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
@@ -196,6 +196,31 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
             assert await alice.get(pv) == 7
             assert await alice.put(pv, 8) == NORMAL
         assert wire.told == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("record", "number"),
+    [
+        ("COUNTER1:START", 3e9),
+        ("COUNTER1:START", -(2.0**31) - 1),
+        ("COUNTER1:START", float("nan")),
+        ("COUNTER1:START", float("inf")),
+        ("PULSE1:TRIG_EDGE", 65537.0),
+        ("PULSE1:TRIG_EDGE", -65535.0),
+        ("PCAP:ARM", 65537.0),
+    ],
+)
+async def test_a_number_that_has_no_room_is_refused_and_not_wrapped(ioc: Ioc, record: str, number: float) -> None:
+    pv, port = ioc.pv(record), int(ioc.environment["EPICS_CA_SERVER_PORT"])
+    before = await caget(pv)
+    async with Circuit(port, "alice") as alice:
+        await alice.put(pv, number)
+    now = await caget(pv, format=FORMAT_TIME)
+    assert (now, now.severity) == (before, 2)
+    assert await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR)
+    async with Circuit(port, "alice") as alice:
+        assert await alice.put(pv, float(before)) == NORMAL
+    assert (await caget(pv, format=FORMAT_TIME)).severity == 0
 
 
 class Tally:

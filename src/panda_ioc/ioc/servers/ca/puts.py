@@ -26,6 +26,7 @@ class Write:
         record: the full name, or that of an alias
         field: "" if none was named
         originator: "user@host"
+        number: what the client puts, if that is one number
         taken: whether the record has been processed for it
         ended: whether it is over: done, refused by EPICS, or given up by a client that left
     """
@@ -34,6 +35,7 @@ class Write:
     record: str
     field: str
     originator: str
+    number: float | None = None
     taken: bool = False
     ended: bool = False
 
