@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 - see the package
 
 import contextlib
+import os
 import queue
 import re
 import threading
@@ -114,6 +115,8 @@ def monitor(*, pvs: tuple[str, ...]) -> None:
 def _context() -> "Iterator[Context]":
     from p4p.client.thread import Context
 
+    # Beside broadcasts, which do not reach an IOC that listens on loopback alone, as the demo does.
+    os.environ.setdefault("EPICS_PVA_ADDR_LIST", "127.0.0.1")
     with Context("pva") as context:
         yield context
 
