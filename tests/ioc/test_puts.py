@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -317,6 +318,17 @@ async def test_a_value_and_its_units_come_in_one_update(server: Server, ioc: Ioc
     assert len(over_ca) > 20
     assert {value for value, _ in seen} == {0.5, 500.0}
     assert [units for _, units in seen] == ["ms", "s"] * 10
+
+
+async def test_both_protocols_have_one_time_for_a_value(ioc: Ioc, other: AsyncioClient) -> None:
+    for value, record in ((3, "PULSE1:PULSES"), (4, "PULSE1:PULSES"), (0.25, "PULSE1:DELAY")):
+        before = time.time()
+        await other.send(Put(record.replace(":", "."), str(value)))
+        await becomes(ioc.pv(record), value)
+        over_ca = await caget(ioc.pv(record), format=FORMAT_TIME)
+        stamp = (await ioc.raw_get(record)).timeStamp
+        assert (over_ca.raw_stamp[0], over_ca.raw_stamp[1]) == (stamp.secondsPastEpoch, stamp.nanoseconds)
+        assert before - 1 < over_ca.timestamp < time.time() + 1
 
 
 async def test_disp_keeps_everybody_out(ioc: Ioc) -> None:
