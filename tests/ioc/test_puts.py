@@ -76,6 +76,7 @@ RULES = {
     ),
     "two levels": "ASG(DEFAULT) { RULE(1, READ) RULE(0, WRITE) RULE(1, WRITE, TRAPWRITE) }\n",
     "never": "ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE, NOTRAPWRITE) }\n",
+    "words": 'ASG(DEFAULT) { RULE(1, READ) RULE(1, # (all of them)\n "WRITE") }\n',
 }
 
 
@@ -98,6 +99,7 @@ async def test_an_access_file_drops_no_put(panda: Server, ca_ports: Iterator[int
         assert wire.told == list(range(1, 101))
         line = await ioc.wait_for(f"put {pv} = 100.0 by bob@")
         assert "over CA" in line
+        assert not [line for line in ioc.output if "somebody" in line]
 
 
 async def test_a_limit_beside_a_put_that_is_under_way_repeats_nothing(panda: Server, ca_ports: Iterator[int]) -> None:
