@@ -77,6 +77,7 @@ RULES = {
     ),
     "two levels": "ASG(DEFAULT) { RULE(1, READ) RULE(0, WRITE) RULE(1, WRITE, TRAPWRITE) }\n",
     "never": "ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE, NOTRAPWRITE) }\n",
+    "words": 'ASG(DEFAULT) { RULE(1, READ) RULE(1, # (all of them)\n "WRITE") }\n',
 }
 
 
@@ -99,6 +100,7 @@ async def test_an_access_file_drops_no_put(panda: Server, ca_ports: Iterator[int
         assert wire.told == list(range(1, 101))
         line = await ioc.wait_for(f"put {pv} = 100.0 by bob@")
         assert "over CA" in line
+        assert not [line for line in ioc.output if "somebody" in line]
 
 
 async def test_a_limit_beside_a_put_that_is_under_way_repeats_nothing(panda: Server, ca_ports: Iterator[int]) -> None:
@@ -114,6 +116,39 @@ async def test_a_limit_beside_a_put_that_is_under_way_repeats_nothing(panda: Ser
                 assert (await putting)[0] == (await limit)[0] == NORMAL
         assert wire.told == [101, 150, 201, 250, 301, 350]
         assert panda.panda.fields[FIELD].read() == "350"
+
+
+async def test_a_limit_completes_no_put_that_is_under_way(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS processes the record for it, and would tell the client of the value that this is done."""
+    async with put_to(panda, ca_ports, "TEST-PUTS-EARLY", delay=0.2) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            await bob.connect(f"{pv}.HIGH")
+            putting = await alice.begin(pv, 101)
+            await until(partial(wire.told.__contains__, 101))
+            await bob.write(f"{pv}.HIGH", 5000)
+            assert not putting.done()
+            assert (await putting)[0] == NORMAL
+            await ioc.wait_for(f"put {pv} = 101.0 by alice@")
+        assert wire.told == [101]
+
+
+async def test_a_limit_that_waits_beside_one_that_does_not_is_no_value(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Both over one channel: the one that waited is made last, when the channel has no other."""
+    async with put_to(panda, ca_ports, "TEST-PUTS-CHANNEL", delay=0.2) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            await bob.connect(f"{pv}.HIGH")
+            putting = await alice.begin(pv, 101)
+            await until(partial(wire.told.__contains__, 101))
+            waiting = await bob.begin(f"{pv}.HIGH", 5000)
+            await bob.write(f"{pv}.HIGH", 6000)
+            assert (await putting)[0] == (await waiting)[0] == NORMAL
+            assert await bob.get(f"{pv}.HIGH") == 5000
+            assert await alice.put(pv, 102) == NORMAL
+        assert wire.told == [101, 102]
+        await ioc.wait_for(f"put {pv} = 102.0 by alice@")
+        assert not [line for line in ioc.output if "somebody" in line]
 
 
 async def test_plain_writes_behind_a_slow_put_all_arrive_in_order(panda: Server, ca_ports: Iterator[int]) -> None:

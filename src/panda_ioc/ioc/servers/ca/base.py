@@ -176,6 +176,7 @@ class NeverBusy:
     def __init__(self) -> None:
         self._supports: dict[int, _RecordSupport] = {}
         self._handed_on: set[int] = set()
+        self._waited_for: dict[int, tuple[Any, int]] = {}
         self._busy_at: int = get_field_offsets("ao")["PACT"][0]  # which all types of records have in one place
 
     def give(self, record: Any) -> None:
@@ -189,6 +190,11 @@ class NeverBusy:
         """The device of a record, which is being processed, hands a put on."""
         self._handed_on.add(record.record.value)
 
+    def leave_waiting(self, record: Any) -> None:
+        """A record is processed, but not for the put that some client waits for: that is not completed by it."""
+        self._waited_for[record.record.value] = record, record.PPN
+        record.PPN = None
+
     def _support(self, original: int) -> _RecordSupport:
         of_epics = _RecordSupport.from_address(original)
         process_of_epics = of_epics.process
@@ -199,6 +205,9 @@ class NeverBusy:
             if record in self._handed_on:
                 self._handed_on.discard(record)
                 ctypes.c_ubyte.from_address(record + self._busy_at).value = 0
+            fields, waiting = self._waited_for.pop(record, (None, 0))
+            if fields is not None:
+                fields.PPN = waiting
             return status
 
         support.process = _Process(process)

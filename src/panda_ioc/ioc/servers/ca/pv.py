@@ -196,6 +196,8 @@ class CaPv:
             puts_the_value = False
             if write is not None:
                 write.taken = False
+        if not puts_the_value and write is not None and channel not in {None, write.channel}:
+            self._never_busy.leave_waiting(self._fields)
         # Only a value makes the record wait for its device: all else EPICS completes by itself.
         self._device._blocking = puts_the_value  # noqa: SLF001
         return True
