@@ -22,6 +22,9 @@ from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
 
+#: Bytes of commands that are collected before they are written.
+_MOST_COLLECTED = 1 << 16
+
 
 class _ControlProtocol(asyncio.Protocol):
     """The control port, between a transport and the tasks that wait for responses."""
@@ -31,6 +34,8 @@ class _ControlProtocol(asyncio.Protocol):
         self._connection = ControlConnection()
         self._transport: asyncio.Transport | None = None
         self._waiting: dict[int, Callable[[Any], None]] = {}
+        #: What tasks want to send, written at the end of this turn of the event loop or with what is sent at once.
+        self._outgoing = bytearray()
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,18 +82,35 @@ class _ControlProtocol(asyncio.Protocol):
         """Wait until the server has read enough of what was sent."""
         await self._writable.wait()
 
-    def submit(self, command: Command[T], done: Callable[[T | PandaError], None]) -> None:
-        """Send a command now; `done` is called with its response, or with the error that ended it."""
+    def submit(self, command: Command[T], done: Callable[[T | PandaError], None], *, soon: bool = False) -> None:
+        """Send a command; `done` is called with its response, or with the error that ended it.
+
+        Args:
+            command: what to send, after all that was submitted before
+            done: see above
+            soon: whether it may be written a little later, together with others of this turn of the event loop
+        """
         if self.lost.done() or self._transport is None:
             raise PandaConnectionError(f"not connected to {self._address}: {self.lost.result()}")
         if id(command) in self._waiting:
             command = copy.copy(command)  # each command under way must be an object of its own
-        self._transport.write(self._connection.send(command))
+        if soon and not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._outgoing += self._connection.send(command)
+        if not soon or len(self._outgoing) > _MOST_COLLECTED:
+            self._write()
         self._waiting[id(command)] = done
         self._deliver()  # a command that needs no question at all is finished already
 
+    def _write(self) -> None:
+        """Write what was collected. A system call costs more than all else that is done to send a command."""
+        if self._outgoing and self._transport is not None:
+            outgoing, self._outgoing = self._outgoing, bytearray()
+            self._transport.write(outgoing)
+
     async def close(self) -> None:
         """Fail all that wait, close our side, wait a little for the server to close its own."""
+        self._write()
         self._end("it was closed")
         transport = self._transport
         if transport is None or self._closed.done():
@@ -169,12 +191,16 @@ class AsyncioClient:
         if self._control is not None:
             await self._control.close()
 
-    async def send(self, command: Command[T], *, timeout: float | None = None) -> T:
+    async def send(
+        self, command: Command[T], *, timeout: float | None = None, then: Callable[[], None] | None = None
+    ) -> T:
         """Send a command and return its response. Any number may be under way.
 
         Args:
             command: what to send
             timeout: seconds to wait instead of the client's own limit
+            then: called once the command is on its way, not answered yet; what this submits goes with it to the
+                PandA, which answers in order
 
         Raises:
             CommandError: the PandA refused it
@@ -190,7 +216,9 @@ class AsyncioClient:
             async with asyncio.timeout(limit):
                 await control.writable()
                 future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-                control.submit(command, partial(_resolve, future))
+                control.submit(command, partial(_resolve, future), soon=True)
+                if then is not None:
+                    then()
                 return await future
         except TimeoutError as error:
             raise PandaTimeoutError(

@@ -1,5 +1,6 @@
 """The PandA of an IOC: one connection, what is known of it, why it is lost, and how it comes back."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Mapping
@@ -109,8 +110,12 @@ class PandaLink:
         """
         return await self._connected().send(command)
 
-    async def send(self, command: Command[T]) -> T:
+    async def send(self, command: Command[T], *, then: Callable[[], None] | None = None) -> T:
         """Send a command that sets something.
+
+        Args:
+            command: what to send
+            then: see `AsyncioClient.send`
 
         Raises:
             PandaConnectionError: there is no connection, and nothing was sent
@@ -119,9 +124,28 @@ class PandaLink:
         """
         client = self._connected()
         try:
-            return await client.send(command)
+            return await client.send(command, then=then)
         except (PandaConnectionError, PandaTimeoutError, RemoteProtocolError) as problem:
             raise OutcomeUnknownError(f"not known whether the PandA took it: {problem}") from problem
+
+    async def put(self, command: Command[T]) -> T:
+        """Send a command that sets something; return when everything is known that the PandA says after it.
+
+        That it is lost after it took the command, other alarms tell.
+
+        Args:
+            command: what to send, in one request: what is asked for is sent behind it, before it is answered
+
+        Raises:
+            PandaError: see `send`
+        """
+        poller = self._poller
+        refreshes: list[asyncio.Future[None]] = []
+        answer = await self.send(command, then=lambda: refreshes.append(poller.begin_refresh()) if poller else None)
+        for refreshed in refreshes:
+            with contextlib.suppress(PandaConnectionError):
+                await asyncio.shield(refreshed)
+        return answer
 
     async def refresh(self) -> None:
         """Wait until everything is known that the PandA says from now on.

@@ -4,8 +4,8 @@ Settings and attributes cost the PandA little and matter to people, so they are 
 blocks report has to be read from the FPGA, so less often. While people are at work, settings are asked for
 three times as often: that shows a change within a hundredth of a second, and costs nothing at night.
 
-After a put everything is asked for at once, so that the put completes with true readbacks; puts that end
-together share one such poll.
+After a put everything is asked for at once, so that the put completes with true readbacks. The PandA answers in
+order, so this is sent together with the put; puts that are sent together share one such poll.
 
 A field that cannot be read is reported once, in the first full answer, and one that fails later is not reported at
 all. So what blocks report is also asked for field by field, one or a few with each poll of READ, all in turn.
@@ -104,6 +104,8 @@ class Poller:
         self._number, self._part, self._busy_until = 0, 0, 0.0
         #: When the poll under way began; None if there is none.
         self._began: float | None = None
+        #: When everything was asked for last.
+        self._asked_everything = -math.inf
         #: Who waits for a poll of everything: the one that is under way, and the next one.
         self._asked: asyncio.Future[None] | None = None
         self._next: asyncio.Future[None] | None = None
@@ -130,14 +132,19 @@ class Poller:
         Raises:
             PandaConnectionError: the PandA did not answer
         """
+        await asyncio.shield(self.begin_refresh())
+
+    def begin_refresh(self) -> "asyncio.Future[None]":
+        """Begin such a poll, now or when the one under way is answered; what is returned is to be shielded."""
+        waiting = self._next or self._loop.create_future()
         if self._over.done():
-            raise PandaConnectionError("the PandA is gone")
-        if self._next is None:
-            self._next = self._loop.create_future()
-        waiting = self._next
+            waiting.set_exception(PandaConnectionError("the PandA is gone"))
+            waiting.exception()  # whoever waits is told; nobody need be
+            return waiting
+        self._next = waiting
         if self._began is None:
             self._ask_everything()
-        await asyncio.shield(waiting)
+        return waiting
 
     def take_statistics(self) -> tuple[float, float]:
         """Mean seconds, since the last call, from poll to poll and that a poll took; 0 if there was none."""
@@ -155,7 +162,8 @@ class Poller:
             return
         self._part = (self._part + 1) % parts
         if self._part and timetable.settings:
-            self._ask(timetable.settings)
+            if now - self._asked_everything >= timetable.beat / parts:  # else a put has just had settings asked for
+                self._ask(timetable.settings)
         else:
             self._ask(self._with_fields(timetable.due(self._number)))
             self._number += 1
@@ -168,6 +176,7 @@ class Poller:
 
     def _ask_everything(self) -> None:
         self._asked, self._next = self._next, None
+        self._asked_everything = self._loop.time()
         self._ask(self._timetable.everything)
 
     def _ask(self, poll: Poll) -> None:

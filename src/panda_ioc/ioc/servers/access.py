@@ -6,7 +6,7 @@ EPICS tells who puts what over Channel Access where a rule says TRAPWRITE: so ev
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ _WRITE_RULE = re.compile(
     )
 )
 
-#: Whether a user, from a host, with the roles of its groups, may put.
-MayPut = Callable[[str, str, list[str]], bool]
+#: Whether a user, from a host, with the roles of its groups, may put; these are looked up only where rules exist.
+MayPut = Callable[[str, str, Callable[[], Iterable[str]]], bool]
 
 
 class AccessError(PandaError):
@@ -84,9 +84,9 @@ def checker(text: str) -> MayPut:
     except (ACFError, RuntimeError, KeyError, ValueError, AttributeError) as error:  # the last where it just ends
         raise AccessError(f"the access security file makes no sense: {error}") from error
 
-    def may_put(user: str, host: str, roles: list[str]) -> bool:
+    def may_put(user: str, host: str, roles: Callable[[], Iterable[str]]) -> bool:
         answer = _Answer()
-        engine.create(answer, "DEFAULT", user, host, 1, roles)
+        engine.create(answer, "DEFAULT", user, host, 1, list(roles()))
         return answer.put
 
     return may_put

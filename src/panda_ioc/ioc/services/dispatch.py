@@ -123,7 +123,8 @@ class Services:
         if pv.shows == shows:
             pv.show()  # over Channel Access the record has the value that was put
         self.puts_accepted += 1
-        log.log(PUT, "put %s = %s by %s", self._plan.pv(put.name), self._as_text(put), put.source)
+        if log.isEnabledFor(PUT):
+            log.log(PUT, "put %s = %s by %s", self._plan.pv(put.name), self._as_text(put), put.source)
         return ""
 
     def _check(self, put: Put, pv: Pv) -> None:

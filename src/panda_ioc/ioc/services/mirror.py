@@ -99,8 +99,7 @@ class Mirror(Service):
     async def _send(self, binding: Binding, value: Any) -> None:
         command = binding.command(value)
         if command is not None:
-            await self._link.send(command)
-            await self._link.refresh_if_there()
+            await self._link.put(command)
 
     def _refresh_all(self) -> None:
         for binding in self._bindings.values():

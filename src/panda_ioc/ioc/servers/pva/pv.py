@@ -143,7 +143,7 @@ class PvaPv:
     async def _refusal(self, operation: Any) -> str:
         """Hand a put on; return why it is refused."""
         user, host = operation.account(), operation.peer().rpartition(":")[0]
-        if not self._may_put(user, host, list(operation.roles())):
+        if not self._may_put(user, host, operation.roles):
             return self._told(f"{user} from {host} may not put to {self.planned.name} by the access rules")
         if self.planned.access is Access.READ:
             return self._told(f"{self.planned.name} can only be read, and was put by {user}@{host}")
