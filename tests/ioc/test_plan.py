@@ -1,5 +1,6 @@
 """The record plan, made without EPICS."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -165,6 +166,42 @@ def test_the_longest_prefix_fits() -> None:
     room = int(str(caught.value).rsplit(" ", 1)[1])
     plan = make_plan(pandabox(), "P" * room)
     assert max(len(plan.pv(name)) for name in records(plan)) == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("PULSE1:DELAY", "monitor@1"),
+        ("PULSE1:DELAY:UNITS", "monitor@1"),
+        ("PULSE1:TRIG", "monitor@1"),
+        ("TTLOUT1:VAL:DELAY", "monitor@1"),
+        ("PCAP:ARM", "monitor@1"),
+        ("INENC1:HEALTH", "monitor@1"),
+        ("INENC1:VAL:CAPTURE", "monitor@1"),
+        ("Status", "monitor@1"),
+        ("SYSTEM:FPGA_VERSION", "monitor@1"),
+        ("DATA:CAPTURE", "monitor@1"),
+        ("DATA:NUM_CAPTURED", "scan@1"),
+        ("INENC1:VAL:SCALED", "scan@1"),
+        ("SYSTEM:TEMP_ZYNQ", "scan@10"),
+        ("INENC1:VAL", None),
+        ("INENC1:VAL:CAPTURE:TEXT", None),
+        ("INENC1:VAL:LIVE", None),
+        ("INENC1:SETP", None),
+        ("INENC1:HOMED", None),
+        ("BITS:OUTA", None),
+        ("PULSE1:FORCE_RST", None),
+        ("SEQ1:TABLE:TIME1", None),
+        ("PULSE1:LABEL", None),
+        ("IOC:UPTIME", None),
+    ],
+)
+def test_hints_for_archivers(name: str, hint: str | None) -> None:
+    plan = make_plan(pandabox(), "X")
+    text = re.search(rf'"X:{name}"\) {{(.*?)\n}}', database(plan), re.DOTALL)
+    found = re.search(r'info\(archive, "(.*)"\)', text[1]) if text else None
+    assert (found and found[1]) == hint
+    assert text or name not in records(plan)
 
 
 def test_text_is_quoted_for_the_database() -> None:

@@ -7,6 +7,7 @@ and it takes a tenth of the time (the builder looks up each field of each record
 import re
 from collections.abc import Iterator
 
+from ...plan.archive import archive_hint
 from ...plan.plan import Plan
 from ...plan.record import DESC_BYTES, EGU_BYTES, TEXT_BYTES, Kind, Record, short_labels, shorten
 
@@ -62,6 +63,8 @@ def _record(plan: Plan, record: Record) -> Iterator[str]:
         yield f"  field({field}, {_quoted(value)})\n"
     for alias in record.aliases:
         yield f"  alias({_quoted(plan.pv(alias))})\n"
+    if hint := archive_hint(record):
+        yield f"  info(archive, {_quoted(hint)})\n"
     yield "}\n"
 
 
