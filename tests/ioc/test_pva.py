@@ -188,3 +188,50 @@ async def test_puts_of_two_pva_clients_to_one_record(ioc: Ioc) -> None:
         values.add(int(await asyncio.wait_for(seen.get(), 5)))
     assert len(values) > 20
     subscription.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("PULSE1:PULSES.RTYP", "ao"),
+        ("PULSE1:PULSES.NAME", "TEST-FIXTURE:PULSE1:PULSES"),
+        ("SYSTEM:TEMP_ZYNQ.EGU", "deg"),
+        ("SYSTEM:TEMP_ZYNQ.DESC", "Temperature of the FPGA"),
+        ("TTLOUT1:VAL.RTYP", "stringout"),
+        ("STATUS.RTYP", "mbbi"),
+        ("STATUS.NAME", "TEST-FIXTURE:Status"),
+        ("PULSE1:LABEL.RTYP", "waveform"),
+    ],
+)
+async def test_fields_can_be_read(ioc: Ioc, field: str, value: str) -> None:
+    expected = value.replace("TEST-FIXTURE", ioc.prefix)
+    assert await ioc.pva_get(field) == expected
+    assert str(await caget(ioc.pv(field))) == expected  # as over Channel Access
+    with pytest.raises(RemoteError):
+        await ioc.pva_put(field, "other")
+    assert await ioc.pva_get(field) == expected
+
+
+async def test_a_field_changes_with_its_record(ioc: Ioc) -> None:
+    await ioc.pva_put("PULSE4:DELAY:UNITS", "s")
+    seen = await ioc.monitor("PULSE4:DELAY.EGU")
+    assert await ioc.pva_get("PULSE4:DELAY.EGU") == "s"
+    await ioc.pva_put("PULSE4:DELAY:UNITS", "min")
+    assert (await asyncio.wait_for(seen.get(), 5)).value == "min"
+    await ioc.pva_put("PULSE4:DELAY:UNITS", "us")
+    assert (await asyncio.wait_for(seen.get(), 5)).value == "us"
+    assert await ioc.pva_get("PULSE4:DELAY.PREC") == await caget(ioc.pv("PULSE4:DELAY.PREC")) == 3
+
+
+async def test_the_field_val_is_the_record(ioc: Ioc, other: AsyncioClient) -> None:
+    await ioc.pva_put("PULSE2:PULSES.VAL", 17)
+    assert await other.send(GetLine("PULSE2.PULSES")) == "17"
+    assert await ioc.pva_get("PULSE2:PULSES.VAL") == await ioc.pva_get("PULSE2:PULSES") == 17
+
+
+@pytest.mark.parametrize(
+    "name", ["PULSE1:PULSES.", "PULSE1:PULSES.NOPE", "NOPE:PULSES.DESC", ".DESC", "SEQ1:TABLE.DESC"]
+)
+async def test_a_field_that_there_is_not_is_not_found(ioc: Ioc, name: str) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ioc.pva.get(ioc.pv(name)), 0.5)

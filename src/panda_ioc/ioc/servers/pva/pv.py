@@ -66,6 +66,9 @@ class PvaPv:
         self._is_choice = isinstance(planned, Record) and planned.kind.is_choice
         self._type = type_of(planned)
         self._labels: tuple[str, ...] = ()
+        #: The fields that a post has changed, as they are now, and who is told of it.
+        self.fields: dict[str, Any] = {}
+        self.on_field: Callable[[str, Any], None] | None = None
         #: Shows the same in another way.
         self.follower: PvaPv | None = None
         start = Structure(self._type, properties(planned))
@@ -86,9 +89,13 @@ class PvaPv:
         fill(structure, self._value(value), update.alarm, update.time_ns)
         for field, text in update.fields.items():
             name, convert = _FIELDS[field]
+            self.fields[field] = convert(text)
             if self._type.has(name):
-                structure[name] = convert(text)
+                structure[name] = self.fields[field]
         self.shared.post(structure)
+        if self.on_field is not None:
+            for field in update.fields:
+                self.on_field(field, self.fields[field])
         if self.follower is not None:
             self.follower.post(update)
 

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from p4p.server import DynamicProvider, StaticProvider
 from p4p.server import Server as P4pServer
-from p4p.server import StaticProvider
 from p4p.server.raw import SharedPV
 
 from ...plan.plan import Plan
@@ -13,6 +13,7 @@ from ...plan.pvi import pvi_trees
 from ...plan.record import Content, Record
 from ..access import MayPut
 from ..put import OnPut
+from .fields import Fields
 from .pv import PvaPv, make_pvs
 from .types import structure
 
@@ -30,6 +31,7 @@ class PvaServer:
     def __init__(self, may_put: MayPut) -> None:
         self._may_put = may_put
         self._provider = StaticProvider("panda-ioc")
+        self._fields: DynamicProvider | None = None
         self._pvs: dict[str, PvaPv] = {}
         self._server: P4pServer | None = None
 
@@ -44,11 +46,12 @@ class PvaServer:
         for name, tree in pvi_trees(plan.items, plan.prefix, plan.pvi).items():
             if name not in self._pvs:
                 self._provider.add(plan.pv(name), SharedPV(initial=structure(tree, now)))
+        self._fields = DynamicProvider("panda-ioc fields", Fields(plan, self._pvs))
         return self._pvs
 
     async def start(self) -> None:
         """Let clients find it."""
-        self._server = P4pServer(providers=[self._provider])
+        self._server = P4pServer(providers=[provider for provider in (self._provider, self._fields) if provider])
 
     async def stop(self) -> None:
         """End puts that are under way, disconnect all clients and serve no more."""
