@@ -32,6 +32,7 @@ async def test_records(port: str) -> None:
     assert by_name["PULSE1:TRIG_EDGE"]["labels"] == ["Rising", "Falling", "Either"]
     assert by_name["CALC1:SHIFT"]["codec"] == {"type": "Whole", "low": 0, "high": 2}
     assert by_name["TTLOUT1:VAL"]["target"] == "TTLOUT1.VAL"
+    assert (by_name["TTLOUT1:VAL"]["archive"], by_name["TTLIN1:VAL"]["archive"]) == ("monitor@1", "")
     assert "BL01-PANDA:SEQ1:TABLE " in table
     (sequence,) = [table for table in planned["tables"] if table["name"] == "SEQ1:TABLE"]
     assert (sequence["access"], sequence["max_rows"], len(sequence["columns"])) == ("rw", 262144, 17)

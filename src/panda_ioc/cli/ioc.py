@@ -225,12 +225,14 @@ def _end_at_last(code: int) -> None:
 @clear_errors
 def records(*, host: str, prefix: str, control_port: int, data_port: int, as_json: bool) -> None:
     """Print the records and tables that `run HOST PREFIX` would serve."""
+    from ..ioc.plan.archive import archive_hint
+
     plan = _plan_of(host, control_port, data_port, prefix)
     for remark in plan.remarks:
         click.echo(remark, err=True)
     if as_json:
         tables = [{**dataclasses.asdict(table), "access": table.access.value} for table in plan.tables]
-        records = [_plain(record) for record in plan.records]
+        records = [{**_plain(record), "archive": archive_hint(record)} for record in plan.records]
         click.echo(json.dumps({"prefix": plan.prefix, "records": records, "tables": tables}, indent=1))
         return
     rows = [
