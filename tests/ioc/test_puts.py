@@ -1,6 +1,7 @@
 """No put over Channel Access or PV Access is reported as done and lost, repeated, or taken for another one."""
 
 import asyncio
+import math
 import random
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aioca import DBE_PROPERTY, DBE_VALUE, FORMAT_CTRL, CANothing, caget, camonitor, caput
+from aioca import DBE_PROPERTY, DBE_VALUE, DBR_STRING, FORMAT_CTRL, CANothing, caget, camonitor, caput
 from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
@@ -231,6 +232,69 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
             assert await alice.get(pv) == 7
             assert await alice.put(pv, 8) == NORMAL
         assert wire.told == [7, 8]
+
+
+async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS would take a put, not process the record for it or hand it to another device, and tell the client OK."""
+    async with put_to(panda, ca_ports, "TEST-PUTS-HELD") as (wire, ioc, port):
+        pv, link = ioc.pv(RECORD), ioc.pv("PULSE1:WIDTH")
+        expected: list[float] = []
+        async with Circuit(port, "alice") as alice:
+            for field, value, stays in (
+                ("SCAN", "1 second", "Passive"),
+                ("SCAN", "I/O Intr", "Passive"),
+                ("DISA", "1", "0"),
+                ("DISV", "0", "1"),
+                ("SDIS", link, ""),
+                ("SIMM", "YES", "NO"),
+                ("SIML", link, ""),
+                ("OMSL", "closed_loop", "supervisory"),
+                ("DTYP", "Soft Channel", "Python"),
+                ("FLNK", link, ""),
+            ):
+                start = len(ioc.output)
+                assert await alice.put(f"{pv}.{field}", value) == NORMAL
+                await ioc.wait_for(f"{pv}.{field} stays {stays!r}", start=start)
+                assert await caget(f"{pv}.{field}", datatype=DBR_STRING) == stays
+                for put in (alice.put, alice.write):
+                    expected.append(len(expected) + 1.0)
+                    await put(pv, expected[-1])
+                await until(lambda: len(wire.told) == len(expected))
+        assert wire.told == expected
+        assert not [line for line in ioc.output if "somebody" in line]
+
+
+async def test_what_shows_only_stays_so(ioc: Ioc) -> None:
+    pv = ioc.pv("PULSE1:QUEUED")
+    await caput(f"{pv}.DISP", 0, wait=True)
+    await ioc.wait_for(f"{pv}.DISP stays '1'")
+    with pytest.raises(CANothing):
+        await caput(pv, 77, wait=True)
+    assert await caget(pv) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("PULSE1:TRIG_EDGE", 65537, "there is no choice 65537, only 0 to 2"),
+        ("PULSE1:TRIG_EDGE", -65535, "there is no choice -65535, only 0 to 2"),
+        ("PULSE1:TRIG_EDGE", math.nan, "there is no choice nan, only 0 to 2"),
+        ("DATA:AUTO_INCREMENT", 65537, "there is no choice 65537, only 0 to 1"),
+        ("DATA:NUM_CAPTURE", 5e9, "5000000000 is not from 0 to 2147483647"),
+        ("DATA:NUM_CAPTURE", math.inf, "inf is not from 0 to 2147483647"),
+        ("PULSE1:ENABLE:DELAY", 2.0**32 + 5, "4294967301 is not from 0 to "),
+    ],
+)
+async def test_a_number_that_epics_makes_another_of_is_refused(ioc: Ioc, name: str, value: float, reason: str) -> None:
+    """A record of whole numbers has 16 or 32 bits, and EPICS takes what fits in there."""
+    start = len(ioc.output)
+    pv = ioc.pv(name)
+    async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), "alice") as alice:
+        before = await alice.get(pv)
+        await alice.put(pv, value)
+        line = await ioc.wait_for(f"refused {pv} = ", start=start)
+        assert reason in line
+        assert await alice.get(pv) == before
 
 
 class Tally:

@@ -1,7 +1,7 @@
 """EPICS base by ctypes: what softioc does not offer, with the layouts of base's public headers."""
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,9 @@ from softioc.imports import get_field_offsets
 
 for _name in ("dbScanLock", "dbScanUnlock", "dbProcess", "dbNotifyCompletion"):
     getattr(dbCore, _name).argtypes = (ctypes.c_void_p,)
+dbCore.dbNameToAddr.argtypes = (ctypes.c_char_p, ctypes.c_void_p)
+dbCore.dbPutField.argtypes = (ctypes.c_void_p, ctypes.c_short, ctypes.c_void_p, ctypes.c_long)
+dbCore.dbPutField.restype = ctypes.c_long
 dbCore.db_post_events.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint)
 
 #: What a monitor asks for, from caeventmask.h: the value, what an archiver wants, and what describes the value.
@@ -20,6 +23,9 @@ _AFTER_FINISH_DEV_SUP = 8
 
 #: From dbNotify.h.
 _NOTIFY_ERROR = 2
+
+#: From dbAddr.h and dbFldTypes.h: more than an address takes, and what a text is.
+_ADDRESS_BYTES, _DBR_STRING = 256, 0
 
 _Process = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
 
@@ -49,6 +55,17 @@ class _Notify(ctypes.Structure):
     )
 
 
+#: The types of single numbers that clients send, from db_access.h.
+_NUMBERS: Mapping[int, type[Any]] = {
+    1: ctypes.c_int16,
+    2: ctypes.c_float,
+    3: ctypes.c_uint16,
+    4: ctypes.c_uint8,
+    5: ctypes.c_int32,
+    6: ctypes.c_double,
+}
+
+
 class TrapWrite(ctypes.Structure):
     """What EPICS says of a put, before and after it: asTrapWriteMessage of asTrapWrite.h."""
 
@@ -57,7 +74,19 @@ class TrapWrite(ctypes.Structure):
         ("host", ctypes.c_char_p),
         ("channel", ctypes.c_void_p),
         ("private", ctypes.c_void_p),
+        ("data_type", ctypes.c_int),
+        ("count", ctypes.c_int),
+        ("data", ctypes.c_void_p),
     )
+
+    @property
+    def number(self) -> float | None:
+        """The number that the client sent, before EPICS makes of it what the field can hold; None if it is not one."""
+        number = _NUMBERS.get(self.data_type)
+        if number is None or self.count != 1 or not self.data:
+            return None
+        sent: float = number.from_address(self.data).value
+        return sent
 
     @property
     def channel_name(self) -> str:
@@ -109,6 +138,13 @@ def notify_channel(record: Any) -> tuple[int | None, bool]:
         return None, False
     said = _Notify.from_address(notify)
     return said.channel, said.status == _NOTIFY_ERROR
+
+
+def put_field(name: str, text: str) -> None:
+    """Put a text of at most 39 bytes to a field as a client does, also to a link."""
+    address = ctypes.create_string_buffer(_ADDRESS_BYTES)
+    if not dbCore.dbNameToAddr(name.encode(), address):
+        dbCore.dbPutField(address, _DBR_STRING, ctypes.create_string_buffer(text.encode(), 40), 1)
 
 
 def listen_for_puts(told: Callable[[TrapWrite, bool], None]) -> None:

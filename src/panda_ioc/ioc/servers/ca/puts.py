@@ -24,8 +24,9 @@ class Write:
     Attributes:
         channel: tells the channels of all clients apart
         record: the full name, or that of an alias
-        field: "" if none was named
+        field: as it was named, "" if it was not
         originator: "user@host"
+        number: what the client sent, if that is one number
         taken: whether the record has been processed for it
         ended: whether it is over: done, refused by EPICS, or given up by a client that left
     """
@@ -34,13 +35,19 @@ class Write:
     record: str
     field: str
     originator: str
+    number: float | None = None
     taken: bool = False
     ended: bool = False
 
     @property
+    def plain_field(self) -> str:
+        """The name of the field, without what may follow it."""
+        return _MODIFIER.sub("", self.field)
+
+    @property
     def is_of_the_value(self) -> bool:
         """Whether it puts the value of the record, and not one of its other fields."""
-        return _MODIFIER.sub("", self.field) in _VALUE
+        return self.plain_field in _VALUE
 
 
 class Puts:

@@ -20,7 +20,7 @@ from ...plan.record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, short
 from ..put import OnPut, Put
 from ..served import Update
 from . import base
-from .database import text_length
+from .database import held, text_length
 from .puts import Puts, Write
 
 #: Bytes of the reason of an alarm.
@@ -42,6 +42,9 @@ _DEVICES = {
     Kind.ARRAYIN: device.waveform,
     Kind.ARRAYOUT: device.waveform_out,
 }
+
+#: What records of whole numbers hold: of a number beyond that, EPICS makes another one.
+_HELD = {Kind.LONGOUT: (-(2**31), 2**31 - 1), Kind.BO: (0, 2**16 - 1), Kind.MBBO: (0, 2**16 - 1)}
 
 #: The fields that change with the value, and how each is made of its text.
 _FIELDS: Mapping[str, Callable[[str], Any]] = {"EGU": lambda text: shorten(text, EGU_BYTES), "PREC": int}
@@ -137,6 +140,13 @@ class CaPv:
         # Not by softioc's own set_field, which is a put that DISP refuses.
         db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
 
+    def hold(self, field: str) -> str | None:
+        """Give a field its value back, after a put, if clients may not change it; return that."""
+        value = held(self._record, field)
+        if value is not None:
+            base.put_field(f"{self._name}.{field}", value)
+        return value
+
     def initialised(self) -> None:
         """EPICS has made the record, and clients cannot reach it yet."""
         if self._record.kind.is_out:
@@ -204,7 +214,7 @@ class CaPv:
             self._call(self._show_again)
             return
         write = self._write
-        put = Put(self._record.name, self._put_value(value), write.originator if write else "", "CA")
+        put = Put(self._record.name, self._put_value(value, write), write.originator if write else "", "CA")
         channel, _ = base.notify_channel(self._fields)
         # A client that waits for one put can make another on the same channel for which it does not wait.
         waits_already = self._completes is not None and self._completes.is_of(channel)
@@ -258,8 +268,12 @@ class CaPv:
             return self._as_array(value)
         return value
 
-    def _put_value(self, value: Any) -> Any:
-        """Return what a client put as services take it."""
+    def _put_value(self, value: Any, write: Write | None) -> Any:
+        """Return what a client put as services take it: what it sent, if EPICS could only make something else of it."""
+        if self._record.kind in _HELD and write is not None and write.number is not None and write.field != "PROC":
+            low, high = _HELD[self._record.kind]
+            if not low <= write.number <= high:
+                return int(write.number) if write.number.is_integer() else write.number
         if self._record.kind.is_array and self._record.dtype == "str":
             return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
         return value

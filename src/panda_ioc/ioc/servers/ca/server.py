@@ -44,7 +44,7 @@ class CaServer:
         self._rules = rules
         self._puts = Puts()
         self._pvs: dict[str, CaPv] = {}
-        self._names: frozenset[str] = frozenset()
+        self._by_full_name: dict[str, CaPv] = {}
         self._texts: tuple[tuple[str, str, str], ...] = ()
 
     def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, CaPv]:
@@ -52,8 +52,9 @@ class CaServer:
         never_busy = base.NeverBusy()
         for record in plan.records:
             name, first = plan.pv(record.name), initial.get(record.name)
-            self._pvs[record.name] = CaPv(record, name, first, on_put, puts=self._puts, never_busy=never_busy)
-        self._names = frozenset(plan.pv(name) for record in plan.records for name in (record.name, *record.aliases))
+            pv = CaPv(record, name, first, on_put, puts=self._puts, never_busy=never_busy)
+            self._pvs[record.name] = pv
+            self._by_full_name.update((plan.pv(each), pv) for each in (record.name, *record.aliases))
         self._texts = tuple(texts_with_macros(plan))
         with _file(database(plan)) as name:
             softioc.dbLoadDatabase(name)
@@ -96,14 +97,18 @@ class CaServer:
         if not after:
             record, _, field = message.channel_name.partition(".")
             originator = f"{base.text_of(message.user)}@{base.text_of(message.host)}"
-            message.private = self._puts.begins(Write(message.channel, record, field, originator))
+            message.private = self._puts.begins(Write(message.channel, record, field, originator, message.number))
             return
         write = self._puts.ends(message.private or 0)
         if write is None:
             return
         what = f"put {write.record}{write.field and f'.{write.field}'} by {write.originator} over CA"
-        if not write.is_of_the_value or write.record not in self._names:
+        pv = self._by_full_name.get(write.record)
+        if pv is None or not write.is_of_the_value:
             log.log(PUT, "%s, if EPICS took it", what)
+            held = pv and pv.hold(write.plain_field)
+            if held is not None:
+                log.warning("%s.%s stays %r: puts would else be lost", write.record, write.plain_field, held)
         elif not write.taken:
             log.warning("refused %s: EPICS does not take the value, or puts are disabled by DISP", what)
 
