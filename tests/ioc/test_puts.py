@@ -249,6 +249,7 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
                 ("SIMM", "YES", "NO"),
                 ("SIML", link, ""),
                 ("OMSL", "closed_loop", "supervisory"),
+                ("IVOA", "Don't drive outputs", "Continue normally"),
                 ("DTYP", "Soft Channel", "Python"),
                 ("FLNK", link, ""),
             ):

@@ -42,6 +42,7 @@ _HELD = {
     "SIMM": "NO",
     "SIML": "",
     "OMSL": "supervisory",
+    "IVOA": "Continue normally",
     "FLNK": "",
 }
 

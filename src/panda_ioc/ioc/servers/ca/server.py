@@ -110,7 +110,9 @@ class CaServer:
             if held is not None:
                 log.warning("%s.%s stays %r: puts would else be lost", write.record, write.plain_field, held)
         elif not write.taken:
-            log.warning("refused %s: EPICS does not take the value, or puts are disabled by DISP", what)
+            log.warning(
+                "refused %s: EPICS does not take it, DISP disables puts, or the client left before its turn", what
+            )
 
 
 def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: Any) -> None:
