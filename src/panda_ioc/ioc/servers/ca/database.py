@@ -63,6 +63,8 @@ def held(record: Record, field: str) -> str | None:
     """Return the text that a field of a record keeps, whatever clients put there; None if they may change it."""
     if not record.kind.is_out:
         return "1" if field == "DISP" else None
+    if record.kind is Kind.BO and field == "HIGH":  # of other records it is a limit
+        return "0"
     return _device_type(record.kind) if field == "DTYP" else _HELD.get(field)
 
 
