@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -186,6 +187,19 @@ async def test_a_put_of_a_client_that_leaves_is_done_and_holds_up_nobody(
                 assert not leaving.done()
                 assert panda.panda.fields[FIELD].read() == str(value + 1)
         assert wire.told == [10, 11, 20, 21, 30, 31]
+
+
+async def test_what_the_end_finds_undone_is_told_why(panda: Server, ca_ports: Iterator[int]) -> None:
+    async with put_to(panda, ca_ports, "TEST-PUTS-END", delay=0.5) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice:
+            await alice.write(pv, 1)
+            await until(partial(wire.told.__contains__, 1))
+            await alice.write(pv, 2)
+            ioc.process.send_signal(signal.SIGINT)
+            await ioc.wait_for(f"refused {pv} = 1.0: not known whether the PandA took it")
+            await ioc.wait_for(f"refused {pv} = 2.0: no connection to the PandA: the IOC is stopping")
+        assert wire.told == [1]
 
 
 async def test_the_log_has_a_line_for_each_put_and_no_other(panda: Server, ca_ports: Iterator[int]) -> None:

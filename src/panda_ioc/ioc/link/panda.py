@@ -168,7 +168,8 @@ class PandaLink:
             again = True
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; whoever still asks is told so."""
+        self.known.lost = self.known.lost or "the IOC is stopping"
         client, self._client = self._client, None
         if client is not None:
             await client.close()
