@@ -1,6 +1,7 @@
 """The IOC from start to end: connect, introspect, plan, serve, keep in step, come back after a loss."""
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import logging
@@ -58,24 +59,36 @@ async def run(config: Config) -> int:
     Raises:
         PandaError: it could not be started
     """
+    stopped = _told_to_stop()
     served: dict[str, Pv] = {}
     with alive_file() as tell_alive:
         async with monitored(config.http, served, tell_alive):
-            return await _until_stopped(config, served)
+            return await _until_stopped(config, served, stopped)
 
 
-async def _until_stopped(config: Config, served: dict[str, Pv]) -> int:
+def _told_to_stop() -> asyncio.Future[int]:
+    """The exit code, once a signal tells to stop; later signals, also after the loop's end, change nothing."""
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
-    def stop(code: int, why: str) -> None:
-        if not stopped.done():
-            log.info("stopping: %s", why)
-            stopped.set_result(code)
+    def told(number: int, _: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_stop, stopped, EXIT_STOPPED, signal.Signals(number).name)
 
+    # Not by the loop: it would let go of them when it closes, and the next would kill what is ending.
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, EXIT_STOPPED, number.name)
-    running = asyncio.create_task(_serve(config, served, partial(stop, EXIT_ANEW)))
+        signal.signal(number, told)
+    return stopped
+
+
+def _stop(stopped: asyncio.Future[int], code: int, why: str) -> None:
+    if not stopped.done():
+        log.info("stopping: %s", why)
+        stopped.set_result(code)
+
+
+async def _until_stopped(config: Config, served: dict[str, Pv], stopped: asyncio.Future[int]) -> int:
+    running = asyncio.create_task(_serve(config, served, partial(_stop, stopped, EXIT_ANEW)))
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         return running.result()
