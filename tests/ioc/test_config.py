@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -441,9 +442,23 @@ async def test_http_is_there_before_the_panda(ca_ports: Iterator[int]) -> None:
         assert await ioc.stop() == 0
 
 
-async def test_a_port_that_is_taken(panda: Server, tmp_path: Path) -> None:
+async def test_a_port_that_is_taken(panda: Server, ca_ports: Iterator[int]) -> None:
+    """The IOC serves without HTTP, and with it once the port is free."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = ("--http-port", str(port))
+        async with running_ioc(panda.control_port, "TEST-TAKEN", ca_ports, *options) as ioc:
+            assert f"HTTP is not served: another process has 127.0.0.1:{port}" in " ".join(ioc.output)
+            await becomes(ioc.pv("Status"), 2)
+            taken.close()
+            await ioc.wait_for("HTTP is served on")
+            assert await get(port, "/healthz") == (200, "alive\n")
+            assert await ioc.stop() == 0
+
+
+async def test_an_address_that_is_not_ours(panda: Server) -> None:
     port = ("--control-port", str(panda.control_port))
-    options = ("run", "127.0.0.1", "X", *port, "--http-port", str(panda.data_port), "--state-dir", str(tmp_path))
+    options = ("run", "127.0.0.1", "X", *port, "--http-host", "192.0.2.1", "--http-port", "8080")
     code, output = await outcome(*options, environment=environment(free_port()))
     assert code == 1
-    assert f"cannot serve HTTP on 127.0.0.1:{panda.data_port}: Address already in use" in output
+    assert "cannot serve HTTP on 192.0.2.1:8080: Cannot assign requested address" in output

@@ -1,10 +1,10 @@
 """No put over Channel Access or PV Access is reported as done and lost, repeated, or taken for another one."""
 
 import asyncio
-import math
 import random
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aioca import DBE_PROPERTY, DBE_VALUE, DBR_STRING, FORMAT_CTRL, CANothing, caget, camonitor, caput
+from aioca import (
+    DBE_PROPERTY,
+    DBE_VALUE,
+    DBR_CHAR_STR,
+    DBR_STRING,
+    FORMAT_CTRL,
+    FORMAT_TIME,
+    CANothing,
+    caget,
+    camonitor,
+    caput,
+)
 from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
@@ -292,27 +303,37 @@ async def test_what_shows_only_stays_so(ioc: Ioc) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"),
+    ("record", "number"),
     [
-        ("PULSE1:TRIG_EDGE", 65537, "there is no choice 65537, only 0 to 2"),
-        ("PULSE1:TRIG_EDGE", -65535, "there is no choice -65535, only 0 to 2"),
-        ("PULSE1:TRIG_EDGE", math.nan, "there is no choice nan, only 0 to 2"),
-        ("DATA:AUTO_INCREMENT", 65537, "there is no choice 65537, only 0 to 1"),
-        ("DATA:NUM_CAPTURE", 5e9, "5000000000 is not from 0 to 2147483647"),
-        ("DATA:NUM_CAPTURE", math.inf, "inf is not from 0 to 2147483647"),
-        ("PULSE1:ENABLE:DELAY", 2.0**32 + 5, "4294967301 is not from 0 to "),
+        ("COUNTER1:START", 3e9),
+        ("COUNTER1:START", -(2.0**31) - 1),
+        ("COUNTER1:START", float("nan")),
+        ("COUNTER1:START", float("inf")),
+        ("PULSE1:TRIG_EDGE", 65537.0),
+        ("PULSE1:TRIG_EDGE", -65535.0),
+        ("PCAP:ARM", 65537.0),
     ],
 )
-async def test_a_number_that_epics_makes_another_of_is_refused(ioc: Ioc, name: str, value: float, reason: str) -> None:
-    """A record of whole numbers has 16 or 32 bits, and EPICS takes what fits in there."""
-    start = len(ioc.output)
-    pv = ioc.pv(name)
+async def test_a_number_that_has_no_room_is_refused_and_not_wrapped(ioc: Ioc, record: str, number: float) -> None:
+    pv, port = ioc.pv(record), int(ioc.environment["EPICS_CA_SERVER_PORT"])
+    before = await caget(pv)
+    async with Circuit(port, "alice") as alice:
+        await alice.put(pv, number)
+    now = await caget(pv, format=FORMAT_TIME)
+    assert (now, now.severity) == (before, 2)
+    assert await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR)
+    async with Circuit(port, "alice") as alice:
+        assert await alice.put(pv, float(before)) == NORMAL
+    assert (await caget(pv, format=FORMAT_TIME)).severity == 0
+
+
+async def test_proc_puts_what_is_there_whatever_number_is_sent(ioc: Ioc) -> None:
+    pv, start = ioc.pv("PULSE1:TRIG_EDGE"), len(ioc.output)
     async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), "alice") as alice:
-        before = await alice.get(pv)
-        await alice.put(pv, value)
-        line = await ioc.wait_for(f"refused {pv} = ", start=start)
-        assert reason in line
-        assert await alice.get(pv) == before
+        assert await alice.put(pv, 1) == NORMAL
+        assert await alice.put(f"{pv}.PROC", 70000) == NORMAL
+        assert await alice.get(pv) == 1
+    assert not [line for line in ioc.output[start:] if "refused" in line]
 
 
 class Tally:
@@ -417,6 +438,17 @@ async def test_a_value_and_its_units_come_in_one_update(server: Server, ioc: Ioc
     assert len(over_ca) > 20
     assert {value for value, _ in seen} == {0.5, 500.0}
     assert [units for _, units in seen] == ["ms", "s"] * 10
+
+
+async def test_both_protocols_have_one_time_for_a_value(ioc: Ioc, other: AsyncioClient) -> None:
+    for value, record in ((3, "PULSE1:PULSES"), (4, "PULSE1:PULSES"), (0.25, "PULSE1:DELAY")):
+        before = time.time()
+        await other.send(Put(record.replace(":", "."), str(value)))
+        await becomes(ioc.pv(record), value)
+        over_ca = await caget(ioc.pv(record), format=FORMAT_TIME)
+        stamp = (await ioc.raw_get(record)).timeStamp
+        assert (over_ca.raw_stamp[0], over_ca.raw_stamp[1]) == (stamp.secondsPastEpoch, stamp.nanoseconds)
+        assert before - 1 < over_ca.timestamp < time.time() + 1
 
 
 async def test_disp_keeps_everybody_out(ioc: Ioc) -> None:

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -51,10 +50,13 @@ def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
 @_option("--designs-dir", DIRECTORY, "Save and load whole setups of the PandA here.")
 @_option("--screens-dir", DIRECTORY, "Write screens for Phoebus here.")
 @_option("--clear-bobfiles", None, "Remove screens of an earlier run first.", is_flag=True, default=None)
+@_option("--pvi-compatible", None, "List only what pandablocks-ioc lists in PVI.", is_flag=True, default=None)
+@_option("--pvi-write-only", click.Choice(["rw", "w"]), "Access of fields that cannot be read in PVI.  [default: rw]")
 @_option("--read-only", None, "Refuse every put.", is_flag=True, default=None)
 @_option("--access-file", click.Path(), "EPICS access security file.")
 @_option("--http-port", click.IntRange(0, 65535), "Serve /metrics, /healthz and /readyz on this port.")
 @_option("--http-host", click.STRING, "Address to serve them on.  [default: 127.0.0.1]")
+@_option("--console", None, "Read commands of EPICS here, such as dbl().", is_flag=True, default=None)
 @_option("--log-level", LOG_LEVELS, "How much to log.  [default: info]")
 @clear_errors
 def run(*, config: Path | None, **options: Any) -> None:
@@ -68,8 +70,6 @@ def run(*, config: Path | None, **options: Any) -> None:
     """
     from ..ioc.servers.ca.lean_dso import load_epics
 
-    # Until the event loop listens; the first process of a container would not get the signal at all.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     loading = threading.Thread(target=load_epics, name="load EPICS")  # it takes longest
     loading.start()
     try:
@@ -92,10 +92,13 @@ _PLACES = {
     "designs_dir": ("designs", "directory"),
     "screens_dir": ("screens", "directory"),
     "clear_bobfiles": ("screens", "clear"),
+    "pvi_compatible": ("pvi", "compatible"),
+    "pvi_write_only": ("pvi", "write_only"),
     "read_only": ("access", "read_only"),
     "access_file": ("access", "file"),
     "http_port": ("http", "port"),
     "http_host": ("http", "host"),
+    "console": ("console",),
     "log_level": ("log_level",),
 }
 

@@ -1,6 +1,7 @@
 """The IOC as those see it who watch over many: metrics for Prometheus, and whether it is well, over HTTP."""
 
 import asyncio
+import errno
 import logging
 import threading
 import time
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds without a sign of life after which the IOC is not well, and that a client has for its request.
 _SILENCE, _REQUEST_TIMEOUT = 10.0, 10.0
+
+#: Seconds from one try to the next while the port is taken.
+_RETRY = 2.0
 
 #: Connections at once; more are closed as they come.
 _MOST_CONNECTIONS = 16
@@ -49,36 +53,58 @@ class MonitoringError(PandaError):
 
 
 @asynccontextmanager
-async def monitored(config: HttpConfig, pvs: Mapping[str, Pv]) -> AsyncIterator[str]:
-    """Serve HTTP while this lasts, if that is configured; gives the host and port, "" if there is none.
+async def monitored(config: HttpConfig, pvs: Mapping[str, Pv], tell: Callable[[str], None]) -> AsyncIterator[None]:
+    """Serve HTTP while this lasts, if that is configured. While another process has the port, try it again.
 
     Args:
         config: where
-        pvs: what is told; they may come later
+        pvs: what is shown; they may come later
+        tell: called with the host and port once HTTP is served
 
     Raises:
         MonitoringError: see `Monitoring`
     """
     if config.port is None:
-        yield ""
+        yield
         return
     monitoring = Monitoring(config, pvs)
-    log.info("HTTP is served on %s:%d", config.host, monitoring.port)
+    opening = asyncio.create_task(_open(monitoring, config, tell)) if not _opened(monitoring, config, tell) else None
     try:
-        yield f"{config.host} {monitoring.port}"
+        yield
     finally:
+        if opening is not None:
+            opening.cancel()
         await asyncio.to_thread(monitoring.stop)  # it takes up to half a second
 
 
+def _opened(monitoring: "Monitoring", config: HttpConfig, tell: Callable[[str], None]) -> bool:
+    if not monitoring.listen():
+        return False
+    log.info("HTTP is served on %s:%d", config.host, monitoring.port)
+    tell(f"{config.host} {monitoring.port}")
+    return True
+
+
+async def _open(monitoring: "Monitoring", config: HttpConfig, tell: Callable[[str], None]) -> None:
+    log.warning(
+        "HTTP is not served: another process has %s:%s; trying again every %g s, or set another http.port",
+        *(config.host, config.port, _RETRY),
+    )
+    while True:
+        await asyncio.sleep(_RETRY)
+        if _opened(monitoring, config, tell):
+            return
+
+
 class Monitoring:
-    """Serves `/metrics`, `/healthz` and `/readyz`; it is made in a running event loop.
+    """Serves `/metrics`, `/healthz` and `/readyz` from `listen` to `stop`; it is made in a running event loop.
 
     Args:
         config: where
         pvs: what is told
 
     Raises:
-        MonitoringError: it cannot listen there, or there is nothing to make metrics with
+        MonitoringError: the package that makes metrics is missing
     """
 
     def __init__(self, config: HttpConfig, pvs: Mapping[str, Pv]) -> None:
@@ -95,15 +121,30 @@ class Monitoring:
             REGISTRY.unregister(collector)
         REGISTRY.register(self)
         self._metrics = make_wsgi_app()
-        try:
-            self._server = make_server(
-                config.host, config.port or 0, self._answer, server_class=_Server, handler_class=_Handler
-            )
-        except OSError as error:
-            raise MonitoringError(f"cannot serve HTTP on {config.host}:{config.port}: {error.strerror}") from error
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True).start()
+        self._config = config
+        self._server: WSGIServer | None = None
         self._beat()
+
+    def listen(self) -> bool:
+        """Serve from now on; return False if another process has the port.
+
+        Raises:
+            MonitoringError: it cannot listen there
+        """
+        host, port = self._config.host, self._config.port or 0
+        try:
+            self._server = make_server(host, port, self._answer, server_class=_Server, handler_class=_Handler)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise MonitoringError(f"cannot serve HTTP on {host}:{port}: {error.strerror}") from error
+        threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True).start()
+        return True
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; 0 if it does not."""
+        return self._server.server_port if self._server else 0
 
     def _beat(self) -> None:
         """The event loop is alive."""
@@ -112,8 +153,9 @@ class Monitoring:
 
     def stop(self) -> None:
         """Serve no more."""
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
 
     def collect(self) -> Iterator[Any]:
         """What Prometheus is told; called by its library for each request."""

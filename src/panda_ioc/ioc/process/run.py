@@ -1,7 +1,9 @@
 """The IOC from start to end: connect, introspect, plan, serve, keep in step, come back after a loss."""
 
 import asyncio
+import contextlib
 import gc
+import importlib
 import logging
 import signal
 from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ from ..plan.data_settings import SERVICE as DATA
 from ..plan.designs import SERVICE as DESIGNS
 from ..plan.model import Model
 from ..plan.plan import Plan, PlanError, make_plan
+from ..plan.record import Access
 from ..plan.status import RESTART_SERVICE
 from ..plan.tables import TABLES
 from ..screens.files import try_write
@@ -56,26 +59,36 @@ async def run(config: Config) -> int:
     Raises:
         PandaError: it could not be started
     """
+    stopped = _told_to_stop()
     served: dict[str, Pv] = {}
     with alive_file() as tell_alive:
-        async with monitored(config.http, served) as address:
-            if address:
-                tell_alive(address)
-            return await _until_stopped(config, served)
+        async with monitored(config.http, served, tell_alive):
+            return await _until_stopped(config, served, stopped)
 
 
-async def _until_stopped(config: Config, served: dict[str, Pv]) -> int:
+def _told_to_stop() -> asyncio.Future[int]:
+    """The exit code, once a signal tells to stop; later signals, also after the loop's end, change nothing."""
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
-    def stop(code: int, why: str) -> None:
-        if not stopped.done():
-            log.info("stopping: %s", why)
-            stopped.set_result(code)
+    def told(number: int, _: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_stop, stopped, EXIT_STOPPED, signal.Signals(number).name)
 
+    # Not by the loop: it would let go of them when it closes, and the next would kill what is ending.
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, EXIT_STOPPED, number.name)
-    running = asyncio.create_task(_serve(config, served, partial(stop, EXIT_ANEW)))
+        signal.signal(number, told)
+    return stopped
+
+
+def _stop(stopped: asyncio.Future[int], code: int, why: str) -> None:
+    if not stopped.done():
+        log.info("stopping: %s", why)
+        stopped.set_result(code)
+
+
+async def _until_stopped(config: Config, served: dict[str, Pv], stopped: asyncio.Future[int]) -> int:
+    running = asyncio.create_task(_serve(config, served, partial(_stop, stopped, EXIT_ANEW)))
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         return running.result()
@@ -128,6 +141,8 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
         if config.access.read_only:
             log.info("read-only: every put is refused")
+        if config.console:
+            importlib.import_module("panda_ioc.ioc.servers.ca.console").start()
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
         at_the_end.callback(asyncio.create_task(_publish(pvs, link, services)).cancel)
         another = await link.follow(model, services, lambda model: _is_served_by(config, plan, model))
@@ -182,7 +197,13 @@ def _services(config: Config, plan: Plan, model: Model, link: PandaLink) -> dict
 
 
 def _plan(config: Config, model: Model) -> Plan:
-    return make_plan(model, config.prefix, designs=config.designs.directory is not None)
+    return make_plan(
+        model,
+        config.prefix,
+        designs=config.designs.directory is not None,
+        pvi_compatible=config.pvi.compatible,
+        pvi_write_only=Access(config.pvi.write_only),
+    )
 
 
 def _load_epics(access: str) -> tuple[Server, MayPut]:

@@ -27,6 +27,16 @@ _NOTIFY_ERROR = 2
 #: From dbAddr.h and dbFldTypes.h: more than an address takes, and what a text is.
 _ADDRESS_BYTES, _DBR_STRING = 256, 0
 
+#: The numbers that clients put, by their types in db_access.h.
+_NUMBERS: Mapping[int, type[Any]] = {
+    1: ctypes.c_int16,
+    2: ctypes.c_float,
+    3: ctypes.c_uint16,
+    4: ctypes.c_uint8,
+    5: ctypes.c_int32,
+    6: ctypes.c_double,
+}
+
 _Process = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
 
 
@@ -55,17 +65,6 @@ class _Notify(ctypes.Structure):
     )
 
 
-#: The types of single numbers that clients send, from db_access.h.
-_NUMBERS: Mapping[int, type[Any]] = {
-    1: ctypes.c_int16,
-    2: ctypes.c_float,
-    3: ctypes.c_uint16,
-    4: ctypes.c_uint8,
-    5: ctypes.c_int32,
-    6: ctypes.c_double,
-}
-
-
 class TrapWrite(ctypes.Structure):
     """What EPICS says of a put, before and after it: asTrapWriteMessage of asTrapWrite.h."""
 
@@ -74,19 +73,16 @@ class TrapWrite(ctypes.Structure):
         ("host", ctypes.c_char_p),
         ("channel", ctypes.c_void_p),
         ("private", ctypes.c_void_p),
-        ("data_type", ctypes.c_int),
+        ("dbr_type", ctypes.c_int),
         ("count", ctypes.c_int),
         ("data", ctypes.c_void_p),
     )
 
     @property
     def number(self) -> float | None:
-        """The number that the client sent, before EPICS makes of it what the field can hold; None if it is not one."""
-        number = _NUMBERS.get(self.data_type)
-        if number is None or self.count != 1 or not self.data:
-            return None
-        sent: float = number.from_address(self.data).value
-        return sent
+        """The number that the client puts, before EPICS fits it to the field; None if it is none."""
+        kind = _NUMBERS.get(self.dbr_type)
+        return float(kind.from_address(self.data).value) if kind and self.data and self.count == 1 else None
 
     @property
     def channel_name(self) -> str:

@@ -26,7 +26,7 @@ class Write:
         record: the full name, or that of an alias
         field: as it was named, "" if it was not
         originator: "user@host"
-        number: what the client sent, if that is one number
+        number: what the client puts, if that is one number
         taken: whether the record has been processed for it
         ended: whether it is over: done, refused by EPICS, or given up by a client that left
     """
@@ -43,6 +43,11 @@ class Write:
     def plain_field(self) -> str:
         """The name of the field, without what may follow it."""
         return _MODIFIER.sub("", self.field)
+
+    @property
+    def processes(self) -> bool:
+        """Whether it has the record processed with the value that is there, whatever number it is."""
+        return self.plain_field == "PROC"
 
     @property
     def is_of_the_value(self) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,8 +44,12 @@ _DEVICES = {
     Kind.ARRAYOUT: device.waveform_out,
 }
 
-#: What records of whole numbers hold: of a number beyond that, EPICS makes another one.
-_HELD = {Kind.LONGOUT: (-(2**31), 2**31 - 1), Kind.BO: (0, 2**16 - 1), Kind.MBBO: (0, 2**16 - 1)}
+#: The numbers that a record has room for; EPICS wraps others, or makes the lowest of them.
+_ROOM = {
+    Kind.LONGOUT: (-(2**31), 2**31 - 1),
+    Kind.BO: (0, 2**16 - 1),
+    Kind.MBBO: (0, 2**16 - 1),
+}
 
 #: The fields that change with the value, and how each is made of its text.
 _FIELDS: Mapping[str, Callable[[str], Any]] = {"EGU": lambda text: shorten(text, EGU_BYTES), "PREC": int}
@@ -99,7 +104,7 @@ class CaPv:
         self._never_busy = never_busy
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Task[None]] = set()
-        self._posting = False
+        self._posts_in = threading.get_ident()
         self._write: Write | None = None  # for which the record is being processed
         self._before: Any = None  # what softioc had for its value before that
         self._completes: _Completion | None = None
@@ -187,7 +192,7 @@ class CaPv:
 
     def _is_processed_by_a_client(self) -> bool:
         """Asked by softioc as the record is processed, in the thread that does it and under the record's lock."""
-        if self._posting:
+        if threading.get_ident() == self._posts_in:  # for what is posted, here or to a record that a link leads from
             return False
         self._before = self._device._value  # noqa: SLF001
         channel, refused = base.notify_channel(self._fields)
@@ -253,12 +258,8 @@ class CaPv:
 
     def _process(self, fields: Any) -> None:
         """Process a settable record for what was posted, whatever put it is busy with."""
-        self._posting = True
-        try:
-            with base.without_notify(fields):
-                dbCore.dbProcess(fields)
-        finally:
-            self._posting = False
+        with base.without_notify(fields):
+            dbCore.dbProcess(fields)
 
     def _fit(self, value: Content) -> Content:
         """Cut text and arrays to what the record holds."""
@@ -269,11 +270,11 @@ class CaPv:
         return value
 
     def _put_value(self, value: Any, write: Write | None) -> Any:
-        """Return what a client put as services take it: what it sent, if EPICS could only make something else of it."""
-        if self._record.kind in _HELD and write is not None and write.number is not None and write.field != "PROC":
-            low, high = _HELD[self._record.kind]
-            if not low <= write.number <= high:
-                return int(write.number) if write.number.is_integer() else write.number
+        """Return what a client put as services take it, also where EPICS has made another number of it."""
+        number = write.number if write is not None and write.record in self._names and not write.processes else None
+        low, high = _ROOM.get(self._record.kind, (-np.inf, np.inf))
+        if number is not None and not low <= number <= high:  # or it is NaN
+            return number
         if self._record.kind.is_array and self._record.dtype == "str":
             return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
         return value

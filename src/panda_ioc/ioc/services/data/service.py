@@ -31,9 +31,9 @@ from ..service import Service
 from .acquiring import Acquiring
 from .capture import Captures, FileFacts
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
-from .publish import Counters
+from .publish import Counters, Seldom
 from .receiver import Receiver, Taker
-from .view import View
+from .view import View, without_samples
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class DataService(Service):
         self._captures = Captures(self._settings, self._file_facts(model, roots), self._show)
         self._receiver = Receiver(Taker(self._ready, self._take, self._captures.room, self._lost))
         self._counters = Counters(self._receiver, self._captures)
+        self._ends = Seldom(self._show)
         self._view = View(self._live, self._settings)
         self._acquiring = Acquiring(link, self._receiver, self._show_acquire, self._flush)
         self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
@@ -92,6 +93,7 @@ class DataService(Service):
             if record.constant is None
         }
         values[DATASETS] = {"name": [], "dtype": []}
+        values.update(without_samples(self._records))
         values.update(self._settings.values())
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
@@ -154,6 +156,7 @@ class DataService(Service):
         await self._receiver.close()
         await self._view.close()
         self._counters.close()
+        self._ends.close()
 
     # Puts.
 
@@ -223,11 +226,12 @@ class DataService(Service):
             case "HDF_DIRECTORY" | "CREATE_DIRECTORY":
                 exists = await self._captures.directory_exists()
                 self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
+                self._show()
             case "FLUSH_PERIOD":
                 self._captures.set_flush_period(value)
             case "RAW" | "NAMED_ONLY" | "BITS_TYPE" | "NEXUS":
                 self._show_datasets()
-            case "CHUNK_ROWS":
+            case "CHUNK_ROWS" | "HDF_FILE_NAME" | "FILE_TEMPLATE":
                 self._show()
             case "LIVE:NUM_POINTS":
                 self._live.points = int(value)
@@ -254,7 +258,7 @@ class DataService(Service):
         self._view.wake()
         self._counters.wake()
         if isinstance(data, EndData):
-            self._show()  # it may have ended badly, while the capture goes on
+            self._ends.happened()  # it may have ended badly, while the capture goes on
 
     def _lost(self, error: PandaError) -> None:
         self._captures.lost(error)
