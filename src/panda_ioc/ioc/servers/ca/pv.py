@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ from ..served import Update
 from . import base
 from .database import held, text_length
 from .puts import Puts, Write
+
+log = logging.getLogger(__name__)
 
 #: Bytes of the reason of an alarm.
 _MESSAGE_BYTES = 39
@@ -244,7 +247,10 @@ class CaPv:
         task.add_done_callback(self._waiting.discard)
 
     async def _do(self, put: Put) -> None:
-        await self._on_put(put)
+        try:
+            await self._on_put(put)
+        except Exception:
+            log.exception("an error of the IOC in a put to %s", put.name)  # and its client must not wait for ever
         self._complete(put)
 
     def _complete(self, put: Put) -> None:
