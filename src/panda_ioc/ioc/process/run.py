@@ -35,6 +35,7 @@ from ..services.service import Service
 from ..services.tables import Tables
 from .alive import alive_file
 from .config import Config, ScreensConfig
+from .descriptors import descriptors_kept
 from .monitoring import monitored
 from .start import connect_or_cached
 from .state import State
@@ -63,7 +64,8 @@ async def run(config: Config) -> int:
         async with monitored(config.http, served) as address:
             if address:
                 tell_alive(address)
-            return await _until_stopped(config, served, stopped)
+            with descriptors_kept(int(address.split()[1]) if address else None):
+                return await _until_stopped(config, served, stopped)
 
 
 def _told_to_stop() -> asyncio.Future[int]:

@@ -16,7 +16,7 @@ from epicscorelibs.ioc import dbCore
 from softioc import softioc
 
 from ....protocol import PandaError
-from ...log import PUT, visible
+from ...log import PUT, Bounded, visible
 from ...plan.plan import Plan
 from ...plan.record import Content
 from ..put import OnPut
@@ -27,6 +27,10 @@ from .puts import Puts, Write
 from .pv import CaPv
 
 log = logging.getLogger(__name__)
+
+
+#: Libraries may say the same without end.
+_of_epics = Bounded(lambda text: log.warning("EPICS: %s", text))
 
 
 class EpicsError(PandaError):
@@ -115,7 +119,7 @@ def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: An
 
 def _log_error(message: str) -> None:
     """Log what EPICS says of an error, which may have a client's text in it: each line by itself, and none forged."""
-    log.warning("EPICS: %s", visible(message.strip()))
+    _of_epics.tell(visible(message.strip()))
 
 
 @contextmanager
