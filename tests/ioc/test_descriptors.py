@@ -5,7 +5,6 @@ import socket
 from collections.abc import Iterator
 
 import psutil
-import pytest
 from aioca import caput
 
 from panda_ioc.simulator import Server
@@ -17,17 +16,16 @@ from .test_http import get
 LIMIT = 256
 
 
-@pytest.mark.parametrize("server", ["EPICS_PVA_SERVER_PORT", "EPICS_CA_SERVER_PORT"])
-async def test_more_clients_than_there_are_descriptors(panda: Server, ca_ports: Iterator[int], server: str) -> None:
+async def test_more_clients_than_there_are_descriptors(panda: Server, ca_ports: Iterator[int]) -> None:
     http = free_port()
     async with running_ioc(
-        *(panda.control_port, f"TEST-{server[6:8]}-DESCRIPTORS", ca_ports, "--http-port", str(http)),
+        *(panda.control_port, "TEST-DESCRIPTORS", ca_ports, "--http-port", str(http)),
         *("--data-port", str(panda.data_port)),
         before=("prlimit", f"--nofile={LIMIT}:{LIMIT}"),
     ) as ioc:
         process = psutil.Process(ioc.process.pid)
         await caput(ioc.pv("PULSE1:PULSES"), 1, wait=True, timeout=10)
-        idle = [connecting(int(ioc.environment[server])) for _ in range(LIMIT - 20)]
+        idle = [connecting(int(ioc.environment["EPICS_PVA_SERVER_PORT"])) for _ in range(LIMIT - 20)]
         try:
             await ioc.wait_for("no more clients are let in")
             before = process.cpu_times()
