@@ -153,10 +153,9 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
 
 async def _access(config: Config) -> str:
     """The rules of access, from a disk that may not answer."""
-    file, read_only = config.access.file, config.access.read_only
-    if file is None:
-        return rules(None, read_only=read_only)
-    return await Calls().call(str(file), partial(rules, file, read_only=read_only))
+    access = config.access
+    make = partial(rules, access.file, read_only=access.read_only, all_fields=access.all_fields)
+    return make() if access.file is None else await Calls().call(str(access.file), make)
 
 
 async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut) -> tuple[dict[str, Pv], Server]:

@@ -22,6 +22,7 @@ from ...plan.record import Content
 from ..put import OnPut
 from . import base
 from .database import database, texts_with_macros
+from .fields import set_levels
 from .iocstats import corrections
 from .puts import Puts, Write
 from .pv import CaPv
@@ -90,6 +91,7 @@ class CaServer:
         """Serve on until the process ends: EPICS cannot stop before, and clients see that their puts are not done."""
 
     def _initialised(self) -> None:
+        set_levels()
         for pv in self._pvs.values():
             pv.initialised()
         for name, field, text in self._texts:
