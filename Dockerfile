@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# An IOC for one PandA. Build it with: docker build -t panda-ioc:0.1.0 .
+# An IOC for one PandA. Build it with: docker build -t panda-ioc:0.1.0 .   (or podman build --format docker ...)
 ARG PYTHON=python:3.11-slim-bookworm
 
 # All packages are wheels, pinned with their hashes; so neither stage has a compiler.
@@ -13,6 +13,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && pip install --no-deps --no-index /wheels/*.whl
+COPY container/slim.py ./
+RUN python slim.py /venv/sbom.cdx.json && python -m compileall -q /venv/lib
 
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="panda-ioc" \
@@ -33,5 +35,5 @@ USER 10001:0
 # Channel Access and PV Access.
 EXPOSE 5064/tcp 5064/udp 5075/tcp 5076/udp
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=3s --start-period=60s --start-interval=1s CMD ["/epics/ioc/liveness.sh"]
+HEALTHCHECK --interval=30s --timeout=3s --start-period=60s CMD ["/epics/ioc/liveness.sh"]
 CMD ["/epics/ioc/start.sh"]

@@ -1,15 +1,18 @@
 """`panda-ioc demo`: a PandA in software and its IOC, which end together however they end."""
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from aioca import caget, caput
 
-from ..command import panda_ioc, running
+from ..command import panda_ioc, running, said_by
 from ..conftest import until
 from ..ioc.process import environment
 
@@ -17,7 +20,8 @@ from ..ioc.process import environment
 @pytest.fixture
 async def demo(ca_ports: Iterator[int]) -> AsyncIterator[asyncio.subprocess.Process]:
     streams: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
-    variables = environment(next(ca_ports))
+    # Only ports: that it listens on loopback is its own doing.
+    variables = {name: value for name, value in environment(next(ca_ports)).items() if name.endswith("PORT")}
     async with running("demo", "--prefix", "TEST-DEMO", environment=variables, **streams) as process:
         yield process
 
@@ -36,6 +40,7 @@ async def says(demo: asyncio.subprocess.Process, text: str) -> list[str]:
 async def test_demo(demo: asyncio.subprocess.Process) -> None:
     said = await says(demo, "serving")
     port = next(line for line in said if "console" in line).split()[-1]
+    assert listening(demo.pid) == {"127.0.0.1"}
     await caput("TEST-DEMO:PULSE1:WIDTH", 0.1, wait=True, timeout=5)
     assert await caget("TEST-DEMO:PULSE1:WIDTH", timeout=5) == 0.1
     assert "OK =0.1" in await panda_ioc("console", "127.0.0.1", "--control-port", port, stdin="PULSE1.WIDTH?\n")
@@ -43,6 +48,47 @@ async def test_demo(demo: asyncio.subprocess.Process) -> None:
     assert await asyncio.wait_for(demo.wait(), 10) == 0
     refused = await panda_ioc("console", "127.0.0.1", "--control-port", port, code=1)  # its PandA ended with it
     assert "Connection refused" in refused
+
+
+def listening(pid: int) -> set[str]:
+    """The addresses on which a process and its children accept connections."""
+    itself = psutil.Process(pid)
+    family = [itself, *itself.children(recursive=True)]
+    found = [one for process in family for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    return {one.laddr.ip for one in found}
+
+
+async def shows(command: str, text: str, variables: dict[str, str]) -> None:
+    """Run a command that never ends until it shows a text."""
+    process = await asyncio.create_subprocess_shell(
+        f"exec {command}", env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    try:
+        async with asyncio.timeout(40):
+            while text not in (line := (await process.stdout.readline()).decode()):
+                assert line
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+@pytest.mark.long
+async def test_each_hint_works(demo: asyncio.subprocess.Process, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    hints = [line.strip() for line in await says(demo, "Stop with") if line.startswith("  ")]
+    await says(demo, "serving")
+    assert len(hints) == 11
+    environ = psutil.Process(demo.pid).environ()
+    tools = Path(__file__).resolve().parents[1] / "ioc" / "epicstools"
+    variables = {name: value for name, value in environ.items() if name.startswith("EPICS") and "PORT" in name}
+    variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(tools)])
+    for hint in hints:
+        command = hint.replace("/tmp", str(tmp_path))  # noqa: S108
+        if " monitor " in hint:
+            await shows(command, "OK: " if hint.endswith("DATA:STATUS") else "INENC1:VAL ", variables)
+        else:
+            await said_by("sh", "-c", command, environment=variables, folder=tmp_path)
+    assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -5,13 +5,15 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aioca
 import pytest
 import yaml
+from p4p.client.asyncio import Context
 
 from panda_ioc import yamlfile
 from panda_ioc.cli import main
@@ -25,7 +27,7 @@ from .test_scripts import PIPES, ROOT, run
 
 CONFIGS = ROOT / "ioc_configs"
 IOCS = sorted(path.parent for path in CONFIGS.glob("*/values.yaml"))
-CONFIGURED = sorted(path.parents[1] for path in CONFIGS.glob("*/config/ioc.yaml"))
+CONFIGURED = sorted(path.parents[1] for path in CONFIGS.glob("*/config/panda-ioc.yaml"))
 COMPOSES = sorted(CONFIGS.glob("*/compose.yml"))
 
 #: Keys that the templates of the chart ioc-instance read.
@@ -71,7 +73,7 @@ def test_there_is_an_example_of_each_kind() -> None:
 
 @pytest.mark.parametrize("folder", CONFIGURED, ids=lambda folder: folder.name)
 async def test_the_configuration_is_one(folder: Path) -> None:
-    path = folder / "config" / "ioc.yaml"
+    path = folder / "config" / "panda-ioc.yaml"
     config = yamlfile.load(path, Config)
     schema = json.loads(await panda_ioc("schema"))
     assert set(read(path)) <= set(schema["properties"])
@@ -80,7 +82,7 @@ async def test_the_configuration_is_one(folder: Path) -> None:
 
 @pytest.mark.parametrize("ioc", IOCS, ids=lambda ioc: ioc.name)
 def test_the_values_fit_the_chart_and_the_configuration(ioc: Path) -> None:
-    config = yamlfile.load(ioc / "config" / "ioc.yaml", Config)
+    config = yamlfile.load(ioc / "config" / "panda-ioc.yaml", Config)
     content = read(ioc / "values.yaml")
     assert set(content) == {"ioc-instance"}
     values = content["ioc-instance"]
@@ -96,10 +98,21 @@ def test_the_values_fit_the_chart_and_the_configuration(ioc: Path) -> None:
     assert config.prefix == ioc.name.upper()
 
 
+@pytest.mark.parametrize("ioc", IOCS, ids=lambda ioc: ioc.name)
+def test_the_folder_fits_a_repository_of_epics_containers(ioc: Path) -> None:
+    """Its services share a chart; a config/ioc.yaml would be taken for one of ibek's."""
+    for name in ("Chart.yaml", "templates"):
+        assert (ioc / name).readlink() == Path("../../.helm-shared", name)
+    assert not (ioc / "config" / "ioc.yaml").exists()
+    context = read(ioc / "values.yaml")["ioc-instance"]["securityContext"]
+    assert not {"runAsUser", "runAsGroup"} & set(context)
+
+
 def test_two_pandas_have_nothing_in_common() -> None:
-    one, other = (yamlfile.load(ioc / "config" / "ioc.yaml", Config) for ioc in IOCS)
+    one, other = (yamlfile.load(ioc / "config" / "panda-ioc.yaml", Config) for ioc in IOCS)
     assert one.prefix != other.prefix
     assert one.panda.host != other.panda.host
+    assert one.http.port != other.http.port
 
 
 @pytest.mark.parametrize("path", COMPOSES, ids=lambda path: path.parent.name)
@@ -113,7 +126,7 @@ def test_compose_files_are_whole(path: Path) -> None:
             assert (service["folder"] / service["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
         for source, target in (volume.split(":")[:2] for volume in service.get("volumes", [])):
             if source.startswith("."):
-                config = yamlfile.load(service["folder"] / source / "ioc.yaml", Config)
+                config = yamlfile.load(service["folder"] / source / "panda-ioc.yaml", Config)
                 assert target == "/epics/ioc/config"
                 assert config.panda.host in whole["services"]
             else:
@@ -122,6 +135,19 @@ def test_compose_files_are_whole(path: Path) -> None:
         assert command == "panda-ioc"
         if "command" in service:  # click takes its options
             main.commands[arguments[0]].make_context(arguments[0], arguments[1:])
+
+
+def test_the_release_is_what_the_repository_has() -> None:
+    """The workflow is not run here: what it names exists, and it publishes only what it has built."""
+    workflow = read(ROOT / ".github" / "workflows" / "release.yml")
+    jobs = workflow["jobs"]
+    assert jobs["publish"]["needs"] == ["wheel", "image"]
+    script = "\n".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
+    for name in ("src/panda_ioc/__init__.py", "CHANGELOG.md", "requirements-image.lock"):
+        assert name in script
+        assert (ROOT / name).exists()
+    assert re.search(r'^__version__ = "(.*)"$', (ROOT / "src/panda_ioc/__init__.py").read_text("utf-8"), re.MULTILINE)
+    assert all("timeout-minutes" in job for job in jobs.values())
 
 
 def test_the_image_has_what_the_examples_ask_for() -> None:
@@ -136,13 +162,13 @@ def test_the_image_has_what_the_examples_ask_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", [path.parents[1] for path in CONFIGS.glob("*/config/ioc.yaml")], ids=lambda f: f.name
+    "folder", [path.parents[1] for path in CONFIGS.glob("*/config/panda-ioc.yaml")], ids=lambda f: f.name
 )
 async def test_it_starts_as_in_the_container(
     folder: Path, panda: Server, tmp_path: Path, ca_ports: Iterator[int]
 ) -> None:
     """start.sh, liveness.sh and stop.sh with each configuration; only host, ports and folders are ours."""
-    config = read(folder / "config" / "ioc.yaml")
+    config = read(folder / "config" / "panda-ioc.yaml")
     config["panda"] = {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port}
     config["http"]["port"] = free_port()
     config["data"]["roots"] = [str(tmp_path)]
@@ -150,7 +176,7 @@ async def test_it_starts_as_in_the_container(
         if section in config:
             config[section]["directory"] = str(tmp_path / section)
             (tmp_path / section).mkdir()
-    file = tmp_path / "ioc" / "config" / "ioc.yaml"
+    file = tmp_path / "ioc" / "config" / "panda-ioc.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     alive = tmp_path / "alive"
@@ -198,3 +224,52 @@ async def test_liveness_believes_healthz(tmp_path: Path, answer: bytes, says: st
     code, said = await run("liveness.sh", variables)
     assert code == 1
     assert "is not well" in said
+
+
+@asynccontextmanager
+async def started(folder: Path, panda: Server, tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[str]:
+    """An example as it is, but for the PandA and the folders; gives its prefix."""
+    config = read(folder / "config" / "panda-ioc.yaml")
+    config["panda"] = {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port}
+    config["http"] = {"host": "127.0.0.1", "port": panda.data_port}  # which is taken
+    for section in ("data", "state", "screens"):
+        config.pop(section, None)
+    file = tmp_path / f"{folder.name}.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "panda_ioc", "run", "--config", str(file)), env={**os.environ, **variables}, **PIPES
+    )
+    assert process.stdout
+    said = ""
+    try:
+        async with asyncio.timeout(30):
+            while "serving " not in said:
+                line = (await process.stdout.readline()).decode()
+                assert line, said
+                said += line
+        assert "HTTP is not served: another process has 127.0.0.1" in said
+        yield config["prefix"]
+        process.terminate()
+        await asyncio.wait_for(process.communicate(), 20)
+        assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def test_two_iocs_share_a_host(panda: Server, tmp_path: Path, ca_ports: Iterator[int]) -> None:
+    """Both with the same ports for clients, as with hostNetwork: the second one takes what is free."""
+    variables = environment(next(ca_ports))
+    one, other = (started(ioc, panda, tmp_path, variables) for ioc in IOCS)
+    async with one as first, other as second:
+        with Context("pva", conf=variables, useenv=False) as pva:
+            names = [f"{prefix}:PULSE1:WIDTH" for prefix in (first, second)]
+            assert await asyncio.wait_for(pva.get(names), 10) == [0.0, 0.0]
+            await asyncio.wait_for(pva.put(names[0], 0.25), 10)
+            changes: asyncio.Queue[Any] = asyncio.Queue()  # of the same PandA, by the other IOC
+            monitor = pva.monitor(names[1], changes.put)
+            async with asyncio.timeout(10):
+                while await changes.get() != 0.25:
+                    pass
+            monitor.close()

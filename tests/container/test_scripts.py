@@ -49,7 +49,7 @@ async def ioc(panda: Server, variables: dict[str, str]) -> AsyncIterator[asyncio
         "prefix": "TEST-CONTAINER",
         "panda": {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port},
     }
-    file = Path(variables["EPICS_ROOT"]) / "ioc" / "config" / "ioc.yaml"
+    file = Path(variables["EPICS_ROOT"]) / "ioc" / "config" / "panda-ioc.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(str(ROOT / "container" / "start.sh"), env=variables, **PIPES)
     try:
@@ -101,13 +101,30 @@ async def test_an_ioc_that_hangs_is_not_alive(ioc: asyncio.subprocess.Process, v
     assert await asyncio.wait_for(ioc.wait(), 10) == 0
 
 
+@pytest.mark.parametrize(
+    ("present", "chosen"), [(["ioc.yaml"], "ioc.yaml"), (["ioc.yaml", "panda-ioc.yaml"], "panda-ioc.yaml")]
+)
+async def test_the_name_of_earlier_versions_is_read_too(
+    variables: dict[str, str], tmp_path: Path, present: list[str], chosen: str
+) -> None:
+    command = tmp_path / "bin" / "panda-ioc"
+    command.parent.mkdir()
+    command.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    config = Path(variables["EPICS_ROOT"]) / "ioc" / "config"
+    for name in present:
+        (config / name).touch()
+    path = {"PATH": f"{command.parent}:/usr/bin:/bin"}
+    assert await run("start.sh", {**variables, **path}) == (0, f"run --config {config / chosen}\n")
+
+
 async def test_what_is_missing_is_named(variables: dict[str, str]) -> None:
     code, said = await run("start.sh", variables)
     assert code
-    assert "PANDA_IOC_HOST: tell which PandA to serve" in said
+    assert "PANDA_IOC_HOST: set it to the PandA to serve" in said
     code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid"})
     assert code
-    assert "tell with IOC_PREFIX what all names begin with" in said
+    assert "set IOC_PREFIX to the first part of all names" in said
     code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid", "IOC_PREFIX": "X"})
     assert code == 1
     assert "cannot connect to no.such.host.invalid:8888" in said

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What a person reads, from the README on.
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
-_FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^( *)```([\w{}-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
 _COMMAND = re.compile(r"(\./dev|panda-ioc|pandablocks-ioc|caget|caput|camonitor|pip|docker|python|\.venv/bin/\w\S*) ")
 

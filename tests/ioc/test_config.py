@@ -339,11 +339,3 @@ async def test_a_design_is_all_or_nothing_when_the_ioc_is_stopped(
             await loading
         assert await ioc.stop() == 0
     assert pulses.read() == before
-
-
-async def test_a_port_that_is_taken(panda: Server, tmp_path: Path) -> None:
-    port = ("--control-port", str(panda.control_port))
-    options = ("run", "127.0.0.1", "X", *port, "--http-port", str(panda.data_port), "--state-dir", str(tmp_path))
-    code, output = await outcome(*options, environment=environment(free_port()))
-    assert code == 1
-    assert f"cannot serve HTTP on 127.0.0.1:{panda.data_port}: Address already in use" in output

@@ -41,6 +41,17 @@ async def test_a_fly_scan(data: DataPvs, server: Server) -> None:
         assert file["acquisitions/samples"][:].tolist() == [1000, 1000, 1000]
 
 
+async def test_a_name_that_is_put_during_a_capture_is_for_the_next_file(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10)
+    await data.put("CAPTURE", 1)
+    await data.put("HDF_FILE_NAME", "other.h5")
+    for_the_next = "Capturing; the directory, name or template that was put since is for the next file"
+    assert (await data.get("STATUS"), await data.get("HDF_FULL_FILE_PATH")) == (for_the_next, str(data.path))
+    await data.put("HDF_FILE_NAME", data.path.name)
+    assert await data.get("STATUS") == "Capturing"
+    await data.put("CAPTURE", 0)
+
+
 async def test_modes(data: DataPvs, server: Server) -> None:
     samples_on_arm(server, 1000)
     for mode, wanted in (("FIRST_N", range(100)), ("LAST_N", range(900, 1000))):

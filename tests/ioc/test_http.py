@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,8 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from panda_ioc.ioc.process.http import MOST_CONNECTIONS, Answer, HttpServer
 from panda_ioc.simulator import Server
 
+from ..command import outcome
 from ..conftest import free_port
-from .process import becomes, running_ioc
+from .process import becomes, environment, running_ioc
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -170,3 +172,25 @@ async def test_http_is_there_before_the_panda(ca_ports: Iterator[int]) -> None:
         assert await get(port, "/readyz") == (503, "there are no PVs yet: the PandA has not been met\n")
         assert (await get(port, "/metrics"))[0] == 200
         assert await ioc.stop() == 0
+
+
+async def test_a_port_that_is_taken(panda: Server, ca_ports: Iterator[int]) -> None:
+    """The IOC serves without HTTP, and with it once the port is free."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = ("--http-port", str(port))
+        async with running_ioc(panda.control_port, "TEST-TAKEN", ca_ports, *options) as ioc:
+            assert f"HTTP is not served: another process has 127.0.0.1:{port}" in " ".join(ioc.output)
+            await becomes(ioc.pv("Status"), 2)
+            taken.close()
+            await ioc.wait_for("HTTP is served on")
+            assert await get(port, "/healthz") == (200, "alive\n")
+            assert await ioc.stop() == 0
+
+
+async def test_an_address_that_is_not_ours(panda: Server) -> None:
+    port = ("--control-port", str(panda.control_port))
+    options = ("run", "127.0.0.1", "X", *port, "--http-host", "192.0.2.1", "--http-port", "8080")
+    code, output = await outcome(*options, environment=environment(free_port()))
+    assert code == 1
+    assert "cannot serve HTTP on 192.0.2.1:8080: Cannot assign requested address" in output

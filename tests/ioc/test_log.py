@@ -1,15 +1,15 @@
 """What the log says, and how often."""
 
-import asyncio
 import logging
-import struct
 from collections.abc import Iterator
 
 import pytest
+from p4p.client.asyncio import RemoteError
 
 from panda_ioc.ioc.log import OneLine, Repeated, visible
 from panda_ioc.simulator import Server
 
+from .circuit import NORMAL, Circuit
 from .process import running_ioc
 
 
@@ -46,40 +46,14 @@ def test_a_traceback_has_lines_of_its_own() -> None:
 FORGED = "x\n2026-01-01 00:00:00,000 PUT     put X:Y = 1 by root"
 
 
-async def put_as(user: str, port: int, pv: str, value: str) -> None:
-    """Put over Channel Access by the name of a user; libca would not let us choose it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-
-    def say(command: int, text: str = "", kind: int = 0, count: int = 0, one: int = 0, two: int = 0) -> None:
-        payload = text.encode() + b"\0" if text else b""
-        payload += bytes(-len(payload) % 8)
-        writer.write(struct.pack(">HHHHII", command, len(payload), kind, count, one, two) + payload)
-
-    async def answer(command: int) -> int:
-        while True:
-            got, size, _, _, _, two = struct.unpack(">HHHHII", await reader.readexactly(16))
-            await reader.readexactly(size)
-            if got == command:
-                return int(two)
-
-    say(0, count=13)  # VERSION
-    say(20, user)  # CLIENT_NAME
-    say(21, "here")  # HOST_NAME
-    say(18, pv, one=1, two=13)  # CREATE_CHAN
-    channel = await answer(18)
-    say(19, value.ljust(39), count=1, one=channel, two=1)  # WRITE_NOTIFY
-    await answer(19)
-    writer.close()
-    await writer.wait_closed()
-
-
 async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
     """Neither by what is put, nor by the name of who puts it, which a client chooses."""
     async with running_ioc(panda.control_port, "TEST-FORGE", ca_ports, "--log-level", "put") as ioc:
-        await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)
-        await ioc.wait_for("put TEST-FORGE:DATA:HDF_FILE_NAME")
-        port = int(ioc.environment["EPICS_CA_SERVER_PORT"])
-        await asyncio.wait_for(put_as(FORGED, port, "TEST-FORGE:PULSE1:PULSES", "5"), 10)
+        with pytest.raises(RemoteError, match="has the control character"):
+            await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)
+        await ioc.wait_for("refused TEST-FORGE:DATA:HDF_FILE_NAME")
+        async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), FORGED) as circuit:
+            assert await circuit.put("TEST-FORGE:PULSE1:PULSES", 5) == NORMAL
         line = await ioc.wait_for("put TEST-FORGE:PULSE1:PULSES = 5")
         assert " by x\\n2026-01-01" in line
         assert await ioc.stop() == 0

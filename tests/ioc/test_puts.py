@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aioca import DBE_PROPERTY, DBE_VALUE, FORMAT_CTRL, CANothing, caget, camonitor, caput
+from aioca import DBE_PROPERTY, DBE_VALUE, DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, CANothing, caget, camonitor, caput
 from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
@@ -76,6 +77,7 @@ RULES = {
     ),
     "two levels": "ASG(DEFAULT) { RULE(1, READ) RULE(0, WRITE) RULE(1, WRITE, TRAPWRITE) }\n",
     "never": "ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE, NOTRAPWRITE) }\n",
+    "words": 'ASG(DEFAULT) { RULE(1, READ) RULE(1, # (all of them)\n "WRITE") }\n',
 }
 
 
@@ -98,6 +100,7 @@ async def test_an_access_file_drops_no_put(panda: Server, ca_ports: Iterator[int
         assert wire.told == list(range(1, 101))
         line = await ioc.wait_for(f"put {pv} = 100.0 by bob@")
         assert "over CA" in line
+        assert not [line for line in ioc.output if "somebody" in line]
 
 
 async def test_a_limit_beside_a_put_that_is_under_way_repeats_nothing(panda: Server, ca_ports: Iterator[int]) -> None:
@@ -113,6 +116,39 @@ async def test_a_limit_beside_a_put_that_is_under_way_repeats_nothing(panda: Ser
                 assert (await putting)[0] == (await limit)[0] == NORMAL
         assert wire.told == [101, 150, 201, 250, 301, 350]
         assert panda.panda.fields[FIELD].read() == "350"
+
+
+async def test_a_limit_completes_no_put_that_is_under_way(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS processes the record for it, and would tell the client of the value that this is done."""
+    async with put_to(panda, ca_ports, "TEST-PUTS-EARLY", delay=0.2) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            await bob.connect(f"{pv}.HIGH")
+            putting = await alice.begin(pv, 101)
+            await until(partial(wire.told.__contains__, 101))
+            await bob.write(f"{pv}.HIGH", 5000)
+            assert not putting.done()
+            assert (await putting)[0] == NORMAL
+            await ioc.wait_for(f"put {pv} = 101.0 by alice@")
+        assert wire.told == [101]
+
+
+async def test_a_limit_that_waits_beside_one_that_does_not_is_no_value(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Both over one channel: the one that waited is made last, when the channel has no other."""
+    async with put_to(panda, ca_ports, "TEST-PUTS-CHANNEL", delay=0.2) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            await bob.connect(f"{pv}.HIGH")
+            putting = await alice.begin(pv, 101)
+            await until(partial(wire.told.__contains__, 101))
+            waiting = await bob.begin(f"{pv}.HIGH", 5000)
+            await bob.write(f"{pv}.HIGH", 6000)
+            assert (await putting)[0] == (await waiting)[0] == NORMAL
+            assert await bob.get(f"{pv}.HIGH") == 5000
+            assert await alice.put(pv, 102) == NORMAL
+        assert wire.told == [101, 102]
+        await ioc.wait_for(f"put {pv} = 102.0 by alice@")
+        assert not [line for line in ioc.output if "somebody" in line]
 
 
 async def test_plain_writes_behind_a_slow_put_all_arrive_in_order(panda: Server, ca_ports: Iterator[int]) -> None:
@@ -196,6 +232,31 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
             assert await alice.get(pv) == 7
             assert await alice.put(pv, 8) == NORMAL
         assert wire.told == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("record", "number"),
+    [
+        ("COUNTER1:START", 3e9),
+        ("COUNTER1:START", -(2.0**31) - 1),
+        ("COUNTER1:START", float("nan")),
+        ("COUNTER1:START", float("inf")),
+        ("PULSE1:TRIG_EDGE", 65537.0),
+        ("PULSE1:TRIG_EDGE", -65535.0),
+        ("PCAP:ARM", 65537.0),
+    ],
+)
+async def test_a_number_that_has_no_room_is_refused_and_not_wrapped(ioc: Ioc, record: str, number: float) -> None:
+    pv, port = ioc.pv(record), int(ioc.environment["EPICS_CA_SERVER_PORT"])
+    before = await caget(pv)
+    async with Circuit(port, "alice") as alice:
+        await alice.put(pv, number)
+    now = await caget(pv, format=FORMAT_TIME)
+    assert (now, now.severity) == (before, 2)
+    assert await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR)
+    async with Circuit(port, "alice") as alice:
+        assert await alice.put(pv, float(before)) == NORMAL
+    assert (await caget(pv, format=FORMAT_TIME)).severity == 0
 
 
 class Tally:
@@ -292,6 +353,17 @@ async def test_a_value_and_its_units_come_in_one_update(server: Server, ioc: Ioc
     assert len(over_ca) > 20
     assert {value for value, _ in seen} == {0.5, 500.0}
     assert [units for _, units in seen] == ["ms", "s"] * 10
+
+
+async def test_both_protocols_have_one_time_for_a_value(ioc: Ioc, other: AsyncioClient) -> None:
+    for value, record in ((3, "PULSE1:PULSES"), (4, "PULSE1:PULSES"), (0.25, "PULSE1:DELAY")):
+        before = time.time()
+        await other.send(Put(record.replace(":", "."), str(value)))
+        await becomes(ioc.pv(record), value)
+        over_ca = await caget(ioc.pv(record), format=FORMAT_TIME)
+        stamp = (await ioc.raw_get(record)).timeStamp
+        assert (over_ca.raw_stamp[0], over_ca.raw_stamp[1]) == (stamp.secondsPastEpoch, stamp.nanoseconds)
+        assert before - 1 < over_ca.timestamp < time.time() + 1
 
 
 async def test_disp_keeps_everybody_out(ioc: Ioc) -> None:

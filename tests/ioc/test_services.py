@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +214,28 @@ async def test_a_loss_shows_everywhere_and_ends_with_the_return() -> None:
             assert served.sides["PULSE1:PULSES"].updates[-1].alarm.severity is Severity.NO_ALARM
             assert served.link.reconnects == 1
             assert await served.put("PULSE1:PULSES", 5) == ""
+
+
+async def test_a_capture_names_the_setting_that_stands_refused(served: Served, tmp_path: Path) -> None:
+    assert await served.put("DATA:HDF_DIRECTORY", str(tmp_path)) == ""
+    assert await served.put("DATA:HDF_FILE_NAME", "a.h5") == ""
+    assert await served.put("DATA:HDF_DIRECTORY", "relative/dir")
+    reason = await served.put("DATA:CAPTURE", 1)
+    assert "DATA:HDF_DIRECTORY was refused" in reason
+    assert served.pvs["DATA:CAPTURE"].value == 0
+    assert list(tmp_path.iterdir()) == []
+    assert await served.put("DATA:HDF_DIRECTORY", str(tmp_path)) == ""
+    assert served.pvs["DATA:HDF_FULL_FILE_PATH"].value == str(tmp_path / "a.h5")
+
+
+async def test_datasets_follow_what_is_captured(served: Served) -> None:
+    record = "COUNTER1:OUT:CAPTURE:TEXT" if "COUNTER1:OUT:CAPTURE:TEXT" in served.pvs else "COUNTER1:OUT:CAPTURE"
+    assert await served.put(record, "Min Max Mean") == ""
+    datasets = served.pvs["DATA:DATASETS"].value
+    assert isinstance(datasets, Mapping)
+    wanted = {f"COUNTER1.OUT.{capture}" for capture in ("Min", "Max", "Mean")}
+    assert wanted <= set(datasets["name"])
+    assert await served.put(record, "No") == ""
+    now = served.pvs["DATA:DATASETS"].value
+    assert isinstance(now, Mapping)
+    assert not wanted & set(now["name"])

@@ -132,6 +132,8 @@ async def running(directory: Path, environment: Mapping[str, str]) -> AsyncItera
                     raise AssertionError(f"Phoebus did not start: {log.read_text()}") from None
                 yield Phoebus(*streams, display, log)
             finally:
+                if connected.done():
+                    connected.result()[1].close()
                 server.close()
                 if process.returncode is None:
                     process.kill()

@@ -40,6 +40,14 @@ def test_identify() -> None:
     assert Peers().ask(Identify()) == Identity("4.1", "0.0.0 00000000 00000000", "panda-ioc simulator")
 
 
+def test_identity_of_a_server_before_1_1() -> None:
+    connection = ControlConnection()
+    connection.send(Identify())
+    connection.receive_bytes(b"OK =PandA SW: 1.0 FPGA: 0.1.9 00000000 00000000\n")
+    ((_, identity),) = connection.responses()
+    assert identity == Identity("1.0", "0.1.9 00000000 00000000", "")
+
+
 @pytest.mark.parametrize(
     ("software", "version"), [("4.1", (4, 1)), ("3.0-11-g6422090", (3, 0)), ("4.1rc2", (4, 1)), ("", ()), ("x", ())]
 )

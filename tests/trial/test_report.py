@@ -157,6 +157,7 @@ def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         ("CLOCK1.ENABLE=1", "it is ONE"),
         ("PCAP.missed=0", ""),
         ("seconds=990us", ""),
+        ("warnings=0", ""),
     ],
 )
 def test_expectations(text: str, why: str, clocked: Outcome) -> None:

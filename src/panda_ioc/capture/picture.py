@@ -13,6 +13,12 @@ from .errors import CaptureError
 from .live import TIMES
 from .reading import column_of, physical_values
 
+#: Percentiles between which most values are, and how many halves of that range away a value is far.
+_MOST, _FAR = (10, 90), 20
+
+#: Values from which on one in a hundred, or one, may be outside of a picture.
+_ENOUGH = 10
+
 #: More than these make no difference to a picture: of longer columns, every nth value is drawn.
 _MAX_POINTS = 100_000
 
@@ -56,6 +62,7 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
                 units = dataset.attrs.get("scaled_units", dataset.attrs.get("units", ""))
                 axis.set_ylabel(f"{name}\n{units}".strip(), fontsize="small")
                 axis.grid(visible=True, alpha=0.3)
+                _show_most(axis, values[name])
     except OSError as error:
         raise CaptureError(f"cannot read {file}: {error}") from error
     axes[-1, 0].set_xlabel(label)
@@ -68,6 +75,22 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
             figure.savefig(output, dpi=100)
         except (OSError, ValueError) as error:
             raise CaptureError(f"cannot write {output}: {error}") from error
+
+
+def _show_most(axis: Any, values: Any) -> None:
+    """Scale an axis to all values but one in a hundred that is far away, as a maximum of nothing is; say how many."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < _ENOUGH:
+        return
+    low, high = np.percentile(finite, _MOST, method="nearest")
+    margin = 0.5 * (high - low) or max(abs(high), 1.0)
+    is_far = (finite < low - _FAR * margin) | (finite > high + _FAR * margin)
+    outside = int(np.count_nonzero(is_far))
+    if 0 < outside <= max(1, len(finite) // 100):
+        near = finite[~is_far]
+        margin = 0.05 * (near.max() - near.min()) or max(abs(high), 1.0)
+        axis.set_ylim(near.min() - margin, near.max() + margin)
+        axis.set_title(f"{outside} of {len(values)} values: outside", fontsize="x-small", loc="right")
 
 
 def _chosen(columns: dict[str, Any], chosen: Sequence[str], file: Path) -> dict[str, Any]:

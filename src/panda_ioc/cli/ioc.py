@@ -50,10 +50,13 @@ def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
 @_option("--designs-dir", DIRECTORY, "Save and load whole setups of the PandA here.")
 @_option("--screens-dir", DIRECTORY, "Write screens for Phoebus here.")
 @_option("--clear-bobfiles", None, "Remove screens of an earlier run first.", is_flag=True, default=None)
+@_option("--pvi-compatible", None, "List only what pandablocks-ioc lists in PVI.", is_flag=True, default=None)
+@_option("--pvi-write-only", click.Choice(["rw", "w"]), "Access of fields that cannot be read in PVI.  [default: rw]")
 @_option("--read-only", None, "Refuse every put.", is_flag=True, default=None)
 @_option("--access-file", click.Path(), "EPICS access security file.")
 @_option("--http-port", click.IntRange(0, 65535), "Serve /metrics, /healthz and /readyz on this port.")
 @_option("--http-host", click.STRING, "Address to serve them on.  [default: 127.0.0.1]")
+@_option("--console", None, "Read commands of EPICS here, such as dbl().", is_flag=True, default=None)
 @_option("--log-level", LOG_LEVELS, "How much to log.  [default: info]")
 @clear_errors
 def run(*, config: Path | None, **options: Any) -> None:
@@ -89,10 +92,13 @@ _PLACES = {
     "designs_dir": ("designs", "directory"),
     "screens_dir": ("screens", "directory"),
     "clear_bobfiles": ("screens", "clear"),
+    "pvi_compatible": ("pvi", "compatible"),
+    "pvi_write_only": ("pvi", "write_only"),
     "read_only": ("access", "read_only"),
     "access_file": ("access", "file"),
     "http_port": ("http", "port"),
     "http_host": ("http", "host"),
+    "console": ("console",),
     "log_level": ("log_level",),
 }
 

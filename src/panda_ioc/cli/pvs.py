@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 - see the package
 
 import contextlib
+import os
 import queue
 import re
 import threading
@@ -80,7 +81,7 @@ def put(*, pv: str, value: tuple[str, ...], timeout: float) -> None:
         except click.ClickException:
             raise
         except Exception as error:
-            raise _failed(pv, error) from error
+            raise _failed(pv, error, value) from error
 
 
 @click.command()
@@ -114,6 +115,8 @@ def monitor(*, pvs: tuple[str, ...]) -> None:
 def _context() -> "Iterator[Context]":
     from p4p.client.thread import Context
 
+    # Beside broadcasts, which do not reach an IOC that listens on loopback alone, as the demo does.
+    os.environ.setdefault("EPICS_PVA_ADDR_LIST", "127.0.0.1")
     with Context("pva") as context:
         yield context
 
@@ -146,11 +149,11 @@ def _check(name: str, shown: Any, words: tuple[str, ...]) -> bool:
     return isinstance(kind, str) and kind.startswith("a")
 
 
-def _failed(name: str, error: Exception) -> click.ClickException:
+def _failed(name: str, error: Exception, put: tuple[str, ...] = ()) -> click.ClickException:
     if isinstance(error, TimeoutError):
         return click.ClickException(f"{name} does not answer{_hint(name)}")
     if isinstance(error, ValueError | TypeError | ArithmeticError):  # p4p tells of them in Python's words
-        return click.ClickException(f"{name}: it cannot be that")
+        return click.ClickException(f"{name} has no room for {' '.join(put)[:80]}")
     return click.ClickException(f"{name}: {error}")
 
 

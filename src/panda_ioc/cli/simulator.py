@@ -2,9 +2,12 @@
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
+import contextlib
 import json
 import math
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,14 +143,16 @@ def _good_prefix(_context: click.Context, _parameter: click.Parameter, prefix: s
     callback=_good_prefix,
     help="What the names of all records begin with.",
 )
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @log_option
 @clear_errors
-def demo(prefix: str, log_level: str) -> None:
+def demo(prefix: str, host: str, log_level: str) -> None:
     """Run a PandA in software, with a scan again and again, and an IOC for it, until stopped."""
     from ..ioc.process.config import Config
     from ..simulator.scenario import DEMO
     from .ioc import end, serve
 
+    _listen_on(host)
     command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0", "--until-eof"]
     command += ["--scenario", str(DEMO)]
     # The pipe to its input ends with this process, however that ends. In a group of its own, Ctrl-C does not
@@ -160,21 +165,59 @@ def demo(prefix: str, log_level: str) -> None:
             ports = re.findall(r"port (\d+)", line)
             if len(ports) != 2:
                 raise click.ClickException("the PandA in software did not start")
-            click.echo(
-                "A PandA in software and its IOC: a motor at INENC1 sweeps, PCOMP1 triggers, PCAP captures. Try, in "
-                "another terminal:\n"
-                f"  camonitor {prefix}:INENC1:VAL {prefix}:PCAP:ACTIVE {prefix}:COUNTER1:OUT\n"
-                f"  caput -S {prefix}:DATA:HDF_DIRECTORY /tmp; caput -S {prefix}:DATA:HDF_FILE_NAME demo.h5; "
-                f"caput -c {prefix}:DATA:CAPTURE 1\n"
-                f"  caget {prefix}:PULSE1:WIDTH\n"
-                f"  caput -c {prefix}:PULSE1:WIDTH 0.1\n"
-                f"  camonitor {prefix}:BITS:OUTA\n"
-                f"  panda-ioc drive 127.0.0.1 --control-port {ports[0]} level input=TTLIN1 high=true\n"
-                f"  panda-ioc console 127.0.0.1 --control-port {ports[0]}\n"
-                "Stop with Ctrl-C."
-            )
+            click.echo(_hints(prefix, ports[0]))
             where = {"host": "127.0.0.1", "control_port": int(ports[0]), "data_port": int(ports[1])}
             code = serve(Config.model_validate({"prefix": prefix, "panda": where, "log_level": log_level}))
         finally:
             panda.terminate()
     end(code)
+
+
+#: Where Channel Access and PV Access listen, as EPICS reads it.
+_INTERFACES = ("EPICS_CAS_INTF_ADDR_LIST", "EPICS_CAS_BEACON_ADDR_LIST", "EPICS_PVAS_INTF_ADDR_LIST")
+
+
+def _listen_on(host: str) -> None:
+    """Let the servers of this process listen on one address, unless the environment says where."""
+    if host == "0.0.0.0" or any(name in os.environ for name in _INTERFACES):  # noqa: S104 - as asked for
+        return
+    os.environ.update(dict.fromkeys(_INTERFACES, host), EPICS_CAS_AUTO_BEACON_ADDR_LIST="NO")
+
+
+def _hints(prefix: str, port: str) -> str:
+    """What to try, in commands that work as they are printed."""
+    command = _this_command()
+    return "\n".join(
+        [
+            "A PandA in software and its IOC: a motor at INENC1 sweeps, PCOMP1 triggers, PCAP captures every 10 s.",
+            "Once it runs, try in another terminal, in this folder:",
+            f"  {command} get {prefix}:PULSE1:WIDTH",
+            f"  {command} put {prefix}:PULSE1:WIDTH 0.1",
+            f"  {command} monitor {prefix}:INENC1:VAL",
+            "A file of the next capture, and a picture of it:",
+            f"  {command} put {prefix}:DATA:HDF_DIRECTORY /tmp",
+            f"  {command} put {prefix}:DATA:HDF_FILE_NAME demo.h5",
+            f"  {command} put {prefix}:DATA:CAPTURE 1",
+            f"  {command} monitor {prefix}:DATA:STATUS",
+            "and once that says OK:",
+            f"  {command} plot /tmp/demo.h5 -o /tmp/demo.png",
+            "The PandA itself:",
+            f"  {command} drive 127.0.0.1 --control-port {port} level input=TTLIN1 high=true",
+            f"  {command} console 127.0.0.1 --control-port {port}",
+            "The tools of EPICS find it, too, such as:",
+            f"  EPICS_CA_ADDR_LIST=127.0.0.1 caget {prefix}:PULSE1:WIDTH",
+            "Stop with Ctrl-C.",
+        ]
+    )
+
+
+def _this_command() -> str:
+    """How this program was called, so that a hint can be copied."""
+    called = Path(sys.argv[0])
+    if called.name != "panda-ioc":
+        return "panda-ioc"
+    if shutil.which("panda-ioc") == str(called.absolute()):
+        return "panda-ioc"
+    with contextlib.suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called.absolute())

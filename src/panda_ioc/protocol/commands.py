@@ -230,13 +230,17 @@ class Identity:
 
 @dataclass(frozen=True)
 class Identify(Command[Identity]):
-    """Ask `*IDN?`: `PandA SW: 4.1 FPGA: 0.0.0 00000000 00000000 rootfs: ...`."""
+    """Ask `*IDN?`: `PandA SW: 4.1 FPGA: 0.0.0 00000000 00000000 rootfs: ...`.
+
+    Servers before 1.1 do not say `rootfs:`; then it is empty.
+    """
 
     def conversation(self) -> Conversation[Identity]:
         line = (yield from ask("*IDN?")).line()
         try:
             software, rest = line.removeprefix("PandA SW: ").split(" FPGA: ")
-            fpga, rootfs = rest.split(" rootfs: ")
+            fpga, *more = rest.split(" rootfs: ")
+            (rootfs,) = more or ("",)
         except ValueError:
             raise RemoteProtocolError(f"'*IDN?' was answered with {line[:80]!r}: this is not a PandA") from None
         return Identity(software, fpga, rootfs)

@@ -80,6 +80,7 @@ def facts(report: Report) -> dict[str, Fact]:
     """All that a report has, by the names that expectations use."""
     known: dict[str, Fact] = {
         "seconds": report.seconds,
+        "warnings": len(report.warnings),
         "PCAP.samples": report.samples,
         "PCAP.acquisitions": len(report.acquisitions),
         "PCAP.completion": report.acquisitions[-1].reason or "Busy" if report.acquisitions else "Idle",

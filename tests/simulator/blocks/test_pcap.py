@@ -168,6 +168,7 @@ def naive_captures(rows: Rows, until: int, start: int) -> list[list[int]]:
             squares = sum(ticks[one][0] ** 2 for one in gated)
             values = [ticks[one][0] for one in gated]
             first, end = (gated[0] - start, gated[-1] + 1 - start) if gated else (-1, -1)
+            end = tick - start if gate else end  # also where it rises in this very tick
             numbers = [pos, diff, total, total >> 32, min(values, default=2**31 - 1), max(values, default=-(2**31))]
             numbers += [squares, squares >> 32, squares >> 64]
             numbers += [first, first >> 32, end, end >> 32, tick - start, 0, len(gated), 0]

@@ -1,6 +1,5 @@
 """The PandA of an IOC: one connection, what is known of it, why it is lost, and how it comes back."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Mapping
@@ -9,9 +8,8 @@ from typing import Protocol, TypeVar
 
 from ...client import AsyncioClient, PandaConnectionError, PandaTimeoutError
 from ...protocol import ChangeGroup, Changes, Command, PandaError, RemoteProtocolError
-from ..log import Repeated
 from ..plan.model import Model
-from .backoff import delays
+from .backoff import Retry
 from .introspection import introspect
 from .known import Known
 from .poll import Poller
@@ -198,13 +196,12 @@ class PandaLink:
 
     async def _reconnect(self, listener: Listener) -> Model:
         """Try until the PandA answers; the pauses grow only while it does not."""
-        warning = Repeated(log.warning)
-        for pause in delays():
-            await asyncio.sleep(pause)
+        retry = Retry(log.warning)
+        while True:
+            await retry.pause()
             listener.attempts("CONNECTING", f"connecting to {self.address.host}:{self.address.control_port}")
             try:
                 return await self.connect()
             except PandaError as error:
-                warning.tell(f"the PandA is not back: {error}")
+                retry.failed(f"the PandA is not back: {error}")
                 listener.attempts("DISCONNECTED", str(error))
-        raise AssertionError  # the delays never end

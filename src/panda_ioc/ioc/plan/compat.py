@@ -4,11 +4,15 @@ It is written down apart from the rules of the plan, as a table of what was seen
 against each other.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from ...protocol import ExtOutBitsFieldInfo, FieldInfo, TableFieldInfo
 from .model import Model
-from .plan import Plan
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 #: What follows `BLOCK:FIELD` in the names of a field's records, by its type; of other types, nothing does.
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {
@@ -18,6 +22,8 @@ _SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "ext_out": (":CAPTURE", ":DATASET"),
     "table": (":PV", ":LABELS", ":MODE", ":MODE:SUBMIT", ":MODE:EDIT"),
 }
+
+_SCALED = re.compile(r"\w+:\w+:SCALED")
 
 _OF_BLOCKS = ("LABEL", "PVI_PV", "PVI:DESCRIPTION")
 _OF_POSITIONS = ("NAME", "VAL", "UNITS", "SCALE", "OFFSET", "CAPTURE", "DATASET")
@@ -41,7 +47,15 @@ def known_names(model: Model) -> set[str]:
     return {*_ALONE, *_blocks(model), *_fields(model), *_rows(model)}
 
 
-def missing_names(model: Model, plan: Plan) -> list[str]:
+def listed_in_pvi(model: Model) -> frozenset[str]:
+    """Return the names, without the prefix, that PVI of pandablocks-ioc lists for a PandA."""
+    tables = {f"{instance}:{field}" for instance, field, info in model.fields() if isinstance(info, TableFieldInfo)}
+    tables.add("DATA:DATASETS")
+    listed = (name for name in known_names(model) if name.rpartition(":")[0].removesuffix(":MODE") not in tables)
+    return frozenset({name for name in listed if not _SCALED.fullmatch(name) and name != "Status"} | tables)
+
+
+def missing_names(model: Model, plan: "Plan") -> list[str]:
     """What pandablocks-ioc serves and a plan does not, sorted."""
     served = {name for record in plan.records for name in (record.name, *record.aliases)}
     served |= {table.name for table in plan.tables}

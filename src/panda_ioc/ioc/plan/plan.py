@@ -5,17 +5,18 @@ printed, compared and tested without EPICS.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ...protocol import COMPLETION, EnumFieldInfo, PandaError
 from .buses import Bus, bus_tables, places, planned_buses, with_rows
 from .codecs import ArmSwitch, LabelText
+from .compat import listed_in_pvi
 from .data_records import data_records, data_tables, live_records
 from .designs import design_records
 from .model import Model
 from .names import name_problem, prefix_problem
-from .pvi import pvi_records, pvi_remarks
+from .pvi import PviRules, pvi_records, pvi_remarks
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
 from .status import status_records
@@ -39,6 +40,7 @@ class Plan:
         tables: all tables, in display order
         planned_tables: how the tables of the PandA are made
         buses: which records the tables of the buses are made of
+        pvi: what PVI lists of these, and how
     """
 
     prefix: str
@@ -47,6 +49,7 @@ class Plan:
     tables: tuple[Table, ...] = ()
     planned_tables: tuple[PlannedTable, ...] = ()
     buses: tuple[Bus, ...] = ()
+    pvi: PviRules = field(default_factory=PviRules)
 
     def pv(self, name: str) -> str:
         """The full name of a record."""
@@ -58,13 +61,22 @@ class Plan:
         return (*self.records, *self.tables)
 
 
-def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
+def make_plan(
+    model: Model,
+    prefix: str,
+    *,
+    designs: bool = False,
+    pvi_compatible: bool = False,
+    pvi_write_only: Access = Access.READ_WRITE,
+) -> Plan:
     """Plan the records of a PandA.
 
     Args:
         model: what it has
         prefix: what their names begin with, without the colon
         designs: whether there are designs to save and load
+        pvi_compatible: whether PVI lists only what pandablocks-ioc lists
+        pvi_write_only: see `PviRules`
 
     Raises:
         PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
@@ -90,11 +102,12 @@ def make_plan(model: Model, prefix: str, *, designs: bool = False) -> Plan:
     buses = planned_buses(model, kept)
     tables = (*data_tables(), *bus_tables(buses, kept), *of_panda)
     served: tuple[Record | Table, ...] = (*kept, *tables)
-    kept += pvi_records(served, prefix)
+    pvi = PviRules(listed_in_pvi(model) if pvi_compatible else None, pvi_write_only)
+    kept += pvi_records(served, prefix, pvi)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
     remarks = (*model.remarks, *bad_tables, *bad_names, *bad_table_names, *duplicates, *pvi_remarks(served))
-    return Plan(prefix, tuple(kept), remarks, tables, tuple(planned), tuple(buses))
+    return Plan(prefix, tuple(kept), remarks, tables, tuple(planned), tuple(buses), pvi)
 
 
 def _labels(model: Model) -> Iterator[Record]:

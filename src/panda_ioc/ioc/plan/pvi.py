@@ -6,6 +6,7 @@ entry says by a letter what can be done: r, w, rw, x for something to be done, d
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .names import name_problem
@@ -17,17 +18,37 @@ Tree = Mapping[str, Any]
 #: Records that hold what their record has no room for in Channel Access; over PVA it has.
 _COMPANIONS = (":TEXT", ":DESCRIPTION", ":CHOICES")
 
+
+@dataclass(frozen=True)
+class PviRules:
+    """What PVI lists, and how.
+
+    Attributes:
+        listed: names without the prefix; None for all
+        write_only: letter of the fields that can be written and not read, such as `INENC1:SETP`. pandablocks-ioc 0.11.6
+            has "rw" for them, so ophyd-async stores them with other settings; "w" keeps them out of stored settings.
+    """
+
+    listed: frozenset[str] | None = None
+    write_only: Access = Access.READ_WRITE
+
+
 _NUMBERED = re.compile(r"(.*?[^0-9])([1-9][0-9]*)")
 
 
-def pvi_records(items: Sequence[Record | Table], prefix: str) -> Iterator[Record]:
+def pvi_records(
+    items: Sequence[Record | Table],
+    prefix: str,
+    rules: PviRules = PviRules(),  # noqa: B008 - immutable
+) -> Iterator[Record]:
     """The records about each structure.
 
     Args:
         items: all that is served
         prefix: what all names begin with
+        rules: what is listed, and how
     """
-    for group in _groups(items):
+    for group in _groups(items, rules):
         if group:
             yield Record(f"{group}:PVI_PV", Kind.TEXTIN, "Name of the PVI of it", constant=f"{prefix}:{group}:PVI")
             yield Record(_longest(group), Kind.TEXTIN, "What the PVI is of", constant=_description(group))
@@ -39,14 +60,19 @@ def pvi_remarks(items: Iterable[Record | Table]) -> list[str]:
     return [problem for problem in problems if problem]
 
 
-def pvi_trees(items: Sequence[Record | Table], prefix: str) -> dict[str, Tree]:
+def pvi_trees(
+    items: Sequence[Record | Table],
+    prefix: str,
+    rules: PviRules = PviRules(),  # noqa: B008 - immutable
+) -> dict[str, Tree]:
     """The structures, by their names without the prefix.
 
     Args:
         items: all that is served
         prefix: what all names begin with
+        rules: what is listed, and how
     """
-    groups = _groups(items)
+    groups = _groups(items, rules)
     trees: dict[str, Tree] = {}
     for group, entries in groups.items():
         if group:
@@ -62,7 +88,7 @@ def pvi_trees(items: Sequence[Record | Table], prefix: str) -> dict[str, Tree]:
     return trees
 
 
-def _groups(items: Iterable[Record | Table]) -> dict[str, dict[str, tuple[str, str]]]:
+def _groups(items: Iterable[Record | Table], rules: PviRules) -> dict[str, dict[str, tuple[str, str]]]:
     """The entries of each group by name: their letter and their PV, without the prefix."""
     items = list(items)
     names = {item.name for item in items}
@@ -72,9 +98,9 @@ def _groups(items: Iterable[Record | Table]) -> dict[str, dict[str, tuple[str, s
         name = item.name.removeprefix(f"{group}:")
         if _is_left_out(item, name) or _is_companion(item.name, names):
             continue
-        staged = isinstance(item, Record) and item.staged
-        letter = (Access.READ if staged else item.access).value
-        groups.setdefault(group, {}).setdefault(_member(name), (letter, item.name))
+        if rules.listed is not None and item.name not in rules.listed:
+            continue
+        groups.setdefault(group, {}).setdefault(_member(name), (_access(item, rules).value, item.name))
     return {group: entries for group, entries in sorted(groups.items()) if not name_problem(_longest(group))}
 
 
@@ -86,6 +112,13 @@ def _group_of(item: Record | Table) -> str:
 def _longest(group: str) -> str:
     """The longest name that goes with a group's structure."""
     return f"{group}:PVI:DESCRIPTION"
+
+
+def _access(item: Record | Table, rules: PviRules) -> Access:
+    if isinstance(item, Record) and item.staged:
+        return Access.READ
+    is_field = isinstance(item, Record) and item.target is not None
+    return rules.write_only if is_field and item.access is Access.WRITE else item.access
 
 
 def _is_left_out(item: Record | Table, name: str) -> bool:

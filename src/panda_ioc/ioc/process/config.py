@@ -109,6 +109,20 @@ class ScreensConfig(_Section):
     clear: _Flag = Field(default=False, description="Remove screens of an earlier run that nobody changed.")
 
 
+class PviConfig(_Section):
+    """What PVI lists, by which ophyd-async finds PVs."""
+
+    compatible: _Flag = Field(
+        default=False,
+        description="List only what pandablocks-ioc lists: settings that ophyd-async stores here then load there, too.",
+    )
+    write_only: Literal["rw", "w"] = Field(
+        default="rw",
+        description="Access of fields that cannot be read, such as INENC:SETP; "
+        "rw as in pandablocks-ioc, w to keep them out of stored settings.",
+    )
+
+
 class AccessConfig(_Section):
     """Who may put."""
 
@@ -141,8 +155,10 @@ class Config(_Section):
     state: StateConfig = StateConfig()
     designs: DesignsConfig = DesignsConfig()
     screens: ScreensConfig = ScreensConfig()
+    pvi: PviConfig = PviConfig()
     access: AccessConfig = AccessConfig()
     http: HttpConfig = HttpConfig()
+    console: _Flag = Field(default=False, description="Read commands of EPICS from standard input, such as dbl().")
     log_level: _LogLevel = Field(default="info", description="How much to log.")
 
     @field_validator("poll")

@@ -18,7 +18,7 @@ _KINDS = {str: "text", int: "a whole number", float: "a number"}
 def read(path: Path) -> dict[str, Any]:
     """What a file says that softioc's autosave wrote; one that makes no sense is renamed to end in `.bad`."""
     try:
-        content = yaml.full_load(path.read_bytes().decode())
+        content = yaml.safe_load(path.read_bytes().decode())
         if isinstance(content, dict):
             return content
         problem = "it is no mapping of names to values"

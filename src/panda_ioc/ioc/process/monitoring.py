@@ -1,6 +1,7 @@
 """The IOC as those see it who watch over many: metrics for Prometheus, and whether it is well, over HTTP."""
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 _SILENCE = 10.0
 
 _CONNECTED = status.CONNECTION_STATES.index("CONNECTED")
+
+#: Seconds from one try to the next while the port is taken.
+_RETRY = 2.0
 
 
 @dataclass(frozen=True)
@@ -67,36 +71,58 @@ class MonitoringError(PandaError):
 
 
 @asynccontextmanager
-async def monitored(config: HttpConfig, pvs: Mapping[str, Pv]) -> AsyncIterator[str]:
-    """Serve HTTP while this lasts, if that is configured; gives the host and port, "" if there is none.
+async def monitored(config: HttpConfig, pvs: Mapping[str, Pv], tell: Callable[[str], None]) -> AsyncIterator[None]:
+    """Serve HTTP while this lasts, if that is configured. While another process has the port, try it again.
 
     Args:
         config: where
-        pvs: what is told; they may come later
+        pvs: what is shown; they may come later
+        tell: called with the host and port once HTTP is served
 
     Raises:
         MonitoringError: see `Monitoring`
     """
     if config.port is None:
-        yield ""
+        yield
         return
     monitoring = Monitoring(config, pvs)
-    log.info("HTTP is served on %s:%d", config.host, monitoring.port)
+    opening = asyncio.create_task(_open(monitoring, config, tell)) if not _opened(monitoring, config, tell) else None
     try:
-        yield f"{config.host} {monitoring.port}"
+        yield
     finally:
+        if opening is not None:
+            opening.cancel()
         await asyncio.to_thread(monitoring.stop)  # it takes up to half a second
 
 
+def _opened(monitoring: "Monitoring", config: HttpConfig, tell: Callable[[str], None]) -> bool:
+    if not monitoring.listen():
+        return False
+    log.info("HTTP is served on %s:%d", config.host, monitoring.port)
+    tell(f"{config.host} {monitoring.port}")
+    return True
+
+
+async def _open(monitoring: "Monitoring", config: HttpConfig, tell: Callable[[str], None]) -> None:
+    log.warning(
+        "HTTP is not served: another process has %s:%s; trying again every %g s, or set another http.port",
+        *(config.host, config.port, _RETRY),
+    )
+    while True:
+        await asyncio.sleep(_RETRY)
+        if _opened(monitoring, config, tell):
+            return
+
+
 class Monitoring:
-    """Serves `/metrics`, `/healthz` and `/readyz`; it is made in a running event loop.
+    """Serves `/metrics`, `/healthz` and `/readyz` from `listen` to `stop`; it is made in a running event loop.
 
     Args:
         config: where
         pvs: what is told
 
     Raises:
-        MonitoringError: it cannot listen there, or there is nothing to make metrics with
+        MonitoringError: the package that makes metrics is missing
     """
 
     def __init__(self, config: HttpConfig, pvs: Mapping[str, Pv]) -> None:
@@ -113,13 +139,30 @@ class Monitoring:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
+        self._config = config
+        self._server: HttpServer | None = None
+        self._beat()
+
+    def listen(self) -> bool:
+        """Serve from now on; return False if another process has the port.
+
+        Raises:
+            MonitoringError: it cannot listen there
+        """
+        host, port = self._config.host, self._config.port or 0
         pages = {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
         try:
-            self._server = HttpServer(config.host, config.port or 0, pages)
+            self._server = HttpServer(host, port, pages)
         except OSError as error:
-            raise MonitoringError(f"cannot serve HTTP on {config.host}:{config.port}: {error.strerror}") from error
-        self.port = self._server.port
-        self._beat()
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise MonitoringError(f"cannot serve HTTP on {host}:{port}: {error.strerror}") from error
+        return True
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; 0 if it does not."""
+        return self._server.port if self._server else 0
 
     def _beat(self) -> None:
         """The event loop is alive."""
@@ -128,7 +171,8 @@ class Monitoring:
 
     def stop(self) -> None:
         """Serve no more."""
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
 
     def collect(self) -> Iterator[Any]:
         """What Prometheus is told; called by its library for each request."""

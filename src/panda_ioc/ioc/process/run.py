@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import signal
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from ..plan.data_settings import SERVICE as DATA
 from ..plan.designs import SERVICE as DESIGNS
 from ..plan.model import Model
 from ..plan.plan import Plan, PlanError, make_plan
+from ..plan.record import Access
 from ..plan.status import RESTART_SERVICE
 from ..plan.tables import TABLES
 from ..screens.files import try_write
@@ -61,10 +63,8 @@ async def run(config: Config) -> int:
     stopped = _told_to_stop()
     served: dict[str, Pv] = {}
     with alive_file() as tell_alive:
-        async with monitored(config.http, served) as address:
-            if address:
-                tell_alive(address)
-            with descriptors_kept(int(address.split()[1]) if address else None):
+        async with monitored(config.http, served, tell_alive):
+            with descriptors_kept(config.http.port):
                 return await _until_stopped(config, served, stopped)
 
 
@@ -143,6 +143,8 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
         if config.access.read_only:
             log.info("read-only: every put is refused")
+        if config.console:
+            importlib.import_module("panda_ioc.ioc.servers.ca.console").start()
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
         at_the_end.callback(asyncio.create_task(_publish(pvs, link, services)).cancel)
         another = await link.follow(model, services, lambda model: _is_served_by(config, plan, model))
@@ -196,7 +198,13 @@ def _services(config: Config, plan: Plan, model: Model, link: PandaLink) -> dict
 
 
 def _plan(config: Config, model: Model) -> Plan:
-    return make_plan(model, config.prefix, designs=config.designs.directory is not None)
+    return make_plan(
+        model,
+        config.prefix,
+        designs=config.designs.directory is not None,
+        pvi_compatible=config.pvi.compatible,
+        pvi_write_only=Access(config.pvi.write_only),
+    )
 
 
 def _load_epics(access: str) -> tuple[Server, MayPut]:

@@ -1,12 +1,11 @@
 """The first meeting with a PandA, or with what is known of it."""
 
-import asyncio
+import itertools
 import logging
 
 from ...client import PandaConnectionError, PandaTimeoutError
-from ..link.backoff import delays
+from ..link.backoff import Retry
 from ..link.panda import PandaLink
-from ..log import Repeated
 from ..plan.model import Model
 from .state import State
 
@@ -22,8 +21,8 @@ async def connect_or_cached(link: PandaLink, state: State) -> Model:
     Raises:
         PandaError: what is there is no PandA; or nothing was kept, and it is silent or there is no such host
     """
-    warning = Repeated(log.warning)
-    for attempt, pause in enumerate(delays()):
+    retry = Retry(log.warning)
+    for attempt in itertools.count():
         try:
             return await link.connect()
         except (PandaConnectionError, PandaTimeoutError) as error:
@@ -34,6 +33,6 @@ async def connect_or_cached(link: PandaLink, state: State) -> Model:
                 return kept
             if isinstance(error, PandaTimeoutError) or error.is_permanent:
                 raise
-            warning.tell(f"{error}; waiting for it")
-        await asyncio.sleep(pause)
-    raise AssertionError  # the delays never end
+            retry.failed(f"{error}; waiting for it")
+        await retry.pause()
+    raise AssertionError  # it counts on and on

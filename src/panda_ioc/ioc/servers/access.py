@@ -19,9 +19,13 @@ _NOBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n}\n"
 #: What p4p cannot do in rules; comments and texts in quotes are found first, and mean nothing.
 _CONDITION = re.compile(r'#[^\n]*|"(?:[^"\n\\]|\\.)*"|\b(?P<what>INP[A-Z]|CALC)\s*\(')
 
-#: A rule by which somebody may write; as above, what only looks like one is found first.
+#: A rule by which somebody may write, with spaces, ends of lines and comments anywhere, and words in quotes or not;
+#: as above, what only looks like one is found first.
 _WRITE_RULE = re.compile(
-    r'#[^\n]*|"(?:[^"\n\\]|\\.)*"|\bRULE\s*\(\s*(?P<level>\d+)\s*,\s*WRITE\s*(?:,\s*(?:NO)?TRAPWRITE\s*)?\)'
+    r'#[^\n]*|"(?:[^"\n\\]|\\.)*"'
+    r'|\bRULE _ \( _ (?P<level>\d+) _ , _ "?WRITE"? _ (?:, _ "?(?:NO)?TRAPWRITE"? _ )?\)'.replace(
+        " _ ", r"(?:\s|#[^\n]*)*"
+    )
 )
 
 #: The level of VAL, which is all that can be put to over PV Access; see `ca.fields`.

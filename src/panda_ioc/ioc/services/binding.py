@@ -36,7 +36,7 @@ class Binding:
         self._value: Value = "" if record.kind.is_text else 0
         self._units = record.units
         self._precision = record.precision
-        self._defined = False
+        self._defined = not record.sources  # what cannot be read is as it was put last, and no alarm until then
 
     @property
     def is_of_the_panda(self) -> bool:

@@ -55,7 +55,7 @@ class Mirror(Service):
             value: Value | None = None
             if record.sources:
                 value = Binding(record, _NoPv(), self._known).initial()
-            elif record.target is None and record.constant is None:
+            elif record.constant is None:
                 value = "" if record.kind.is_text else 0
             if value is not None:
                 values[record.name] = value

@@ -23,12 +23,11 @@ class Tally:
         moved: how far it went while the gate was high
     """
 
-    __slots__ = ("_from", "_gated", "high", "low", "moved", "squares", "total", "value")
+    __slots__ = ("_from", "high", "low", "moved", "squares", "total", "value")
 
     def __init__(self, value: Position) -> None:
         self.value = value
         self._from = 0  # the value where the gate rose, or where the window began if it was high
-        self._gated = False
         self.reset()
 
     def reset(self) -> None:

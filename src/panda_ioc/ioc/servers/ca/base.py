@@ -1,7 +1,7 @@
 """EPICS base by ctypes: what softioc does not offer, with the layouts of base's public headers."""
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,16 @@ _AFTER_FINISH_DEV_SUP = 8
 
 #: From dbNotify.h.
 _NOTIFY_ERROR = 2
+
+#: The numbers that clients put, by their types in db_access.h.
+_NUMBERS: Mapping[int, type[Any]] = {
+    1: ctypes.c_int16,
+    2: ctypes.c_float,
+    3: ctypes.c_uint16,
+    4: ctypes.c_uint8,
+    5: ctypes.c_int32,
+    6: ctypes.c_double,
+}
 
 _Process = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
 
@@ -57,7 +67,16 @@ class TrapWrite(ctypes.Structure):
         ("host", ctypes.c_char_p),
         ("channel", ctypes.c_void_p),
         ("private", ctypes.c_void_p),
+        ("dbr_type", ctypes.c_int),
+        ("count", ctypes.c_int),
+        ("data", ctypes.c_void_p),
     )
+
+    @property
+    def number(self) -> float | None:
+        """The number that the client puts, before EPICS fits it to the field; None if it is none."""
+        kind = _NUMBERS.get(self.dbr_type)
+        return float(kind.from_address(self.data).value) if kind and self.data and self.count == 1 else None
 
     @property
     def channel_name(self) -> str:
@@ -157,6 +176,7 @@ class NeverBusy:
     def __init__(self) -> None:
         self._supports: dict[int, _RecordSupport] = {}
         self._handed_on: set[int] = set()
+        self._waited_for: dict[int, tuple[Any, int]] = {}
         self._busy_at: int = get_field_offsets("ao")["PACT"][0]  # which all types of records have in one place
 
     def give(self, record: Any) -> None:
@@ -170,6 +190,11 @@ class NeverBusy:
         """The device of a record, which is being processed, hands a put on."""
         self._handed_on.add(record.record.value)
 
+    def leave_waiting(self, record: Any) -> None:
+        """A record is processed, but not for the put that some client waits for: that is not completed by it."""
+        self._waited_for[record.record.value] = record, record.PPN
+        record.PPN = None
+
     def _support(self, original: int) -> _RecordSupport:
         of_epics = _RecordSupport.from_address(original)
         process_of_epics = of_epics.process
@@ -180,6 +205,9 @@ class NeverBusy:
             if record in self._handed_on:
                 self._handed_on.discard(record)
                 ctypes.c_ubyte.from_address(record + self._busy_at).value = 0
+            fields, waiting = self._waited_for.pop(record, (None, 0))
+            if fields is not None:
+                fields.PPN = waiting
             return status
 
         support.process = _Process(process)

@@ -100,6 +100,8 @@ def _number_fields(record: Record) -> Iterator[tuple[str, str]]:
         if record.kind in _LIMITED:
             yield "DRVL", str(record.low)
             yield "DRVH", str(record.high)
+    if record.kind is Kind.AI:
+        yield "UDFS", "NO_ALARM"  # NaN is a value here; the alarm of one that is not known is ours
     if record.kind in {Kind.LONGIN, Kind.AI}:
         yield "MDEL", "-1"  # every update reaches monitors, also one that brings the same value
 

@@ -1,8 +1,8 @@
 """Which fields of records people may put to over the network: access security levels.
 
 Each field has a level, and a rule of access security is for fields up to its own: `RULE(0, WRITE)` is for those of
-level 0 alone. Those of EPICS do not serve: a put to .DISA or .SIMM makes a record say OK to puts and pass none on. So here
-operators' fields have level 0, and all others 1; the default rule lets people put to level 0.
+level 0 alone. Those of EPICS do not serve: a put to .DISA or .SIMM makes a record say OK to puts and pass none on. So
+here operators' fields have level 0, and all others 1; the default rule lets people put to level 0.
 """
 
 import ctypes

@@ -26,6 +26,7 @@ class Write:
         record: the full name, or that of an alias
         field: "" if none was named
         originator: "user@host"
+        number: what the client puts, if that is one number
         taken: whether the record has been processed for it
         ended: whether it is over: done, refused by EPICS, or given up by a client that left
     """
@@ -34,6 +35,7 @@ class Write:
     record: str
     field: str
     originator: str
+    number: float | None = None
     taken: bool = False
     ended: bool = False
 
@@ -50,14 +52,15 @@ class Puts:
         self._numbers = itertools.count(1)
         self._under_way: dict[int, tuple[Write, int]] = {}
         self._by_thread: dict[int, Write] = {}
-        self._by_channel: dict[int, Write] = {}
+        #: In order. One that waits can be followed by others of the same channel that do not.
+        self._by_channel: dict[int, list[Write]] = {}
 
     def begins(self, write: Write) -> int:
         """A put begins, in this thread; return a number for `ends`."""
         number, thread = next(self._numbers), threading.get_ident()
         self._under_way[number] = write, thread
         self._by_thread[thread] = write
-        self._by_channel[write.channel] = write
+        self._by_channel.setdefault(write.channel, []).append(write)
         return number
 
     def ends(self, number: int) -> Write | None:
@@ -67,7 +70,9 @@ class Puts:
             write.ended = True
             if self._by_thread.get(thread) is write:
                 del self._by_thread[thread]
-            if self._by_channel.get(write.channel) is write:
+            of_channel = self._by_channel[write.channel]
+            of_channel.remove(write)
+            if not of_channel:
                 del self._by_channel[write.channel]
         return write
 
@@ -79,7 +84,7 @@ class Puts:
         """
         write = self._by_thread.get(threading.get_ident())
         if write is None and channel is not None:
-            write = self._by_channel.get(channel)
+            write = next(iter(self._by_channel.get(channel, ())), None)
         if write is not None:
             write.taken = True
         return write

@@ -43,6 +43,13 @@ _DEVICES = {
     Kind.ARRAYOUT: device.waveform_out,
 }
 
+#: The numbers that a record has room for; EPICS wraps others, or makes the lowest of them.
+_ROOM = {
+    Kind.LONGOUT: (-(2**31), 2**31 - 1),
+    Kind.BO: (0, 2**16 - 1),
+    Kind.MBBO: (0, 2**16 - 1),
+}
+
 #: The fields that change with the value, and how each is made of its text.
 _FIELDS: Mapping[str, Callable[[str], Any]] = {"EGU": lambda text: shorten(text, EGU_BYTES), "PREC": int}
 
@@ -189,6 +196,8 @@ class CaPv:
             puts_the_value = False
             if write is not None:
                 write.taken = False
+        if not puts_the_value and write is not None and channel not in {None, write.channel}:
+            self._never_busy.leave_waiting(self._fields)
         # Only a value makes the record wait for its device: all else EPICS completes by itself.
         self._device._blocking = puts_the_value  # noqa: SLF001
         return True
@@ -202,7 +211,7 @@ class CaPv:
             self._call(self._show_again)
             return
         write = self._write
-        put = Put(self._record.name, self._put_value(value), write.originator if write else "", "CA")
+        put = Put(self._record.name, self._put_value(value, write), write.originator if write else "", "CA")
         channel, _ = base.notify_channel(self._fields)
         # A client that waits for one put can make another on the same channel for which it does not wait.
         waits_already = self._completes is not None and self._completes.is_of(channel)
@@ -256,8 +265,12 @@ class CaPv:
             return self._as_array(value)
         return value
 
-    def _put_value(self, value: Any) -> Any:
-        """Return what a client put as services take it."""
+    def _put_value(self, value: Any, write: Write | None) -> Any:
+        """Return what a client put as services take it, also where EPICS has made another number of it."""
+        number = write.number if write is not None and write.record in self._names else None
+        low, high = _ROOM.get(self._record.kind, (-np.inf, np.inf))
+        if number is not None and not low <= number <= high:  # or it is NaN
+            return number
         if self._record.kind.is_array and self._record.dtype == "str":
             return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
         return value

@@ -102,7 +102,7 @@ class CaServer:
         if not after:
             record, _, field = message.channel_name.partition(".")
             originator = f"{base.text_of(message.user)}@{base.text_of(message.host)}"
-            message.private = self._puts.begins(Write(message.channel, record, field, originator))
+            message.private = self._puts.begins(Write(message.channel, record, field, originator, message.number))
             return
         write = self._puts.ends(message.private or 0)
         if write is None:

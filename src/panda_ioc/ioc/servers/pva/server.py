@@ -41,7 +41,7 @@ class PvaServer:
             for name in (pv.planned.name, *aliases):
                 self._provider.add(plan.pv(name), pv.shared)
         now = time.time_ns()
-        for name, tree in pvi_trees(plan.items, plan.prefix).items():
+        for name, tree in pvi_trees(plan.items, plan.prefix, plan.pvi).items():
             if name not in self._pvs:
                 self._provider.add(plan.pv(name), SharedPV(initial=structure(tree, now)))
         return self._pvs

@@ -37,6 +37,10 @@ _SHOW_WAITING = 0.5
 Columns = Callable[[StartData], Sequence[Column]]
 
 
+#: What STATUS says of puts during a capture.
+_FOR_THE_NEXT = "the directory, name or template that was put since is for the next file"
+
+
 @dataclass(frozen=True)
 class FileFacts:
     """What all files of an IOC have in common.
@@ -72,6 +76,7 @@ class Captures:
         self._recorder: Recorder | None = None
         self._refusal = ""  # why the last one did not begin
         self._rows_per_chunk = 0
+        self._named: tuple[str, ...] = ()
         self._settings = settings
         self._facts = facts
         self._changed = changed
@@ -106,7 +111,13 @@ class Captures:
             return f"Waiting for the disk: {progress.queued_bytes / 1e6:.0f} MB wait here, the PandA buffers the rest"
         if progress.phase is Phase.CLOSING:
             return "Closing the file"
-        return f"Capturing, but: {progress.error}" if progress.error else "Capturing"
+        if progress.error:
+            return f"Capturing, but: {progress.error}"
+        return "Capturing" if self._named == self._names() else f"Capturing; {_FOR_THE_NEXT}"
+
+    def _names(self) -> tuple[str, ...]:
+        """What the settings say of the file's name."""
+        return tuple(str(self._settings[name]) for name in ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE"))
 
     @property
     def problem(self) -> str:
@@ -163,6 +174,7 @@ class Captures:
             if self._recorder.capturing:
                 return False
             await self._closed(self._recorder)
+        self._named = self._names()
         try:
             await self._begin(receiver)
         except PandaError as error:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from ....capture.acquisition import Acquisition, follow, samples_in
 from ....client import AsyncioClient, PandaTimeoutError
 from ....protocol import Data, EndData, FrameData, PandaError, ReadyData
-from ...link.backoff import delays
-from ...log import Repeated
+from ...link.backoff import Retry
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +130,7 @@ class Receiver:
             await asyncio.wait((before,))  # or what came last would be mixed with what comes now
         self._begun, self._dropped = True, None
         self._leave.clear()
-        pauses = delays()
-        warning = Repeated(log.warning)
+        retry = Retry(log.warning)
         loop = asyncio.get_running_loop()
         while self._dropped is None:
             began = loop.time()
@@ -141,15 +139,13 @@ class Receiver:
             except Exception as problem:  # noqa: BLE001 - nothing may end this silently: see _bug
                 error = problem if isinstance(problem, PandaError) else _bug(problem)
                 if self._ready.is_set() and loop.time() - began > _STABLE:
-                    pauses, warning = delays(), Repeated(log.warning)
-                warning.tell(f"no data: {error}")
+                    retry.succeeded()
+                retry.failed(f"no data: {error}")
                 self._failure = str(error)
                 self._over()
                 self._acquisition = None
                 self._taker.lost(error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next(pauses)):
-                    await self._leave.wait()
+            await retry.pause(self._leave)
 
     async def _receive(self, client: AsyncioClient) -> None:
         async with contextlib.aclosing(client.data(scaled=False)) as stream:

@@ -33,7 +33,7 @@ from .capture import Captures, FileFacts
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
 from .publish import Counters, Seldom
 from .receiver import Receiver, Taker
-from .view import View
+from .view import View, without_samples
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ class DataService(Service):
             if record.constant is None
         }
         values[DATASETS] = {"name": [], "dtype": []}
+        values.update(without_samples(self._records))
         values.update(self._settings.values())
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
@@ -225,11 +226,12 @@ class DataService(Service):
             case "HDF_DIRECTORY" | "CREATE_DIRECTORY":
                 exists = await self._captures.directory_exists()
                 self._pvs["DATA:DIRECTORY_EXISTS"].post(int(exists))
+                self._show()
             case "FLUSH_PERIOD":
                 self._captures.set_flush_period(value)
             case "RAW" | "NAMED_ONLY" | "BITS_TYPE" | "NEXUS":
                 self._show_datasets()
-            case "CHUNK_ROWS":
+            case "CHUNK_ROWS" | "HDF_FILE_NAME" | "FILE_TEMPLATE":
                 self._show()
             case "LIVE:NUM_POINTS":
                 self._live.points = int(value)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ....capture.live import LiveView, Snapshot, Trace
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.data_records import LIVE, STATISTICS
 from ...plan.data_settings import Settings
+from ...plan.record import Content, Record
 from ...servers.served import Pv
 
 log = logging.getLogger(__name__)
@@ -104,15 +106,17 @@ class View:
             self._shown[name] = fields["EGU"] = trace.field.units
         self._pvs[record].post(trace.values.astype(np.float64), NO_ALARM, fields)
         for part, attribute in STATISTICS.items():
-            value = getattr(trace.statistics, attribute)
-            self._pvs[f"{record}:{part}"].post(value, NO_ALARM if np.isfinite(value) else _NO_VALUE, fields)
+            self._pvs[f"{record}:{part}"].post(getattr(trace.statistics, attribute), NO_ALARM, fields)
 
     def _clear(self, name: str) -> None:
         del self._shown[name]
         record = f"{name.replace('.', ':')}:LIVE"
         self._pvs[record].post([])
         for part in STATISTICS:
-            self._pvs[f"{record}:{part}"].post(0.0, _NO_VALUE)
+            self._pvs[f"{record}:{part}"].post(math.nan)
 
 
-_NO_VALUE = Alarm(Severity.INVALID, Status.UDF, "no samples")
+def without_samples(records: Iterable[Record]) -> dict[str, Content]:
+    """Return what the records of the live view show while there are no samples: NaN, and no alarm to be latched."""
+    statistics = {record.name for record in records if record.name.rpartition(":LIVE:")[2] in STATISTICS}
+    return {LIVE: {}, **dict.fromkeys(statistics, math.nan)}
