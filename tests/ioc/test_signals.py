@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,8 @@ async def test_many_until_it_has_ended(panda: Server, ca_ports: Iterator[int]) -
     async with running_ioc(panda.control_port, "TEST-SIGNALS", ca_ports) as ioc:
         ending = asyncio.create_task(ioc.process.wait())
         while not ending.done():
-            os.kill(ioc.process.pid, signal.SIGTERM)
-            os.kill(ioc.process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):  # it has ended, and nobody has told yet
+                os.kill(ioc.process.pid, signal.SIGTERM)
+                os.kill(ioc.process.pid, signal.SIGINT)
             await asyncio.wait((ending,), timeout=0.01)
         assert ending.result() == 0

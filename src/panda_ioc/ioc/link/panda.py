@@ -92,12 +92,14 @@ class PandaLink:
             await client.close()
             raise
         self._client = client
+        self.known.is_needed = model.may_change()
         self.known.start_with(model.changes)
         self.known.lost = ""
         return model
 
     def assume(self, model: Model, lost: str) -> None:
         """Take what a PandA had that is not there now."""
+        self.known.is_needed = model.may_change()
         self.known.start_with(model.changes)
         self.known.lost = lost
 

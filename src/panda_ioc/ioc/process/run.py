@@ -37,6 +37,7 @@ from ..services.service import Service
 from ..services.tables import Tables
 from .alive import alive_file
 from .config import Config, ScreensConfig
+from .descriptors import descriptors_kept
 from .monitoring import monitored
 from .start import connect_or_cached
 from .state import State
@@ -63,7 +64,8 @@ async def run(config: Config) -> int:
     served: dict[str, Pv] = {}
     with alive_file() as tell_alive:
         async with monitored(config.http, served, tell_alive):
-            return await _until_stopped(config, served, stopped)
+            with descriptors_kept(config.http.port):
+                return await _until_stopped(config, served, stopped)
 
 
 def _told_to_stop() -> asyncio.Future[int]:
@@ -153,10 +155,9 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
 
 async def _access(config: Config) -> str:
     """The rules of access, from a disk that may not answer."""
-    file, read_only = config.access.file, config.access.read_only
-    if file is None:
-        return rules(None, read_only=read_only)
-    return await Calls().call(str(file), partial(rules, file, read_only=read_only))
+    access = config.access
+    make = partial(rules, access.file, read_only=access.read_only, all_fields=access.all_fields)
+    return make() if access.file is None else await Calls().call(str(access.file), make)
 
 
 async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut) -> tuple[dict[str, Pv], Server]:

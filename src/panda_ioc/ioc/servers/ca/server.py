@@ -16,17 +16,22 @@ from epicscorelibs.ioc import dbCore
 from softioc import softioc
 
 from ....protocol import PandaError
-from ...log import PUT, visible
+from ...log import PUT, Bounded, visible
 from ...plan.plan import Plan
 from ...plan.record import Content
 from ..put import OnPut
 from . import base
 from .database import database, texts_with_macros
+from .fields import set_levels
 from .iocstats import corrections
 from .puts import Puts, Write
 from .pv import CaPv
 
 log = logging.getLogger(__name__)
+
+
+#: Libraries may say the same without end.
+_of_epics = Bounded(lambda text: log.warning("EPICS: %s", text))
 
 
 class EpicsError(PandaError):
@@ -87,6 +92,7 @@ class CaServer:
         """Serve on until the process ends: EPICS cannot stop before, and clients see that their puts are not done."""
 
     def _initialised(self) -> None:
+        set_levels()
         for pv in self._pvs.values():
             pv.initialised()
         for name, field, text in self._texts:
@@ -122,7 +128,7 @@ def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: An
 
 def _log_error(message: str) -> None:
     """Log what EPICS says of an error, which may have a client's text in it: each line by itself, and none forged."""
-    log.warning("EPICS: %s", visible(message.strip()))
+    _of_epics.tell(visible(message.strip()))
 
 
 @contextmanager
