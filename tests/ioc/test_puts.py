@@ -259,9 +259,14 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
         assert wire.told == [7, 8]
 
 
-async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int]) -> None:
-    """EPICS would take a put, not process the record for it or hand it to another device, and tell the client OK."""
-    async with put_to(panda, ca_ports, "TEST-PUTS-HELD") as (wire, ioc, port):
+async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    """EPICS would take a put, not process the record for it or hand it to another device, and tell the client OK.
+
+    By default nobody may put to such fields; a file of access rules may say otherwise.
+    """
+    file = tmp_path / "rules.acf"
+    file.write_text(RULES["words"])
+    async with put_to(panda, ca_ports, "TEST-PUTS-HELD", "--access-file", str(file)) as (wire, ioc, port):
         pv, link = ioc.pv(RECORD), ioc.pv("PULSE1:WIDTH")
         expected: list[float] = []
         async with Circuit(port, "alice") as alice:

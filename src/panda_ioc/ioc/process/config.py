@@ -132,7 +132,7 @@ class AccessConfig(_Section):
     )
     all_fields: _Flag = Field(
         default=False,
-        description="Without a file: let people put to all fields of records, also those that stop it, as .DISA.",
+        description="Without a file: let people put to all fields of records, not only those of operators.",
     )
 
 

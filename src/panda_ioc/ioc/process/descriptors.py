@@ -31,6 +31,9 @@ _KEPT, _ROOM, _HELD = 48, 16, 24
 _PERIOD = 0.02
 _PERIOD_FULL = 0.5
 
+#: So many free descriptors are not taken within a second, so until the next look there is that long.
+_PLENTY, _PERIOD_OF_PLENTY = 4096, 1.0
+
 #: Seconds after which servers are looked for again: to find them takes a descriptor.
 _FIND_PERIOD = 2.0
 
@@ -90,7 +93,7 @@ class _Keeping:
         self._let_go()
 
     def _look(self) -> None:
-        self._timer = self._loop.call_later(_PERIOD_FULL if self._is_shut else _PERIOD, self._look)
+        self._timer = self._loop.call_later(self._period(), self._look)
         with suppress(OSError):  # there is none left even for this; the next look may find some
             if self._is_shut:
                 if self._limit - len(_descriptors()) >= _KEPT + _ROOM:
@@ -100,6 +103,14 @@ class _Keeping:
             elif self._loop.time() >= self._find_at:
                 self._find_at = self._loop.time() + _FIND_PERIOD
                 self._listening = [descriptor for descriptor in _descriptors() if self._may_be_shut(descriptor)]
+
+    def _period(self) -> float:
+        if self._is_shut:
+            return _PERIOD_FULL
+        with suppress(OSError):
+            if _lowest_free(self._limit) < self._limit - _PLENTY:
+                return _PERIOD_OF_PLENTY
+        return _PERIOD
 
     def _may_be_shut(self, descriptor: int) -> bool:
         if not _is_listening(descriptor):

@@ -45,7 +45,7 @@ def rules(file: Path | None, *, read_only: bool, all_fields: bool = False) -> st
     Args:
         file: an EPICS access security file; None for the default rules
         read_only: whether every put is refused, whatever the file says
-        all_fields: whether the default rules let people put to all fields of records, also those that stop it
+        all_fields: whether the default rules let people put to all fields of records, not only operators'
 
     Raises:
         AccessError: the file cannot be read, or has rules that depend on PVs
