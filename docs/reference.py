@@ -110,8 +110,8 @@ def _configuration() -> Iterator[str]:
 def _metrics() -> Iterator[str]:
     yield "\n## Metrics\n"
     yield "| name | kind | what it is |\n|---|---|---|"
-    for name, kind, meaning in METRICS.values():
-        yield f"| `{name}{'_total' if kind == 'counter' else ''}` | {kind} | {meaning} |"
+    for metric in METRICS.values():
+        yield f"| `{metric.name}{'_total' if metric.kind == 'counter' else ''}` | {metric.kind} | {metric.meaning} |"
 
 
 def _commands() -> Iterator[str]:

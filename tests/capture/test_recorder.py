@@ -143,7 +143,8 @@ async def test_a_full_queue_asks_for_no_more_and_drops_nothing(tmp_path: Path) -
 
     start, frame, _ = acquisition(100)
     assert isinstance(frame, FrameData)
-    capture = Recorder(Storing(make_file, queue_bytes=6 * frame.data.nbytes), MODES["FOREVER"](0))
+    beginning = 4096  # which tells all fields, and counts too
+    capture = Recorder(Storing(make_file, queue_bytes=beginning + 6 * frame.data.nbytes), MODES["FOREVER"](0))
     begun = feed(capture, [start])
     sent = 0
     while not capture.full:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
@@ -122,11 +122,15 @@ async def running_ioc(
     ready: str = "serving ",
     host: str = "127.0.0.1",
     extra: Mapping[str, str] = MappingProxyType({}),
+    before: Sequence[str] = (),
 ) -> AsyncIterator[Ioc]:
-    """An IOC for the PandA on a port, ready to answer, with extra variables; it is stopped at the end."""
+    """An IOC for the PandA on a port, ready to answer, with extra variables; it is stopped at the end.
+
+    What comes before in its command line may be a program that runs it under some limit.
+    """
     variables = environment(next(ca_ports))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "run", host, prefix, "--control-port", str(panda_port), *options),
+        *(*before, sys.executable, "-m", "panda_ioc", "run", host, prefix, "--control-port", str(panda_port), *options),
         env={**os.environ, **variables, **extra},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -4,18 +4,12 @@ import asyncio
 import json
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from aioca import DBR_CHAR_STR, caget, caput
-from prometheus_client.parser import text_string_to_metric_families
 
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
@@ -23,7 +17,7 @@ from panda_ioc.simulator import Server
 from ..command import outcome, running
 from ..conftest import free_port
 from .datapvs import DataPvs
-from .process import Ioc, becomes, environment, running_ioc
+from .process import Ioc, environment, running_ioc
 
 GROUPS = """
 # No CALC(...), nor INPA(...): see "Who may put".
@@ -327,17 +321,6 @@ async def test_how_the_panda_differs_from_a_design(panda: Server, ca_ports: Iter
         ]
 
 
-async def get(port: int, path: str) -> tuple[int, str]:
-    def ask() -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:  # noqa: S310
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    return await asyncio.to_thread(ask)
-
-
 async def test_a_design_is_all_or_nothing_when_the_ioc_is_stopped(
     panda: Server, ca_ports: Iterator[int], tmp_path: Path
 ) -> None:
@@ -356,109 +339,3 @@ async def test_a_design_is_all_or_nothing_when_the_ioc_is_stopped(
             await loading
         assert await ioc.stop() == 0
     assert pulses.read() == before
-
-
-async def test_http(ca_ports: Iterator[int]) -> None:
-    from panda_ioc.simulator import load
-
-    panda_port, port = free_port(), free_port()
-    async with Server(load(), control_port=panda_port, data_port=0):
-        async with running_ioc(panda_port, "TEST-HTTP", ca_ports, "--http-port", str(port)) as ioc:
-            await ioc.pva_put("PULSE1:PULSES", 5)
-            await becomes(ioc.pv("IOC:PUTS_ACCEPTED"), 1)
-            status, text = await get(port, "/metrics")
-            metrics = {
-                sample.name: sample.value
-                for family in text_string_to_metric_families(text)
-                for sample in family.samples
-            }
-            assert status == 200
-            assert metrics["panda_ioc_connected"] == 2
-            assert metrics["panda_ioc_puts_accepted_total"] == 1
-            assert metrics["process_resident_memory_bytes"] > 1e7
-            assert await get(port, "/healthz") == (200, "alive\n")
-            assert await get(port, "/readyz") == (200, "connected\n")
-            assert (await get(port, "/"))[0] == 404
-            assert await ioc.stop() == 0
-
-
-async def test_http_for_many_at_once(panda: Server, ca_ports: Iterator[int]) -> None:
-    """Those who connect and say nothing are let in up to some number, and no more."""
-    port = free_port()
-    options = ("--http-port", str(port))
-    async with running_ioc(panda.control_port, "TEST-MANY", ca_ports, *options) as ioc:
-        connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
-        closed = [asyncio.create_task(reader.read()) for reader, _ in connections]
-        await asyncio.wait_for(asyncio.gather(*closed[16:]), 5)
-        assert not any(reading.done() for reading in closed[:16])
-        for _, writer in connections:
-            writer.close()
-        await asyncio.wait_for(asyncio.gather(*closed), 5)
-        async with asyncio.timeout(5):
-            while True:
-                try:
-                    assert await get(port, "/healthz") == (200, "alive\n")
-                    break
-                except OSError:  # they are not all gone yet
-                    await asyncio.sleep(0.1)
-        assert await ioc.stop() == 0
-
-
-def test_http_asks_no_name_server() -> None:
-    """What Python is about to do, it says to hooks for audits; these stay for good, so another process is asked."""
-    program = """
-import sys
-from wsgiref.simple_server import make_server
-from panda_ioc.ioc.process.monitoring import _Handler, _Server
-asked = []
-sys.addaudithook(lambda event, _: asked.append(event) if event.startswith("socket.get") else None)
-make_server("127.0.0.1", 0, None, server_class=_Server, handler_class=_Handler).server_close()
-print(asked)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
-    assert done.stdout == "[]\n"
-
-
-async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_path: Path) -> None:
-    from panda_ioc.simulator import load
-
-    panda_port, port = free_port(), free_port()
-    options = ("--http-port", str(port), "--state-dir", str(tmp_path))
-    async with Server(load(), control_port=panda_port, data_port=0):
-        async with running_ioc(panda_port, "TEST-AWAY", ca_ports, *options) as ioc:
-            await ioc.stop()
-    async with running_ioc(panda_port, "TEST-AWAY", ca_ports, *options):
-        assert (await get(port, "/readyz"))[0] == 503
-        assert (await get(port, "/healthz"))[0] == 200
-
-
-async def test_http_is_there_before_the_panda(ca_ports: Iterator[int]) -> None:
-    port = free_port()
-    options = ("--http-port", str(port))
-    async with running_ioc(free_port(), "TEST-FIRST", ca_ports, *options, ready="waiting for it") as ioc:
-        assert await get(port, "/healthz") == (200, "alive\n")
-        assert await get(port, "/readyz") == (503, "there are no PVs yet: the PandA has not been met\n")
-        assert (await get(port, "/metrics"))[0] == 200
-        assert await ioc.stop() == 0
-
-
-async def test_a_port_that_is_taken(panda: Server, ca_ports: Iterator[int]) -> None:
-    """The IOC serves without HTTP, and with it once the port is free."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        options = ("--http-port", str(port))
-        async with running_ioc(panda.control_port, "TEST-TAKEN", ca_ports, *options) as ioc:
-            assert f"HTTP is not served: another process has 127.0.0.1:{port}" in " ".join(ioc.output)
-            await becomes(ioc.pv("Status"), 2)
-            taken.close()
-            await ioc.wait_for("HTTP is served on")
-            assert await get(port, "/healthz") == (200, "alive\n")
-            assert await ioc.stop() == 0
-
-
-async def test_an_address_that_is_not_ours(panda: Server) -> None:
-    port = ("--control-port", str(panda.control_port))
-    options = ("run", "127.0.0.1", "X", *port, "--http-host", "192.0.2.1", "--http-port", "8080")
-    code, output = await outcome(*options, environment=environment(free_port()))
-    assert code == 1
-    assert "cannot serve HTTP on 192.0.2.1:8080: Cannot assign requested address" in output

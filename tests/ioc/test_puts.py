@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aioca import DBE_PROPERTY, DBE_VALUE, DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, CANothing, caget, camonitor, caput
+from aioca import (
+    DBE_PROPERTY,
+    DBE_VALUE,
+    DBR_CHAR_STR,
+    DBR_STRING,
+    FORMAT_CTRL,
+    FORMAT_TIME,
+    CANothing,
+    caget,
+    camonitor,
+    caput,
+)
 from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
@@ -188,6 +200,19 @@ async def test_a_put_of_a_client_that_leaves_is_done_and_holds_up_nobody(
         assert wire.told == [10, 11, 20, 21, 30, 31]
 
 
+async def test_what_the_end_finds_undone_is_told_why(panda: Server, ca_ports: Iterator[int]) -> None:
+    async with put_to(panda, ca_ports, "TEST-PUTS-END", delay=0.5) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with Circuit(port, "alice") as alice:
+            await alice.write(pv, 1)
+            await until(partial(wire.told.__contains__, 1))
+            await alice.write(pv, 2)
+            ioc.process.send_signal(signal.SIGINT)
+            await ioc.wait_for(f"refused {pv} = 1.0: not known whether the PandA took it")
+            await ioc.wait_for(f"refused {pv} = 2.0: no connection to the PandA: the IOC is stopping")
+        assert wire.told == [1]
+
+
 async def test_the_log_has_a_line_for_each_put_and_no_other(panda: Server, ca_ports: Iterator[int]) -> None:
     """Short-lived clients, with and without completion, to values and to fields that EPICS processes for."""
     rng = random.Random(13)
@@ -234,6 +259,54 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
         assert wire.told == [7, 8]
 
 
+async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
+    """EPICS would take a put, not process the record for it or hand it to another device, and tell the client OK.
+
+    By default nobody may put to such fields; a file of access rules may say otherwise.
+    """
+    file = tmp_path / "rules.acf"
+    file.write_text(RULES["words"])
+    async with put_to(panda, ca_ports, "TEST-PUTS-HELD", "--access-file", str(file)) as (wire, ioc, port):
+        pv, link = ioc.pv(RECORD), ioc.pv("PULSE1:WIDTH")
+        expected: list[float] = []
+        async with Circuit(port, "alice") as alice:
+            for field, value, stays in (
+                ("SCAN", "1 second", "Passive"),
+                ("SCAN", "I/O Intr", "Passive"),
+                ("DISA", "1", "0"),
+                ("DISV", "0", "1"),
+                ("SDIS", link, ""),
+                ("SIMM", "YES", "NO"),
+                ("SIML", link, ""),
+                ("OMSL", "closed_loop", "supervisory"),
+                ("IVOA", "Don't drive outputs", "Continue normally"),
+                ("DTYP", "Soft Channel", "Python"),
+                ("FLNK", link, ""),
+            ):
+                start = len(ioc.output)
+                assert await alice.put(f"{pv}.{field}", value) == NORMAL
+                await ioc.wait_for(f"{pv}.{field} stays {stays!r}", start=start)
+                assert await caget(f"{pv}.{field}", datatype=DBR_STRING) == stays
+                for put in (alice.put, alice.write):
+                    expected.append(len(expected) + 1.0)
+                    await put(pv, expected[-1])
+                await until(lambda: len(wire.told) == len(expected))
+            # EPICS would put 0 by itself so many seconds after each 1, whoever set that.
+            assert await alice.put(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH", 0.1) == NORMAL
+            assert await alice.get(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH") == 0
+        assert wire.told == expected
+        assert not [line for line in ioc.output if "somebody" in line]
+
+
+async def test_what_shows_only_stays_so(ioc: Ioc) -> None:
+    pv = ioc.pv("PULSE1:QUEUED")
+    await caput(f"{pv}.DISP", 0, wait=True)
+    await ioc.wait_for(f"{pv}.DISP stays '1'")
+    with pytest.raises(CANothing):
+        await caput(pv, 77, wait=True)
+    assert await caget(pv) == 0
+
+
 @pytest.mark.parametrize(
     ("record", "number"),
     [
@@ -259,10 +332,24 @@ async def test_a_number_that_has_no_room_is_refused_and_not_wrapped(ioc: Ioc, re
     assert (await caget(pv, format=FORMAT_TIME)).severity == 0
 
 
-class Tally:
-    """What clients put at once to one record, and what each was told."""
+async def test_proc_puts_what_is_there_whatever_number_is_sent(ioc: Ioc) -> None:
+    pv, start = ioc.pv("PULSE1:TRIG_EDGE"), len(ioc.output)
+    async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), "alice") as alice:
+        assert await alice.put(pv, 1) == NORMAL
+        assert await alice.put(f"{pv}.PROC", 70000) == NORMAL
+        assert await alice.get(pv) == 1
+    assert not [line for line in ioc.output[start:] if "refused" in line]
 
-    def __init__(self) -> None:
+
+class Tally:
+    """What clients put at once to one record, and what each was told.
+
+    Args:
+        told: the values that the PandA was told
+    """
+
+    def __init__(self, told: list[float]) -> None:
+        self.told = told
         self.done: set[float] = set()
         self.sent: set[float] = set()
 
@@ -280,11 +367,14 @@ class Tally:
                             self.done.add(value)  # what the server has handled is not lost
                         case 1:
                             await circuit.write(f"{pv}.HIGH", value)
-                            assert await circuit.put(pv, value) == NORMAL
-                            self.done.add(value)
+                            await self._put(circuit, pv, value)
                         case _:
-                            assert await circuit.put(pv, value) == NORMAL
-                            self.done.add(value)
+                            await self._put(circuit, pv, value)
+
+    async def _put(self, circuit: Circuit, pv: str, value: float) -> None:
+        assert await circuit.put(pv, value) == NORMAL
+        assert value in self.told, "it completes when the PandA was told"
+        self.done.add(value)
 
     async def over_pva(self, ioc: Ioc, values: range) -> None:
         for value in values:
@@ -303,7 +393,7 @@ async def test_what_clients_are_told_is_what_the_panda_was_told(
     clients, rng = 8, random.Random(count)
     share = count // clients
     async with put_to(panda, ca_ports, f"TEST-PUTS-MANY{count}", delay=0.001) as (wire, ioc, port):
-        tally = Tally()
+        tally = Tally(wire.told)
         puts: list[Any] = [
             tally.over_ca(port, ioc.pv(RECORD), range(1 + number * share, 1 + (number + 1) * share), rng)
             for number in range(clients - 2)

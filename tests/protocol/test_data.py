@@ -1,5 +1,6 @@
 """The data connection: any split of the bytes, several acquisitions, and every way to go wrong."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -132,6 +133,48 @@ def test_a_buffer_to_receive_into() -> None:
         events += connection.buffer_updated(count)
         data = data[count:]
     assert joined(events) == samples.rows(300_000).tobytes()
+
+
+@given(st.lists(st.integers(1, 700), max_size=60), st.lists(st.integers(0, 100_000)), st.integers(1, 200))
+def test_frames_merged_a_few_at_a_time_give_the_same_samples(sizes: list[int], cuts: list[int], limit: int) -> None:
+    frames = [samples.rows(size, number * 1000) for number, size in enumerate(sizes)]
+    connection = DataConnection()
+    connection.connect(False)
+    events: list[Data] = []
+    for piece in chunks(b"OK\n" + samples.acquisition(*frames) + samples.acquisition(*frames[:3]), cuts):
+        connection.get_buffer()[: len(piece)] = piece
+        events += connection.buffer_updated(len(piece), limit=limit, merge=True)
+        while connection.pending:
+            events += connection.parse_on(limit=limit, merge=True)
+    assert joined(events) == b"".join(frame.tobytes() for frame in (*frames, *frames[:3]))
+    ends = [event.samples for event in events if isinstance(event, EndData)]
+    assert ends == [sum(sizes), sum(sizes[:3])]
+
+
+def test_small_frames_that_came_together_are_merged_and_parsed_up_to_a_limit() -> None:
+    connection = DataConnection()
+    connection.connect(False)
+    frame = samples.frame(samples.rows(1))
+    data = b"OK\n" + samples.HEADER + frame * 3000 + samples.frame(samples.rows(5000)) + b"END 8000 Ok\n"
+    connection.get_buffer()[: len(data)] = data
+    events = list(connection.buffer_updated(len(data), limit=66, merge=True))
+    assert [type(event) for event in events] == [ReadyData, StartData, FrameData]
+    assert connection.pending
+    events += connection.parse_on(merge=True)
+    assert [len(event.data) for event in events if isinstance(event, FrameData)] == [1024, 1024, 952, 5000]
+    assert not connection.pending
+
+
+def test_all_is_parsed_before_the_end_of_stream() -> None:
+    connection = DataConnection()
+    connection.connect(False)
+    data = b"OK\n" + samples.acquisition(*[samples.rows(1)] * 50)
+    connection.get_buffer()[: len(data)] = data
+    assert len(list(connection.buffer_updated(len(data), limit=10))) == 2
+    events = connection.buffer_updated(0, limit=10)
+    assert sum(isinstance(event, FrameData) for event in itertools.islice(events, 51)) == 50
+    with pytest.raises(RemoteProtocolError, match="closed the data port$"):
+        next(events)
 
 
 @pytest.mark.parametrize("reason", [*EndReason, "Eaten by a dragon", "x" * 200])

@@ -1,11 +1,12 @@
 """Datasets that grow by rows: many chunks in one call, past HDF5's chunk cache.
 
-Chunks are small, so that a short file is; a call of HDF5 for each of them would cost more than the writing. Rows
-wait as the bytes that came, so that a column is computed and written while the processor has it in its cache.
+Chunks are small, so that a short file is; a call of h5py for each of them would cost more than the writing, and would
+keep other threads from running meanwhile. Rows wait as the bytes that came, so that a column is computed and written
+while the processor has it in its cache.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -66,6 +67,28 @@ class Waiting:
         return self._rows[:count]
 
 
+class Piece:
+    """Rows that are written in one go.
+
+    Args:
+        frame: the rows
+        end: of the datasets, when they have them
+    """
+
+    def __init__(self, frame: Frame, end: int) -> None:
+        self.frame, self.end = frame, end
+        self._spaces: dict[tuple[int, ...], tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]] = {}
+
+    def spaces(self, shape: tuple[int, ...]) -> tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]:
+        """Return where the values are in memory and in a dataset: made once for all columns with values of a shape."""
+        if shape not in self._spaces:
+            memory = h5py.h5s.create_simple((len(self.frame), *shape))
+            place = h5py.h5s.create_simple((self.end, *shape))
+            place.select_hyperslab((self.end - len(self.frame), *(0 for _ in shape)), (len(self.frame), *shape))
+            self._spaces[shape] = memory, place
+        return self._spaces[shape]
+
+
 class GrowingDataset:
     """A dataset that grows by a column.
 
@@ -90,43 +113,18 @@ class GrowingDataset:
             **filters,
         )
         self.column = column
-        self._origin = (0,) * len(column.shape)
-        self._chunk_rows = rows_per_chunk
-        self._direct = not filters
+        self._type = h5py.h5t.py_create(column.dtype)
 
-    def append(self, frame: Frame, first: int, scratch: npt.NDArray[np.uint8]) -> None:
+    def append(self, piece: Piece, scratch: npt.NDArray[np.uint8]) -> None:
         """Write the values of rows.
 
         Args:
-            frame: the rows
-            first: where they begin in the dataset
+            piece: the rows
             scratch: memory for the values
         """
-        column = self.column
-        shape = (len(frame), *column.shape)
+        column, dataset = self.column, self.dataset.id
+        shape = (len(piece.frame), *column.shape)
         values: Values = scratch[: math.prod(shape) * column.dtype.itemsize].view(column.dtype).reshape(shape)
-        column.fill(frame, values)
-        self.dataset.id.set_extent((first + len(frame), *column.shape))
-        for part in self._parts(first, first + len(frame)):
-            self._write(part.start, values[part.start - first : part.stop - first])
-
-    def _parts(self, first: int, end: int) -> Iterator[range]:
-        """Cut rows at the edges of chunks, but do not cut what is not written chunk by chunk."""
-        if not self._direct:
-            yield range(first, end)
-            return
-        while first < end:
-            edge = min(end, first - first % self._chunk_rows + self._chunk_rows)
-            yield range(first, edge)
-            first = edge
-
-    def _write(self, first: int, values: Values) -> None:
-        dataset = self.dataset.id
-        origin = (first, *self._origin)
-        if self._direct and len(values) == self._chunk_rows:
-            dataset.write_direct_chunk(origin, values)
-            return
-        shape = values.shape
-        place = dataset.get_space()
-        place.select_hyperslab(origin, shape)
-        dataset.write(h5py.h5s.create_simple(shape), place, values)
+        column.fill(piece.frame, values)
+        dataset.set_extent((piece.end, *column.shape))
+        dataset.write(*piece.spaces(column.shape), values, self._type)

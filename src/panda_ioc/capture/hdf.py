@@ -23,7 +23,7 @@ from .attributes import dataset_attributes
 from .columns import Column, Frame
 from .compression import filters
 from .errors import CaptureError
-from .growing import PAST_CACHE, GrowingDataset, Waiting
+from .growing import PAST_CACHE, GrowingDataset, Piece, Waiting
 from .making import make_file, reason_of
 from .nexus import mark_as_nexus
 from .options import FileOptions
@@ -288,8 +288,9 @@ class HdfFile:
     def _append(self, rows: Frame) -> None:
         """Write the last rows that were taken."""
         with self._disk():
+            piece = Piece(rows, self.rows)
             for growing in self._columns:
-                growing.append(rows, self.rows - len(rows), self._scratch)
+                growing.append(piece, self._scratch)
             self._complete_rows = self.rows
             self._start_writeback()
 

@@ -54,7 +54,8 @@ class Scaling:
 
 
 def _linear(values: Mapping[str, Values], scale: float, offset: float, out: Values) -> None:
-    np.multiply(values["raw"], scale, out=out)
+    out[...] = values["raw"]  # converted first: faster than multiplication with integers, and the same
+    np.multiply(out, scale, out=out)
     if offset:
         np.add(out, offset, out=out)
 

@@ -35,8 +35,8 @@ _ENOUGH_BYTES = 4 << 20
 #: Part of a full queue that must be written before it asks for more. The PandA's buffer runs full meanwhile.
 _ROOM = 1 / 8
 
-#: Bytes that a frame takes beside its samples.
-_FRAME_BYTES = 512
+#: Bytes that a frame takes beside its samples, the end of an acquisition, and the beginning, which tells all fields.
+_EVENT_BYTES, _START_BYTES = 512, 4096
 
 
 class FileWriter:
@@ -98,8 +98,8 @@ class FileWriter:
                 return
             if isinstance(data, FrameData):
                 self.accepted += len(data.data)
-                self.queued_bytes += _size(data)
-                self.full = self.full or self.queued_bytes >= self.limit
+            self.queued_bytes += _size(data)
+            self.full = self.full or self.queued_bytes >= self.limit
             self._queue.append(data)
             self._wake.notify()
 
@@ -207,10 +207,10 @@ class FileWriter:
                 self._look_after(file)
             case FrameData():
                 file.write(data.data)
-                self._make_room(_size(data))
             case EndData():
                 file.end(data.reason)
                 self._look_after(file)
+        self._make_room(_size(data))
 
     def _make_room(self, size: int) -> None:
         with self._wake:
@@ -244,6 +244,8 @@ class FileWriter:
         self.flushed = self._file.flushed_rows
 
 
-def _size(data: FrameData) -> int:
+def _size(data: Selected) -> int:
     """What waits, in bytes: the samples, and what it takes to tell of them."""
-    return data.data.nbytes + _FRAME_BYTES
+    if isinstance(data, FrameData):
+        return data.data.nbytes + _EVENT_BYTES
+    return _START_BYTES if isinstance(data, StartData) else _EVENT_BYTES

@@ -5,6 +5,8 @@ Each command imports what it needs when it runs, so that none waits for what ano
 
 import os
 
+from . import early  # noqa: F401 - signals, before all that takes time
+
 # numpy comes with a library for linear algebra, which makes a thread for each core when it is loaded; no use here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

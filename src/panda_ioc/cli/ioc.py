@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -71,8 +70,6 @@ def run(*, config: Path | None, **options: Any) -> None:
     """
     from ..ioc.servers.ca.lean_dso import load_epics
 
-    # Until the event loop listens; the first process of a container would not get the signal at all.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     loading = threading.Thread(target=load_epics, name="load EPICS")  # it takes longest
     loading.start()
     try:

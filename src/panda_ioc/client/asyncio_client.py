@@ -252,7 +252,8 @@ class AsyncioClient:
 
         Args:
             scaled: let the PandA scale; otherwise samples are what its hardware made
-            flush_period: seconds over which frames are put together; None gives each frame as it comes
+            flush_period: seconds over which frames are put together; None gives each frame as it comes, and small
+                frames that came together as one
             timeout: seconds without anything from the PandA after which to give up; None waits as long as it takes
 
         Raises:

@@ -3,12 +3,15 @@
 What arrives goes straight into the memory of a `DataConnection`. What it makes of it waits in a queue for
 whoever iterates; when that holds 16 MiB, reading stops until half of it is taken, so a slow consumer slows the
 PandA down (which has a buffer of its own) and memory stays bounded.
+
+A server may send a million tiny frames in one piece: so only so much is parsed, and given to who iterates, in one turn
+of the event loop. Small frames that came together are given as one.
 """
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from ..calls import Calls
 from ..protocol import Data, DataConnection, FrameData, PandaError
@@ -18,6 +21,13 @@ from .errors import PandaConnectionError, PandaTimeoutError
 
 #: Bytes of samples that may wait.
 _MAX_QUEUED = 1 << 24
+
+#: Bytes that anything else in the queue counts for, and a frame beside its samples: a beginning has all fields.
+_EVENT_BYTES = 1 << 12
+
+#: Frames that are parsed in one turn of the event loop, which takes some milliseconds, and events that are given.
+_FRAMES_A_TURN = 256
+_EVENTS_A_TURN = 16
 
 
 class _DataProtocol(asyncio.BufferedProtocol):
@@ -34,6 +44,8 @@ class _DataProtocol(asyncio.BufferedProtocol):
         self._queue: deque[Data] = deque()
         self._queued_bytes = 0
         self._reading = True
+        self._parsing: asyncio.Handle | None = None
+        self._given = 0
         self._closing = False
         self._flush_timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
@@ -53,14 +65,44 @@ class _DataProtocol(asyncio.BufferedProtocol):
         self._heard = asyncio.get_running_loop().time()
         if self._closing:
             return  # read to the end, for an orderly one, but not wanted
+        merge = self._flush_period is None
+        self._put_all(
+            lambda: self._connection.buffer_updated(nbytes, flush_every_frame=merge, limit=_FRAMES_A_TURN, merge=merge)
+        )
+
+    def _parse_on(self) -> None:
+        self._parsing = None
+        if self._closing or self._error is not None:
+            return
+        merge = self._flush_period is None
+        self._put_all(lambda: self._connection.parse_on(flush_every_frame=merge, limit=_FRAMES_A_TURN, merge=merge))
+
+    def _put_all(self, receive: Callable[[], Iterator[Data]]) -> None:
         try:
-            for data in self._connection.buffer_updated(nbytes, flush_every_frame=self._flush_period is None):
+            for data in receive():
                 self._put(data)
         except PandaError as error:
             self._end(error)
             return
+        loop = asyncio.get_running_loop()
         if self._flush_period is not None and self._flush_timer is None:
-            self._flush_timer = asyncio.get_running_loop().call_later(self._flush_period, self._flush)
+            self._flush_timer = loop.call_later(self._flush_period, self._flush)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Parse the rest in the next turns and read more after that, unless there is too much in the queue."""
+        if self._transport is None or self._closing or self._transport.is_closing():
+            return
+        full = self._queued_bytes >= (_MAX_QUEUED if self._reading else _MAX_QUEUED // 2)
+        if self._connection.pending and not full and self._parsing is None:
+            self._parsing = asyncio.get_running_loop().call_soon(self._parse_on)
+        reading = not full and not self._connection.pending
+        if reading != self._reading:
+            self._reading = reading
+            if reading:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         try:
@@ -82,14 +124,17 @@ class _DataProtocol(asyncio.BufferedProtocol):
         while not self._queue:
             if self._error is not None:
                 raise self._error
+            self._given = 0
             self._wake.clear()
             await self._wait(began)
+        if self._given >= _EVENTS_A_TURN:
+            self._given = 0
+            await asyncio.sleep(0)
+        self._given += 1
         data = self._queue.popleft()
-        if isinstance(data, FrameData):
-            self._queued_bytes -= data.data.nbytes
-            if not self._reading and self._queued_bytes <= _MAX_QUEUED // 2 and self._transport is not None:
-                self._reading = True
-                self._transport.resume_reading()
+        self._queued_bytes -= _size(data)
+        if not self._reading and self._parsing is None:
+            self._go_on()
         return data
 
     async def _wait(self, since: float) -> None:
@@ -112,6 +157,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
         if self._transport is None or self._transport.is_closing():
             return
         if not self._reading:
+            self._reading = True
             self._transport.resume_reading()
         if self._transport.can_write_eof():
             with contextlib.suppress(OSError):  # a reset came that nobody has read yet
@@ -124,16 +170,13 @@ class _DataProtocol(asyncio.BufferedProtocol):
     def _put(self, data: Data) -> None:
         self._queue.append(data)
         self._wake.set()
-        if isinstance(data, FrameData):
-            self._queued_bytes += data.data.nbytes
-            if self._reading and self._queued_bytes >= _MAX_QUEUED and self._transport is not None:
-                self._reading = False
-                self._transport.pause_reading()
+        self._queued_bytes += _size(data)
 
     def _flush(self) -> None:
         self._flush_timer = None
         for data in self._connection.flush():
             self._put(data)
+        self._go_on()
 
     def _end(self, error: PandaError) -> None:
         if self._error is None:
@@ -142,6 +185,11 @@ class _DataProtocol(asyncio.BufferedProtocol):
             self._wake.set()
         if self._transport is not None:
             self._transport.close()
+
+
+def _size(data: Data) -> int:
+    """Bytes that count for what waits."""
+    return _EVENT_BYTES + (data.data.nbytes if isinstance(data, FrameData) else 0)
 
 
 async def data(

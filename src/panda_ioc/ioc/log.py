@@ -60,3 +60,37 @@ class Repeated:
             return
         self._times = self._times if text == self._text else 1
         self._text, self._said = text, now
+
+
+class Bounded:
+    """Says so many lines in some time, and then how many were left out.
+
+    Args:
+        say: takes a line for the log
+        lines, period: how many, in how many seconds
+        clock: gives seconds
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        lines: int = 20,
+        period: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._say = say
+        self._lines, self._period, self._clock = lines, period, clock
+        self._began, self._said, self._left_out = clock(), 0, 0
+
+    def tell(self, text: str) -> None:
+        """Say a line, unless there were too many."""
+        now = self._clock()
+        if now - self._began >= self._period:
+            if self._left_out:
+                self._say(f"{self._left_out} lines like the last ones were left out")
+            self._began, self._said, self._left_out = now, 0, 0
+        if self._said < self._lines:
+            self._said += 1
+            self._say(text)
+        else:
+            self._left_out += 1

@@ -11,6 +11,7 @@ is touched once.
 Bytes are parsed when they are given, and what they make waits in `events` until it is taken.
 """
 
+import re
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -41,9 +42,21 @@ _MAX_UNFLUSHED = 1 << 23
 #: Bytes of samples that may wait to be taken when more bytes are given.
 MAX_UNTAKEN = 1 << 26
 
+#: Frames with fewer bytes of samples are small: these are merged, if that is wanted.
+_SMALL_FRAME = 1 << 14
+
+#: Small frames of one length that are merged in one step, so that a step is short.
+_MOST_MERGED = 1024
+
+#: What a step costs, in frames: a header is XML, and takes long to read.
+_HEADER_COST, _FRAME_COST = 64, 1
+
 #: What a frame begins with: a mark, and its length with this head.
 _HEAD = struct.Struct("<4sI")
 _MARK = b"BIN "
+
+#: What texts end with. A pattern searches memory as it is, where `bytes` would have to be made first.
+_END_OF_LINE, _END_OF_HEADER = re.compile(b"\n"), re.compile(b"</header>\n\n")
 
 
 class DataConnection:
@@ -62,6 +75,13 @@ class DataConnection:
         self._events: deque[Data] = deque()
         self._untaken_bytes = 0
         self._error: PandaError | None = None
+        self._pending = False
+        self._merge = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes that were given are not parsed yet, as the limit was reached: call `parse_on`."""
+        return self._pending
 
     @property
     def state(self) -> ConnectionState:
@@ -117,10 +137,28 @@ class DataConnection:
             self._view = memoryview(memory.data)
         return self._view[self._end :]
 
-    def buffer_updated(self, count: int, *, flush_every_frame: bool = True) -> Iterator[Data]:
-        """Take `count` bytes that were received into the buffer, 0 for the end of stream; as `receive_bytes`."""
+    def buffer_updated(
+        self, count: int, *, flush_every_frame: bool = True, limit: int | None = None, merge: bool = False
+    ) -> Iterator[Data]:
+        """Take `count` bytes that were received into the buffer, 0 for the end of stream; as `receive_bytes`.
+
+        Args:
+            count: bytes
+            flush_every_frame: as for `receive_bytes`
+            limit: parse no more than so many frames now, where a header counts as 64; `pending` tells whether some
+                bytes are left. All is parsed before the end of stream. None parses all
+            merge: give frames of less than 16 KiB of samples that come one after the other as one
+        """
         self._check_receiving()
-        self._take(count, flush_every_frame=flush_every_frame)
+        self._take(count, flush_every_frame=flush_every_frame, limit=limit, merge=merge)
+        return self.events()
+
+    def parse_on(
+        self, *, flush_every_frame: bool = True, limit: int | None = None, merge: bool = False
+    ) -> Iterator[Data]:
+        """Parse what is `pending`; as `buffer_updated`."""
+        self._check_receiving()
+        self._parse(flush_every_frame=flush_every_frame, limit=limit, merge=merge)
         return self.events()
 
     def events(self) -> Iterator[Data]:
@@ -156,32 +194,46 @@ class DataConnection:
         if self._untaken_bytes > MAX_UNTAKEN:
             raise LocalProtocolError(f"{self._untaken_bytes} bytes of samples were not taken: iterate what is returned")
 
-    def _take(self, count: int, *, flush_every_frame: bool) -> None:
-        """Take `count` new bytes in the buffer: make all that they complete into events."""
-        if not count:
-            self._end_stream()
-            return
+    def _take(self, count: int, *, flush_every_frame: bool, limit: int | None = None, merge: bool = False) -> None:
+        """Take `count` new bytes in the buffer: make all that they complete into events, up to a limit."""
         self._end += count
+        if count or self._pending:
+            self._parse(flush_every_frame=flush_every_frame, limit=limit if count else None, merge=merge)
+        if not count and self._error is None:
+            self._end_stream()
+
+    def _parse(self, *, flush_every_frame: bool, limit: int | None, merge: bool) -> None:
+        self._merge = merge or not flush_every_frame
+        self._pending = False
+        left = limit
         try:
             while (data := _STEPS[self.state](self)) is not None:
-                self._put(data, flush_every_frame=flush_every_frame)
+                self._put(data, flush_every_frame=flush_every_frame, merge=merge)
+                if left is not None:
+                    left -= _HEADER_COST if isinstance(data, StartData) else _FRAME_COST
+                    if left <= 0:
+                        self._pending = True
+                        break
         except PandaError as error:
             self._fail(error)
         except BaseException as error:  # an interrupt: it is not known how far it came
             self._fail(RemoteProtocolError(f"receiving was interrupted: {error!r}"))
             raise
-
-    def _put(self, data: Data, *, flush_every_frame: bool) -> None:
-        if isinstance(data, FrameData) and (self._unflushed or not flush_every_frame):
-            self._unflushed.append(data.data)
-            self._unflushed_bytes += data.data.nbytes
-            if flush_every_frame or self._unflushed_bytes >= _MAX_UNFLUSHED:
-                self._flush_into_events()
-            return
-        if isinstance(data, EndData):
+        if flush_every_frame:
             self._flush_into_events()
-        elif isinstance(data, FrameData):
+
+    def _put(self, data: Data, *, flush_every_frame: bool, merge: bool) -> None:
+        if isinstance(data, FrameData):
+            waits = not flush_every_frame or (merge and data.data.nbytes < _SMALL_FRAME)
+            if waits or self._unflushed:
+                self._unflushed.append(data.data)
+                self._unflushed_bytes += data.data.nbytes
+                if not waits or self._unflushed_bytes >= _MAX_UNFLUSHED:
+                    self._flush_into_events()
+                return
             self._untaken_bytes += data.data.nbytes
+        elif isinstance(data, EndData):
+            self._flush_into_events()
         self._events.append(data)
 
     def _flush_into_events(self) -> None:
@@ -209,13 +261,14 @@ class DataConnection:
         self._lifecycle.go(Transition.FAILED, str(error))
         self._flush_into_events()
         self._error = error.with_traceback(None)
+        self._pending = False
         # Arrays that were given still use the memory; what is left in it means nothing.
         self._memory, self._start, self._searched, self._end = np.empty(0, np.uint8), 0, 0, 0
 
     # The steps: each takes what is next, or returns None if it is not all there.
 
     def _step_options(self) -> ReadyData | None:
-        line = self._text_until(b"\n", _MAX_LINE)
+        line = self._text_until(_END_OF_LINE, _MAX_LINE)
         if line is None:
             return None
         if line.startswith(b"ERR "):
@@ -226,7 +279,7 @@ class DataConnection:
         return ReadyData()
 
     def _step_header(self) -> StartData | None:
-        header = self._text_until(b"</header>\n\n", _MAX_HEADER)
+        header = self._text_until(_END_OF_HEADER, _MAX_HEADER)
         if header is None:
             return None
         start = parse_header(header)
@@ -248,13 +301,30 @@ class DataConnection:
             )
         if available < length:
             return None
+        if self._merge and length < _SMALL_FRAME and self._is_repeated(length, available):
+            return FrameData(self._equal_frames(length, min(available // length, _MOST_MERGED)))
         frame = self._memory[self._start + _HEAD.size : self._start + length].view(self._sample)
         frame.flags.writeable = False
         self._start += length
         return FrameData(frame)
 
+    def _is_repeated(self, length: int, available: int) -> bool:
+        """Whether another frame of the same length comes next."""
+        after = self._start + length
+        return available >= 2 * length and _HEAD.unpack_from(self._view, after) == (_MARK, length)
+
+    def _equal_frames(self, length: int, most: int) -> npt.NDArray[np.void]:
+        """Take the frames that come next as long as they have the same length, as one array."""
+        frames = self._memory[self._start : self._start + most * length].reshape(most, length)
+        same = (frames[:, : _HEAD.size] == frames[0, : _HEAD.size]).all(axis=1)
+        count = most if same.all() else int(same.argmin())
+        self._start += count * length
+        joined = frames[:count, _HEAD.size :].reshape(-1).view(self._sample)
+        joined.flags.writeable = False
+        return joined
+
     def _step_end(self) -> EndData | None:
-        line = self._text_until(b"\n", _MAX_LINE)
+        line = self._text_until(_END_OF_LINE, _MAX_LINE)
         if line is None:
             return None
         match text(line[:-1]).split(" ", 2):
@@ -263,18 +333,20 @@ class DataConnection:
                 return EndData(int(samples), reason)
         raise RemoteProtocolError(f"the data port sent {line[:80]!r} among its data")
 
-    def _text_until(self, mark: bytes, limit: int) -> bytes | None:
-        """Take what comes up to a mark, and the mark, once it is there; nothing is searched twice."""
-        begin = max(self._start, self._searched - len(mark) + 1)
-        place = self._memory[begin : self._end].tobytes().find(mark)
+    def _text_until(self, mark: re.Pattern[bytes], limit: int) -> bytes | None:
+        """Take what comes up to a mark, and the mark, once it is there; nothing is searched twice, nor copied."""
+        begin = max(self._start, self._searched - len(mark.pattern) + 1)
+        found = mark.search(self._view[: self._end], begin)
         self._searched = self._end
-        if place < 0:
+        if found is None:
             if self._end - self._start > limit:
-                shown = self._memory[self._start : self._start + 80].tobytes()
-                raise RemoteProtocolError(f"the data port sent over {limit} bytes without {mark!r}: {shown!r}...")
+                shown = self._view[self._start : self._start + 80].tobytes()
+                raise RemoteProtocolError(
+                    f"the data port sent over {limit} bytes without {mark.pattern!r}: {shown!r}..."
+                )
             return None
-        taken = self._memory[self._start : begin + place + len(mark)].tobytes()
-        self._start = self._searched = begin + place + len(mark)
+        taken = self._view[self._start : found.end()].tobytes()
+        self._start = self._searched = found.end()
         return taken
 
 

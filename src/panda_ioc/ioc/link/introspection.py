@@ -25,6 +25,9 @@ from ..plan.model import Block, Model
 #: More instances of one block than any FPGA holds: a server that says so is not to be believed.
 MAX_INSTANCES = 1024
 
+#: More fields, of all instances together, than any FPGA has: a PandABox has some 1000. Each is several records.
+MAX_FIELDS = 10_000
+
 
 async def introspect(client: AsyncioClient) -> Model:
     """Ask for all there is to know, in four round trips for any number of blocks, and two more inside.
@@ -48,9 +51,11 @@ async def introspect(client: AsyncioClient) -> Model:
     if polled.refused:
         raise CommandError("*CHANGES?", polled.refused[ChangeGroup.ALL])
     remarks += [f"block {name} is not served: {told}" for name, told in fields.items() if isinstance(told, str)]
+    blocks = {name: Block(name, infos[name], told) for name, told in fields.items() if not isinstance(told, str)}
+    remarks += _leave_out_what_is_too_much(blocks)
     model = Model(
         identity,
-        {name: Block(name, infos[name], told) for name, told in fields.items() if not isinstance(told, str)},
+        blocks,
         polled.changes,
         tuple(remarks),
     )
@@ -61,6 +66,23 @@ async def introspect(client: AsyncioClient) -> Model:
         tables={name: content for name, content in contents.items() if isinstance(content, TableContent)},
         unread={name: problem for name, problem in contents.items() if isinstance(problem, str)},
     )
+
+
+def _leave_out_what_is_too_much(blocks: dict[str, Block]) -> list[str]:
+    """Leave out the blocks with which there would be too many fields in all; return what is to be said of them."""
+    remarks: list[str] = []
+    total = 0
+    for name, block in list(blocks.items()):
+        count = block.info.number * len(block.fields)
+        if total + count > MAX_FIELDS:
+            remarks.append(
+                f"block {name} is not served: its {block.info.number} instances have {count} fields, which with the "
+                f"{total} of other blocks is more than {MAX_FIELDS}"
+            )
+            del blocks[name]
+        else:
+            total += count
+    return remarks
 
 
 async def _table(client: AsyncioClient, name: str) -> TableContent | str:

@@ -93,12 +93,14 @@ class PandaLink:
             await client.close()
             raise
         self._client = client
+        self.known.is_needed = model.may_change()
         self.known.start_with(model.changes)
         self.known.lost = ""
         return model
 
     def assume(self, model: Model, lost: str) -> None:
         """Take what a PandA had that is not there now."""
+        self.known.is_needed = model.may_change()
         self.known.start_with(model.changes)
         self.known.lost = lost
 
@@ -190,7 +192,8 @@ class PandaLink:
             again = True
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; whoever still asks is told so."""
+        self.known.lost = self.known.lost or "the IOC is stopping"
         client, self._client = self._client, None
         if client is not None:
             await client.close()

@@ -178,7 +178,9 @@ class Settings:
         _check_type(setting, value)
         setting.check(value)
         if setting.low is not None and setting.high is not None and not setting.low <= float(value) <= setting.high:
-            raise CaptureError(f"{value} is not from {setting.low:g} to {setting.high:g} {setting.units}".rstrip())
+            raise CaptureError(
+                f"{value} is not from {setting.low:.10g} to {setting.high:.10g} {setting.units}".rstrip()
+            )
         self._values[name] = value
 
 

@@ -1,13 +1,16 @@
 """A picture of a PandA: what it has and what it was set to when it was asked. Plain immutable data."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...protocol import BlockInfo, Changes, FieldInfo, Identity, TableContent
 
 #: The name of a field that can be asked for: in others a mark may mean something else to the PandA.
 _ASKABLE = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_]+")
+
+#: Attributes of which changes are reported and matter to somebody here.
+ATTRIBUTES = frozenset({"CAPTURE", "DELAY", "OFFSET", "SCALE", "UNITS"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,23 @@ class Model:
             for instance in block.instances():
                 for name, info in block.fields.items():
                     yield instance, name, info
+
+    def may_change(self) -> Callable[[str], bool]:
+        """Return what tells of a key of `*CHANGES` whether it is of this PandA.
+
+        That is "BLOCK1.FIELD" or "BLOCK1.FIELD.ATTRIBUTE" of a field that there is, or what the first answer had.
+        """
+        first = {*self.changes.values, *self.changes.in_error, *self.changes.multiline}
+        fields = {f"{instance}.{name}" for instance, name, _ in self.fields()}
+
+        def is_known(key: str) -> bool:
+            if key in first:
+                return True
+            block, _, rest = key.partition(".")
+            name, _, attribute = rest.partition(".")
+            return f"{block}.{name}" in fields and (not attribute or attribute in ATTRIBUTES)
+
+        return is_known
 
     def readings(self) -> list[str]:
         """The names of all fields that blocks report and that can be asked for: "SYSTEM.TEMP_PSU"."""

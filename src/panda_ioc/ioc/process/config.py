@@ -130,6 +130,10 @@ class AccessConfig(_Section):
     file: _Path | None = Field(
         default=None, description="EPICS access security file, for Channel Access and PV Access."
     )
+    all_fields: _Flag = Field(
+        default=False,
+        description="Without a file: let people put to all fields of records, not only those of operators.",
+    )
 
 
 class HttpConfig(_Section):

@@ -3,49 +3,67 @@
 import asyncio
 import errno
 import logging
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from socketserver import TCPServer, ThreadingMixIn
+from dataclasses import dataclass
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from ...protocol import PandaError
 from ..plan import status
 from ..servers.served import Pv
 from .config import HttpConfig
+from .http import Answer, HttpServer
 
 log = logging.getLogger(__name__)
 
-#: Seconds without a sign of life after which the IOC is not well, and that a client has for its request.
-_SILENCE, _REQUEST_TIMEOUT = 10.0, 10.0
+#: Seconds without a sign of life after which the IOC is not well.
+_SILENCE = 10.0
+
+_CONNECTED = status.CONNECTION_STATES.index("CONNECTED")
 
 #: Seconds from one try to the next while the port is taken.
 _RETRY = 2.0
 
-#: Connections at once; more are closed as they come.
-_MOST_CONNECTIONS = 16
 
-#: What is told, by the records that show it: name, what kind of number it is, what it means.
-METRICS: Mapping[str, tuple[str, str, str]] = {
-    status.CONNECTION: ("panda_ioc_connected", "gauge", "2 if the PandA is connected"),
-    status.RECONNECTS: ("panda_ioc_reconnects", "counter", "Times that the PandA came back"),
-    status.PUTS_ACCEPTED: ("panda_ioc_puts_accepted", "counter", "Puts that were accepted"),
-    status.PUTS_REFUSED: ("panda_ioc_puts_refused", "counter", "Puts that were refused"),
-    status.POLL_PERIOD: ("panda_ioc_poll_period_milliseconds", "gauge", "Time from poll to poll"),
-    status.POLL_DURATION: ("panda_ioc_poll_duration_milliseconds", "gauge", "Time that a poll takes"),
-    status.UPTIME: ("panda_ioc_uptime_seconds", "gauge", "Time since the IOC started"),
-    "DATA:CAPTURE": ("panda_ioc_capture_active", "gauge", "1 if a capture is under way"),
-    "DATA:WRITE_STATUS": ("panda_ioc_capture_failed", "gauge", "1 if the last capture went wrong"),
-    "DATA:NUM_RECEIVED": ("panda_ioc_samples_received", "gauge", "Samples of the capture that came"),
-    "DATA:NUM_CAPTURED": ("panda_ioc_samples_captured", "gauge", "Samples flushed to its file"),
-    "DATA:DROPPED": ("panda_ioc_samples_dropped", "gauge", "Samples that the PandA sent, but that did not come"),
-    "DATA:QUEUE_USE": ("panda_ioc_queue_use_percent", "gauge", "How full the queue for the disk is"),
-    "DATA:BYTE_RATE": ("panda_ioc_data_megabytes_per_second", "gauge", "How fast data come"),
+@dataclass(frozen=True)
+class Metric:
+    """What is told to Prometheus, in base units.
+
+    Attributes:
+        name, kind, meaning: as Prometheus has them; kind is gauge or counter
+        of: makes it of the value of a record
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    of: Callable[[float], float] = float
+
+
+#: What is told, by the records that show it.
+METRICS: Mapping[str, Metric] = {
+    status.CONNECTION: Metric(
+        "panda_ioc_connected", "gauge", "1 if the PandA is connected", lambda state: state == _CONNECTED
+    ),
+    status.RECONNECTS: Metric("panda_ioc_reconnects", "counter", "Times that the PandA came back"),
+    status.PUTS_ACCEPTED: Metric("panda_ioc_puts_accepted", "counter", "Puts that were accepted"),
+    status.PUTS_REFUSED: Metric("panda_ioc_puts_refused", "counter", "Puts that were refused"),
+    status.POLL_PERIOD: Metric("panda_ioc_poll_period_seconds", "gauge", "Time from poll to poll", lambda ms: ms / 1e3),
+    status.POLL_DURATION: Metric(
+        "panda_ioc_poll_duration_seconds", "gauge", "Time that a poll takes", lambda ms: ms / 1e3
+    ),
+    status.UPTIME: Metric("panda_ioc_uptime_seconds", "gauge", "Time since the IOC started"),
+    "DATA:CAPTURE": Metric("panda_ioc_capture_active", "gauge", "1 if a capture is under way"),
+    "DATA:WRITE_STATUS": Metric("panda_ioc_capture_failed", "gauge", "1 if the last capture went wrong"),
+    "DATA:NUM_RECEIVED": Metric("panda_ioc_samples_received", "gauge", "Samples of the capture that came"),
+    "DATA:NUM_CAPTURED": Metric("panda_ioc_samples_captured", "gauge", "Samples flushed to its file"),
+    "DATA:DROPPED": Metric("panda_ioc_samples_dropped", "gauge", "Samples that the PandA sent, but that did not come"),
+    "DATA:QUEUE_USE": Metric(
+        "panda_ioc_queue_use_ratio", "gauge", "How full the queue for the disk is, 0 to 1", lambda use: use / 100
+    ),
+    "DATA:BYTE_RATE": Metric("panda_ioc_data_bytes_per_second", "gauge", "How fast data come", lambda rate: rate * 1e6),
 }
-
-_Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class MonitoringError(PandaError):
@@ -112,17 +130,17 @@ class Monitoring:
         self._loop = asyncio.get_running_loop()
         self._alive_at = time.monotonic()
         try:
-            from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, REGISTRY, make_wsgi_app  # noqa: PLC0415
+            from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector  # noqa: PLC0415
         except ImportError as error:
             raise MonitoringError(
                 "metrics need the package prometheus-client: pip install 'panda-ioc[metrics]'"
             ) from error
-        for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR):
-            REGISTRY.unregister(collector)
-        REGISTRY.register(self)
-        self._metrics = make_wsgi_app()
+        self._metrics_type = CONTENT_TYPE_LATEST
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._registry.register(self)
         self._config = config
-        self._server: WSGIServer | None = None
+        self._server: HttpServer | None = None
         self._beat()
 
     def listen(self) -> bool:
@@ -132,19 +150,19 @@ class Monitoring:
             MonitoringError: it cannot listen there
         """
         host, port = self._config.host, self._config.port or 0
+        pages = {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
         try:
-            self._server = make_server(host, port, self._answer, server_class=_Server, handler_class=_Handler)
+            self._server = HttpServer(host, port, pages)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return False
             raise MonitoringError(f"cannot serve HTTP on {host}:{port}: {error.strerror}") from error
-        threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True).start()
         return True
 
     @property
     def port(self) -> int:
         """The port that it listens on; 0 if it does not."""
-        return self._server.server_port if self._server else 0
+        return self._server.port if self._server else 0
 
     def _beat(self) -> None:
         """The event loop is alive."""
@@ -154,72 +172,32 @@ class Monitoring:
     def stop(self) -> None:
         """Serve no more."""
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.stop()
 
     def collect(self) -> Iterator[Any]:
         """What Prometheus is told; called by its library for each request."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
 
-        for name, (metric, kind, meaning) in METRICS.items():
+        for name, metric in METRICS.items():
             value = self._pvs[name].value if name in self._pvs else None
             if isinstance(value, int | float):
-                family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-                yield family(metric, meaning, value=float(value))
+                family = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+                yield family(metric.name, metric.meaning, value=float(metric.of(value)))
 
-    def _answer(self, request: dict[str, Any], respond: Any) -> Iterable[bytes]:
-        path = request.get("PATH_INFO", "")
-        if path == "/metrics":
-            metrics: Iterable[bytes] = self._metrics(request, respond)
-            return metrics
-        if path == "/healthz":
-            return _say(respond, time.monotonic() - self._alive_at < _SILENCE, "alive", "the event loop is stuck")
-        if path == "/readyz":
-            if not self._pvs:
-                return _say(respond, False, "", "there are no PVs yet: the PandA has not been met")  # noqa: FBT003
-            connected = self._pvs[status.CONNECTION].value == status.CONNECTION_STATES.index("CONNECTED")
-            return _say(respond, connected, "connected", str(self._pvs[status.CONNECTION_TEXT].value))
-        respond("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"there are /metrics, /healthz and /readyz\n"]
+    def _metrics(self) -> Answer:
+        from prometheus_client import generate_latest  # noqa: PLC0415
 
+        return Answer(200, generate_latest(self._registry), self._metrics_type)
 
-def _say(respond: _Respond, is_well: bool, well: str, ill: str) -> Iterable[bytes]:  # noqa: FBT001
-    respond("200 OK" if is_well else "503 Service Unavailable", [("Content-Type", "text/plain; charset=utf-8")])
-    return [f"{well if is_well else ill}\n".encode()]
+    def _healthz(self) -> Answer:
+        return _say(time.monotonic() - self._alive_at < _SILENCE, "alive", "the event loop is stuck")
+
+    def _readyz(self) -> Answer:
+        if not self._pvs:
+            return _say(False, "", "there are no PVs yet: the PandA has not been met")  # noqa: FBT003
+        connected = self._pvs[status.CONNECTION].value == _CONNECTED
+        return _say(connected, "connected", str(self._pvs[status.CONNECTION_TEXT].value))
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def __init__(self, *arguments: Any) -> None:
-        self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
-        super().__init__(*arguments)
-
-    def server_bind(self) -> None:
-        # HTTPServer would ask a name server what we are called, which can take long and is of no use.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except BaseException:  # there is no thread for it
-            self._places.release()
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = _REQUEST_TIMEOUT
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as its base calls it
-        """Requests come every few seconds: not a word."""
+def _say(is_well: bool, well: str, ill: str) -> Answer:  # noqa: FBT001
+    return Answer(200 if is_well else 503, f"{well if is_well else ill}\n".encode())

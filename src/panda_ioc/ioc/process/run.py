@@ -1,6 +1,7 @@
 """The IOC from start to end: connect, introspect, plan, serve, keep in step, come back after a loss."""
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import logging
@@ -36,6 +37,7 @@ from ..services.service import Service
 from ..services.tables import Tables
 from .alive import alive_file
 from .config import Config, ScreensConfig
+from .descriptors import descriptors_kept
 from .monitoring import monitored
 from .start import connect_or_cached
 from .state import State
@@ -58,24 +60,37 @@ async def run(config: Config) -> int:
     Raises:
         PandaError: it could not be started
     """
+    stopped = _told_to_stop()
     served: dict[str, Pv] = {}
     with alive_file() as tell_alive:
         async with monitored(config.http, served, tell_alive):
-            return await _until_stopped(config, served)
+            with descriptors_kept(config.http.port):
+                return await _until_stopped(config, served, stopped)
 
 
-async def _until_stopped(config: Config, served: dict[str, Pv]) -> int:
+def _told_to_stop() -> asyncio.Future[int]:
+    """The exit code, once a signal tells to stop; later signals, also after the loop's end, change nothing."""
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
-    def stop(code: int, why: str) -> None:
-        if not stopped.done():
-            log.info("stopping: %s", why)
-            stopped.set_result(code)
+    def told(number: int, _: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_stop, stopped, EXIT_STOPPED, signal.Signals(number).name)
 
+    # Not by the loop: it would let go of them when it closes, and the next would kill what is ending.
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, EXIT_STOPPED, number.name)
-    running = asyncio.create_task(_serve(config, served, partial(stop, EXIT_ANEW)))
+        signal.signal(number, told)
+    return stopped
+
+
+def _stop(stopped: asyncio.Future[int], code: int, why: str) -> None:
+    if not stopped.done():
+        log.info("stopping: %s", why)
+        stopped.set_result(code)
+
+
+async def _until_stopped(config: Config, served: dict[str, Pv], stopped: asyncio.Future[int]) -> int:
+    running = asyncio.create_task(_serve(config, served, partial(_stop, stopped, EXIT_ANEW)))
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         return running.result()
@@ -140,10 +155,9 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
 
 async def _access(config: Config) -> str:
     """The rules of access, from a disk that may not answer."""
-    file, read_only = config.access.file, config.access.read_only
-    if file is None:
-        return rules(None, read_only=read_only)
-    return await Calls().call(str(file), partial(rules, file, read_only=read_only))
+    access = config.access
+    make = partial(rules, access.file, read_only=access.read_only, all_fields=access.all_fields)
+    return make() if access.file is None else await Calls().call(str(access.file), make)
 
 
 async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut) -> tuple[dict[str, Pv], Server]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from ...protocol import PandaError
 
-_EVERYBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n  RULE(1, WRITE, TRAPWRITE)\n}\n"
+_EVERYBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n  RULE(0, WRITE, TRAPWRITE)\n}\n"
+_EVERYBODY_ALL_FIELDS = _EVERYBODY.replace("RULE(0, WRITE", "RULE(1, WRITE")
 _NOBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n}\n"
 
 #: What p4p cannot do in rules; comments and texts in quotes are found first, and mean nothing.
@@ -27,6 +28,9 @@ _WRITE_RULE = re.compile(
     )
 )
 
+#: The level of VAL, which is all that can be put to over PV Access; see `ca.fields`.
+_VALUE_LEVEL = 0
+
 #: Whether a user, from a host, with the roles of its groups, may put; these are looked up only where rules exist.
 MayPut = Callable[[str, str, Callable[[], Iterable[str]]], bool]
 
@@ -35,12 +39,13 @@ class AccessError(PandaError):
     """An access security file that cannot be used; the message says which and why."""
 
 
-def rules(file: Path | None, *, read_only: bool) -> str:
+def rules(file: Path | None, *, read_only: bool, all_fields: bool = False) -> str:
     """Return the text of the rules in force.
 
     Args:
         file: an EPICS access security file; None for the default rules
         read_only: whether every put is refused, whatever the file says
+        all_fields: whether the default rules let people put to all fields of records, not only operators'
 
     Raises:
         AccessError: the file cannot be read, or has rules that depend on PVs
@@ -48,7 +53,7 @@ def rules(file: Path | None, *, read_only: bool) -> str:
     if read_only:
         return _NOBODY
     if file is None:
-        return _EVERYBODY
+        return _EVERYBODY_ALL_FIELDS if all_fields else _EVERYBODY
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -75,8 +80,8 @@ def checker(text: str) -> MayPut:
     Raises:
         AccessError: the rules make no sense
     """
-    if text in {_EVERYBODY, _NOBODY}:
-        return lambda *_: text == _EVERYBODY
+    if text in {_EVERYBODY, _EVERYBODY_ALL_FIELDS, _NOBODY}:
+        return lambda *_: text != _NOBODY
     from p4p.asLib import ACFError, Engine  # noqa: PLC0415 - takes as long to load as all else of p4p
 
     try:
@@ -86,7 +91,7 @@ def checker(text: str) -> MayPut:
 
     def may_put(user: str, host: str, roles: Callable[[], Iterable[str]]) -> bool:
         answer = _Answer()
-        engine.create(answer, "DEFAULT", user, host, 1, list(roles()))
+        engine.create(answer, "DEFAULT", user, host, _VALUE_LEVEL, list(roles()))
         return answer.put
 
     return may_put

@@ -184,5 +184,7 @@ def _shown(planned: Record | Table, value: Any) -> str:
     label = planned.labels[value] if isinstance(value, int) and 0 <= value < len(planned.labels) else ""
     if label:
         return repr(label)
-    short = shorten(str(value), _SHOWN_BYTES) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return repr(value)
+    short = shorten(value, _SHOWN_BYTES)
     return repr(short) if short == value else f"{short!r}..."

@@ -10,6 +10,9 @@ from softioc.imports import get_field_offsets
 
 for _name in ("dbScanLock", "dbScanUnlock", "dbProcess", "dbNotifyCompletion"):
     getattr(dbCore, _name).argtypes = (ctypes.c_void_p,)
+dbCore.dbNameToAddr.argtypes = (ctypes.c_char_p, ctypes.c_void_p)
+dbCore.dbPutField.argtypes = (ctypes.c_void_p, ctypes.c_short, ctypes.c_void_p, ctypes.c_long)
+dbCore.dbPutField.restype = ctypes.c_long
 dbCore.db_post_events.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint)
 
 #: What a monitor asks for, from caeventmask.h: the value, what an archiver wants, and what describes the value.
@@ -20,6 +23,9 @@ _AFTER_FINISH_DEV_SUP = 8
 
 #: From dbNotify.h.
 _NOTIFY_ERROR = 2
+
+#: From dbAddr.h and dbFldTypes.h: more than an address takes, and what a text is.
+_ADDRESS_BYTES, _DBR_STRING = 256, 0
 
 #: The numbers that clients put, by their types in db_access.h.
 _NUMBERS: Mapping[int, type[Any]] = {
@@ -128,6 +134,13 @@ def notify_channel(record: Any) -> tuple[int | None, bool]:
         return None, False
     said = _Notify.from_address(notify)
     return said.channel, said.status == _NOTIFY_ERROR
+
+
+def put_field(name: str, text: str) -> None:
+    """Put a text of at most 39 bytes to a field as a client does, also to a link."""
+    address = ctypes.create_string_buffer(_ADDRESS_BYTES)
+    if not dbCore.dbNameToAddr(name.encode(), address):
+        dbCore.dbPutField(address, _DBR_STRING, ctypes.create_string_buffer(text.encode(), 40), 1)
 
 
 def listen_for_puts(told: Callable[[TrapWrite, bool], None]) -> None:

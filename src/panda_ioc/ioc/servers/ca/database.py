@@ -34,6 +34,20 @@ _NUMBERS = {Kind.AI, Kind.AO, Kind.LONGIN, Kind.LONGOUT}
 _LIMITED = {Kind.AO, Kind.LONGOUT}
 
 
+#: The fields that decide whether a put reaches the PandA, once and from whom: clients cannot change them.
+_HELD = {
+    "SCAN": "Passive",
+    "DISA": "0",
+    "DISV": "1",
+    "SDIS": "",
+    "SIMM": "NO",
+    "SIML": "",
+    "OMSL": "supervisory",
+    "IVOA": "Continue normally",
+    "FLNK": "",
+}
+
+
 def database(plan: Plan) -> str:
     """Write all records of a plan."""
     return "".join(line for record in plan.records for line in _record(plan, record))
@@ -44,6 +58,15 @@ def text_length(record: Record) -> int:
     if isinstance(record.constant, str):
         return max(len(record.constant.encode(errors="replace")), 1) + 1
     return TEXT_BYTES
+
+
+def held(record: Record, field: str) -> str | None:
+    """Return the text that a field of a record keeps, whatever clients put there; None if they may change it."""
+    if not record.kind.is_out:
+        return "1" if field == "DISP" else None
+    if record.kind is Kind.BO and field == "HIGH":  # of other records it is a limit
+        return "0"
+    return _device_type(record.kind) if field == "DTYP" else _HELD.get(field)
 
 
 def texts_with_macros(plan: Plan) -> Iterator[tuple[str, str, str]]:
@@ -70,7 +93,7 @@ def _record(plan: Plan, record: Record) -> Iterator[str]:
 
 def _fields(record: Record, pv: str) -> Iterator[tuple[str, str]]:
     kind = record.kind
-    yield "DTYP", _DEVICE_TYPES.get(kind, "Python")
+    yield "DTYP", _device_type(kind)
     yield "OUT" if kind.is_out and kind.record_type != "waveform" else "INP", f"@{pv}"
     yield "TSE", "-2"  # the time stamp is that of what is posted, the same over all protocols
     if not kind.is_out:
@@ -107,6 +130,10 @@ def _number_fields(record: Record) -> Iterator[tuple[str, str]]:
         yield "UDFS", "NO_ALARM"  # NaN is a value here; the alarm of one that is not known is ours
     if record.kind in {Kind.LONGIN, Kind.AI}:
         yield "MDEL", "-1"  # every update reaches monitors, also one that brings the same value
+
+
+def _device_type(kind: Kind) -> str:
+    return _DEVICE_TYPES.get(kind, "Python")
 
 
 #: Characters that mean something to the database parser.

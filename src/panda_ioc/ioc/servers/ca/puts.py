@@ -24,7 +24,7 @@ class Write:
     Attributes:
         channel: tells the channels of all clients apart
         record: the full name, or that of an alias
-        field: "" if none was named
+        field: as it was named, "" if it was not
         originator: "user@host"
         number: what the client puts, if that is one number
         taken: whether the record has been processed for it
@@ -40,9 +40,19 @@ class Write:
     ended: bool = False
 
     @property
+    def plain_field(self) -> str:
+        """The name of the field, without what may follow it."""
+        return _MODIFIER.sub("", self.field)
+
+    @property
+    def processes(self) -> bool:
+        """Whether it has the record processed with the value that is there, whatever number it is."""
+        return self.plain_field == "PROC"
+
+    @property
     def is_of_the_value(self) -> bool:
         """Whether it puts the value of the record, and not one of its other fields."""
-        return _MODIFIER.sub("", self.field) in _VALUE
+        return self.plain_field in _VALUE
 
 
 class Puts:

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import ctypes
+import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,8 +22,10 @@ from ...plan.record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, short
 from ..put import OnPut, Put
 from ..served import Update
 from . import base
-from .database import text_length
+from .database import held, text_length
 from .puts import Puts, Write
+
+log = logging.getLogger(__name__)
 
 #: Bytes of the reason of an alarm.
 _MESSAGE_BYTES = 39
@@ -103,7 +107,7 @@ class CaPv:
         self._never_busy = never_busy
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Task[None]] = set()
-        self._posting = False
+        self._posts_in = threading.get_ident()
         self._write: Write | None = None  # for which the record is being processed
         self._before: Any = None  # what softioc had for its value before that
         self._completes: _Completion | None = None
@@ -143,6 +147,13 @@ class CaPv:
         data = ctypes.create_string_buffer(shorten(value, STRING_BYTES).encode(errors="replace"), STRING_BYTES + 1)
         # Not by softioc's own set_field, which is a put that DISP refuses.
         db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
+
+    def hold(self, field: str) -> str | None:
+        """Give a field its value back, after a put, if clients may not change it; return that."""
+        value = held(self._record, field)
+        if value is not None:
+            base.put_field(f"{self._name}.{field}", value)
+        return value
 
     def initialised(self) -> None:
         """EPICS has made the record, and clients cannot reach it yet."""
@@ -184,7 +195,7 @@ class CaPv:
 
     def _is_processed_by_a_client(self) -> bool:
         """Asked by softioc as the record is processed, in the thread that does it and under the record's lock."""
-        if self._posting:
+        if threading.get_ident() == self._posts_in:  # for what is posted, here or to a record that a link leads from
             return False
         self._before = self._device._value  # noqa: SLF001
         channel, refused = base.notify_channel(self._fields)
@@ -236,7 +247,10 @@ class CaPv:
         task.add_done_callback(self._waiting.discard)
 
     async def _do(self, put: Put) -> None:
-        await self._on_put(put)
+        try:
+            await self._on_put(put)
+        except Exception:
+            log.exception("an error of the IOC in a put to %s", put.name)  # and its client must not wait for ever
         self._complete(put)
 
     def _complete(self, put: Put) -> None:
@@ -250,12 +264,8 @@ class CaPv:
 
     def _process(self, fields: Any) -> None:
         """Process a settable record for what was posted, whatever put it is busy with."""
-        self._posting = True
-        try:
-            with base.without_notify(fields):
-                dbCore.dbProcess(fields)
-        finally:
-            self._posting = False
+        with base.without_notify(fields):
+            dbCore.dbProcess(fields)
 
     def _fit(self, value: Content) -> Content:
         """Cut text and arrays to what the record holds."""
@@ -267,7 +277,7 @@ class CaPv:
 
     def _put_value(self, value: Any, write: Write | None) -> Any:
         """Return what a client put as services take it, also where EPICS has made another number of it."""
-        number = write.number if write is not None and write.record in self._names else None
+        number = write.number if write is not None and write.record in self._names and not write.processes else None
         low, high = _ROOM.get(self._record.kind, (-np.inf, np.inf))
         if number is not None and not low <= number <= high:  # or it is NaN
             return number

@@ -16,17 +16,22 @@ from epicscorelibs.ioc import dbCore
 from softioc import softioc
 
 from ....protocol import PandaError
-from ...log import PUT, visible
+from ...log import PUT, Bounded, visible
 from ...plan.plan import Plan
 from ...plan.record import Content
 from ..put import OnPut
 from . import base
 from .database import database, texts_with_macros
+from .fields import set_levels
 from .iocstats import corrections
 from .puts import Puts, Write
 from .pv import CaPv
 
 log = logging.getLogger(__name__)
+
+
+#: Libraries may say the same without end.
+_of_epics = Bounded(lambda text: log.warning("EPICS: %s", text))
 
 
 class EpicsError(PandaError):
@@ -44,7 +49,7 @@ class CaServer:
         self._rules = rules
         self._puts = Puts()
         self._pvs: dict[str, CaPv] = {}
-        self._names: frozenset[str] = frozenset()
+        self._by_full_name: dict[str, CaPv] = {}
         self._texts: tuple[tuple[str, str, str], ...] = ()
 
     def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, CaPv]:
@@ -52,8 +57,9 @@ class CaServer:
         never_busy = base.NeverBusy()
         for record in plan.records:
             name, first = plan.pv(record.name), initial.get(record.name)
-            self._pvs[record.name] = CaPv(record, name, first, on_put, puts=self._puts, never_busy=never_busy)
-        self._names = frozenset(plan.pv(name) for record in plan.records for name in (record.name, *record.aliases))
+            pv = CaPv(record, name, first, on_put, puts=self._puts, never_busy=never_busy)
+            self._pvs[record.name] = pv
+            self._by_full_name.update((plan.pv(each), pv) for each in (record.name, *record.aliases))
         self._texts = tuple(texts_with_macros(plan))
         with _file(database(plan)) as name:
             softioc.dbLoadDatabase(name)
@@ -86,6 +92,7 @@ class CaServer:
         """Serve on until the process ends: EPICS cannot stop before, and clients see that their puts are not done."""
 
     def _initialised(self) -> None:
+        set_levels()
         for pv in self._pvs.values():
             pv.initialised()
         for name, field, text in self._texts:
@@ -102,10 +109,16 @@ class CaServer:
         if write is None:
             return
         what = f"put {write.record}{write.field and f'.{write.field}'} by {write.originator} over CA"
-        if not write.is_of_the_value or write.record not in self._names:
+        pv = self._by_full_name.get(write.record)
+        if pv is None or not write.is_of_the_value:
             log.log(PUT, "%s, if EPICS took it", what)
+            held = pv and pv.hold(write.plain_field)
+            if held is not None:
+                log.warning("%s.%s stays %r: puts would else be lost", write.record, write.plain_field, held)
         elif not write.taken:
-            log.warning("refused %s: EPICS does not take the value, or puts are disabled by DISP", what)
+            log.warning(
+                "refused %s: EPICS does not take it, DISP disables puts, or the client left before its turn", what
+            )
 
 
 def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: Any) -> None:
@@ -115,7 +128,7 @@ def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: An
 
 def _log_error(message: str) -> None:
     """Log what EPICS says of an error, which may have a client's text in it: each line by itself, and none forged."""
-    log.warning("EPICS: %s", visible(message.strip()))
+    _of_epics.tell(visible(message.strip()))
 
 
 @contextmanager

@@ -8,6 +8,9 @@ from ...link.panda import PandaLink
 from ...plan.codecs import Refusal
 from .receiver import Receiver
 
+#: Seconds that the end of an acquisition may take after it was disarmed.
+_STOP_TIMEOUT = 10.0
+
 
 class Acquiring:
     """One acquisition at a time, for all who ask.
@@ -43,10 +46,18 @@ class Acquiring:
         await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Disarm, if an acquisition is under way; return when it has ended."""
+        """Disarm, if an acquisition is under way; return when it has ended.
+
+        Raises:
+            Refusal, PandaError: it does not end
+        """
         if self._task is not None and not self._link.lost:
             await self._link.send(Disarm())
-            await asyncio.wait((self._task,))
+            _, waiting = await asyncio.wait((self._task,), timeout=_STOP_TIMEOUT)
+            if waiting:
+                raise Refusal(
+                    f"PCAP was disarmed, and the data port has not ended the acquisition within {_STOP_TIMEOUT:g} s"
+                )
         self._show(0)
 
     def cancel(self) -> None:

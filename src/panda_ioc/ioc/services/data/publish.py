@@ -1,7 +1,7 @@
 """Counters of a capture as PVs: ten times a second at most, and not at all while nothing happens."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.record import STRING_BYTES, Content, shorten
@@ -89,6 +89,38 @@ class Counters:
         told["QUEUE_USE"] = (min(100.0, 100 * progress.queued_bytes / progress.queue_limit), NO_ALARM)
         told["SWMR_ACTIVE"] = (int(progress.swmr), NO_ALARM)
         return told
+
+
+class Seldom:
+    """Does something at once when something happens, but ten times a second at most, and never too early to be true.
+
+    Args:
+        do: what is done
+    """
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+        self._again = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def happened(self) -> None:
+        """It happened once more."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PERIOD, self._tick)
+            self._do()
+        else:
+            self._again = True
+
+    def close(self) -> None:
+        """Do no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._again:
+            self._again = False
+            self.happened()
 
 
 def _warning(text: str) -> Alarm:

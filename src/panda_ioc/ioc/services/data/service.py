@@ -31,7 +31,7 @@ from ..service import Service
 from .acquiring import Acquiring
 from .capture import Captures, FileFacts
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
-from .publish import Counters
+from .publish import Counters, Seldom
 from .receiver import Receiver, Taker
 from .view import View, without_samples
 
@@ -66,6 +66,7 @@ class DataService(Service):
         self._captures = Captures(self._settings, self._file_facts(model, roots), self._show)
         self._receiver = Receiver(Taker(self._ready, self._take, self._captures.room, self._lost))
         self._counters = Counters(self._receiver, self._captures)
+        self._ends = Seldom(self._show)
         self._view = View(self._live, self._settings)
         self._acquiring = Acquiring(link, self._receiver, self._show_acquire, self._flush)
         self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
@@ -155,6 +156,7 @@ class DataService(Service):
         await self._receiver.close()
         await self._view.close()
         self._counters.close()
+        self._ends.close()
 
     # Puts.
 
@@ -256,7 +258,7 @@ class DataService(Service):
         self._view.wake()
         self._counters.wake()
         if isinstance(data, EndData):
-            self._show()  # it may have ended badly, while the capture goes on
+            self._ends.happened()  # it may have ended badly, while the capture goes on
 
     def _lost(self, error: PandaError) -> None:
         self._captures.lost(error)
