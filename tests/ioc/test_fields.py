@@ -47,7 +47,7 @@ async def test_all_fields_if_that_is_wanted(panda: Server, ca_ports: Iterator[in
 @pytest.mark.parametrize("all_fields", [False, True])
 def test_values_can_be_put_over_pv_access_too(all_fields: bool, tmp_path: Path) -> None:
     text = rules(None, read_only=False, all_fields=all_fields)
-    assert checker(text)("user", "host", [])
+    assert checker(text)("user", "host", list)
     own = tmp_path / "own.acf"
     own.write_text(f"# my own\n{text}")
-    assert checker(rules(own, read_only=False))("user", "host", [])
+    assert checker(rules(own, read_only=False))("user", "host", list)
