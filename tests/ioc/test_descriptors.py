@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 
 import psutil
+import pytest
 from aioca import caput
 
 from panda_ioc.simulator import Server
@@ -16,6 +17,7 @@ from .test_http import get
 LIMIT = 256
 
 
+@pytest.mark.long
 async def test_more_clients_than_there_are_descriptors(panda: Server, ca_ports: Iterator[int]) -> None:
     http = free_port()
     async with running_ioc(
@@ -27,7 +29,7 @@ async def test_more_clients_than_there_are_descriptors(panda: Server, ca_ports: 
         await caput(ioc.pv("PULSE1:PULSES"), 1, wait=True, timeout=10)
         idle = [connecting(int(ioc.environment["EPICS_PVA_SERVER_PORT"])) for _ in range(LIMIT - 20)]
         try:
-            await ioc.wait_for("no more clients are let in")
+            await ioc.wait_for("no more clients are let in", timeout=60)
             before = process.cpu_times()
             await asyncio.sleep(1)
             now = process.cpu_times()

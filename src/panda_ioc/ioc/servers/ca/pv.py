@@ -278,8 +278,8 @@ class CaPv:
     def _put_value(self, value: Any, write: Write | None) -> Any:
         """Return what a client put as services take it, also where EPICS has made another number of it."""
         number = write.number if write is not None and write.record in self._names and not write.processes else None
-        low, high = _ROOM.get(self._record.kind, (-np.inf, np.inf))
-        if number is not None and not low <= number <= high:  # or it is NaN
+        room = _ROOM.get(self._record.kind)
+        if room is not None and number is not None and not room[0] <= number <= room[1]:  # or it is NaN
             return number
         if self._record.kind.is_array and self._record.dtype == "str":
             return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
