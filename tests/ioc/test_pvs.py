@@ -83,19 +83,21 @@ async def test_alarms(ioc: Ioc, server: Server) -> None:
 
 
 async def test_a_field_of_a_record_is_not_there(ioc: Ioc) -> None:
-    field = ioc.pv("PULSE1:WIDTH.EGU")
-    hint = f"{field} does not answer: fields of records are there over Channel Access only\n"
+    assert await said(ioc, "get", ioc.pv("PULSE1:WIDTH.RTYP")) == (0, f"{ioc.pv('PULSE1:WIDTH.RTYP')} ao\n")
+    field = ioc.pv("PULSE1:WIDTH.HIGH")
+    only = "of a record's fields only NAME, RTYP, DESC, EGU and PREC are there over PV Access"
+    hint = f"{field} does not answer: {only}\n"
     assert await said(ioc, "get", field, "--timeout", "0.5") == (1, f"Error: {hint}")
 
 
 async def test_watching_what_is_not_there(ioc: Ioc) -> None:
-    pv, nothing, field = ioc.pv("PULSE3:PULSES"), ioc.pv("NOPE"), ioc.pv("PULSE3:PULSES.EGU")
+    pv, nothing, field = ioc.pv("PULSE3:PULSES"), ioc.pv("NOPE"), ioc.pv("PULSE3:PULSES.HIGH")
     async with running("monitor", pv, nothing, field, environment=ioc.environment, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout
         assert process.stderr
         async with asyncio.timeout(15):
             assert await process.stderr.readline() == f"{nothing} has not answered yet; it is waited for\n".encode()
-            assert b"EGU has not answered yet: fields of records " in await process.stderr.readline()
+            assert b"HIGH has not answered yet: of a record's fields " in await process.stderr.readline()
             assert await process.stdout.readline() == f"{pv} 0.0\n".encode()
             await ioc.pva_put("PULSE3:PULSES", 7)
             assert await process.stdout.readline() == f"{pv} 7.0\n".encode()

@@ -159,7 +159,8 @@ def _failed(name: str, error: Exception, put: tuple[str, ...] = ()) -> click.Cli
 
 def _hint(name: str) -> str:
     """Why a name may not be there, if something can be said of it."""
-    return ": fields of records are there over Channel Access only" if _FIELD.search(name) else ""
+    over_pva = "of a record's fields only NAME, RTYP, DESC, EGU and PREC are there over PV Access"
+    return f": {over_pva}" if _FIELD.search(name) else ""
 
 
 def _shown(value: Any) -> str:
