@@ -17,7 +17,7 @@ from .test_http import get
 LIMIT = 256
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_more_clients_than_there_are_descriptors(panda: Server, ca_ports: Iterator[int]) -> None:
     http = free_port()
     async with running_ioc(
