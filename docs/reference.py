@@ -1,4 +1,4 @@
-"""Write reference.md, from the code itself: python docs/reference.py.
+"""Write reference/reference.md from the code: python docs/reference.py.
 
 A test holds that what is committed is what this writes.
 """
@@ -27,14 +27,14 @@ from panda_ioc.protocol import (
     TimeFieldInfo,
 )
 
-PAGE = Path(__file__).with_name("reference.md")
+PAGE = Path(__file__).parent / "reference" / "reference.md"
 
 _HEAD = """# Reference
 
 <!-- Written by docs/reference.py, from the code: change that, and run `python docs/reference.py`. -->
 
 What is here is taken from the code. What it means is told in [records.md](records.md), [capture.md](capture.md) and
-[operation.md](operation.md).
+[operation.md](../how-to/operation.md).
 """
 
 _LABELS = ("A", "B", "C")

@@ -1,4 +1,4 @@
-"""docs/tutorial.md, step by step, with the demo that it starts."""
+"""docs/tutorials/tutorial.md, step by step, with the demo that it starts."""
 
 import asyncio
 import os

@@ -13,7 +13,7 @@ from panda_ioc.simulator import Server, load
 from ..command import said_by
 from .process import Ioc, running_ioc
 
-CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "clients.md"
 
 #: Where caget and caput are, if the tools of EPICS are not installed.
 TOOLS = Path(__file__).parent / "epicstools"
