@@ -1,0 +1,139 @@
+"""The commands of how-to pages, run in order in one process: `caget`, `caput` and `panda-ioc` as a shell would run them."""
+
+import asyncio
+import doctest
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aioca import DBR_CHAR_STR, FORMAT_CTRL, caget, caput
+from click.testing import CliRunner
+
+from panda_ioc.cli import main
+
+#: Pages of docs/ whose commands, scenarios and outputs `test_howto.py` runs.
+HOWTOS = (
+    "how-to/position-compare.md",
+    "how-to/sequencer.md",
+    "how-to/encoders.md",
+    "how-to/time-stamps.md",
+    "how-to/archiver.md",
+    "how-to/networks.md",
+    "how-to/gateways.md",
+    "how-to/scan-software.md",
+    "how-to/raw-files.md",
+    "how-to/troubleshooting.md",
+    "reference/errors.md",
+)
+
+_BLOCK = re.compile(r"^( *)```([\w{}-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_NAME = re.compile(r"# ([\w-]+\.\w+)\n")
+
+#: How expected output is compared: "..." stands for anything, and white space does not matter.
+_CHECKER = doctest.OutputChecker()
+_OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+#: Seconds until a value that is polled must be shown.
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        language: "sh", "python", "yaml", "text" or another
+        text: its lines, without the common indentation
+        expected: the text block that follows directly, "" if there is none
+    """
+
+    language: str
+    text: str
+    expected: str
+
+    @property
+    def file(self) -> str:
+        """The file name in its first line, "" if there is none: such a block is saved, not run."""
+        match = _NAME.match(self.text)
+        return match[1] if match else ""
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    """Return the fenced blocks of a page, each with the output that the page shows for it."""
+    text = path.read_text(encoding="utf-8")
+    found = list(_BLOCK.finditer(text))
+    for match, after in zip(found, [*found[1:], None], strict=True):
+        follows = after is not None and after[2] == "text" and not text[match.end() : after.start()].strip()
+        if match[2] != "text":
+            yield Block(match[2], _dedented(match), _dedented(after) if after and follows else "")
+
+
+def _dedented(match: re.Match[str]) -> str:
+    return re.sub(rf"^{match[1]}", "", match[3], flags=re.MULTILINE)
+
+
+def check_output(expected: str, output: str) -> None:
+    """Compare what a block printed with what the page shows."""
+    assert _CHECKER.check_output(expected, output, _OPTIONS), f"expected:\n{expected}\nbut got:\n{output}"
+
+
+async def show(block: Block, ports: Sequence[int]) -> None:
+    """Run a shell block, and compare its output; one that only reads is repeated until the polls of the IOC show it."""
+    expected = block.expected or "..."
+    reads = all(re.match(r"caget |panda-ioc get |#|$", line) for line in block.text.splitlines())
+    deadline = asyncio.get_running_loop().time() + (_PATIENCE if reads else 0)
+    while True:
+        output = await run_shell(block.text, ports) or "\n"
+        if asyncio.get_running_loop().time() > deadline or _CHECKER.check_output(expected, output, _OPTIONS):
+            break
+    check_output(expected, output)
+
+
+async def run_shell(text: str, ports: Sequence[int]) -> str:
+    """Run the lines of a shell block; return what they print.
+
+    Args:
+        text: lines of `caget`, `caput` and `panda-ioc`; `|| true` lets one fail
+        ports: control and data port of the PandA that the page calls localhost
+    """
+    output = ""
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            output += await _run(line, ports)
+    return output
+
+
+async def _run(line: str, ports: Sequence[int]) -> str:
+    command, _, may_fail = line.partition(" || true")
+    words = shlex.split(command, comments=True)
+    program, options = words[0], {word for word in words[1:] if re.fullmatch("-[acS]", word)}
+    arguments = [word for word in words[1:] if word not in options]
+    if program == "panda-ioc":
+        return await asyncio.to_thread(_panda_ioc, words[1:], ports, may_fail=line != command)
+    datatype = DBR_CHAR_STR if "-S" in options else None
+    if program == "caput":
+        value = arguments[2:] if "-a" in options else arguments[1]  # -a is followed by the number of elements
+        done = await caput(arguments[0], value, datatype=datatype, wait="-c" in options, timeout=10, throw=False)
+        assert done.ok or line != command, f"{line}: {done}"
+        return ""
+    assert program == "caget", line
+    return "".join([f"{pv} {await _shown(pv, datatype)}\n" for pv in arguments])
+
+
+async def _shown(pv: str, datatype: object) -> str:
+    value = await caget(pv, datatype=datatype, format=FORMAT_CTRL, timeout=10)
+    if labels := getattr(value, "enums", None):
+        return str(labels[value])
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _panda_ioc(words: list[str], ports: Sequence[int], *, may_fail: bool) -> str:
+    if "localhost" in words and words[0] not in {"try", "wiring"}:
+        options = ["--control-port", str(ports[0])] + (["--data-port", str(ports[1])] if words[0] != "drive" else [])
+        at = words.index("localhost")
+        words = [*words[:at], "127.0.0.1", *options, *words[at + 1 :]]
+    result = CliRunner().invoke(main, words)
+    assert may_fail or result.exit_code == 0, (words, result.output)
+    return result.output
