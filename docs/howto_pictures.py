@@ -5,13 +5,17 @@ that the page shows are copied to docs/pictures. Pictures that no command makes 
 """
 
 import argparse
+import importlib
 import re
 import shlex
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import h5py
+import yaml
 from click.testing import CliRunner
 
 from panda_ioc.cli import main
@@ -22,8 +26,61 @@ _YAML = re.compile(r"^```yaml\n(# ([\w-]+\.yaml)\n.*?)^```$", re.MULTILINE | re.
 _COMMAND = re.compile(r"^panda-ioc ((?:try|wiring) .*)$", re.MULTILINE)
 _PICTURE = re.compile(r"\]\(\.\./pictures/([\w-]+\.(?:png|svg))\)")
 
+#: Scenario of `_draw_time_stamps`: PCAP is armed at 0; gate at TTLIN1, trigger at TTLIN2. Times in ms.
+_GATE = ((1, 3), (4, 5.5), (8, 10.5))
+_TRIGGERS = (6.5, 12)
+_SETTINGS = (
+    "PCAP.ENABLE=PCAP.ACTIVE",
+    "PCAP.GATE=TTLIN1.VAL",
+    "PCAP.TRIG=TTLIN2.VAL",
+    *(f"PCAP.{field}.CAPTURE=Value" for field in ("TS_START", "TS_END", "TS_TRIG", "GATE_DURATION")),
+)
+_COLOURS = {"TS_START": "#20762b", "TS_END": "#b35900", "TS_TRIG": "#c01818"}
+
+
+def _draw_time_stamps(path: Path) -> None:
+    """Draw a gate and two triggers, with the time stamps that the simulated PCAP gives to them."""
+    steps: list[dict[str, Any]] = [{"at": 0, "arm": {}}]
+    for name, pulses in (("TTLIN1", _GATE), ("TTLIN2", [(at, at + 0.4) for at in _TRIGGERS])):
+        for pulse in pulses:
+            for at, high in zip(pulse, (True, False), strict=True):
+                steps.append({"at": at / 1000, "level": {"input": name, "high": high}})
+    steps.sort(key=lambda step: step["at"])
+    scenario, captured = path.with_suffix(".yaml"), path.with_suffix(".h5")
+    scenario.write_text(yaml.safe_dump({"settings": [*_SETTINGS], "steps": steps}), encoding="utf-8")
+    _run(["try", "--scenario", str(scenario), "--for", "0.014", "--hdf5", str(captured)])
+    with h5py.File(captured) as file:
+        stamps = {name: 1000 * file[f"PCAP.{name}.Value"][:] for name in _COLOURS}
+    figure, axis = _axes(12, 2.2)
+    for row, (name, pulses) in enumerate((("PCAP:TRIG", [(t, t + 0.4) for t in _TRIGGERS]), ("PCAP:GATE", _GATE))):
+        edges = [-0.5, *(edge for pulse in pulses for edge in pulse), 14]
+        levels = [row + 0.6 * (number % 2) for number in range(len(edges) - 1)]
+        axis.step(edges, [*levels, row], where="post", color="#1f5fa8")
+        axis.text(-0.7, row + 0.3, name, ha="right", va="center")
+    for number, (name, colour) in enumerate(_COLOURS.items()):
+        for sample, time in enumerate(stamps[name]):
+            axis.axvline(time, ymax=0.82, color=colour, linestyle=":")
+            axis.text(time, 1.95 + 0.28 * (number == 2), f"{name}[{sample}]", color=colour, ha="center", fontsize=9)
+    axis.set(xlim=(-0.5, 14), ylim=(-0.1, 2.4), xlabel="time since PCAP was armed and enabled / ms", yticks=[])
+    _save(figure, path)
+
+
+def _axes(width: float, height: float) -> tuple[Any, Any]:
+    mpl = importlib.import_module("matplotlib")
+    mpl.use("agg")
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "panda-ioc", "font.family": "sans-serif"})
+    plt: Any = importlib.import_module("matplotlib.pyplot")
+    figure, axis = plt.subplots(figsize=(width, height), layout="constrained")
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    return figure, axis
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None})
+
+
 #: Pictures that are drawn here, by name.
-DRAWN: dict[str, Callable[[Path], None]] = {}
+DRAWN: dict[str, Callable[[Path], None]] = {"time-stamps.svg": _draw_time_stamps}
 
 
 def make(page: Path, into: Path) -> list[str]:
