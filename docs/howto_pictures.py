@@ -10,7 +10,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ DOCS = Path(__file__).parent
 _YAML = re.compile(r"^```yaml\n(# ([\w-]+\.yaml)\n.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"^panda-ioc ((?:try|wiring) .*)$", re.MULTILINE)
 _PICTURE = re.compile(r"\]\(\.\./pictures/([\w-]+\.(?:png|svg))\)")
+
+#: From a box to a box, with a text and a line style; and inches.
+Arrow = tuple[str, str, str, str]
+Size = tuple[float, float]
 
 #: Scenario of `_draw_time_stamps`: PCAP is armed at 0; gate at TTLIN1, trigger at TTLIN2. Times in ms.
 _GATE = ((1, 3), (4, 5.5), (8, 10.5))
@@ -65,6 +69,52 @@ def _draw_time_stamps(path: Path) -> None:
     _save(figure, path)
 
 
+def _draw_boxes(path: Path, boxes: Mapping[str, tuple[float, float, str]], arrows: Sequence[Arrow], size: Size) -> None:
+    """Draw boxes at places, with texts, and arrows between them, with texts."""
+    figure, axis = _axes(*size)
+    axis.axis("off")
+    for x, y, text in boxes.values():
+        frame = {"boxstyle": "round,pad=0.5", "facecolor": "#eef3fa", "edgecolor": "#1f5fa8"}
+        axis.text(x, y, text, ha="center", va="center", bbox=frame, zorder=3)
+    for begin, end, text, style in arrows:
+        (x1, y1, _), (x2, y2, _) = boxes[begin], boxes[end]
+        line = {"arrowstyle": "->", "color": "#333333", "linestyle": style, "shrinkA": 38, "shrinkB": 32}
+        axis.annotate("", (x2, y2), (x1, y1), arrowprops=line)
+        axis.text((x1 + x2) / 2, (y1 + y2) / 2 + 0.12, text, ha="center", va="bottom", fontsize=9)
+    xs, ys = [x for x, _, _ in boxes.values()], [y for _, y, _ in boxes.values()]
+    axis.set(xlim=(min(xs) - 1, max(xs) + 1), ylim=(min(ys) - 0.6, max(ys) + 0.6))
+    _save(figure, path)
+
+
+def _draw_networks(path: Path) -> None:
+    boxes = {
+        "near": (0, 2, "client\nin the subnet"),
+        "far": (0, 0, "client\nanywhere"),
+        "ioc": (5, 1, "IOC"),
+        "panda": (8, 1, "PandA"),
+    }
+    arrows: list[Arrow] = [
+        ("near", "ioc", "broadcast: UDP 5064, 5076\nthen TCP 5064, 5075", "-"),
+        ("far", "ioc", "name server: TCP 5064, 5075", "-"),
+        ("ioc", "panda", "TCP\n8888, 8889", "-"),
+    ]
+    _draw_boxes(path, boxes, arrows, (9, 2.8))
+
+
+def _draw_gateways(path: Path) -> None:
+    boxes = {
+        "a": (0, 2, "Phoebus"),
+        "b": (0, 0, "bluesky"),
+        "ca": (4, 2, "CA gateway"),
+        "pva": (4, 0, "PVA gateway\n(pvagw)"),
+        "one": (8, 2, "IOC 1"),
+        "two": (8, 0, "IOC 2"),
+    }
+    arrows: list[Arrow] = [("a", "ca", "TCP 5064", "-"), ("a", "pva", "", "-"), ("b", "pva", "TCP 5075", "-")]
+    arrows += [(gate, ioc, "", "-") for gate in ("ca", "pva") for ioc in ("one", "two")]
+    _draw_boxes(path, boxes, arrows, (9, 2.8))
+
+
 def _axes(width: float, height: float) -> tuple[Any, Any]:
     mpl = importlib.import_module("matplotlib")
     mpl.use("agg")
@@ -80,7 +130,11 @@ def _save(figure: Any, path: Path) -> None:
 
 
 #: Pictures that are drawn here, by name.
-DRAWN: dict[str, Callable[[Path], None]] = {"time-stamps.svg": _draw_time_stamps}
+DRAWN: dict[str, Callable[[Path], None]] = {
+    "time-stamps.svg": _draw_time_stamps,
+    "networks.svg": _draw_networks,
+    "gateways.svg": _draw_gateways,
+}
 
 
 def make(page: Path, into: Path) -> list[str]:

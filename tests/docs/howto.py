@@ -2,9 +2,11 @@
 
 import asyncio
 import doctest
+import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from aioca import DBR_CHAR_STR, FORMAT_CTRL, caget, caput
 from click.testing import CliRunner
 
 from panda_ioc.cli import main
+
+from ..command import said_by
+from .pages import ROOT
 
 #: Pages of docs/ whose commands, scenarios and outputs `test_howto.py` runs.
 HOWTOS = (
@@ -28,6 +33,8 @@ HOWTOS = (
     "reference/errors.md",
 )
 
+_TOOLS = ROOT / "tests" / "ioc" / "epicstools"
+
 _BLOCK = re.compile(r"^( *)```([\w{}-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"# ([\w-]+\.\w+)\n")
 
@@ -37,6 +44,19 @@ _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 #: Seconds until a value that is polled must be shown.
 _PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the PandA and the IOC of a test listen: pages have the usual ports, and localhost."""
+
+    control: int
+    data: int
+    usual: Mapping[str, str]
+
+    def replace(self, text: str) -> str:
+        """Replace the usual ports of EPICS in a text by those of the test."""
+        return re.sub(r"\b(5064|5075|5076|5085|5086)\b", lambda match: self.usual[match[1]], text)
 
 
 @dataclass(frozen=True)
@@ -79,44 +99,38 @@ def check_output(expected: str, output: str) -> None:
     assert _CHECKER.check_output(expected, output, _OPTIONS), f"expected:\n{expected}\nbut got:\n{output}"
 
 
-async def show(block: Block, ports: Sequence[int]) -> None:
+async def show(block: Block, ports: Ports, folder: Path) -> None:
     """Run a shell block, and compare its output; one that only reads is repeated until the polls of the IOC show it."""
     expected = block.expected or "..."
     reads = all(re.match(r"caget |panda-ioc get |#|$", line) for line in block.text.splitlines())
     deadline = asyncio.get_running_loop().time() + (_PATIENCE if reads else 0)
     while True:
-        output = await run_shell(block.text, ports) or "\n"
+        output = await _run_lines(block.text, ports, folder) or "\n"
         if asyncio.get_running_loop().time() > deadline or _CHECKER.check_output(expected, output, _OPTIONS):
             break
     check_output(expected, output)
 
 
-async def run_shell(text: str, ports: Sequence[int]) -> str:
-    """Run the lines of a shell block; return what they print.
-
-    Args:
-        text: lines of `caget`, `caput` and `panda-ioc`; `|| true` lets one fail
-        ports: control and data port of the PandA that the page calls localhost
-    """
-    output = ""
-    for line in text.splitlines():
-        if line.strip() and not line.startswith("#"):
-            output += await _run(line, ports)
-    return output
+async def _run_lines(text: str, ports: Ports, folder: Path) -> str:
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return "".join([await _run(line, ports, folder) for line in lines])
 
 
-async def _run(line: str, ports: Sequence[int]) -> str:
-    command, _, may_fail = line.partition(" || true")
+async def _run(line: str, ports: Ports, folder: Path) -> str:
+    if re.match(r"[A-Z_]+=", line):  # variables are for a process of its own
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(_TOOLS)])
+        return await said_by("sh", "-ec", f"exec 2>&1; {line}", environment={"PATH": path}, folder=folder)
+    command, may_fail, _ = line.partition(" || true")
     words = shlex.split(command, comments=True)
     program, options = words[0], {word for word in words[1:] if re.fullmatch("-[acS]", word)}
     arguments = [word for word in words[1:] if word not in options]
     if program == "panda-ioc":
-        return await asyncio.to_thread(_panda_ioc, words[1:], ports, may_fail=line != command)
+        return await asyncio.to_thread(_panda_ioc, words[1:], ports, folder, may_fail=bool(may_fail))
     datatype = DBR_CHAR_STR if "-S" in options else None
     if program == "caput":
         value = arguments[2:] if "-a" in options else arguments[1]  # -a is followed by the number of elements
         done = await caput(arguments[0], value, datatype=datatype, wait="-c" in options, timeout=10, throw=False)
-        assert done.ok or line != command, f"{line}: {done}"
+        assert done.ok or may_fail, f"{line}: {done}"
         return ""
     assert program == "caget", line
     return "".join([f"{pv} {await _shown(pv, datatype)}\n" for pv in arguments])
@@ -129,11 +143,15 @@ async def _shown(pv: str, datatype: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _panda_ioc(words: list[str], ports: Sequence[int], *, may_fail: bool) -> str:
-    if "localhost" in words and words[0] not in {"try", "wiring"}:
-        options = ["--control-port", str(ports[0])] + (["--data-port", str(ports[1])] if words[0] != "drive" else [])
+def _panda_ioc(words: list[str], ports: Ports, folder: Path, *, may_fail: bool) -> str:
+    """Run a command of `panda-ioc`; what the page calls localhost is the PandA of the test."""
+    if "localhost" in words:
+        options = ["--control-port", str(ports.control)] + (["--data-port", str(ports.data)] * (words[0] != "drive"))
         at = words.index("localhost")
         words = [*words[:at], "127.0.0.1", *options, *words[at + 1 :]]
-    result = CliRunner().invoke(main, words)
+    file = words[words.index(">") + 1] if ">" in words else ""
+    result = CliRunner().invoke(main, words[: words.index(">")] if file else words)
     assert may_fail or result.exit_code == 0, (words, result.output)
-    return result.output
+    if file:
+        (folder / file).write_text(result.stdout, encoding="utf-8")
+    return "" if file else result.output

@@ -1,9 +1,10 @@
 """The how-to pages: their commands give the output that the page shows, their Python runs, their pictures are made."""
 
-import os
+import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from panda_ioc.simulator import Server, load
 
 from ..command import said_by
+from ..conftest import free_port
 from ..ioc.process import Ioc, running_ioc
-from .howto import HOWTOS, blocks, check_output, show
+from .howto import HOWTOS, Block, Ports, blocks, check_output, show
 from .pages import ROOT
 
 DOCS = ROOT / "docs"
@@ -32,20 +34,69 @@ async def ioc(panda: Server, ca_ports: Iterator[int], tmp_path_factory: pytest.T
         yield ioc
 
 
+@pytest.fixture(scope="module")
+def ports(panda: Server, ioc: Ioc) -> Ports:
+    names = {"5064": "EPICS_CA_SERVER_PORT", "5075": "EPICS_PVA_SERVER_PORT", "5076": "EPICS_PVA_BROADCAST_PORT"}
+    usual = {port: ioc.environment[name] for port, name in names.items()}
+    usual |= {port: str(free_port()) for port in ("5085", "5086")}
+    return Ports(panda.control_port, panda.data_port, usual)
+
+
+@asynccontextmanager
+async def background(block: Block, folder: Path, port: int) -> AsyncIterator[None]:
+    """Run the gateway that a block starts, until the end of the page."""
+    line = next(line for line in block.text.splitlines() if line.startswith("pvagw "))
+    program, *arguments = line.split()
+    process = await asyncio.create_subprocess_exec(Path(sys.executable).parent / program, *arguments, cwd=folder)
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except OSError:
+                    await asyncio.sleep(0.05)
+                    continue
+                writer.close()
+                break
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 @pytest.mark.parametrize("page", HOWTOS)
-async def test_a_page(page: str, panda: Server, ioc: Ioc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page(page: str, ports: Ports, ioc: Ioc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in ioc.environment.items():
         if name.startswith("EPICS_PVA"):
             monkeypatch.setenv(name, value)
-    for block in blocks(DOCS / page):
-        block = replace(block, text=block.text.replace("/tmp", str(tmp_path)))  # noqa: PLW2901, S108
-        if block.file:
-            (tmp_path / block.file).write_text(block.text, encoding="utf-8")
-        elif block.language == "sh":
-            await show(block, (panda.control_port, panda.data_port))
-        elif block.language == "python":
-            said = await said_by(sys.executable, "-c", block.text, environment=ioc.environment, folder=tmp_path)
-            check_output(block.expected or "...", said or "\n")
+    async with AsyncExitStack() as stack:
+        for told in blocks(DOCS / page):
+            text = ports.replace(told.text.replace("/tmp", str(tmp_path)))  # noqa: S108 - what the page calls so
+            block = replace(told, text=text)
+            if block.file or block.language == "json":
+                (tmp_path / (block.file or "pvagw.conf")).write_text(block.text, encoding="utf-8")
+            elif block.language == "sh":
+                await show(block, ports, tmp_path)
+            elif block.language == "python":
+                said = await said_by(sys.executable, "-c", block.text, environment=ioc.environment, folder=tmp_path)
+                check_output(block.expected or "...", said or "\n")
+            elif "pvagw " in block.text:
+                await stack.enter_async_context(background(block, tmp_path, int(ports.usual["5085"])))
+
+
+@pytest.mark.parametrize("page", HOWTOS)
+def test_its_pictures_are_there(page: str) -> None:
     for name in re.findall(r"\]\(\.\./pictures/([\w-]+\.\w+)\)", (DOCS / page).read_text(encoding="utf-8")):
         assert (DOCS / "pictures" / name).exists()
+
+
+@pytest.mark.parametrize("page", HOWTOS)
+def test_what_is_not_run_needs_what_is_not_here(page: str) -> None:
+    """Blocks of bash set variables, or need an archiver, a gateway of Channel Access, or a cluster."""
+    for block in blocks(DOCS / page):
+        if block.language == "bash":
+            for line in block.text.splitlines():
+                assert re.match(r"(export|curl|gateway|pvagw|kubectl|blueapi|tiled|pip|docker|podman) ", line), line
+        else:
+            assert block.language in {"sh", "python", "yaml", "json", "text"}, block
