@@ -115,6 +115,48 @@ def _draw_gateways(path: Path) -> None:
     _draw_boxes(path, boxes, arrows, (9, 2.8))
 
 
+def _draw_scan_software(path: Path) -> None:
+    boxes = {
+        "bluesky": (0, 1, "bluesky\n(HDFPanda)"),
+        "ioc": (4, 2, "panda-ioc"),
+        "panda": (8, 2, "PandA"),
+        "file": (4, 0, "HDF5 file"),
+        "tiled": (8, 0, "Tiled"),
+    }
+    arrows: list[Arrow] = [
+        ("bluesky", "ioc", "PV Access", "-"),
+        ("ioc", "panda", "control", "-"),
+        ("panda", "ioc", "", "-"),
+        ("ioc", "file", "writes", "-"),
+        ("bluesky", "file", "where it is", ":"),
+        ("file", "tiled", "reads", "-"),
+    ]
+    _draw_boxes(path, boxes, arrows, (9, 2.8))
+
+
+#: Scenario of `_draw_raw`: what the page captures, as a hundred samples.
+_RAW = (
+    "CLOCK1.PERIOD=0.001",
+    "CLOCK1.ENABLE=PCAP.ACTIVE",
+    "COUNTER1.TRIG=CLOCK1.OUT",
+    "COUNTER1.ENABLE=PCAP.ACTIVE",
+    "COUNTER1.OUT.SCALE=0.5",
+    "COUNTER1.OUT.UNITS=mm",
+    "PCAP.ENABLE=ONE",
+    "PCAP.TRIG=CLOCK1.OUT",
+    "COUNTER1.OUT.CAPTURE=Value",
+    "PCAP.TS_TRIG.CAPTURE=Value",
+)
+
+
+def _draw_raw(path: Path) -> None:
+    """Plot a captured file."""
+    scenario, captured = path.with_suffix(".yaml"), path.with_suffix(".h5")
+    scenario.write_text(yaml.safe_dump({"settings": [*_RAW]}), encoding="utf-8")
+    _run(["try", "--scenario", str(scenario), "--for", "0.1", "--hdf5", str(captured)])
+    _run(["plot", str(captured), "-c", "COUNTER1.OUT.Value", "-o", str(path)])
+
+
 def _axes(width: float, height: float) -> tuple[Any, Any]:
     mpl = importlib.import_module("matplotlib")
     mpl.use("agg")
@@ -134,6 +176,8 @@ DRAWN: dict[str, Callable[[Path], None]] = {
     "time-stamps.svg": _draw_time_stamps,
     "networks.svg": _draw_networks,
     "gateways.svg": _draw_gateways,
+    "scan-software.svg": _draw_scan_software,
+    "raw.png": _draw_raw,
 }
 
 

@@ -3,13 +3,15 @@
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from panda_ioc.client import AsyncioClient
+from panda_ioc.protocol import Disarm, GetState, SetState
 from panda_ioc.simulator import Server, load
 
 from ..command import said_by
@@ -32,6 +34,20 @@ async def ioc(panda: Server, ca_ports: Iterator[int], tmp_path_factory: pytest.T
     options = ("--data-port", str(panda.data_port))
     async with running_ioc(panda.control_port, "PANDA", ca_ports, *options) as ioc:
         yield ioc
+
+
+@pytest.fixture(scope="module")
+async def settings(panda: Server) -> Sequence[str]:
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        return await client.send(GetState())
+
+
+@pytest.fixture
+async def fresh(panda: Server, settings: Sequence[str]) -> None:
+    """Give the PandA the settings that it had at the start, whatever another page did."""
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
+        await client.send(Disarm())
+        await client.send(SetState(settings))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +80,13 @@ async def background(block: Block, folder: Path, port: int) -> AsyncIterator[Non
         await process.wait()
 
 
+def with_drive(code: str, ports: Ports) -> str:
+    """Let a program drive the PandA of the test."""
+    drive = f"{sys.executable} -m panda_ioc drive 127.0.0.1 --control-port {ports.control}"
+    return code.replace("panda-ioc drive localhost", drive)
+
+
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("page", HOWTOS)
 async def test_a_page(page: str, ports: Ports, ioc: Ioc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -79,7 +102,8 @@ async def test_a_page(page: str, ports: Ports, ioc: Ioc, tmp_path: Path, monkeyp
             elif block.language == "sh":
                 await show(block, ports, tmp_path)
             elif block.language == "python":
-                said = await said_by(sys.executable, "-c", block.text, environment=ioc.environment, folder=tmp_path)
+                code = with_drive(block.text, ports)
+                said = await said_by(sys.executable, "-c", code, environment=ioc.environment, folder=tmp_path)
                 check_output(block.expected or "...", said or "\n")
             elif "pvagw " in block.text:
                 await stack.enter_async_context(background(block, tmp_path, int(ports.usual["5085"])))
