@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aioca import purge_channel_caches
 
 from panda_ioc.client import AsyncioClient
-from panda_ioc.protocol import Disarm, GetState, SetState
+from panda_ioc.protocol import Disarm, GetState, Put, SetState
 from panda_ioc.simulator import Server, load
 
 from ..command import said_by
@@ -30,10 +31,11 @@ async def panda() -> AsyncIterator[Server]:
 
 
 @pytest.fixture(scope="module")
-async def ioc(panda: Server, ca_ports: Iterator[int], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ioc]:
+async def ioc(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
     options = ("--data-port", str(panda.data_port))
     async with running_ioc(panda.control_port, "PANDA", ca_ports, *options) as ioc:
         yield ioc
+        purge_channel_caches()  # before the IOC ends: nobody is left to be told of it
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +46,14 @@ async def settings(panda: Server) -> Sequence[str]:
 
 @pytest.fixture
 async def fresh(panda: Server, settings: Sequence[str]) -> None:
-    """Give the PandA the settings that it had at the start, whatever another page did."""
+    """Give the PandA the settings that it had at the start, whatever another page did, and a motor at 0."""
+    motor = panda.simulation.outside.motor("INENC1")
+    motor.link(up=True)
+    motor.jump(0)
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(Disarm())
         await client.send(SetState(settings))
+        await client.send(Put("INENC1.SETP", 0))
 
 
 @pytest.fixture(scope="module")
