@@ -31,8 +31,8 @@ Arrow = tuple[str, str, str, str]
 Size = tuple[float, float]
 
 #: Scenario of `_draw_time_stamps`: PCAP is armed at 0; gate at TTLIN1, trigger at TTLIN2. Times in ms.
-_GATE = ((1, 3), (4, 5.5), (8, 10.5))
-_TRIGGERS = (6.5, 12)
+_GATE = ((1.0, 3.0), (4.0, 5.5), (8.0, 10.5))
+_TRIGGERS = ((6.5, 6.9), (12.0, 12.4))
 _SETTINGS = (
     "PCAP.ENABLE=PCAP.ACTIVE",
     "PCAP.GATE=TTLIN1.VAL",
@@ -45,7 +45,7 @@ _COLOURS = {"TS_START": "#20762b", "TS_END": "#b35900", "TS_TRIG": "#c01818"}
 def _draw_time_stamps(path: Path) -> None:
     """Draw a gate and two triggers, with the time stamps that the simulated PCAP gives to them."""
     steps: list[dict[str, Any]] = [{"at": 0, "arm": {}}]
-    for name, pulses in (("TTLIN1", _GATE), ("TTLIN2", [(at, at + 0.4) for at in _TRIGGERS])):
+    for name, pulses in (("TTLIN1", _GATE), ("TTLIN2", _TRIGGERS)):
         for pulse in pulses:
             for at, high in zip(pulse, (True, False), strict=True):
                 steps.append({"at": at / 1000, "level": {"input": name, "high": high}})
@@ -56,7 +56,7 @@ def _draw_time_stamps(path: Path) -> None:
     with h5py.File(captured) as file:
         stamps = {name: 1000 * file[f"PCAP.{name}.Value"][:] for name in _COLOURS}
     figure, axis = _axes(12, 2.2)
-    for row, (name, pulses) in enumerate((("PCAP:TRIG", [(t, t + 0.4) for t in _TRIGGERS]), ("PCAP:GATE", _GATE))):
+    for row, (name, pulses) in enumerate((("PCAP:TRIG", _TRIGGERS), ("PCAP:GATE", _GATE))):
         edges = [-0.5, *(edge for pulse in pulses for edge in pulse), 14]
         levels = [row + 0.6 * (number % 2) for number in range(len(edges) - 1)]
         axis.step(edges, [*levels, row], where="post", color="#1f5fa8")
@@ -215,4 +215,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path, default=sorted((DOCS / "how-to").glob("*.md")))
     for page in parser.parse_args().pages:
-        print(page.name, *make(page, DOCS / "pictures"))
+        make(page, DOCS / "pictures")

@@ -1,7 +1,8 @@
-"""The commands of how-to pages, run in order in one process: `caget`, `caput` and `panda-ioc` as a shell would run them."""
+"""The commands of how-to pages: `caget`, `caput` and `panda-ioc` are run in order, as a shell would run them."""
 
 import asyncio
 import doctest
+import itertools
 import os
 import re
 import shlex
@@ -29,6 +30,7 @@ HOWTOS = (
     "how-to/gateways.md",
     "how-to/scan-software.md",
     "how-to/raw-files.md",
+    "how-to/save-restore.md",
     "how-to/troubleshooting.md",
     "reference/errors.md",
 )
@@ -84,7 +86,7 @@ def blocks(path: Path) -> Iterator[Block]:
     """Return the fenced blocks of a page, each with the output that the page shows for it."""
     text = path.read_text(encoding="utf-8")
     found = list(_BLOCK.finditer(text))
-    for match, after in zip(found, [*found[1:], None], strict=True):
+    for match, after in itertools.zip_longest(found, found[1:]):
         follows = after is not None and after[2] == "text" and not text[match.end() : after.start()].strip()
         if match[2] != "text":
             yield Block(match[2], _dedented(match), _dedented(after) if after and follows else "")

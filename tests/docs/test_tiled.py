@@ -16,11 +16,16 @@ from .test_howto import DOCS, ioc, panda, ports, with_drive  # noqa: F401 - fixt
 PACKAGES = ["tiled[client,server]>=0.2", "bluesky-tiled-plugins>=2", "ophyd-async[pva]==0.21.3", "bluesky", "h5py"]
 
 
-@pytest.mark.slow
-async def test_tiled_reads_what_a_scan_wrote(ioc: Ioc, ports: Ports, tmp_path: Path) -> None:  # noqa: F811
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True, timeout=600)
+    return python
+
+
+@pytest.mark.slow
+async def test_tiled_reads_what_a_scan_wrote(python: Path, ioc: Ioc, ports: Ports, tmp_path: Path) -> None:  # noqa: F811
     page = [block for block in blocks(DOCS / "how-to" / "scan-software.md") if block.language == "python"]
     (scan,) = (block.text for block in page if "def scan" in block.text)
     (tiled,) = (block for block in page if block.file == "with_tiled.py")
