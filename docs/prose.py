@@ -21,11 +21,14 @@ from proselint.tools import LintFile
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 CONFIG: dict[str, Any] = tomllib.loads((DOCS / "prose.toml").read_text(encoding="utf-8"))
-RULES = [(re.compile(pattern, re.IGNORECASE), advice) for pattern, advice in CONFIG["rules"].items()]
+
+#: A space of a rule, which may be the end of a line in text or in comments.
+_SPACE = r"(?: +| *\n[ #]*(?! *\n))"
+RULES = [(re.compile(rule.replace(" ", _SPACE), re.IGNORECASE), advice) for rule, advice in CONFIG["rules"].items()]
 
 _SKIPPED = {"_build", "__pycache__", "vendor"}
 _COMMENTED = {".sh", ".yml", ".yaml", ".toml", ""}
-_CODE = re.compile(r"^( *)```.*?^\1```$|(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+|<!--.*?-->", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"^( *)```.*?^\1```$|(?<=\n\n)(?: {4}[^\n]*\n|\n(?= {4}))+|<!--.*?-->", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(`+)[^`]+\1|\]\([^)]*\)|https?://\S+|<[a-z/][^>]*>", re.DOTALL)
 _STRING = re.compile(r"^[a-zA-Z]*(\"\"\"|'''|\"|')(.*)\1$", re.DOTALL)
 
@@ -50,7 +53,7 @@ def _python(text: str) -> str:
         if token.type == tokenize.STRING:
             match = _STRING.match(shown)
             shown = re.sub(r"\{[^{}]*\}", lambda found: "_" * len(found[0]), shown) if "f" in shown[:2] else shown
-            if match is None or match[2].count(" ") < 2:
+            if match is None or len(match[2].split()) < 3:
                 continue
         elif token.type != tokenize.COMMENT:
             continue
@@ -80,9 +83,10 @@ def files(paths: list[Path]) -> Iterator[Path]:
     """Yield the files with prose in files and folders."""
     for path in paths:
         found = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
-        yield from (
-            item for item in found if item.suffix in {".md", ".py"} | _COMMENTED and not _SKIPPED & set(item.parts)
-        )
+        for item in found:
+            skipped = _SKIPPED & set(item.parts) or str(item.relative_to(ROOT)) in CONFIG["skip"]
+            if item.suffix in {".md", ".py"} | _COMMENTED and not skipped:
+                yield item
 
 
 @cache
@@ -101,12 +105,13 @@ def findings(text: str) -> Iterator[tuple[int, str]]:
     file = LintFile("text", text)
     for result in file.lint({"max_errors": 1000, "checks": checks}):
         start, end = result.check_result.span
-        if "\n\n" not in file.content[start:end]:  # a heading and its paragraph may repeat a word
+        found = file.content[start:end]
+        if "\n\n" not in found and not re.fullmatch(r"[\d\s_]+", found):  # headings and numbers may repeat
             yield file.content.count("\n", 0, start), " ".join(result.check_result.message.split())
 
 
 def main(paths: list[Path]) -> int:
-    """Print the findings; return how many there are."""
+    """Print the findings and return their number."""
     number = 0
     for path in files(paths):
         for line, message in sorted(findings(prose(path))):
