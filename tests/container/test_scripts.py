@@ -124,7 +124,7 @@ async def test_what_is_missing_is_named(variables: dict[str, str]) -> None:
     assert "PANDA_IOC_HOST: set it to the host of the PandA" in said
     code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid"})
     assert code
-    assert "set IOC_PREFIX to the first part of all names" in said
+    assert "set IOC_PREFIX to the prefix of all PVs" in said
     code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid", "IOC_PREFIX": "X"})
     assert code == 1
     assert "cannot connect to no.such.host.invalid:8888" in said
