@@ -1,4 +1,4 @@
-"""docs/reference/reference.md is what the code says, and Sphinx builds all pages without a warning."""
+"""docs/reference/reference.md is up to date, and Sphinx builds all pages without a warning."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from .pages import ROOT
 
 
 def test_the_committed_page_is_up_to_date() -> None:
-    # In a process of its own: click remembers in its commands how they were called before.
+    # In a separate process, because click stores the context of earlier calls in its commands.
     program = "import runpy; print(runpy.run_path('docs/reference.py')['text'](), end='')"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=60, check=True)
     page = (ROOT / "docs" / "reference" / "reference.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""docs/how-to/try.md and docs/tutorials/examples.md: their scenarios, commands, Python and pictures."""
+"""Run scenarios, commands, Python and pictures of docs/how-to/try.md and docs/tutorials/examples.md."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ def carry_out(words: list[str]) -> str:
 
 
 def run_python(page: str) -> list[str]:
-    """Run the Python of a page; return what each example wrote."""
+    """Run the Python examples of a page; return their outputs."""
     return [
         subprocess.run(
             [sys.executable, "-c", example.text], capture_output=True, text=True, check=True, timeout=60

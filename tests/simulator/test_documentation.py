@@ -1,4 +1,4 @@
-"""docs/how-to/simulator.md says what is true."""
+"""Check docs/how-to/simulator.md against the code."""
 
 import re
 from pathlib import Path
