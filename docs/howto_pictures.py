@@ -31,8 +31,9 @@ Arrow = tuple[str, str, str, str]
 Size = tuple[float, float]
 
 #: Scenario of `_draw_time_stamps`: PCAP is armed at 0; gate at TTLIN1, trigger at TTLIN2. Times in ms.
-_GATE = ((1.0, 3.0), (4.0, 5.5), (8.0, 10.5))
-_TRIGGERS = ((6.5, 6.9), (12.0, 12.4))
+Pulses = tuple[tuple[float, float], ...]
+_GATE: Pulses = ((1.0, 3.0), (4.0, 5.5), (8.0, 10.5))
+_TRIGGERS: Pulses = ((6.5, 6.9), (12.0, 12.4))
 _SETTINGS = (
     "PCAP.ENABLE=PCAP.ACTIVE",
     "PCAP.GATE=TTLIN1.VAL",

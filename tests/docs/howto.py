@@ -68,7 +68,7 @@ class Block:
     Attributes:
         language: "sh", "python", "yaml", "text" or another
         text: its lines, without the common indentation
-        expected: the text block that follows directly, "" if there is none
+        expected: the text block that follows directly, or ""
     """
 
     language: str
@@ -77,7 +77,7 @@ class Block:
 
     @property
     def file(self) -> str:
-        """The file name in its first line, "" if there is none: such a block is saved, not run."""
+        """The file name in its first line, or "": such a block is saved, not run."""
         match = _NAME.match(self.text)
         return match[1] if match else ""
 
@@ -119,7 +119,7 @@ async def _run_lines(text: str, ports: Ports, folder: Path) -> str:
 
 
 async def _run(line: str, ports: Ports, folder: Path) -> str:
-    if re.match(r"[A-Z_]+=", line):  # variables are for a process of its own
+    if re.match(r"[A-Z_]+=", line):  # variables need a separate process
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(_TOOLS)])
         return await said_by("sh", "-ec", f"exec 2>&1; {line}", environment={"PATH": path}, folder=folder)
     command, may_fail, _ = line.partition(" || true")

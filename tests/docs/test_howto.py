@@ -1,6 +1,7 @@
 """The how-to pages: their commands give the output that the page shows, their Python runs, their pictures are made."""
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,7 +18,7 @@ from panda_ioc.simulator import Server, load
 
 from ..command import said_by
 from ..conftest import free_port
-from ..ioc.process import Ioc, running_ioc
+from ..ioc.process import Ioc, becomes, running_ioc
 from .howto import HOWTOS, Block, Ports, blocks, check_output, show
 from .pages import ROOT
 
@@ -35,7 +36,7 @@ async def ioc(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
     options = ("--data-port", str(panda.data_port))
     async with running_ioc(panda.control_port, "PANDA", ca_ports, *options) as ioc:
         yield ioc
-        purge_channel_caches()  # before the IOC ends: nobody is left to be told of it
+        purge_channel_caches()  # before the IOC ends: no callback must come after the event loop has closed
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +93,12 @@ def with_drive(code: str, ports: Ports) -> str:
     return code.replace("panda-ioc drive localhost", drive)
 
 
+#: Pages that start programs which take seconds.
+SLOW = {"how-to/scan-software.md", "how-to/gateways.md"}
+
+
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("page", HOWTOS)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.long] * (page in SLOW)) for page in HOWTOS])
 async def test_a_page(page: str, ports: Ports, ioc: Ioc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in ioc.environment.items():
@@ -113,6 +118,29 @@ async def test_a_page(page: str, ports: Ports, ioc: Ioc, tmp_path: Path, monkeyp
                 check_output(block.expected or "...", said or "\n")
             elif "pvagw " in block.text:
                 await stack.enter_async_context(background(block, tmp_path, int(ports.usual["5085"])))
+
+
+async def test_the_record_of_the_encoder_page_sets_the_position(ports: Ports, ioc: Ioc, tmp_path: Path) -> None:
+    """A motor IOC with the record of the page, and a record for the readback of its motor, which is at 1234."""
+    (record,) = re.findall(
+        r"```text\n(# setp\.db\n.*?)```", (DOCS / "how-to" / "encoders.md").read_text("utf-8"), re.DOTALL
+    )
+    text = record.replace(".RRBV", ":RRBV").replace("closed_loop", 'closed_loop")\n    field(SCAN, ".5 second')
+    (tmp_path / "setp.db").write_text('record(longout, "BL01T-MO-TABLE-01:X:RRBV") { field(VAL, "1234") }\n' + text)
+    addresses = {"EPICS_CA_ADDR_LIST": f"127.0.0.1:{ports.usual['5064']}", "EPICS_CA_AUTO_ADDR_LIST": "NO"}
+    alone = {
+        **os.environ,
+        **addresses,
+        "EPICS_CA_SERVER_PORT": str(free_port()),
+        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
+    }
+    command = [sys.executable, "-m", "epicscorelibs.ioc", "-d", str(tmp_path / "setp.db")]
+    motor_ioc = await asyncio.create_subprocess_exec(*command, env=alone, stdin=asyncio.subprocess.PIPE)
+    try:
+        await becomes("PANDA:INENC1:VAL", 1234, timeout=20)
+    finally:
+        motor_ioc.kill()
+        await motor_ioc.wait()
 
 
 @pytest.mark.parametrize("page", HOWTOS)

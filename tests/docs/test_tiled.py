@@ -1,4 +1,4 @@
-"""how-to/scan-software.md with a real Tiled server, in an environment of its own; on request, as it downloads."""
+"""how-to/scan-software.md with a real Tiled server, in a separate environment; on request, as it downloads packages."""
 
 import re
 import subprocess
