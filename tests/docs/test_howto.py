@@ -93,6 +93,28 @@ def with_drive(code: str, ports: Ports) -> str:
     return code.replace("panda-ioc drive localhost", drive)
 
 
+#: What a reader who knows EPICS searches for; each must be in a heading.
+SEARCHED = (
+    "archiver",
+    "autosave",
+    "bluesky",
+    "ChannelFinder",
+    "encoder",
+    "error",
+    "gateway",
+    "homing",
+    "Kubernetes",
+    "NeXus",
+    "position compare",
+    "raw",
+    "SEQ",
+    "snake scan",
+    "Tiled",
+    "time stamp",
+    "troubleshooting",
+    "UNITS",
+)
+
 #: Pages that start programs which take seconds.
 SLOW = {"how-to/scan-software.md", "how-to/gateways.md"}
 
@@ -141,6 +163,14 @@ async def test_the_record_of_the_encoder_page_sets_the_position(ports: Ports, io
     finally:
         motor_ioc.kill()
         await motor_ioc.wait()
+
+
+@pytest.mark.parametrize("word", SEARCHED)
+def test_a_heading_has_what_is_searched_for(word: str) -> None:
+    headings = [
+        line for page in HOWTOS for line in re.findall(r"^#+ .*$", (DOCS / page).read_text("utf-8"), re.MULTILINE)
+    ]
+    assert any(re.search(rf"\b{word}", line, re.IGNORECASE) for line in headings)
 
 
 @pytest.mark.parametrize("page", HOWTOS)
