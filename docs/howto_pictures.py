@@ -74,14 +74,19 @@ def _draw_boxes(path: Path, boxes: Mapping[str, tuple[float, float, str]], arrow
     """Draw boxes at places, with texts, and arrows between them, with texts."""
     figure, axis = _axes(*size)
     axis.axis("off")
-    for x, y, text in boxes.values():
-        frame = {"boxstyle": "round,pad=0.5", "facecolor": "#eef3fa", "edgecolor": "#1f5fa8"}
-        axis.text(x, y, text, ha="center", va="center", bbox=frame, zorder=3)
+    frame = {"boxstyle": "round,pad=0.5", "facecolor": "#eef3fa", "edgecolor": "#1f5fa8"}
+    patches = {
+        name: axis.text(x, y, text, ha="center", va="center", bbox=frame, zorder=3).get_bbox_patch()
+        for name, (x, y, text) in boxes.items()
+    }
     for begin, end, text, style in arrows:
         (x1, y1, _), (x2, y2, _) = boxes[begin], boxes[end]
-        line = {"arrowstyle": "->", "color": "#333333", "linestyle": style, "shrinkA": 38, "shrinkB": 32}
-        axis.annotate("", (x2, y2), (x1, y1), arrowprops=line)
-        axis.text((x1 + x2) / 2, (y1 + y2) / 2 + 0.12, text, ha="center", va="bottom", fontsize=9)
+        line = {"arrowstyle": "->", "color": "#333333", "linestyle": style, "shrinkA": 2, "shrinkB": 2}
+        axis.annotate("", (x2, y2), (x1, y1), arrowprops=line | {"patchA": patches[begin], "patchB": patches[end]})
+        around = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        axis.text(
+            (x1 + x2) / 2, (y1 + y2) / 2, text, ha="center", va="center", fontsize=8, bbox=around if text else None
+        )
     xs, ys = [x for x, _, _ in boxes.values()], [y for _, y, _ in boxes.values()]
     axis.set(xlim=(min(xs) - 1, max(xs) + 1), ylim=(min(ys) - 0.6, max(ys) + 0.6))
     _save(figure, path)
@@ -126,13 +131,29 @@ def _draw_scan_software(path: Path) -> None:
     }
     arrows: list[Arrow] = [
         ("bluesky", "ioc", "PV Access", "-"),
-        ("ioc", "panda", "control", "-"),
-        ("panda", "ioc", "", "-"),
+        ("ioc", "panda", "control, data", "-"),
         ("ioc", "file", "writes", "-"),
         ("bluesky", "file", "where it is", ":"),
         ("file", "tiled", "reads", "-"),
     ]
     _draw_boxes(path, boxes, arrows, (9, 2.8))
+
+
+def _draw_chain(path: Path) -> None:
+    boxes = {
+        "source": (0.0, 0.0, "source\nPCOMP1.OUT"),
+        "pcap": (3.0, 0.0, "PCAP\nACTIVE, HEALTH"),
+        "port": (6.0, 0.0, "data port\nNUM_RECEIVED"),
+        "queue": (9.0, 0.0, "queue\nQUEUE_USE"),
+        "file": (12.0, 0.0, "file\nNUM_CAPTURED"),
+    }
+    arrows: list[Arrow] = [
+        ("source", "pcap", "TRIG,\nENABLE", "-"),
+        ("pcap", "port", "CAPTURE of\neach field", "-"),
+        ("port", "queue", "", "-"),
+        ("queue", "file", "FLUSH_PERIOD", "-"),
+    ]
+    _draw_boxes(path, boxes, arrows, (11, 1.6))
 
 
 #: Scenario of `_draw_raw`: what the page captures, as a hundred samples.
@@ -179,6 +200,7 @@ DRAWN: dict[str, Callable[[Path], None]] = {
     "gateways.svg": _draw_gateways,
     "scan-software.svg": _draw_scan_software,
     "raw.png": _draw_raw,
+    "capture-chain.svg": _draw_chain,
 }
 
 

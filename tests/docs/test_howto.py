@@ -3,8 +3,9 @@
 import asyncio
 import os
 import re
+import runpy
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -173,10 +174,20 @@ def test_a_heading_has_what_is_searched_for(word: str) -> None:
     assert any(re.search(rf"\b{word}", line, re.IGNORECASE) for line in headings)
 
 
+def pictures(page: str) -> set[str]:
+    return set(re.findall(r"\]\(\.\./pictures/([\w-]+\.\w+)\)", (DOCS / page).read_text(encoding="utf-8")))
+
+
 @pytest.mark.parametrize("page", HOWTOS)
 def test_its_pictures_are_there(page: str) -> None:
-    for name in re.findall(r"\]\(\.\./pictures/([\w-]+\.\w+)\)", (DOCS / page).read_text(encoding="utf-8")):
-        assert (DOCS / "pictures" / name).exists()
+    assert pictures(page) <= {path.name for path in (DOCS / "pictures").iterdir()}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", [page for page in HOWTOS if pictures(page)])
+def test_its_pictures_are_made(page: str, tmp_path: Path) -> None:
+    make: Callable[[Path, Path], list[str]] = runpy.run_path(str(DOCS / "howto_pictures.py"))["make"]
+    assert set(make(DOCS / page, tmp_path)) == pictures(page) == {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("page", HOWTOS)
