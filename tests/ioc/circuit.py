@@ -21,6 +21,9 @@ _DOUBLE, _STRING = 6, 0
 #: What the server answers when all is well.
 NORMAL = 1
 
+#: What it answers when a put was refused: ECA_PUTFAIL of caerr.h, "Channel write request failed".
+PUT_FAILED = 160
+
 
 class Circuit:
     """A circuit of one user to the server on a port of this host."""

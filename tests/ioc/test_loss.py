@@ -10,7 +10,7 @@ from panda_ioc.simulator import Server, load
 
 from ..conftest import free_port
 from ..relay import Relay
-from .process import becomes, running_ioc
+from .process import becomes, is_refused, running_ioc
 
 
 async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> None:
@@ -23,9 +23,9 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
             await becomes(ioc.pv("Status"), 0, 3)
             assert [value.severity for value in await caget(pvs, format=FORMAT_TIME)] == [3] * len(pvs)
             refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
-            await caput(ioc.pv("PULSE1:PULSES"), 5, wait=True, timeout=1)
+            await is_refused(ioc.pv("PULSE1:PULSES"), 5, 1)
             assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused + 1
-            await caput(ioc.pv("DATA:CAPTURE"), 1, wait=True, timeout=20)
+            await is_refused(ioc.pv("DATA:CAPTURE"), 1, 20)
             alarms = await caget([ioc.pv("PULSE1:PULSES"), ioc.pv("DATA:CAPTURE")], format=FORMAT_TIME)
             assert [value.severity for value in alarms] == [3, 2]
             # Another server with other values: it is the truth.

@@ -30,9 +30,10 @@ from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import Put
 from panda_ioc.simulator import Server
 
+from ..acquire import capture_counter, samples_on_arm
 from ..conftest import until
 from ..relay import Relay
-from .circuit import NORMAL, Circuit
+from .circuit import NORMAL, PUT_FAILED, Circuit
 from .process import Ioc, becomes, running_ioc
 
 FIELD = "PULSE1.PULSES"
@@ -257,6 +258,40 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
             assert await alice.get(pv) == 7
             assert await alice.put(pv, 8) == NORMAL
         assert wire.told == [7, 8]
+
+
+async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS lets a put with completion wait for the one before it, which here waits for what the second one does."""
+    capture_counter(panda)
+    samples_on_arm(panda, 10, reason="")
+    async with put_to(panda, ca_ports, "TEST-STOP", "--data-port", str(panda.data_port)) as (_, ioc, port):
+        pv, start = ioc.pv("DATA:ACQUIRE"), len(ioc.output)
+        for stop in (0, "0", "Done"):
+            async with Circuit(port, "alice") as alice, Circuit(port, "carol") as carol, Circuit(port, "bob") as bob:
+                waiting = [await alice.begin(pv, 1)]
+                await becomes(pv, 1)
+                waiting.append(await carol.begin(pv, 1))  # joins what is under way
+                await carol.get(pv)
+                waiting.append(await bob.begin(pv, stop))
+                async with asyncio.timeout(5):
+                    assert [(await each)[0] for each in waiting] == [NORMAL] * 3
+            assert panda.capture.completion == "Disarmed"
+            await becomes(pv, 0)
+        await ioc.wait_for(f"put {pv} = 'Done' by bob@", start=start)
+        puts = [line.rpartition(" by ")[2].partition("@")[0] for line in ioc.output[start:] if f"put {pv} = " in line]
+        assert sorted(puts) == ["alice"] * 3 + ["bob"] * 3 + ["carol"] * 3
+
+
+async def test_a_refused_put_with_completion_fails(panda: Server, ca_ports: Iterator[int]) -> None:
+    """A client that waits is told that its put was refused, and the one whose put waits behind it that it was not."""
+    async with put_to(panda, ca_ports, "TEST-FAIL", delay=0.05) as (_, ioc, port):
+        pv = ioc.pv("TTLOUT1:VAL")
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            puts = [await alice.begin(pv, "NONSENSE"), await bob.begin(pv, "PULSE1.OUT")]
+            assert [(await put)[0] for put in puts] == [PUT_FAILED, NORMAL]
+            assert await bob.put(ioc.pv("PULSE1:TRIG_EDGE"), 7) == PUT_FAILED  # by the IOC
+            assert await bob.put(ioc.pv("DATA:CAPTURE"), 1) == PUT_FAILED  # by a service
+            assert await alice.put(pv, "PULSE2.OUT") == NORMAL
 
 
 async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ async def broken_table(ca_ports: Iterator[int], prefix: str, *options: str) -> A
 async def mode_after(ioc: Ioc, mode: str) -> tuple[str, int, str]:
     """Put MODE; give what it is then, its severity, and why the last put was refused."""
     pv = ioc.pv("SEQ1:TABLE:MODE")
-    await caput(pv, mode, wait=True, timeout=5)
+    await caput(pv, mode, timeout=5, wait=True, throw=False)
     shown = await caget(pv, datatype=str, format=FORMAT_TIME)
     return str(shown), shown.severity, str(await ioc.pva_get("IOC:LAST_REFUSED"))
 

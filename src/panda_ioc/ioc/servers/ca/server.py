@@ -103,7 +103,10 @@ class CaServer:
         if not after:
             record, _, field = message.channel_name.partition(".")
             originator = f"{base.text_of(message.user)}@{base.text_of(message.host)}"
-            message.private = self._puts.begins(Write(message.channel, record, field, originator, message.number))
+            begun = Write(message.channel, record, field, originator, message.number, message.text)
+            message.private = self._puts.begins(begun)
+            if record in self._by_full_name:
+                self._by_full_name[record].begins(begun)
             return
         write = self._puts.ends(message.private or 0)
         if write is None:
