@@ -78,7 +78,7 @@ CAPTURING = "panda-ioc put PANDA:DATA:CAPTURE 1"
 ARM = ["panda-ioc", "put", "PANDA:PCAP:ARM", "1"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def panda() -> AsyncIterator[Server]:
     async with Server(load(), control_port=0, data_port=0) as server:
         capture_counter(server)
@@ -86,7 +86,7 @@ async def panda() -> AsyncIterator[Server]:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def ioc(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
     data = ("--data-port", str(panda.data_port))
     async with running_ioc(panda.control_port, "PANDA", ca_ports, *data) as ioc:

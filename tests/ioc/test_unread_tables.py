@@ -86,6 +86,7 @@ async def test_a_table_that_cannot_be_read_at_the_start(ca_ports: Iterator[int])
         assert (await caget(ioc.pv("SEQ1:TABLE:ROWS"), format=FORMAT_TIME)).severity == 0
 
 
+@pytest.mark.long
 async def test_it_is_read_again_by_itself(ca_ports: Iterator[int]) -> None:
     async with broken_table(ca_ports, "TEST-UNREAD2") as (ioc, broken):
         seen = await ioc.monitor("SEQ1:TABLE")
