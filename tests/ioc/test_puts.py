@@ -33,7 +33,7 @@ from panda_ioc.simulator import Server
 from ..acquire import capture_counter, samples_on_arm
 from ..conftest import until
 from ..relay import Relay
-from .circuit import NORMAL, PUT_FAILED, Circuit
+from .circuit import DENIED, NORMAL, PUT_FAILED, Circuit
 from .process import Ioc, becomes, running_ioc
 
 FIELD = "PULSE1.PULSES"
@@ -297,7 +297,7 @@ async def test_a_refused_put_with_completion_fails(panda: Server, ca_ports: Iter
 async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
     """EPICS would take a put, not process the record for it or hand it to another device, and tell the client OK.
 
-    By default nobody may put to such fields; a file of access rules may say otherwise.
+    By default nobody may put to such fields; nor may they where a file of access rules lets them put to all.
     """
     file = tmp_path / "rules.acf"
     file.write_text(RULES["words"])
@@ -318,16 +318,16 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
                 ("DTYP", "Soft Channel", "Python"),
                 ("FLNK", link, ""),
             ):
-                start = len(ioc.output)
-                assert await alice.put(f"{pv}.{field}", value) == NORMAL
-                await ioc.wait_for(f"{pv}.{field} stays {stays!r}", start=start)
+                assert await alice.put(f"{pv}.{field}", value) == DENIED
+                await alice.write(f"{pv}.{field}", value)
                 assert await caget(f"{pv}.{field}", datatype=DBR_STRING) == stays
                 for put in (alice.put, alice.write):
                     expected.append(len(expected) + 1.0)
                     await put(pv, expected[-1])
                 await until(lambda: len(wire.told) == len(expected))
             # EPICS would put 0 by itself so many seconds after each 1, whoever set that.
-            assert await alice.put(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH", 0.1) == NORMAL
+            assert await alice.put(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH", 0.1) == DENIED
+            assert await alice.put(f"{pv}.HIGH", 1e6) == NORMAL  # a limit
             assert await alice.get(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH") == 0
         assert wire.told == expected
         assert not [line for line in ioc.output if "somebody" in line]
@@ -336,7 +336,7 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
 async def test_what_shows_only_stays_so(ioc: Ioc) -> None:
     pv = ioc.pv("PULSE1:QUEUED")
     await caput(f"{pv}.DISP", 0, wait=True)
-    await ioc.wait_for(f"{pv}.DISP stays '1'")
+    await ioc.wait_for(f"{pv}.DISP stays 1: the record can only be read")
     with pytest.raises(CANothing):
         await caput(pv, 77, wait=True)
     assert await caget(pv) == 0

@@ -22,7 +22,7 @@ from ...plan.record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, short
 from ..put import OnPut, Put
 from ..served import Update
 from . import base
-from .database import held, text_length
+from .database import text_length
 from .puts import Puts, Write
 
 log = logging.getLogger(__name__)
@@ -148,12 +148,12 @@ class CaPv:
         # Not by softioc's own set_field, which is a put that DISP refuses.
         db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
 
-    def hold(self, field: str) -> str | None:
-        """Give a field its value back, after a put, if clients may not change it; return that."""
-        value = held(self._record, field)
-        if value is not None:
-            base.put_field(f"{self._name}.{field}", value)
-        return value
+    def keep_disabled(self) -> bool:
+        """Disable puts again, after a put to DISP, if the record can only be read; return whether that is so."""
+        if self._record.kind.is_out:
+            return False
+        base.put_field(f"{self._name}.DISP", "1")
+        return True
 
     def begins(self, write: Write) -> None:
         """Called in the client's thread, before EPICS looks at its put.
