@@ -1,9 +1,9 @@
 """Which fields of records people may put to over the network.
 
-Each field has an access security level, and a rule is for fields up to its own: `RULE(0, WRITE)` is for those of level 0
-alone. Those of EPICS do not serve: a put to .DISA or .SIMM makes a record say OK to puts and pass none on. So here
-operators' fields have level 0, and all others 1; the default rule lets people put to level 0. Fields by which puts would
-be lost, or made more of, nobody may put to, whatever the rules say.
+Each field has an access security level, and a rule is for fields up to its own: `RULE(0, WRITE)` is for those of level
+0 alone. Those of EPICS do not serve: a put to .DISA or .SIMM makes a record say OK to puts and pass none on. So here
+operators' fields have level 0, and all others 1; the default rule lets people put to level 0. Fields by which puts
+would be lost, or made more of, nobody may put to, whatever the rules say.
 """
 
 import ctypes
