@@ -23,6 +23,7 @@ def test_every_page_is_in_the_index() -> None:
         assert f"{path.parent.name}/{path.stem}" in entries, path
 
 
+@pytest.mark.long
 def test_the_pages_are_built_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("sphinx")
     pytest.importorskip("myst_parser")
