@@ -8,6 +8,12 @@ import pytest
 
 from .pages import ROOT
 
+#: Terms that users enter into the search of the documentation.
+TERMS = (
+    *("archiver", "autosave", "bluesky", "ChannelFinder", "encoder", "gateway", "Kubernetes", "NeXus"),
+    *("position compare", "raw file", "SEQ table", "Tiled", "time stamp", "units"),
+)
+
 
 def test_the_committed_page_is_up_to_date() -> None:
     # In a separate process, because click stores the context of earlier calls in its commands.
@@ -21,6 +27,11 @@ def test_every_page_is_in_the_index() -> None:
     entries = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
     for path in (ROOT / "docs").glob("*/*.md"):
         assert f"{path.parent.name}/{path.stem}" in entries, path
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_that_users_search_for_is_in_a_page(term: str) -> None:
+    assert any(term.lower() in path.read_text(encoding="utf-8").lower() for path in (ROOT / "docs").glob("*/*.md"))
 
 
 @pytest.mark.long
