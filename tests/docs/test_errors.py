@@ -12,8 +12,15 @@ from .pages import ROOT
 PAGE = ROOT / "docs" / "reference" / "errors.md"
 SOURCE = ROOT / "src" / "panda_ioc"
 
-#: Messages of the branches `lplan` and `lsim`; remove this when both are merged.
+#: Messages of the branches `llib`, `lplan`, `lscr` and `lsim`; remove this when all are merged.
 COMING = {
+    "…is not in an allowed directory…",
+    "file path too long…",
+    "cannot open a window…",
+    "invalid dataset name…",
+    "…not overwritten…",
+    "…does not fit into the PV",
+    "no reply from the data port…",
     "…is not one of the…choices…",
     "choice…does not exist…",
     "…is out of range…to…",
