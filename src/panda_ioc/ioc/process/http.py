@@ -23,6 +23,12 @@ _REQUEST_TIMEOUT = 5.0
 #: Connections at once.
 MOST_CONNECTIONS = 64
 
+#: Connections that may wait to be accepted: clients that come again and again must not crowd out a probe.
+_BACKLOG = 4096
+
+#: Seconds until the next try when no connection can be accepted, as no file descriptor is left.
+_ACCEPT_PAUSE = 0.1
+
 #: Bytes of a request.
 _LONGEST_REQUEST = 1 << 14
 
@@ -59,7 +65,8 @@ class HttpServer:
 
     def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], Answer]]) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listening = socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
+        self._listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self._listening.settimeout(0)
         self.port: int = self._listening.getsockname()[1]
         self._pages = pages
         #: Connections, in the order in which they came.
@@ -86,26 +93,40 @@ class HttpServer:
         self._trouble.tell(f"HTTP: {context.get('message')}: {context.get('exception', '')}")
 
     async def _serve(self) -> None:
-        async with await asyncio.start_server(self._accept, sock=self._listening, limit=_LONGEST_REQUEST):
+        with self._listening:
+            accepting = asyncio.create_task(self._accept())
             await self._over.wait()
-            for task in self._connections:
+            tasks = (accepting, *self._connections)
+            for task in tasks:
                 task.cancel()
+            await asyncio.wait(tasks)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - this is one
-        if len(self._connections) >= MOST_CONNECTIONS:
-            oldest = next(iter(self._connections))
-            oldest.cancel()
-            del self._connections[oldest]
-        self._connections[task] = None
+    async def _accept(self) -> None:
+        """Accept connections one by one: between two, each that is here can be served."""
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(self._listening)
+            except OSError as error:
+                self._trouble.tell(f"HTTP: cannot accept a connection: {error.strerror}")
+                await asyncio.sleep(_ACCEPT_PAUSE)
+                continue
+            if len(self._connections) >= MOST_CONNECTIONS:
+                oldest = next(iter(self._connections))
+                oldest.cancel()
+                del self._connections[oldest]
+            task = asyncio.create_task(self._talk(connection))
+            self._connections[task] = None
+            task.add_done_callback(lambda task: self._connections.pop(task, None))
+            await asyncio.sleep(0)
+
+    async def _talk(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection, limit=_LONGEST_REQUEST)
         try:
             # Clients may go away, or be too slow, as they like.
             with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(_REQUEST_TIMEOUT):
                     await self._answer(reader, writer)
         finally:
-            self._connections.pop(task, None)
             writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
