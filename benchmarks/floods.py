@@ -2,10 +2,12 @@
 
     python benchmarks/floods.py --puts 100
     python benchmarks/floods.py --load 8
+    python benchmarks/floods.py --capture --only acquisitions
 
 Three kinds of floods. A data port sends what costs most, as fast as it is read. Slow clients of the HTTP server send a
 letter now and then, and come again when they are closed. Connections come as fast as possible, more than the IOC has
-file descriptors for (`ulimit -n 256`), and stay idle. `--load` adds so many processes that do nothing but compute.
+file descriptors for (`ulimit -n 256`), and stay idle. `--load` adds so many processes that do nothing but compute;
+`--capture` has the IOC write what comes into a file.
 
 The floods come from processes of their own, on the same machine. The PandA is this project's simulator.
 """
@@ -21,18 +23,23 @@ import multiprocessing.dummy
 import os
 import random
 import re
-import selectors
 import socket
 import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.ioc.slow_clients import be_slow
 
 from ca import PORTS, use_ports, wait_until_found
 from scale import free_ports, running, says
@@ -122,31 +129,6 @@ def connect(port: int, count: int) -> None:
     time.sleep(3600)
 
 
-def be_slow(port: int, count: int) -> None:
-    """Send a letter of a request five times a second, for each of many clients; whoever is closed comes again."""
-    selector = selectors.DefaultSelector()
-
-    def come() -> None:
-        client = socket.socket()
-        client.setblocking(False)
-        client.connect_ex(("127.0.0.1", port))
-        selector.register(client, selectors.EVENT_READ)
-
-    for _ in range(count):
-        come()
-    due = time.monotonic()
-    while True:
-        for key, _ in selector.select(max(0.0, due - time.monotonic())):
-            selector.unregister(key.fileobj)
-            key.fileobj.close()  # type: ignore[union-attr]
-            come()
-        if time.monotonic() >= due:
-            due += 0.2
-            for key in list(selector.get_map().values()):
-                with contextlib.suppress(OSError):
-                    key.fileobj.send(b"G")  # type: ignore[union-attr]
-
-
 def started(function: Callable[..., None], *arguments: Any) -> multiprocessing.Process:
     process = multiprocessing.Process(target=function, args=arguments, daemon=True)
     process.start()
@@ -225,7 +207,15 @@ def ioc(flood: Flood, prefix: str, ports: Ports) -> Iterator[tuple[psutil.Proces
                 process.wait()
 
 
-async def measure(flood: Flood, number: int, puts: int) -> dict[str, float]:
+async def capture(prefix: str, directory: str) -> None:
+    from aioca import DBR_CHAR_STR, caput
+
+    for name, value in (("HDF_DIRECTORY", directory), ("HDF_FILE_NAME", "x.h5")):
+        await caput(f"{prefix}:DATA:{name}", value, datatype=DBR_CHAR_STR, wait=True, timeout=10)
+    await caput(f"{prefix}:DATA:CAPTURE", 1, wait=True, timeout=10)
+
+
+async def measure(flood: Flood, number: int, puts: int, directory: str) -> dict[str, float]:
     from aioca import caput  # the port must be known before
 
     ports = Ports(*free_ports(2))
@@ -235,6 +225,8 @@ async def measure(flood: Flood, number: int, puts: int) -> dict[str, float]:
         wait_until_found([pv])
         await caput(pv, 1, wait=True, timeout=30)
         await asyncio.sleep(1)
+        if directory:
+            await capture(prefix, directory)
         lines, used, began = len(seen.lines), process.cpu_times(), time.perf_counter()
         senders = flood.start(ports)
         try:
@@ -269,6 +261,7 @@ def main() -> None:
     parser.add_argument("--load", type=int, default=0, help="processes that compute beside it")
     parser.add_argument("--only", default="", help="floods with this text in their name")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--capture", action="store_true", help="during a capture")
     options = parser.parse_args()
     use_ports()
     beside = [started(compute) for _ in range(options.load)]
@@ -276,7 +269,9 @@ def main() -> None:
     try:
         for number, flood in enumerate(floods()):
             if options.only in flood.name:
-                results[flood.name] = asyncio.run(measure(flood, number, options.puts))
+                with tempfile.TemporaryDirectory() as folder:
+                    directory = folder if options.capture else ""
+                    results[flood.name] = asyncio.run(measure(flood, number, options.puts, directory))
                 if not options.json:
                     figures = ", ".join(f"{name} {value:.4g}" for name, value in results[flood.name].items())
                     print(f"{flood.name}: {figures}", flush=True)

@@ -139,14 +139,14 @@ class _Reserve:
         self._shut = [each for each in range(self._share) if self._may_be_shut(each)]
         try:
             _shut(self._shut)
-        except OSError as error:  # a system without filters: with the limit as it is, clients take no more
+        except OSError as error:  # no filters: with this limit, clients take no more
             self._news.tell(f"file descriptors run out, and clients cannot be kept out: {error.strerror}")
             return
         _allow(self._limit)
         self._news.tell(
             f"clients have nearly all of their {self._share} file descriptors: no more clients are let in until some "
-            f"have gone; {_RESERVE} more are reserved for the PandA and files. Raise the limit (ulimit -n), or find out "
-            "who connects"
+            f"have gone; {_RESERVE} more are reserved for the PandA, files and HTTP. Raise the limit (ulimit -n), or "
+            "find out who connects"
         )
 
     def _let_in(self) -> None:

@@ -120,14 +120,14 @@ class HttpServer:
             await asyncio.sleep(0)
 
     async def _talk(self, connection: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=connection, limit=_LONGEST_REQUEST)
-        try:
-            # Clients may go away, or be too slow, as they like.
-            with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
-                async with asyncio.timeout(_REQUEST_TIMEOUT):
+        # Clients may go away, or be too slow, as they like.
+        with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(_REQUEST_TIMEOUT):
+                reader, writer = await asyncio.open_connection(sock=connection, limit=_LONGEST_REQUEST)
+                try:
                     await self._answer(reader, writer)
-        finally:
-            writer.transport.abort()
+                finally:
+                    writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
