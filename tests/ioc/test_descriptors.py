@@ -108,7 +108,7 @@ async def _is_well(ioc: Ioc, panda: Server, http: int, directory: Path) -> None:
 def _accepts_nobody(ports: list[int]) -> None:
     for port in ports:
         with pytest.raises(TimeoutError):
-            socket.create_connection(("127.0.0.1", port), timeout=0.2)
+            socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
 
 
 def _accepts(ports: Iterable[int]) -> None:

@@ -78,7 +78,7 @@ def descriptors_kept(bounded_port: int | None) -> Iterator[None]:
     Args:
         bounded_port: of a server that bounds its connections itself, and is left alone
     """
-    limit = raise_limit()
+    limit = min(raise_limit(), _ENOUGH)
     if not Path("/proc/self/fd").is_dir():
         yield  # not Linux
         return
