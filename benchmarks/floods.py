@@ -225,12 +225,12 @@ async def measure(flood: Flood, number: int, puts: int, directory: str) -> dict[
         wait_until_found([pv])
         await caput(pv, 1, wait=True, timeout=30)
         await asyncio.sleep(1)
-        if directory:
-            await capture(prefix, directory)
         lines, used, began = len(seen.lines), process.cpu_times(), time.perf_counter()
         senders = flood.start(ports)
         try:
             times, probes = [], []
+            if directory:
+                await capture(prefix, directory)
             for value in range(2, puts + 2):
                 sent = time.perf_counter()
                 await caput(pv, value, wait=True, timeout=60)
