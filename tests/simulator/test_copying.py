@@ -101,8 +101,8 @@ def test_types_that_are_not_known_are_left_out_and_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"bits": ["PULSE1.OUT"]}, "bits must have every bit_out once"),
-        ({"bits": ["PULSE1.OUT", "PULSE1.OUT", "PULSE2.OUT"]}, "bits must have every bit_out once"),
+        ({"bits": ["PULSE1.OUT"]}, "bits must list every bit_out exactly once"),
+        ({"bits": ["PULSE1.OUT", "PULSE1.OUT", "PULSE2.OUT"]}, "bits must list every bit_out exactly once"),
         ({"blocks": {"PULSE": BlockInfo(0)}}, "count"),
         ({"blocks": {"not a name": BlockInfo(1)}}, "not a name"),
         ({"captures": ["Median"]}, "captures"),
@@ -116,7 +116,7 @@ def test_a_panda_that_makes_no_sense(changed: dict[str, Any], says: str) -> None
 
 def test_settings_that_are_refused_are_told_and_the_rest_is_set(caplog: pytest.LogCaptureFixture) -> None:
     sim = Simulation(load().model_copy(update={"settings": ("PULSE1.WIDTH=1", "NOPE.X=1", "BITS.A=1")}))
-    assert "does not take all of its settings: NOPE.X=1: No such block" in caplog.text
+    assert "refused some of the settings in its device file: NOPE.X=1: No such block" in caplog.text
     assert sim.say("BITS.A?") == ["OK =1"]
 
 

@@ -132,9 +132,9 @@ async def test_it_comes_back_without_what_its_scenario_sets(caplog: pytest.LogCa
             while await client.send(Get("TTLIN1.VAL")) != b"1":
                 pass
         await client.close()
-    assert "does not fit any more: SEQ1.TABLE<: No such block" in caplog.text
-    assert "does not fit any more: SEQ2.REPEATS=5: No such block" in caplog.text
-    assert "step health at 0 s: there is no field SEQ1.HEALTH" in caplog.text
+    assert "restarted PandA refused: SEQ1.TABLE<: No such block" in caplog.text
+    assert "restarted PandA refused: SEQ2.REPEATS=5: No such block" in caplog.text
+    assert "step health at 0 s: no field SEQ1.HEALTH" in caplog.text
     assert "BITS" not in caplog.text
 
 
@@ -159,7 +159,7 @@ async def test_it_comes_back_when_its_port_is_free_again(panda: Server, caplog: 
         await refused_connection(client)
     with socket.create_server(("127.0.0.1", panda.data_port)):
         async with asyncio.timeout(10):
-            while "it cannot come back yet" not in caplog.text:  # noqa: ASYNC110 - only the log tells
+            while "cannot reopen its ports" not in caplog.text:  # noqa: ASYNC110 - only the log tells
                 await asyncio.sleep(0.01)
     await (await come_back(panda)).close()
 
@@ -206,7 +206,7 @@ async def test_a_stalled_data_port_goes_on(panda: Server) -> None:
 
 async def test_what_makes_no_sense_is_an_error(panda: Server) -> None:
     async with client_of(panda) as client:
-        with pytest.raises(CommandError, match="TTLIN77 is no input"):
+        with pytest.raises(CommandError, match="TTLIN77 is not an input"):
             await drive(client, "level", input="TTLIN77", high=True)
 
 

@@ -129,15 +129,15 @@ def test_a_scan() -> None:
 @pytest.mark.parametrize(
     ("do", "says"),
     [
-        (lambda outside: outside.motor("TTLIN1"), "TTLIN1 is no encoder input"),
-        (lambda outside: outside.input("TTLOUT1"), "TTLOUT1 is no input"),
-        (lambda outside: outside.input("nothing"), "nothing is no input"),
-        (lambda outside: outside.output("TTLIN1"), "TTLIN1 is no output"),
-        (lambda outside: outside.motor("INENC1").move(1e10, 5), "1e.10 is no position"),
-        (lambda outside: outside.motor("INENC1").move(1, 0), "0 is no speed"),
-        (lambda outside: outside.motor("INENC1").move(1, math.nan), "nan is no speed"),
-        (lambda outside: outside.motor("INENC1").sine(5, math.inf), "inf is no time"),
-        (lambda outside: outside.input("TTLIN1").pulses(2, 1), "a width of 2 s does not fit"),
+        (lambda outside: outside.motor("TTLIN1"), "TTLIN1 is not an encoder input"),
+        (lambda outside: outside.input("TTLOUT1"), "TTLOUT1 is not an input"),
+        (lambda outside: outside.input("nothing"), "nothing is not an input"),
+        (lambda outside: outside.output("TTLIN1"), "TTLIN1 is not an output"),
+        (lambda outside: outside.motor("INENC1").move(1e10, 5), "position 1e.10 is out of range"),
+        (lambda outside: outside.motor("INENC1").move(1, 0), "speed 0 is out of range"),
+        (lambda outside: outside.motor("INENC1").move(1, math.nan), "speed nan is out of range"),
+        (lambda outside: outside.motor("INENC1").sine(5, math.inf), "time inf is out of range"),
+        (lambda outside: outside.input("TTLIN1").pulses(2, 1), "a pulse width of 2 s needs"),
     ],
 )
 def test_what_makes_no_sense(do: object, says: str) -> None:

@@ -80,9 +80,9 @@ repeat: 1.0
     [
         ("steps: 3", 1, "steps"),
         ("repeat: 0\nsteps: []", 1, "repeat"),
-        ("settings: []\nsteps:\n  - {at: 2, arm: {}}\nrepeat: 1\n", 1, "cannot begin again after 1 s"),
-        ("steps:\n  - {at: 0, arm: {}}\n  - {at: 1}\n", 3, "a step has one action"),
-        ("steps:\n  - {arm: {}, stall: {}}\n", 2, "here are 2"),
+        ("settings: []\nsteps:\n  - {at: 2, arm: {}}\nrepeat: 1\n", 1, "1 s is too short"),
+        ("steps:\n  - {at: 0, arm: {}}\n  - {at: 1}\n", 3, "a step needs exactly one action"),
+        ("steps:\n  - {arm: {}, stall: {}}\n", 2, "not 2: one of"),
         ("steps:\n  - {at: .nan, arm: {}}\n", 2, "at"),
         ("steps:\n  - {fly: {}}\n", 2, "fly"),
         ("steps:\n  - at: 1\n    move: {motor: INENC1, to: 5, speed: fast}\n", 3, "speed"),
@@ -109,8 +109,8 @@ def test_a_step_that_makes_no_sense_is_logged(stage: Stage, caplog: pytest.LogCa
     play(Scenario.model_validate({"steps": steps}), stage)
     with caplog.at_level(logging.WARNING):
         stage.simulation.advance(SECOND)
-    assert "step level at 0.1 s: TTLIN9 is no input" in caplog.text
-    assert "there is no server" in caplog.text
+    assert "step level at 0.1 s: TTLIN9 is not an input" in caplog.text
+    assert "this simulation has no server" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_a_step_that_makes_no_sense_is_logged(stage: Stage, caplog: pytest.LogCa
     [
         ("no json", "Invalid JSON"),
         ('{"fly": {}}', "fly: Extra inputs"),
-        ("{}", "a step has one action of move, sine"),
+        ("{}", "a step needs exactly one action, not 0: one of move, sine"),
         ('{"move": {"motor": "INENC1", "to": 1}}', "move.speed: Field required"),
-        ('{"move": {"motor": "INENC9", "to": 1, "speed": 1}}', "INENC9 is no encoder input"),
-        ('{"health": {"field": "PCAP.TRIG"}}', "PCAP.TRIG is not a field that is only read"),
+        ('{"move": {"motor": "INENC9", "to": 1, "speed": 1}}', "INENC9 is not an encoder input"),
+        ('{"health": {"field": "PCAP.TRIG"}}', "PCAP.TRIG is not a read-only field"),
         ('{"health": {"field": "SEQ1.HEALTH", "shows": "ill"}}', "Invalid enumeration value"),
-        ('{"broken": {"field": "SEQ1.NOPE"}}', "there is no field SEQ1.NOPE"),
-        ('{"restart": {"without": ["NOPE"]}}', "there is no block NOPE"),
-        ('{"restart": {}}', "there is no server"),
+        ('{"broken": {"field": "SEQ1.NOPE"}}', "no field SEQ1.NOPE"),
+        ('{"restart": {"without": ["NOPE"]}}', "no block NOPE"),
+        ('{"restart": {}}', "this simulation has no server"),
         ('{"commands": {"lines": ["PULSE1.OUT=1"]}}', "Field not writeable"),
     ],
 )

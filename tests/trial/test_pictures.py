@@ -73,9 +73,9 @@ def test_a_timing_diagram_of_each_format_and_zoom(outcome: Outcome, tmp_path: Pa
     for ending, mark in ((".png", PNG), (".svg", b"<?xml"), (".pdf", b"%PDF")):
         draw_timing(outcome, names, tmp_path / f"x{ending}", between=(0.1, 0.2), title="a title", note="a note")
         assert (tmp_path / f"x{ending}").read_bytes().startswith(mark)
-    with pytest.raises(TrialError, match="there is nothing to draw"):
+    with pytest.raises(TrialError, match="nothing to draw"):
         draw_timing(run(Plan(load(), seconds=1e-6)), [], tmp_path / "x.png")
-    with pytest.raises(TrialError, match="--between must be two times"):
+    with pytest.raises(TrialError, match="--between needs two times"):
         draw_timing(outcome, names, tmp_path / "x.png", between=(0.2, 0.1))
     with pytest.raises(TrialError, match="--between begins at 99 s, but the trial ends at"):
         draw_timing(outcome, names, tmp_path / "x.png", between=(99, 100))
@@ -212,7 +212,7 @@ def test_names_that_people_gave_do_no_harm(tmp_path: Path) -> None:
     for ending in (".svg", ".png", ".pdf", ".dot"):
         draw(as_dot(made), tmp_path / f"x{ending}")
     assert "&lt;b&gt;" in (tmp_path / "x.svg").read_text()
-    with pytest.raises(TrialError, match=r"the ending must be one of .dot, .svg"):
+    with pytest.raises(TrialError, match=r"the suffix must be one of .dot, .svg"):
         draw(as_dot(made), tmp_path / "x.gif")
     with pytest.raises(TrialError, match="No such file"):
         draw(as_dot(made), tmp_path / "nowhere" / "x.svg")
@@ -224,8 +224,8 @@ import sys
 sys.modules["pygraphviz"] = sys.modules["vcd"] = sys.modules["matplotlib"] = None
 from pathlib import Path
 from panda_ioc.simulator import load
-from panda_ioc.trial import dot, errors, run, timing, vcd
-outcome = run.run(run.Plan(load(), seconds=1e-6))
+from panda_ioc.trial import Plan, TrialError, dot, run, timing, vcd
+outcome = run(Plan(load(), seconds=1e-6))
 for call in (
     lambda: dot.draw("digraph {{}}", Path("{tmp_path}/x.svg")),
     lambda: timing.draw(outcome, ["CLOCK1.OUT"], Path("{tmp_path}/x.png")),
@@ -233,7 +233,7 @@ for call in (
 ):
     try:
         call()
-    except errors.TrialError as error:
+    except TrialError as error:
         print(error)
 dot.draw("digraph {{}}", Path("{tmp_path}/x.dot"))
 """

@@ -119,14 +119,14 @@ def test_settings_that_are_refused_end_it_unless_they_are_to_be_left_out() -> No
     made = told(trial(settings, skip_unknown=True))
     assert len(made.refused) == 2
     assert "left out: NOTHING1.X=1: " in as_text(made)
-    with pytest.raises(ScenarioError, match="a setting of the scenario was refused"):
+    with pytest.raises(ScenarioError, match="refused a setting of the scenario"):
         run(Plan(load(), scenario=Scenario(settings=("X=1",))))
 
 
 def test_it_ends_when_there_is_too_much_to_record() -> None:
     outcome = trial(["CLOCK1.PERIOD=1.6e-8", "CLOCK1.ENABLE=ONE"], seconds=10.0, max_changes=100_000)
     assert outcome.seconds(outcome.end) < 0.01
-    assert "the signals changed more than 100000 times" in as_text(told(outcome))
+    assert "more than 100000 signal changes" in as_text(told(outcome))
 
 
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
@@ -175,11 +175,11 @@ def clocked() -> Outcome:
     "text", ["", "PCAP.samples", "=5", "PCAP.samples>many", "a b=5", "PCAP.samples=", "X>5 parsec"]
 )
 def test_what_is_no_expectation_is_told(text: str) -> None:
-    with pytest.raises(TrialError, match="is no expectation"):
+    with pytest.raises(TrialError, match="is not an expectation"):
         parse(text)
 
 
 @pytest.mark.parametrize("text", ["PCAP.sample=5", "NOTHING.X=1", "INENC1.SETP=1"])
 def test_a_fact_that_nobody_knows_is_told(text: str, clocked: Outcome) -> None:
-    with pytest.raises(TrialError, match="nothing is known of"):
+    with pytest.raises(TrialError, match="unknown name"):
         check(parse(text), facts(told(clocked)), clocked)
