@@ -74,5 +74,5 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(YamlFileError, match="No such file"):
         load(tmp_path / "nowhere.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"name: \xb5")
-    with pytest.raises(YamlFileError, match="not UTF-8"):
+    with pytest.raises(YamlFileError, match="not valid UTF-8"):
         load(tmp_path / "latin.yaml")
