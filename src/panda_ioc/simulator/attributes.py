@@ -181,7 +181,7 @@ def _info(field: Field, _buses: Buses) -> Attributes:
     return {"INFO": Attribute("Class information for field", lambda: field.spec.type)}
 
 
-#: The attributes besides INFO, by type, or else by subtype.
+#: The attributes except for INFO, by type, or else by subtype.
 _OF_TYPE: Mapping[str, tuple[Callable[[Field, Buses], Attributes], ...]] = {
     "uint": (_max,),
     "scalar": (_fixed_scaling,),

@@ -104,7 +104,7 @@ class Acquisition:
             limit: maximum number of samples
 
         Returns:
-            shape (samples, words), dtype uint32; empty if there are none yet; None if they were dropped
+            shape (samples, words), dtype uint32; empty if there are no samples yet; None if they were dropped
         """
         if at < self.first and self.samples:
             return None

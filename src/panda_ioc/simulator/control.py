@@ -22,7 +22,7 @@ def client_line(port: str, peer: Any) -> str:
 class ControlPort(asyncio.Protocol):
     """A connection, which passes received bytes to a session and sends its replies.
 
-    If many commands arrive at once, it processes them in short turns, so that the event loop serves other connections
+    If many commands arrive together, it processes them in short turns, so that the event loop serves other connections
     in between.
 
     Args:

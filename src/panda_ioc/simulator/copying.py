@@ -148,7 +148,7 @@ def _word(name: str, _info: Any) -> dict[str, Any]:
 
 
 def _metadata(answers: Answers) -> dict[str, Any]:
-    """Return the keys besides the labels of blocks, which every device has; read-only keys are not in the state."""
+    """Return the keys except for the labels of blocks, which every device has; read-only keys are not in the state."""
     keys = {key: value for key, value in answers.metadata.items() if not key.startswith("LABEL_")}
     written = {line.partition("=")[0] for line in answers.state if line.startswith("*METADATA.")}
     return {
@@ -160,7 +160,7 @@ def _metadata(answers: Answers) -> dict[str, Any]:
     }
 
 
-#: What a FieldSpec needs besides type and description, by class of FieldInfo.
+#: The members of a FieldSpec in addition to type and description, by class of FieldInfo.
 _MEMBERS: Mapping[type[FieldInfo], Callable[[str, Any], dict[str, Any]]] = {
     UintFieldInfo: lambda _, info: {"max": info.max_value},
     ScalarFieldInfo: lambda _, info: {"units": info.units, "scale": info.scale, "offset": info.offset},

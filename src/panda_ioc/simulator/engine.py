@@ -181,7 +181,7 @@ class Engine:
         return True
 
     def next_due(self) -> int | None:
-        """Return the next tick in which something may happen; None if there is none."""
+        """Return the next tick in which something may happen; None if nothing is scheduled."""
         while self._ticks and self._ticks[0] not in self._due:
             heapq.heappop(self._ticks)
         return self._ticks[0] if self._ticks else None

@@ -1,6 +1,6 @@
 """Values that change by themselves: the position of a moving motor, and the bits of its encoder.
 
-A value on a bus is an integer, or a formula for its value at every tick from now on. So a motor on its way to a target
+A value on a bus is an integer, or a formula for its value at every tick from now on. So a motor that moves to a target
 is one `Ramp` instead of one event per count. A block can ask when a value leaves a range (`leaves`), what it is at a
 tick (`at`), and for its sum over many ticks (`total`, `squares`). All of it is integer arithmetic: exact and
 reproducible.
@@ -17,7 +17,7 @@ FRACTION = 48
 class Ramp:
     """A position that moves at a constant speed: floor((base + rate * (tick - start)) / 2**shift).
 
-    Whoever puts it on a bus must replace it before it exceeds 32 bits.
+    The block that puts it on a bus must replace it before it exceeds 32 bits.
 
     Attributes:
         start: reference tick

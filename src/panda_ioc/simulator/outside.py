@@ -244,7 +244,7 @@ class Outside:
             name: name of the encoder input, "INENC1"
 
         Raises:
-            Refused: there is no such encoder input
+            Refused: the encoder input is unknown
         """
         if name not in self._motors:
             self._motors[name] = Motor(self._pin(name, "POSITION"))
@@ -257,7 +257,7 @@ class Outside:
             name: name of the input, "TTLIN1" or "LVDSIN2"
 
         Raises:
-            Refused: there is no such input, or a detector drives it
+            Refused: the input is unknown, or a detector drives it
         """
         if name in self._answers:
             raise Refused(f"the detector at {self._answers[name]} already drives {name}")
@@ -274,7 +274,7 @@ class Outside:
             answer: input that the detector drives high while it answers; None for none
 
         Raises:
-            Refused: there is no such output or input, or something else drives the input
+            Refused: the output or input is unknown, or something else drives the input
         """
         node = self._engine.nodes.get(f"outside.{trigger}")
         if trigger not in self.detectors:
@@ -304,7 +304,7 @@ class Outside:
             name: name of the output, "TTLOUT1" or "LVDSOUT2"
 
         Raises:
-            Refused: there is no such output
+            Refused: the output is unknown
         """
         node = self._engine.nodes.get(name)
         if node is None or "PIN" not in node.slots:

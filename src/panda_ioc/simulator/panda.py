@@ -140,7 +140,7 @@ class Panda:
             raw: integer in the register
 
         Raises:
-            KeyError: there is no such field
+            KeyError: the field is unknown
         """
         self.fields[name].raw = raw
         if not self.fields[name].in_error:
@@ -157,7 +157,7 @@ class Panda:
             in_error: whether reads fail
 
         Raises:
-            KeyError: there is no such field
+            KeyError: the field is unknown
         """
         field = self.fields[name]
         if in_error and not field.in_error:
@@ -173,7 +173,7 @@ class Panda:
             name of the type, for example "PULSE", and its description
 
         Raises:
-            Refused: there is no such block
+            Refused: the block is unknown
         """
         if name in self.spec.blocks:
             return name, self.spec.blocks[name]
@@ -190,7 +190,7 @@ class Panda:
             name of the instance as in `fields`, and the description of its type
 
         Raises:
-            Refused: there is no such block, or the number is missing
+            Refused: the block is unknown, or its number is missing
         """
         if name in self.spec.blocks:
             if self.spec.blocks[name].count > 1:
@@ -220,7 +220,7 @@ class Panda:
             name: "DELAY"
 
         Raises:
-            Refused: there is no such block or field
+            Refused: the block or field is unknown
         """
         kept, _ = self.instance(instance)
         try:
@@ -236,7 +236,7 @@ class Panda:
             name: "DELAY"
 
         Raises:
-            Refused: there is no such block or field
+            Refused: the block or field is unknown
         """
         kind, spec = self.kind(block)
         return self.field(spec.instances(kind)[0], name)

@@ -114,7 +114,7 @@ class Trace:
 
     @property
     def rising(self) -> Ticks:
-        """Ticks of the rising edges of a bit: shape (n,), dtype int64; a high level at the start is no edge.
+        """Ticks of the rising edges of a bit: shape (n,), dtype int64; a high level at the start does not count.
 
         Raises:
             ValueError: the signal follows a moving position

@@ -31,7 +31,7 @@ class Runner:
     Args:
         simulation: simulation to advance
         speed: simulated time per real time: 1 for real time, 0.1 for a tenth of it, math.inf for as fast as possible,
-            0 for paused: `Simulation.advance` alone then advances the time
+            0 for paused: only `Simulation.advance` then advances the time
 
     Attributes:
         lost: real time in s by which the simulation fell behind in total

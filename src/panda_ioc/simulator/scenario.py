@@ -79,7 +79,7 @@ def load_scenario(path: Path = DEMO) -> Scenario:
 
 
 def _with_file(step: Step, path: Path) -> Step:
-    """Resolve the path of a motor file, and read the file so that errors are reported at once."""
+    """Resolve the path of a motor file, and read the file so that errors are reported early."""
     if step.follow is None:
         return step
     follow = step.follow.model_copy(update={"file": path.parent / step.follow.file})

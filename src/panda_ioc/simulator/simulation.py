@@ -202,7 +202,7 @@ class Simulation:
             shows: value as text; None for the output of the block again
 
         Raises:
-            Refused: there is no such field, or the value is not valid for it
+            Refused: the field is unknown or not read-only, or the value is not valid
         """
         field = self._field(name)
         if field.codec is None or not field.readable or field.writeable:
@@ -223,7 +223,7 @@ class Simulation:
             broken: whether reads fail
 
         Raises:
-            Refused: there is no such field
+            Refused: the field is unknown
         """
         self._field(name)
         self.panda.set_error(name, in_error=broken)

@@ -138,7 +138,7 @@ class BlockSpec(_Model):
 
 
 class MetadataSpec(_Model):
-    """The keys of `*METADATA` besides the labels of blocks.
+    """The keys of `*METADATA` in addition to the labels of blocks.
 
     Attributes:
         text: keys with a value of one line
@@ -213,7 +213,7 @@ class DeviceSpec(_Model):
             kinds: names of types of blocks, without numbers
 
         Raises:
-            KeyError: there is no such type
+            KeyError: a type is unknown
         """
         gone = {instance for kind in kinds for instance in self.blocks[kind].instances(kind)}
 

@@ -241,7 +241,7 @@ class Stall(_Model):
 
 
 class Cut(_Model):
-    """Cut connections: at once, or data connections after a number of bytes of samples."""
+    """Cut connections: immediately, or data connections after a number of bytes of samples."""
 
     port: Literal["control", "data", "both"] = "both"
     after: int | None = Field(default=None, ge=0)

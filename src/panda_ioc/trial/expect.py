@@ -111,7 +111,7 @@ def check(expectation: Expectation, known: Mapping[str, Fact], outcome: Outcome)
         None if it is met, otherwise the reason
 
     Raises:
-        TrialError: there is no such fact or field, or the comparison is not possible
+        TrialError: the fact is unknown, or the comparison is not possible
     """
     fact = known[expectation.name] if expectation.name in known else _looked_up(expectation, outcome)
     wanted = expectation.wanted

@@ -14,7 +14,7 @@ from ..simulator.layout import Layout
 from ..simulator.recording import Recording, Ticks, Trace, expose
 from ..simulator.simulation import Simulation
 
-#: The recorded ports of each kind of block, besides HEALTH.
+#: The recorded ports of each kind of block, in addition to HEALTH.
 _PORTS: Mapping[type, tuple[str, ...]] = {
     Pulse: ("DROPPED",),
     Seq: ("STATE", "TABLE_LINE", "LINE_REPEAT", "TABLE_REPEAT"),
@@ -64,7 +64,7 @@ class Probes:
         return [node for node in self._simulation.engine.nodes.values() if isinstance(node.block, kind)]
 
     def wired(self, node: Node, port: str) -> Wired | None:
-        """Return the current driver of an input; None if there is none."""
+        """Return the current driver of an input; None without a driver."""
         slot = node.sources.get(port)
         if slot is None or slot.name in {"ZERO", "ONE"}:
             return None

@@ -1,4 +1,4 @@
-"""A summary of a trial: numbers, and a text for people."""
+"""A summary of a trial, as numbers and as text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,8 @@ _UNDERRUN = "underrun"
 class Pulses:
     """The pulses of a bit.
 
-    Times are in s; `first` and `last` are since the start of the scenario. None means that there was no such edge.
+    Times are in s; `first` and `last` are since the start of the scenario. None means that there was no edge, pulse or
+    pair of pulses.
 
     Attributes:
         pulses: number of rising edges
@@ -234,7 +235,7 @@ def _shortest(ticks: Any) -> float | None:
 
 
 def as_text(report: Report) -> str:
-    """Format a report as text for people.
+    """Format a report as text.
 
     Args:
         report: summary of a trial

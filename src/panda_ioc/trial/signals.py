@@ -88,7 +88,7 @@ def choices(simulation: Simulation, name: str) -> Sequence[str]:
 
 
 def label(simulation: Simulation, name: str) -> str:
-    """Return the label that users gave to the block of a signal; "" if there is none."""
+    """Return the label that users gave to the block of a signal; "" without a label."""
     block = name.partition(".")[0]
     metadata = simulation.panda.metadata
     found = metadata.get(f"LABEL_{block}") or metadata.get(f"LABEL_{block}1")

@@ -10,12 +10,12 @@ from .units import engineering
 #: Rows of a table that a diagram shows.
 MOST_ROWS = 4
 
-#: Columns of SEQ that have a format of their own: repeats, trigger, position and the two phases.
+#: Columns of SEQ with a special format: repeats, trigger, position and the two phases.
 _SEQ = frozenset({"REPEATS", "TRIGGER", "POSITION", "TIME1", "TIME2"})
 
 
 def table_info(device: DeviceSpec, name: str) -> TableFieldInfo | None:
-    """Return the columns of a table such as "SEQ1.TABLE"; None if the device has no such table."""
+    """Return the columns of a table such as "SEQ1.TABLE"; None if the table is unknown."""
     block, _, port = name.partition(".")
     kind = next((kind for kind, spec in device.blocks.items() if block in spec.instances(kind)), "")
     spec = device.blocks[kind].fields.get(port) if kind else None

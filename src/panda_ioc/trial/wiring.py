@@ -131,7 +131,7 @@ class _Maker:
         self._wires.append(wire)
 
     def _add_captures(self) -> None:
-        """Add the captures: positions as wires to a box of their own, others as settings of PCAP."""
+        """Add the captures: positions as wires to a separate box, others as settings of PCAP."""
         for name, chosen in self._settings.values.items():
             source, _, attribute = name.rpartition(".")
             if attribute != "CAPTURE" or chosen in {"No", ""}:

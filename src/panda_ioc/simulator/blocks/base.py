@@ -175,7 +175,7 @@ class Block:
             the port; 0 or 1 if the name means its lower or upper half, otherwise None
 
         Raises:
-            KeyError: there is no such register
+            KeyError: the register is unknown
         """
         port = cls.ports.get(name)
         if port is not None and port.kind in _SETTABLE:

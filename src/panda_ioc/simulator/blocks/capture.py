@@ -88,7 +88,7 @@ def _bits(word: int) -> Word:
     return captured
 
 
-#: Captures besides positions, by code.
+#: Captures other than positions, by code.
 _EXTENSIONS: Mapping[int, Word] = {
     **{TS_START + 0x10 * word: _timestamp(lambda moment: moment.window.first, word) for word in (0, 1)},
     **{TS_END + 0x10 * word: _timestamp(lambda moment: moment.window.end, word) for word in (0, 1)},

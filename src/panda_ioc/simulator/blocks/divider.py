@@ -15,7 +15,7 @@ _BITS = 32
 #: Ticks from the first load to the quotient, if no load follows the last bit.
 _LATENCY = _BITS + 1
 
-#: Ticks after a quotient in which a new division ends at once.
+#: Ticks after a quotient in which a new division ends immediately.
 _SETTLING = 2
 
 #: Limit of recorded loads: the quotient of a trigger that lasts longer is meaningless anyway.

@@ -1,8 +1,8 @@
 """FILTER: the difference of a position between triggers, or its average since ENABLE rose.
 
 In average mode TRIG is a level: each tick in which it is high loads the divider again, without restarting its bit
-count. A trigger of one tick gives the average up to the tick before it, 35 ticks later; a longer one gives what the
-divider makes of changing operands. A tick here is an edge of the hardware: `step` computes the registers from their
+count. A trigger of one tick gives the average up to the tick before it, 35 ticks later; the result of a longer one
+depends on the operands in all its ticks. A tick here is an edge of the hardware: `step` computes the registers from their
 previous values.
 """
 

@@ -94,7 +94,7 @@ class Pcap(Block):
         return earliest(self._error_at, self._ends_at, self._next_word(now) if self.show_data else None)
 
     def choose(self, codes: Sequence[int]) -> None:
-        """Set the capture list at once, instead of by writes to START_WRITE and WRITE."""
+        """Set the whole capture list, instead of by writes to START_WRITE and WRITE."""
         self._codes = list(codes)
 
     def complete(self, now: int) -> None:

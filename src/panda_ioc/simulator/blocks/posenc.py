@@ -48,7 +48,7 @@ class Stepper:
         """Compute a tick.
 
         Returns:
-            tick of the next step; None if there is none
+            tick of the next step; None for no step
         """
         due = bool(self._direction) and self._allowed(now)
         self.stepped = self.last_stepped = False
