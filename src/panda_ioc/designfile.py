@@ -76,7 +76,7 @@ async def load(client: AsyncioClient, path: Path, disk: Calls, *, skip_unknown: 
             attributes, bus entries and labels; a setting refused for another reason still fails the load
 
     Returns:
-        skipped settings with the reason, "NOPE.X=1: No such block"; empty without `skip_unknown`
+        skipped settings, each with the reason; empty without `skip_unknown`
 
     Raises:
         DesignError: the file cannot be read or is incomplete, the PandA refused settings, or the connection was lost;

@@ -1,4 +1,4 @@
-"""Device files: what is wrong with one is said with its line."""
+"""Device files: error messages give the line."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_block_names_that_end_in_digits(tmp_path: Path) -> None:
         (GOOD.replace("OUT: {type: pos_out}", "OUT: {type: table}", 1), 6, "needs columns"),
     ],
 )
-def test_what_is_wrong(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_invalid_files(tmp_path: Path, text: str, line: int, says: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(YamlFileError) as caught:
         load(path)

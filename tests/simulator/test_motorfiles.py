@@ -1,4 +1,4 @@
-"""Motors that go as a file says."""
+"""Motors that follow a file."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_motor_goes_in_straight_lines_through_all_positions(tmp_path: Path) ->
     play(load_scenario(scenario), Stage(sim, Faults()))
     origin = sim.engine.now + 1
     sim.advance(TICKS // 100)
-    # The step is done at its tick; the motor begins a tick later, and a tick more takes it to the encoder.
+    # The motor starts one tick after the step, and the encoder sees it another tick later.
     begin = origin + TICKS // 1000 + 1 + 1
     at = begin + np.rint(TIMES * 125_000).astype(int)
     assert recorded.at(at).tolist() == (1000 * X + 7).tolist()
@@ -90,14 +90,14 @@ def test_a_motor_goes_in_straight_lines_through_all_positions(tmp_path: Path) ->
         ("t,x\n0,1\n1,1e12\n", "x", "exceed 32 bits: change the scale"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_told(text: str, position: str, told: str, tmp_path: Path) -> None:
+def test_invalid_files(text: str, position: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text)
     with pytest.raises(Refused, match=told):
         Simulation(load()).outside.motor("INENC1").follow(path, Columns(position, "1"))
 
 
-def test_a_scenario_whose_file_is_not_there_is_refused_when_it_is_read(tmp_path: Path) -> None:
+def test_a_scenario_with_a_missing_file_is_refused_on_load(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text("steps: [{at: 2, follow: {motor: INENC2, file: x.csv}}]")
     with pytest.raises(ScenarioError, match=r"step follow at 2 s: .*x\.csv: No such file"):

@@ -1,4 +1,4 @@
-"""Motors and inputs: they go where they are told, and blocks see it to the tick."""
+"""Motors and inputs: they do what they are asked, and blocks see it exact to the tick."""
 
 import math
 
@@ -16,7 +16,7 @@ MS = 125_000
 
 
 def values(profile: Profile, ticks: range) -> list[int]:
-    """What a profile says at some ticks; 0 before it begins."""
+    """Return the values of a profile at some ticks; 0 before it begins."""
     found = []
     value: object = 0
     following = next(profile, None)
@@ -29,9 +29,7 @@ def values(profile: Profile, ticks: range) -> list[int]:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(1, 1e6), st.floats(1, 1e7) | st.just(math.inf))
-def test_a_motor_gets_there_in_the_time_that_it_takes(
-    position: float, to: float, speed: float, acceleration: float
-) -> None:
+def test_a_motor_arrives_on_time(position: float, to: float, speed: float, acceleration: float) -> None:
     last = position
     way = abs(to - position)
     top = min(speed, math.sqrt(way * acceleration)) if way else speed
@@ -107,7 +105,7 @@ def test_an_encoder_follows_its_motor() -> None:
 
 
 def test_a_scan() -> None:
-    """A motor sweeps, PCOMP triggers, PCAP captures: the positions are those asked for."""
+    """A motor sweeps, PCOMP triggers, PCAP captures: the captured positions are as configured."""
     sim = Simulation(load())
     settings = {
         "PCOMP1.INP": "INENC1.VAL", "PCOMP1.START": "1000", "PCOMP1.STEP": "100", "PCOMP1.WIDTH": "50",
@@ -140,7 +138,7 @@ def test_a_scan() -> None:
         (lambda outside: outside.input("TTLIN1").pulses(2, 1), "a pulse width of 2 s needs"),
     ],
 )
-def test_what_makes_no_sense(do: object, says: str) -> None:
+def test_invalid_requests(do: object, says: str) -> None:
     assert callable(do)
     with pytest.raises(Refused, match=says):
         do(Simulation(load()).outside)
@@ -153,7 +151,7 @@ def test_slow_motors_do_not_take_memory() -> None:
     assert corners < 20_000
 
 
-def test_outside_is_made_when_it_is_needed() -> None:
+def test_sources_are_made_on_demand() -> None:
     sim = Simulation(load())
     nodes = len(sim.engine.nodes)
     assert isinstance(sim.outside, Outside)

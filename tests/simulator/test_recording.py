@@ -1,4 +1,4 @@
-"""What is recorded is what the signals did, in each tick, and recording changes nothing."""
+"""Recordings are exact in each tick, and do not affect the simulation."""
 
 import random
 
@@ -116,7 +116,7 @@ def test_a_stopped_recording_stays_as_it_is(sim: Simulation) -> None:
     assert second.changes > first.changes
 
 
-def test_until_comes_to_the_very_tick(sim: Simulation) -> None:
+def test_until_is_exact_to_the_tick(sim: Simulation) -> None:
     ok(sim, *WIRED)
     recorded = sim.record("TTLOUT1", "INENC1.VAL")
     ok(sim, "BITS.A=1")
@@ -133,7 +133,7 @@ def test_until_comes_to_the_very_tick(sim: Simulation) -> None:
 
 
 @pytest.mark.parametrize("wanted", [{}, {"value": 1, "above": 0}, {"above": 1, "below": 5}])
-def test_until_must_be_told_one_thing(sim: Simulation, wanted: dict[str, int]) -> None:
+def test_until_needs_exactly_one_condition(sim: Simulation, wanted: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="one of value, above and below"):
         sim.until("TTLOUT1", **wanted)
     with pytest.raises(Refused, match="matches 2 signals"):

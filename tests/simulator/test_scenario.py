@@ -1,4 +1,4 @@
-"""Scenarios and single steps: what can happen to a simulated PandA, and what is said when it makes no sense."""
+"""Scenarios and single steps: their effects, and messages for invalid ones."""
 
 import gc
 import json
@@ -39,7 +39,7 @@ def test_the_demo_scans_again_and_again(stage: Stage) -> None:
 
 
 def test_the_demo_does_not_grow_with_age(stage: Stage) -> None:
-    """Setting a mux looks at all that is due, so that it costs the same later means that no more is due."""
+    """Setting a mux scans the event queue; if its cost does not grow, the queue does not grow."""
     play(load_scenario(DEMO), stage)
     queued, blocks = [], []
     for _ in range(5):
@@ -91,7 +91,7 @@ repeat: 1.0
         ('settings: ["PULSE1.WIDTH=1\\nBITS.A=1"]', 1, "settings.0"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_invalid_files_are_reported_with_the_line(tmp_path: Path, text: str, line: int, says: str) -> None:
     path = tmp_path / "scenario.yaml"
     path.write_text(text)
     with pytest.raises(YamlFileError, match=says) as caught:
@@ -99,12 +99,12 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, text: s
     assert f"scenario.yaml:{line}:" in str(caught.value)
 
 
-def test_a_setting_that_is_refused_ends_it(stage: Stage) -> None:
+def test_a_refused_setting_is_an_error(stage: Stage) -> None:
     with pytest.raises(ScenarioError, match="Invalid bit bus selection .and 1 more"):
         play(Scenario(settings=("BITS.A=1", "PCAP.TRIG=nothing", "NOPE.X=1")), stage)
 
 
-def test_a_step_that_makes_no_sense_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_step_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     steps = [{"at": 0.1, "level": {"input": "TTLIN9", "high": True}}, {"at": 0.2, "cut": {}}]
     play(Scenario.model_validate({"steps": steps}), stage)
     with caplog.at_level(logging.WARNING):
@@ -129,7 +129,7 @@ def test_a_step_that_makes_no_sense_is_logged(stage: Stage, caplog: pytest.LogCa
         ('{"commands": {"lines": ["PULSE1.OUT=1"]}}', "Field not writeable"),
     ],
 )
-def test_driving_what_makes_no_sense(stage: Stage, text: str, says: str) -> None:
+def test_invalid_steps_are_refused(stage: Stage, text: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
         drive(text, stage)
 
@@ -179,7 +179,7 @@ def test_a_step_later(stage: Stage) -> None:
 
 
 def test_every_action_has_a_description() -> None:
-    """They are what the documentation is made of."""
+    """The documentation is generated from them."""
     for name in Step.actions():
         annotation = Step.model_fields[name].annotation
         (model, _) = annotation.__args__  # type: ignore[union-attr]

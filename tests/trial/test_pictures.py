@@ -32,7 +32,7 @@ def outcome() -> Outcome:
 
 
 def changes(path: Path) -> Iterator[tuple[str, int, str]]:
-    """All changes in a VCD file, as pyvcd reads it: the signal, the time in ns, the value."""
+    """Return all changes in a VCD file: signal, time in ns, value."""
     reader = pytest.importorskip("vcd.reader")
     names, scope, now = {}, "", 0
     with path.open("rb") as file:
@@ -83,7 +83,7 @@ def test_a_timing_diagram_of_each_format_and_zoom(outcome: Outcome, tmp_path: Pa
         draw_timing(outcome, names, tmp_path / "nowhere" / "x.png")
 
 
-def test_readbacks_are_drawn_with_their_labels_and_names_that_people_gave_as_they_are(tmp_path: Path) -> None:
+def test_readbacks_are_drawn_with_labels_and_user_labels_are_literal(tmp_path: Path) -> None:
     design, scenario, seconds = snake(2, 20)
     names = ['*METADATA.LABEL_INENC1=$x$ \\frac{ <b>&"', "INENC1.VAL.UNITS=$\\mu"]
     watch = ["SEQ1.STATE", "SEQ1.TABLE_LINE", "INENC1.VAL", "*.HEALTH"]
@@ -166,7 +166,7 @@ def test_the_wiring_of_a_design() -> None:
     assert "TTLIN5" not in made.boxes
 
 
-def test_a_design_of_another_panda_is_drawn_by_what_its_values_look_like() -> None:
+def test_unknown_fields_of_a_design_are_drawn_by_their_values() -> None:
     made = diagram(
         parse(["FOO1.TRIG=BAR2.OUT", "FOO1.TRIG.DELAY=4", "FOO1.MODE=fast", "FOO1.N=0", "BAR2.X=ZERO"]), load()
     )
@@ -204,7 +204,7 @@ def test_boxes_are_drawn_apart_from_each_other(scenario: Path, tmp_path: Path) -
     assert max(inputs) < min(outputs)
 
 
-def test_names_that_people_gave_do_no_harm(tmp_path: Path) -> None:
+def test_user_labels_are_escaped(tmp_path: Path) -> None:
     pytest.importorskip("pygraphviz")
     hostile = ['*METADATA.LABEL_CLOCK1=<b>"\\N&\x01', "TTLOUT1.VAL=CLOCK1.OUT", 'A"\\>b>;.B&=C\x02"{}.OUT', "A.B=1"]
     made = diagram(parse(hostile), load())
@@ -218,7 +218,7 @@ def test_names_that_people_gave_do_no_harm(tmp_path: Path) -> None:
         draw(as_dot(made), tmp_path / "nowhere" / "x.svg")
 
 
-def test_without_the_libraries_it_is_said_what_to_install(tmp_path: Path) -> None:
+def test_missing_libraries_are_reported_with_what_to_install(tmp_path: Path) -> None:
     program = f"""
 import sys
 sys.modules["pygraphviz"] = sys.modules["vcd"] = sys.modules["matplotlib"] = None

@@ -63,7 +63,7 @@ def device_of(answers: Answers, name: str) -> tuple[DeviceSpec, list[str]]:
         name: name of the device
 
     Returns:
-        the description, and what it lacks: fields of types that the simulator does not have
+        the description, and the fields that it lacks because the simulator does not have their type
 
     Raises:
         CannotCopyError: the replies are inconsistent

@@ -181,7 +181,7 @@ class Simulation:
             lines: lines without their newline
 
         Returns:
-            the refused commands with the reason, "PCAP.TRIG=x: Invalid enumeration value"; the others are applied
+            one line for each refused command, with the reason; the other commands are applied
         """
         refused = []
         command = ""

@@ -202,7 +202,7 @@ class DeviceSpec(_Model):
             kind: "bit_out" or "pos_out"
 
         Returns:
-            names of fields: "PULSE1.OUT", ...
+            the full names of the outputs, such as "PULSE1.OUT"
         """
         return list(self.bits if kind == "bit_out" else self.positions) or self._outputs(kind)
 

@@ -2,8 +2,8 @@
 
 In average mode TRIG is a level: each tick in which it is high loads the divider again, without restarting its bit
 count. A trigger of one tick gives the average up to the tick before it, 35 ticks later; the result of a longer one
-depends on the operands in all its ticks. A tick here is an edge of the hardware: `step` computes the registers from their
-previous values.
+depends on the operands in all its ticks. A tick here is an edge of the hardware: `step` computes the registers from
+their previous values.
 """
 
 from ..motion import Ramp, at, total
