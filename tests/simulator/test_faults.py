@@ -134,7 +134,7 @@ async def test_a_restart_without_a_block_that_the_scenario_sets(caplog: pytest.L
         await client.close()
     assert "restarted PandA refused: SEQ1.TABLE<: No such block" in caplog.text
     assert "restarted PandA refused: SEQ2.REPEATS=5: No such block" in caplog.text
-    assert "step health at 0 s: no field SEQ1.HEALTH" in caplog.text
+    assert "step health at 0 s: unknown field SEQ1.HEALTH" in caplog.text
     assert "BITS" not in caplog.text
 
 

@@ -61,7 +61,7 @@ class Panda:
     def _show(self, name: str, value: str) -> None:
         field = self.fields.get(name)
         if field is None or field.codec is None:
-            raise DeviceError(f"readings: no field {name}")
+            raise DeviceError(f"readings: unknown field {name}")
         try:
             field.raw = field.codec.parse(value)
         except Refused as refused:

@@ -238,5 +238,5 @@ class Simulation:
     def _field(self, name: str) -> Field:
         field = self.panda.fields.get(name)
         if field is None:
-            raise Refused(f"no field {name}")
+            raise Refused(f"unknown field {name}")
         return field

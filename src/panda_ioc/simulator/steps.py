@@ -265,7 +265,7 @@ class Restart(_Model):
         spec = stage.simulation.panda.spec
         unknown = [name for name in self.without if name not in spec.blocks]
         if unknown:
-            raise Refused(f"no block {unknown[0]}")
+            raise Refused(f"unknown block {unknown[0]}")
         changed = {"software": self.software or spec.software, "fpga": self.fpga or spec.fpga}
         stage.faults.restart(spec.without(self.without).model_copy(update=changed), self.down)
 
