@@ -26,7 +26,7 @@ from panda_ioc.capture.options import ColumnOptions, FileOptions
 from panda_ioc.capture.recorder import Recorder, Storing
 from panda_ioc.capture.selection import First
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.services.data.datasets import Captured, asked_columns, dtype_name, expected_columns
+from panda_ioc.ioc.services.data.datasets import CapturableField, asked_columns, dtype_name, expected_columns
 from panda_ioc.protocol import Arm, Data, EndData, FieldCapture, Put
 from panda_ioc.simulator import Server
 from panda_ioc.simulator.layout import Layout
@@ -40,7 +40,7 @@ OTHERS = {
     "PCAP.GATE_DURATION": "samples",
     **{f"PCAP.BITS{word}": "bits" for word in range(4)},
 }
-FIELDS = [Captured(name, "") for name in POSITIONS] + [Captured(*pair) for pair in OTHERS.items()]
+FIELDS = [CapturableField(name, "") for name in POSITIONS] + [CapturableField(*pair) for pair in OTHERS.items()]
 CAPTURES = ("Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev")
 SCALES = (1, -1, 0.5, 1e-4, 1 / 3, 123456.789, 0, -2.5e-7)
 OFFSETS = (0, 0, 10, -5.25, 1e6, 2 / 7)

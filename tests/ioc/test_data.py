@@ -45,7 +45,7 @@ async def test_a_name_that_is_put_during_a_capture_is_for_the_next_file(data: Da
     samples_on_arm(server, 10)
     await data.put("CAPTURE", 1)
     await data.put("HDF_FILE_NAME", "other.h5")
-    for_the_next = "Capturing; the directory, name or template that was put since is for the next file"
+    for_the_next = "Capturing; the new directory, name or template applies to the next file"
     assert (await data.get("STATUS"), await data.get("HDF_FULL_FILE_PATH")) == (for_the_next, str(data.path))
     await data.put("HDF_FILE_NAME", data.path.name)
     assert await data.get("STATUS") == "Capturing"

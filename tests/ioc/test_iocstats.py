@@ -46,7 +46,7 @@ async def test_a_restart_closes_the_file(ioc: Ioc, panda: Server, tmp_path: Path
     await data.until("NUM_RECEIVED", 100)
     await caput(ioc.pv("SYSRESET.PROC"), 1)
     assert await ioc.ended() == 75
-    assert any("stopping: a restart was asked for by " in line and "@" in line for line in ioc.output)
+    assert any("stopping: restart requested by " in line and "@" in line for line in ioc.output)
     with h5py.File(data.path) as file:
         assert file.attrs["end_reason"] == b"Capture stopped"
     assert len(data.column()) == 100

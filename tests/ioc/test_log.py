@@ -51,7 +51,7 @@ async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[i
     async with running_ioc(panda.control_port, "TEST-FORGE", ca_ports, "--log-level", "put") as ioc:
         with pytest.raises(RemoteError, match="has the control character"):
             await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)
-        await ioc.wait_for("refused TEST-FORGE:DATA:HDF_FILE_NAME")
+        await ioc.wait_for("refused put TEST-FORGE:DATA:HDF_FILE_NAME")
         async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), FORGED) as circuit:
             assert await circuit.put("TEST-FORGE:PULSE1:PULSES", 5) == NORMAL
         line = await ioc.wait_for("put TEST-FORGE:PULSE1:PULSES = 5")

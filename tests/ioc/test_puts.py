@@ -209,8 +209,10 @@ async def test_what_the_end_finds_undone_is_told_why(panda: Server, ca_ports: It
             await until(partial(wire.told.__contains__, 1))
             await alice.write(pv, 2)
             ioc.process.send_signal(signal.SIGINT)
-            await ioc.wait_for(f"refused {pv} = 1.0: not known whether the PandA took it")
-            await ioc.wait_for(f"refused {pv} = 2.0: no connection to the PandA: the IOC is stopping")
+            line = await ioc.wait_for(f"refused put {pv} = 1.0 by alice@")
+            assert "not known whether the PandA took it" in line
+            line = await ioc.wait_for(f"refused put {pv} = 2.0 by alice@")
+            assert line.endswith("over CA: no connection to the PandA: the IOC is stopping")
         assert wire.told == [1]
 
 
@@ -336,7 +338,7 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
 async def test_what_shows_only_stays_so(ioc: Ioc) -> None:
     pv = ioc.pv("PULSE1:QUEUED")
     await caput(f"{pv}.DISP", 0, wait=True)
-    await ioc.wait_for(f"{pv}.DISP stays 1: the record can only be read")
+    await ioc.wait_for(f"{pv}.DISP stays 1: the record is read-only")
     with pytest.raises(CANothing):
         await caput(pv, 77, wait=True)
     assert await caget(pv) == 0
@@ -495,7 +497,7 @@ async def test_disp_keeps_everybody_out(ioc: Ioc) -> None:
     pv = ioc.pv("PULSE1:WIDTH")
     await caput(f"{pv}.DISP", 1, wait=True)
     try:
-        with pytest.raises(RemoteError, match=r"puts to PULSE1:WIDTH are disabled: PULSE1:WIDTH\.DISP is set"):
+        with pytest.raises(RemoteError, match=r"puts to PULSE1:WIDTH are disabled: put 0 to PULSE1:WIDTH\.DISP"):
             await ioc.pva_put("PULSE1:WIDTH", 3)
         before = await caget(pv)
         with pytest.raises(CANothing):

@@ -135,7 +135,7 @@ async def test_more_choices_than_a_record_has(ca_ports: Iterator[int]) -> None:
 
 
 async def test_what_only_shows_cannot_be_put(ioc: Ioc) -> None:
-    with pytest.raises(RemoteError, match="PULSE1:QUEUED can only be read"):
+    with pytest.raises(RemoteError, match="PULSE1:QUEUED is read-only"):
         await ioc.pva_put("PULSE1:QUEUED", 3)
 
 

@@ -105,7 +105,8 @@ async def test_how_much_it_logs(panda: Server, ca_ports: Iterator[int], level: s
         assert await ioc.stop() == 0
     told = [line.split()[2:] for line in ioc.output if "nonsense" in line or "PULSE1:PULSES" in line]
     assert [line[0] for line in told] == tells
-    wanted = {"PUT": f"put {prefix}:PULSE1:PULSES = 5.0", "WARNING": f"refused {prefix}:TTLOUT1:VAL = 'nonsense': "}
+    refused = f"refused put {prefix}:TTLOUT1:VAL = 'nonsense' by "
+    wanted = {"PUT": f"put {prefix}:PULSE1:PULSES = 5.0", "WARNING": refused}
     assert all(" ".join(line[1:]).startswith(wanted[line[0]]) for line in told)
 
 

@@ -242,7 +242,7 @@ async def test_editing_columns(ioc: Ioc, other: AsyncioClient) -> None:
     await put(ioc, before)
     for _ in range(2):
         await is_refused(ioc.pv("SEQ1:TABLE:REPEATS"), after["repeats"])  # not without EDIT
-        assert "set SEQ1:TABLE:MODE to EDIT first" in await ioc.pva_get("IOC:LAST_REFUSED")
+        assert "put EDIT to SEQ1:TABLE:MODE first" in await ioc.pva_get("IOC:LAST_REFUSED")
         assert np.array_equal(await caget(ioc.pv("SEQ1:TABLE:REPEATS")), before["repeats"])
     await set_mode(ioc, "EDIT")
     assert await mode_of(ioc) == "EDIT"
@@ -289,7 +289,7 @@ async def test_a_refused_submit_can_be_corrected(ioc: Ioc) -> None:
     assert (await mode_of(ioc), (await caget(ioc.pv("SEQ1:TABLE:MODE"), format=FORMAT_TIME)).severity) == ("VIEW", 0)
     assert (await read(ioc))["repeats"].tolist() == [9, 8, 7, 6]
     await is_refused(ioc.pv("SEQ1:TABLE:MODE"), "SUBMIT")
-    assert "nothing is edited" in await ioc.pva_get("IOC:LAST_REFUSED")
+    assert "no edited columns" in await ioc.pva_get("IOC:LAST_REFUSED")
 
 
 async def test_streaming(ioc: Ioc, server: Server) -> None:

@@ -72,7 +72,7 @@ async def test_a_table_that_cannot_be_read_at_the_start(ca_ports: Iterator[int])
         alarm = (await ioc.raw_get("SEQ1:TABLE")).alarm
         assert (alarm.severity, "Error reading register" in alarm.message) == (INVALID, True)
         assert (await ioc.raw_get("SEQ2:TABLE")).alarm.severity == 0
-        for mode, says in (("EDIT", "Error reading register"), ("SUBMIT", "nothing is edited")):
+        for mode, says in (("EDIT", "Error reading register"), ("SUBMIT", "no edited columns")):
             shown, severity, refusal = await mode_after(ioc, mode)
             assert (shown, severity, says in refusal) == ("VIEW", 2, True)
         # Nor are columns of it written beside those that nobody knows.

@@ -21,8 +21,8 @@ class Put:
     originator: str = ""
     protocol: str = ""
 
-    def part(self, name: str, value: Any) -> "Put":
-        """Return a put to another record that this one becomes."""
+    def redirect(self, name: str, value: Any) -> "Put":
+        """Return a put of a value to another record by the same client."""
         return replace(self, name=name, value=value)
 
     @property
