@@ -61,6 +61,9 @@ class Server(Protocol):
             PandaError: it cannot be served
         """
 
+    def is_watched(self) -> bool:
+        """Return whether any client is connected; it is asked ten times a second and more."""
+
     async def stop(self) -> None:
         """Tell clients whose puts are not done, and serve no more."""
 

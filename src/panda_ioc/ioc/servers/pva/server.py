@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from p4p import listRefs
 from p4p.server import DynamicProvider, StaticProvider
 from p4p.server import Server as P4pServer
 from p4p.server.raw import SharedPV
@@ -16,6 +17,9 @@ from ..put import OnPut
 from .fields import Fields
 from .pv import PvaPv, make_pvs
 from .types import structure
+
+#: What p4p calls the connection of a client, of which it counts how many there are.
+_CONNECTION = "ServerConn"
 
 #: Seconds that clients have to be told that their puts are not waited for.
 _END_TIMEOUT = 2.0
@@ -52,6 +56,11 @@ class PvaServer:
     async def start(self) -> None:
         """Let clients find it."""
         self._server = P4pServer(providers=[provider for provider in (self._provider, self._fields) if provider])
+
+    def is_watched(self) -> bool:
+        """Return whether any client is connected."""
+        connections: int = listRefs().get(_CONNECTION, 0)
+        return connections > 0
 
     async def stop(self) -> None:
         """End puts that are under way, disconnect all clients and serve no more."""
