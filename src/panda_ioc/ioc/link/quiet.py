@@ -10,7 +10,7 @@ from ...protocol import Expected, Poll, Polled
 class Quiet:
     """The answers to polls that say nothing new.
 
-    They are void once an answer reports anything: what was asked for itself may be known otherwise by then, as in error.
+    They are void once an answer reports anything: what was asked for itself may be in error by then.
     """
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ from ..put import OnPut, Put
 from ..served import Update
 from . import base
 from .database import held, text_length
+from .gathering import Gathering
 from .puts import Puts, Write
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class CaPv:
         initial: its value until the first post; None leaves it undefined, in alarm
         on_put: does what clients put
         puts: all puts under way
+        gathering: decides when monitors are told
         never_busy: keeps it from being busy with a put
     """
 
@@ -97,6 +99,7 @@ class CaPv:
         on_put: OnPut,
         *,
         puts: Puts,
+        gathering: Gathering,
         never_busy: base.NeverBusy,
     ) -> None:
         self._record = record
@@ -104,6 +107,8 @@ class CaPv:
         self._names = frozenset(name.removesuffix(record.name) + each for each in (record.name, *record.aliases))
         self._on_put = on_put
         self._puts = puts
+        self._gathering = gathering
+        self._waits: Update | None = None  # of which monitors are to be told
         self._never_busy = never_busy
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Task[None]] = set()
@@ -121,7 +126,31 @@ class CaPv:
         return self._record.kind.is_out and bool(self._fields.DISP)
 
     def post(self, update: Update) -> None:
-        """Show an update; monitors have been told when this returns."""
+        """Show an update: whoever reads sees it when this returns; monitors have been told, or are soon."""
+        self._waits = None
+        if self._may_wait(update) and self._gathering.takes(self._show_waiting):
+            self._waits, self._shown = update, (update.value, update.alarm)
+            with base.locked(self._fields):
+                self._set_out(self._fields, update)
+        else:
+            self._show(update)
+
+    def _may_wait(self, update: Update) -> bool:
+        """Whether nothing but the value of a settable record changes: that can be read before monitors are told."""
+        return (
+            self._record.kind.is_out
+            and not self._record.kind.is_array
+            and not update.fields
+            and self._shown is not None
+            and self._shown[1] == update.alarm
+        )
+
+    def _show_waiting(self) -> None:
+        if self._waits is not None:
+            update, self._waits = self._waits, None
+            self._show(update)
+
+    def _show(self, update: Update) -> None:
         value, alarm = update.value, update.alarm
         if not self._record.kind.is_array:
             self._shown = value, alarm
@@ -130,8 +159,7 @@ class CaPv:
             fields.NAMSG = shorten(alarm.message, _MESSAGE_BYTES)
             changed = self._set_fields(update.fields)
             if self._record.kind.is_out:
-                self._device.set(self._fit(value), process=False, severity=int(alarm.severity), alarm=int(alarm.status))
-                fields.TIME = _timestamp(update.time_ns)
+                self._set_out(fields, update)
                 self._process(fields)
             else:
                 self._device.set(self._fit(value), int(alarm.severity), int(alarm.status), _timestamp(update.time_ns))
@@ -141,6 +169,12 @@ class CaPv:
                 dbCore.db_post_events(fields, fields.record.value + offset, base.DBE_VALUE | base.DBE_LOG)
             if changed:  # only now, as whoever gets the new field gets the value with it
                 dbCore.db_post_events(fields, None, base.DBE_PROPERTY)
+
+    def _set_out(self, fields: Any, update: Update) -> None:
+        """Set what a settable record shows once it is processed."""
+        severity, status = int(update.alarm.severity), int(update.alarm.status)
+        self._device.set(self._fit(update.value), process=False, severity=severity, alarm=status)
+        fields.TIME = _timestamp(update.time_ns)
 
     def set_field(self, field: str, value: str) -> None:
         """Set a field that is text before clients are there."""
@@ -239,7 +273,7 @@ class CaPv:
     def _show_again(self) -> None:
         if self._shown is not None:
             value, alarm = self._shown
-            self.post(Update(value, alarm, time.time_ns()))
+            self._show(Update(value, alarm, time.time_ns()))
 
     def _begin(self, put: Put) -> None:
         task = self._loop.create_task(self._do(put))
