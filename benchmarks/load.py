@@ -92,7 +92,9 @@ def crowd(kind: str, count: int, pvs: list[str]) -> Iterator[Crowd]:
         file.write("\n".join(pvs))
         file.flush()
         code = [sys.executable, str(Path(__file__).with_name("crowd.py")), kind, str(count), file.name]
-        process = subprocess.Popen(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         try:
             assert process.stdout
             if process.stdout.readline() != "ready\n":

@@ -34,6 +34,7 @@ class Quiet:
         if reports:
             self._expected.clear()
             self._values.clear()
-        elif any(self._values.get(name) != value for name, value in asked.items()):
+            return
+        if any(self._values.get(name) != value for name, value in asked.items()):
             self._expected.clear()
         self._values.update(asked)
