@@ -61,8 +61,8 @@ class Server(Protocol):
             PandaError: it cannot be served
         """
 
-    def is_watched(self) -> bool:
-        """Return whether any client is connected; it is asked ten times a second and more."""
+    def clients(self) -> int:
+        """Return how many connections clients have; it is asked a few times a second."""
 
     async def stop(self) -> None:
         """Tell clients whose puts are not done, and serve no more."""

@@ -89,9 +89,9 @@ class CaServer:
         base.listen_for_errors(_log_error)
         ctypes.CDLL(None).fflush(None)  # what EPICS says of itself comes before what is logged, and not at the end
 
-    def is_watched(self) -> bool:
-        """Return whether any client is connected."""
-        return base.circuits() > 0
+    def clients(self) -> int:
+        """Return how many connections clients have."""
+        return base.circuits()
 
     async def stop(self) -> None:
         """Serve on until the process ends: EPICS cannot stop before, and clients see that their puts are not done."""

@@ -57,10 +57,10 @@ class PvaServer:
         """Let clients find it."""
         self._server = P4pServer(providers=[provider for provider in (self._provider, self._fields) if provider])
 
-    def is_watched(self) -> bool:
-        """Return whether any client is connected."""
+    def clients(self) -> int:
+        """Return how many connections clients have."""
         connections: int = listRefs().get(_CONNECTION, 0)
-        return connections > 0
+        return connections
 
     async def stop(self) -> None:
         """End puts that are under way, disconnect all clients and serve no more."""
