@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from epicscorelibs.ioc import dbCore
 from softioc import device
-from softioc.fields import DBF_STRING, ca_timestamp
+from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
 
 from ...plan.alarm import NO_ALARM, Alarm
@@ -23,6 +22,7 @@ from ..put import OnPut, Put
 from ..served import Update
 from . import base
 from .database import text_length
+from .fitting import element, fit, timestamp
 from .gathering import Gathering
 from .puts import Puts, Write
 
@@ -117,7 +117,7 @@ class CaPv:
         self._before: Any = None  # what softioc had for its value before that
         self._completes: _Completion | None = None
         self._shown: tuple[Content, Alarm] | None = None
-        self._dtype = np.dtype("S40" if record.dtype == "str" else record.dtype or "u1")
+        self._dtype = element(record)
         self._device = self._make_device(initial)
 
     @property
@@ -161,7 +161,9 @@ class CaPv:
                 self._set_out(fields, update)
                 self._process(fields)
             else:
-                self._device.set(self._fit(value), int(alarm.severity), int(alarm.status), _timestamp(update.time_ns))
+                self._device.set(
+                    fit(self._record, value), int(alarm.severity), int(alarm.status), timestamp(update.time_ns)
+                )
                 dbCore.dbProcess(fields)
             for field in changed:
                 offset = fields.fields[field][0]
@@ -172,8 +174,8 @@ class CaPv:
     def _set_out(self, fields: Any, update: Update) -> None:
         """Set what a settable record shows once it is processed."""
         severity, status = int(update.alarm.severity), int(update.alarm.status)
-        self._device.set(self._fit(update.value), process=False, severity=severity, alarm=status)
-        fields.TIME = _timestamp(update.time_ns)
+        self._device.set(fit(self._record, update.value), process=False, severity=severity, alarm=status)
+        fields.TIME = timestamp(update.time_ns)
 
     def set_field(self, field: str, value: str) -> None:
         """Set a field that is text before clients are there."""
@@ -230,7 +232,7 @@ class CaPv:
             options.update(_wf_nelm=max(record.length, 1), _wf_dtype=self._dtype)
             initial = initial if initial is not None else np.empty(0, self._dtype)
         if initial is not None:
-            options["initial_value"] = self._fit(initial)
+            options["initial_value"] = fit(self._record, initial)
         if record.kind.is_out:
             options.update(
                 validate=lambda _record, _value: self._is_processed_by_a_client(),
@@ -240,7 +242,7 @@ class CaPv:
             )
         made = _DEVICES[record.kind](self._name, **options)
         if not record.kind.is_out:
-            made.set_alarm(0, 0, _timestamp(time.time_ns()))
+            made.set_alarm(0, 0, timestamp(time.time_ns()))
         if initial is not None and not record.kind.is_array:
             self._shown = initial, NO_ALARM
         if record.kind.is_array and record.dtype == "str":
@@ -337,14 +339,6 @@ class CaPv:
         with base.without_notify(fields):
             dbCore.dbProcess(fields)
 
-    def _fit(self, value: Content) -> Content:
-        """Cut text and arrays to what the record holds."""
-        if isinstance(value, str):
-            return shorten(value, text_length(self._record) - 1 if self._record.kind.is_long_text else STRING_BYTES)
-        if self._record.kind.is_array:
-            return self._as_array(value)
-        return value
-
     def _put_value(self, value: Any, write: Write | None) -> Any:
         """Return what a client put as services take it, also where EPICS has made another number of it."""
         number = write.number if write is not None and write.record in self._names and not write.processes else None
@@ -355,26 +349,9 @@ class CaPv:
             return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
         return value
 
-    def _as_array(self, value: Any) -> npt.NDArray[Any]:
-        value = value[: max(self._record.length, 1)]
-        if self._dtype.kind != "S" or (isinstance(value, np.ndarray) and value.dtype == self._dtype):
-            return np.asarray(value, self._dtype)
-        try:
-            array = np.array(value, self._dtype)
-        except UnicodeEncodeError:
-            array = np.array([shorten(text, STRING_BYTES).encode(errors="replace") for text in value], self._dtype)
-        array.view(np.uint8).reshape(-1, self._dtype.itemsize)[:, STRING_BYTES:] = 0  # EPICS wants an end to each
-        return array
-
     def _set_fields(self, changed: Mapping[str, str]) -> tuple[str, ...]:
         """Set other fields without telling anybody yet; return their names."""
         fields = self._fields
         for field, text in changed.items():
             setattr(fields, field, _FIELDS[field](text))
         return tuple(changed)
-
-
-def _timestamp(time_ns: int) -> Any:
-    """Return a time as softioc takes it."""
-    seconds, nanoseconds = divmod(time_ns, 10**9)
-    return ca_timestamp(secs=seconds, nsec=nanoseconds)
