@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from . import base
 from .database import text_length
 from .fitting import element, fit, timestamp
 from .gathering import Gathering
-from .puts import Puts, Write
+from .puts import Completion, Puts, Write
 
 log = logging.getLogger(__name__)
 
@@ -57,25 +56,6 @@ _ROOM = {
 
 #: The fields that change with the value, and how each is made of its text.
 _FIELDS: Mapping[str, Callable[[str], Any]] = {"EGU": lambda text: shorten(text, EGU_BYTES), "PREC": int}
-
-
-@dataclass(frozen=True)
-class _Completion:
-    """A put whose end a client waits for.
-
-    Attributes:
-        put: what is put
-        channel: the client's
-        write: what EPICS told of it; None if it told nothing
-    """
-
-    put: Put
-    channel: int
-    write: Write | None
-
-    def is_of(self, channel: int | None) -> bool:
-        """Whether a channel still waits for it."""
-        return self.channel == channel and self.write is not None and not self.write.ended
 
 
 class CaPv:
@@ -115,7 +95,7 @@ class CaPv:
         self._posts_in = threading.get_ident()
         self._write: Write | None = None  # for which the record is being processed
         self._before: Any = None  # what softioc had for its value before that
-        self._completes: _Completion | None = None
+        self._completes: Completion | None = None
         self._shown: tuple[Content, Alarm] | None = None
         self._dtype = element(record)
         self._device = self._make_device(initial)
@@ -284,7 +264,7 @@ class CaPv:
         # A client that waits for one put can make another on the same channel for which it does not wait.
         waits_already = self._completes is not None and self._completes.is_of(channel)
         if channel is not None and not waits_already and (write is None or write.channel == channel):
-            self._completes = _Completion(put, channel, write)
+            self._completes = Completion(put, channel, write)
         self._never_busy.handed_on(self._fields)
         self._call(self._begin, put, write)
 
