@@ -1,11 +1,9 @@
 """Many clients at once, on raw sockets: each a circuit of its own, as two hundred programs would have."""
 
 import asyncio
-import os
 import struct
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from aioca import caget, caput
 
@@ -69,9 +67,6 @@ async def test_two_hundred_clients_see_each_change(panda: Server, ca_ports: Iter
                 for _ in range(CLIENTS):  # one by one: EPICS lets only a few wait for it to accept them
                     circuits.append(await Circuit.open(port))
                     assert await circuits[-1].monitor(pv) == 0
-                threads = [int(thread.name) for thread in Path(f"/proc/{ioc.process.pid}/task").iterdir()]
-                assert len(threads) > 2 * CLIENTS
-                assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
                 for value in range(1, 6):
                     await caput(pv, value, wait=True, timeout=10)
                     assert set(await asyncio.gather(*(circuit.value() for circuit in circuits))) == {float(value)}

@@ -7,7 +7,6 @@ it then reads the source of every function on the stack, several times: more tha
 
 import importlib
 import importlib.util
-import os
 import sys
 from types import ModuleType
 
@@ -30,9 +29,6 @@ def skip_setuptools() -> None:
 
 def load_epics() -> None:
     """Import what serves Channel Access, as fast as it goes. It may be called in any thread."""
-    # Where it may, EPICS gives its threads real-time priority: one for each client, which all go before the event loop
-    # and stop it in the middle of telling them. Told so, 200 clients cost twice the CPU.
-    os.environ.setdefault("EPICS_ALLOW_POSIX_THREAD_PRIORITY_SCHEDULING", "NO")
     skip_setuptools()
     importlib.import_module(f"{__package__}.server")
 
