@@ -72,6 +72,10 @@ class Measured:
         return (self.cpu - before) / seconds * 100
 
 
+class CrowdError(Exception):
+    """Clients that cannot be made: so many are too many for the IOC, or for the machine."""
+
+
 class Crowd:
     """A process of `crowd.py`."""
 
@@ -99,7 +103,7 @@ def crowd(kind: str, count: int, pvs: list[str]) -> Iterator[Crowd]:
         try:
             assert process.stdout
             if process.stdout.readline() != "ready\n":
-                raise SystemExit(f"{count} {kind} clients did not come to be")
+                raise CrowdError(f"{count} {kind} clients did not get all first values")
             yield Crowd(process)
         finally:
             process.kill()
@@ -164,7 +168,11 @@ def _with_clients(ioc: Measured, sizes: argparse.Namespace, pvs: list[str]) -> d
             if not count:
                 continue
             before = ioc.memory
-            crowds.append(stack.enter_context(crowd(kind, count, pvs)))
+            try:
+                crowds.append(stack.enter_context(crowd(kind, count, pvs)))
+            except CrowdError as error:
+                print(f"{label}: {error}", flush=True)
+                break
             time.sleep(2)
             told = {"memory (MB)": ioc.memory, "for each (MB)": (ioc.memory - before) / count}
             told |= puts(pv, sizes.puts, ioc, crowds)
@@ -176,7 +184,7 @@ def _with_clients(ioc: Measured, sizes: argparse.Namespace, pvs: list[str]) -> d
 def report(results: dict[str, dict[str, Any]]) -> None:
     print(f"\n{'':58}" + "".join(f"{name:>17}" for name in results) + f"{'ours / peer':>14}")
     for key in next(iter(results.values())):
-        values = [result[key] for result in results.values()]
+        values = [result.get(key, float("nan")) for result in results.values()]
         ours, peer = results.get(OURS, {}).get(key), results.get(PEER, {}).get(key)
         ratio = f"{ours / peer:.2f}" if ours and peer else "-"
         print(f"{key:58}" + "".join(f"{value:>17.4g}" for value in values) + f"{ratio:>14}")
