@@ -157,9 +157,9 @@ class PvaCrowd:
                 came.set()
 
         kept = [context]
-        for _ in range(5):  # p4p loses one whose first value comes too soon: what is missing is asked again
+        for _ in range(20):  # p4p loses one whose first value comes too soon: what is missing is asked again
             kept += [context.monitor(pv, lambda _, pv=pv: told(pv)) for pv in sorted(missing)]
-            if came.wait(20):
+            if came.wait(4):
                 return kept
         raise SystemExit(f"no value of {len(missing)} PVs, such as {sorted(missing)[:3]}")
 
