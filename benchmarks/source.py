@@ -1,6 +1,9 @@
 """A data port that sends prepared bytes as fast as they are taken: one acquisition to each client.
 
-It answers on a control port as well, as far as clients ask before they take data.
+It answers on a control port as well, as far as clients ask before they take data. For one of them by hand:
+
+    python benchmarks/source.py 8888 8889 1000000000 &
+    panda-ioc capture 127.0.0.1 x.h5
 """
 
 import socket
@@ -65,12 +68,25 @@ def send(client: socket.socket, count: int, megabytes_per_second: float) -> None
             pass
 
 
+def answer(command: str) -> str:
+    """Answer what a client asks before it takes data: what is captured, and who this is."""
+    captures: dict[str, list[str]] = {}
+    for name, _, capture, _ in FIELDS:
+        captures.setdefault(name, []).append(capture)
+    told = {name: " ".join(words) for name, words in captures.items()}
+    if command == "*CAPTURE?":
+        return "".join(f"!{name} {words}\n" for name, words in told.items()) + ".\n"
+    if command.endswith(".CAPTURE?"):
+        return f"OK ={told[command.removesuffix('.CAPTURE?')]}\n"
+    return "OK =PandA SW: 4.1 FPGA: 0.0.0 00000000 00000000 rootfs: x\n"
+
+
 def control(client: socket.socket) -> None:
-    """Say who this is, to every question."""
-    with client:
+    """Answer commands."""
+    with client, client.makefile("rb") as commands:
         try:
-            while lines := client.recv(4096):
-                client.sendall(b"OK =PandA SW: 4.1 FPGA: 0.0.0 00000000 00000000 rootfs: x\n" * lines.count(b"\n"))
+            for line in commands:
+                client.sendall(answer(line.decode().removesuffix("\n")).encode())
         except OSError:
             pass
 
