@@ -9,7 +9,6 @@ such as why an acquisition or the capture ended, has its place from the start, o
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -28,9 +27,7 @@ from .nexus import mark_as_nexus
 from .options import FileOptions
 from .place import Place
 from .salvage import close_broken, close_unwritten
-
-#: Bytes that a file grows by before the system is asked to write them.
-_WRITEBACK_BYTES = 8 << 20
+from .writeback import Writeback
 
 #: Bytes of HDF5's metadata that stay in memory. Chunks are added at the end, so older metadata are not needed.
 _METADATA_BYTES = 4 << 20
@@ -94,11 +91,11 @@ class HdfFile:
             raise
         self._limit_metadata()
         self._table = GrowingTable(self._options.rows_per_chunk, self._filters)
+        self._writeback = Writeback(self._descriptor)
         self._acquisitions: dict[str, h5py.Dataset] = {}
         self.flushed_rows = 0
         self._first_row = 0
         self._in_acquisition = False
-        self._on_its_way = 0
 
     @property
     def rows(self) -> int:
@@ -146,7 +143,7 @@ class HdfFile:
             if self._table.is_full:
                 with self._disk():
                     self._table.write()
-                    self._start_writeback()
+                    self._writeback.grown(self._place.check_size(self._descriptor))
 
     def flush(self) -> None:
         """Make all rows readable for others.
@@ -193,8 +190,7 @@ class HdfFile:
         with self._disk():
             if failure or self.problem:
                 self._tell_end(failure or self.problem)
-            self._is_open = False
-            self._table.close()
+            self._end_threads()
             self._file.close()
 
     def abandon(self, failure: str = "") -> str:
@@ -212,8 +208,7 @@ class HdfFile:
             self._place.discard(self._descriptor)
         elif not self._place.lost:
             self._tell_failure(failure)
-        self._is_open = False
-        self._table.close()
+        self._end_threads()
         if self._place.lost:
             self.flushed_rows = 0
             close_unwritten(self._file)
@@ -282,21 +277,15 @@ class HdfFile:
         config.max_size = _METADATA_BYTES
         self._file.id.set_mdc_config(config)
 
+    def _end_threads(self) -> None:
+        """End what goes on beside, as the file is closed next, whatever happens."""
+        self._is_open = False
+        self._table.close()
+        self._writeback.close()
+
     def _write_all(self) -> None:
         with self._disk():
             self._table.write_all()
-            self._start_writeback()
-
-    def _start_writeback(self) -> None:
-        """Let the system begin to write to the disk what is new, and not wait for it.
-
-        Left to itself, Linux collects gigabytes, and then stops whoever writes for seconds.
-        """
-        size = self._place.check_size(self._descriptor)
-        if size - self._on_its_way >= _WRITEBACK_BYTES:
-            # What is still to be written is not forgotten but written: so the advice costs readers nothing.
-            os.posix_fadvise(self._descriptor, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
-            self._on_its_way = size
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
