@@ -12,19 +12,21 @@ import numpy as np
 from .columns import Column, Frame
 from .scaling import Values
 
+#: Rows that are so few that they are put together with others first, which takes less than to compute them apart.
+_FEW = 2048
+
 
 class Computing:
     """Computes columns. Close it.
 
     Args:
-        dtype: of a row
         columns: what is computed
         most: how many rows are given at once, at most
     """
 
-    def __init__(self, dtype: np.dtype[np.void], columns: Sequence[Column], most: int) -> None:
+    def __init__(self, columns: Sequence[Column], most: int) -> None:
         # One is written while the other is computed.
-        self._memories = cycle([_Memory(dtype, columns, most) for _ in range(2)])
+        self._memories = cycle([_Memory(columns, most) for _ in range(2)])
         self._thread = ThreadPoolExecutor(1, "columns")
 
     def begin(self, parts: Sequence[Frame]) -> Future[list[Values]]:
@@ -46,20 +48,23 @@ class Computing:
 class _Memory:
     """What columns are computed in."""
 
-    def __init__(self, dtype: np.dtype[np.void], columns: Sequence[Column], most: int) -> None:
+    def __init__(self, columns: Sequence[Column], most: int) -> None:
         self._columns = columns
-        self._rows = np.empty(most, dtype)
         self._values: list[Values] = [np.empty((most, *column.shape), column.dtype) for column in columns]
 
     def compute(self, parts: Sequence[Frame]) -> list[Values]:
-        rows = parts[0] if len(parts) == 1 else self._joined(parts)
-        values = [memory[: len(rows)] for memory in self._values]
-        for column, out in zip(self._columns, values, strict=True):
-            column.fill(rows, out)
-        return values
+        count = sum(map(len, parts))
+        if count < len(parts) * _FEW:
+            parts = [_joined(parts)]
+        first = 0
+        for rows in parts:
+            for column, values in zip(self._columns, self._values, strict=True):
+                column.fill(rows, values[first : first + len(rows)])
+            first += len(rows)
+        return [values[:count] for values in self._values]
 
-    def _joined(self, parts: Sequence[Frame]) -> Frame:
-        """Put rows together, as bytes: numpy copies structures one by one."""
-        rows = self._rows[: sum(map(len, parts))]
-        np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts], out=rows.view(np.uint8))
-        return rows
+
+def _joined(parts: Sequence[Frame]) -> Frame:
+    """Put rows together, as bytes: numpy copies structures one by one."""
+    joined: Frame = np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts]).view(parts[0].dtype)
+    return joined
