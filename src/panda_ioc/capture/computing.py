@@ -3,7 +3,7 @@
 Neither numpy nor HDF5 needs the interpreter for long, so two processors work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 
@@ -12,21 +12,26 @@ import numpy as np
 from .columns import Column, Frame
 from .scaling import Values
 
-#: Rows that are so few that they are put together with others first, which takes less than to compute them apart.
-_FEW = 2048
+#: Bytes of rows whose columns are computed one after the other: a processor has them in its cache meanwhile.
+_BLOCK = 1 << 19
 
 
 class Computing:
     """Computes columns. Close it.
 
     Args:
+        dtype: of a row
         columns: what is computed
         most: how many rows are given at once, at most
     """
 
-    def __init__(self, columns: Sequence[Column], most: int) -> None:
+    def __init__(self, dtype: np.dtype[np.void], columns: Sequence[Column], most: int) -> None:
+        self._columns = columns
+        self._block = np.empty(max(1, _BLOCK // dtype.itemsize), dtype)
         # One is written while the other is computed.
-        self._memories = cycle([_Memory(columns, most) for _ in range(2)])
+        self._memories = cycle(
+            [[np.empty((most, *column.shape), column.dtype) for column in columns] for _ in range(2)]
+        )
         self._thread = ThreadPoolExecutor(1, "columns")
 
     def begin(self, parts: Sequence[Frame]) -> Future[list[Values]]:
@@ -38,33 +43,36 @@ class Computing:
         Returns:
             the values of all columns, in order, when they are there: valid until `begin` is called for the second time
         """
-        return self._thread.submit(next(self._memories).compute, parts)
+        return self._thread.submit(self._compute, parts, next(self._memories))
 
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown()
 
+    def _compute(self, parts: Sequence[Frame], memory: Sequence[Values]) -> list[Values]:
+        count = 0
+        for rows in self._blocks(parts):
+            for column, values in zip(self._columns, memory, strict=True):
+                column.fill(rows, values[count : count + len(rows)])
+            count += len(rows)
+        return [values[:count] for values in memory]
 
-class _Memory:
-    """What columns are computed in."""
-
-    def __init__(self, columns: Sequence[Column], most: int) -> None:
-        self._columns = columns
-        self._values: list[Values] = [np.empty((most, *column.shape), column.dtype) for column in columns]
-
-    def compute(self, parts: Sequence[Frame]) -> list[Values]:
-        count = sum(map(len, parts))
-        if count < len(parts) * _FEW:
-            parts = [_joined(parts)]
-        first = 0
-        for rows in parts:
-            for column, values in zip(self._columns, self._values, strict=True):
-                column.fill(rows, values[first : first + len(rows)])
-            first += len(rows)
-        return [values[:count] for values in self._values]
-
-
-def _joined(parts: Sequence[Frame]) -> Frame:
-    """Put rows together, as bytes: numpy copies structures one by one."""
-    joined: Frame = np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts]).view(parts[0].dtype)
-    return joined
+    def _blocks(self, parts: Sequence[Frame]) -> Iterator[Frame]:
+        """Give the rows again, as many at once as a block has; each is valid until the next."""
+        block = self._block
+        count, size, memory = 0, block.itemsize, block.view(np.uint8)
+        for part in parts:
+            rest = part
+            while len(rest):
+                rows, rest = rest[: len(block) - count], rest[len(block) - count :]
+                if len(rows) == len(block):
+                    yield rows
+                    continue
+                # As bytes: numpy copies structures one by one.
+                memory[count * size : (count + len(rows)) * size] = np.ascontiguousarray(rows).view(np.uint8)
+                count += len(rows)
+                if count == len(block):
+                    yield block
+                    count = 0
+        if count:
+            yield block[:count]

@@ -11,12 +11,13 @@ from typing import Any
 
 import h5py
 
+from ..protocol import StartData
 from .columns import Column, Frame
 from .computing import Computing
 from .scaling import Values
 
 #: Rows that are written in one go, as whole chunks; one chunk if that has more.
-_ROWS = 16384
+_ROWS = 32768
 
 #: Bytes of a page of memory. Chunks that begin and end with one are written faster.
 _PAGE = 4096
@@ -97,15 +98,16 @@ class GrowingTable:
         self._datasets = [(dataset.id, h5py.h5t.py_create(dataset.dtype)) for dataset in datasets]
         return datasets
 
-    def begin(self, columns: Sequence[Column]) -> None:
+    def begin(self, start: StartData, columns: Sequence[Column]) -> None:
         """Begin an acquisition, when all rows of the one before are written.
 
         Args:
+            start: its beginning
             columns: of the datasets, in order
         """
         self.close()
         self.columns = columns
-        self._computing = Computing(columns, self._at_once)
+        self._computing = Computing(start.dtype, columns, self._at_once)
 
     def take(self, frame: Frame) -> Frame:
         """Take rows of the acquisition that began, unless enough wait; return those that are not taken.

@@ -113,7 +113,7 @@ class HdfFile:
             self._make(start, columns)
         elif [_meaning(column) for column in columns] != [_meaning(column) for column in self._table.columns]:
             raise CaptureError(f"what is captured has changed: it cannot go on in {self.path}")
-        self._table.begin(columns)
+        self._table.begin(start, columns)
         self._first_row = self.rows
         with self._disk():
             self._tell_end("")
