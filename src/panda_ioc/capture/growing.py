@@ -19,11 +19,10 @@ from .scaling import Values
 #: Rows that are written in one go, as whole chunks; one chunk if that has more.
 _ROWS = 32768
 
-#: Bytes of a page of memory. Chunks that begin and end with one are written faster.
-_PAGE = 4096
-
-#: How a file is opened so that rows go past the chunk cache, which filters need.
-PAST_CACHE: Mapping[str, Any] = {"rdcc_nbytes": 0, "alignment_threshold": _PAGE, "alignment_interval": _PAGE}
+#: How a file is opened so that rows go past the chunk cache, which filters need. Chunks do not begin with a page of
+#: memory, though that is faster: metadata need pages of their own then, for which a disk that is full has no room, and
+#: the rows since the last flush would be lost.
+PAST_CACHE: Mapping[str, Any] = {"rdcc_nbytes": 0}
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,6 @@ class HdfFile:
         self._write_all()
         with self._disk():
             self._file.flush()
-            self._place.note_size(self._descriptor)
             self._check_place()
         self.flushed_rows = self.rows
 

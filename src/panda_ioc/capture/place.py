@@ -88,7 +88,7 @@ class Place:
         raise CaptureError(f"{self.path} is locked by another program")
 
     def check_size(self, descriptor: int) -> int:
-        """Check that nobody has made the file shorter since its size was last looked at; return its size.
+        """Check that nobody has made the file shorter since this was asked before; return its size.
 
         Raises:
             CaptureError: somebody has
@@ -99,10 +99,6 @@ class Place:
             raise CaptureError(f"{self.path} was truncated by another program while it was written: its data are lost")
         self._size = size
         return size
-
-    def note_size(self, descriptor: int) -> None:
-        """Note the size of the file after a flush: HDF5 cuts off what is free at its end."""
-        self._size = os.fstat(descriptor).st_size
 
     def check(self, descriptor: int) -> str:
         """Compare the open file with what is at its path.
