@@ -68,7 +68,7 @@ class GrowingTable:
         self._datasets: list[tuple[h5py.h5d.DatasetID, h5py.h5t.TypeID]] = []
         self._waiting: list[Frame] = []
         self._waiting_rows = 0
-        self._computing: Computing | None = None
+        self._computing = Computing(self._at_once)
         self._computed: _Piece | None = None
 
     @property
@@ -104,9 +104,8 @@ class GrowingTable:
             start: its beginning
             columns: of the datasets, in order
         """
-        self.close()
         self.columns = columns
-        self._computing = Computing(start.dtype, columns, self._at_once)
+        self._computing.set_columns(start.dtype, columns)
 
     def take(self, frame: Frame) -> Frame:
         """Take rows of the acquisition that began, unless enough wait; return those that are not taken.
@@ -126,7 +125,7 @@ class GrowingTable:
             OSError, RuntimeError: HDF5 cannot write
         """
         computed, self._computed = self._computed, None
-        if self._computing is not None and self._waiting:
+        if self._waiting:
             values = self._computing.begin(self._waiting)
             self._computed = _Piece(self.rows - sum(map(len, self._waiting)), self.rows, values)
             self._waiting = []
@@ -140,8 +139,7 @@ class GrowingTable:
 
     def close(self) -> None:
         """End what was begun in another thread."""
-        if self._computing is not None:
-            self._computing.close()
+        self._computing.close()
 
     def _write(self, piece: _Piece) -> None:
         spaces = {shape: piece.spaces(shape) for shape in {column.shape for column in self.columns}}
