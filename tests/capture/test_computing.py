@@ -29,8 +29,8 @@ ROWS = np.random.default_rng(1).integers(0, 255, MOST * 16, np.uint8).view(START
 )
 def test_rows_in_any_pieces(calls: list[list[int]]) -> None:
     """The values of a call stay as they are while those of the next one are computed."""
-    with contextlib.closing(Computing(MOST)) as computing:
-        computing.set_columns(START.dtype, stored_columns(START))
+    with contextlib.closing(Computing()) as computing:
+        computing.set_columns(START.dtype, stored_columns(START), MOST)
         before = None
         first = 0
         for sizes in [*calls, [1]]:
@@ -49,7 +49,7 @@ def test_rows_in_any_pieces(calls: list[list[int]]) -> None:
 
 
 def test_rows_that_are_not_side_by_side() -> None:
-    with contextlib.closing(Computing(MOST)) as computing:
-        computing.set_columns(START.dtype, stored_columns(START))
+    with contextlib.closing(Computing()) as computing:
+        computing.set_columns(START.dtype, stored_columns(START), MOST)
         bits, *_ = computing.begin([ROWS[::7], ROWS[1:100:3]]).result(10)
     np.testing.assert_array_equal(bits, np.concatenate([ROWS[::7], ROWS[1:100:3]])["PCAP.BITS0.Value"])

@@ -17,35 +17,31 @@ _BLOCK = 1 << 19
 
 
 class Computing:
-    """Computes columns: say which, then give rows; close it at the end.
+    """Computes columns: say which, then give rows; close it at the end."""
 
-    Args:
-        most: how many rows are given at once, at most
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._columns: Sequence[Column] = ()
         self._block = np.empty(0, np.dtype([]))
         self._kinds: list[tuple[np.dtype[np.generic], tuple[int, ...]]] = []
         self._memories: Iterator[list[Values]] = cycle([[]])
         self._thread = ThreadPoolExecutor(1, "columns")
 
-    def set_columns(self, dtype: np.dtype[np.void], columns: Sequence[Column]) -> None:
+    def set_columns(self, dtype: np.dtype[np.void], columns: Sequence[Column], most: int) -> None:
         """Say what is computed, when all that was begun before is there.
 
         Args:
             dtype: of a row
             columns: what is computed
+            most: how many rows are given at once, at most
         """
         self._columns = columns
         if dtype != self._block.dtype:
             self._block = np.empty(max(1, _BLOCK // dtype.itemsize), dtype)
-        kinds = [(column.dtype, column.shape) for column in columns]
+        kinds = [(column.dtype, (most, *column.shape)) for column in columns]
         if kinds != self._kinds:
             self._kinds = kinds
             # One is written while the other is computed.
-            self._memories = cycle([[np.empty((self._most, *shape), kind) for kind, shape in kinds] for _ in range(2)])
+            self._memories = cycle([[np.empty(shape, kind) for kind, shape in kinds] for _ in range(2)])
 
     def begin(self, parts: Sequence[Frame]) -> Future[list[Values]]:
         """Begin to compute the columns of rows.

@@ -4,6 +4,7 @@ Chunks are small, so that a short file is; a call of h5py for each of them would
 keep other threads from running meanwhile. Rows wait as they came, until there are enough to be written in one go.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from .columns import Column, Frame
 from .computing import Computing
 from .scaling import Values
 
-#: Rows that are written in one go, as whole chunks; one chunk if that has more.
-_ROWS = 32768
+#: Rows that are written in one go, as whole chunks, and bytes of their values; one chunk if that has more.
+_ROWS, _BYTES = 32768, 4 << 20
 
 #: How a file is opened so that rows go past the chunk cache, which filters need. Chunks do not begin with a page of
 #: memory, though that is faster: metadata need pages of their own then, for which a disk that is full has no room, and
@@ -64,11 +65,10 @@ class GrowingTable:
         self.columns: Sequence[Column] = ()
         self.rows = self.complete_rows = 0
         self._rows_per_chunk, self._filters = rows_per_chunk, filters
-        self._at_once = rows_per_chunk * max(1, _ROWS // rows_per_chunk)
+        self._at_once = rows_per_chunk
         self._datasets: list[tuple[h5py.h5d.DatasetID, h5py.h5t.TypeID]] = []
         self._waiting: list[Frame] = []
-        self._waiting_rows = 0
-        self._computing = Computing(self._at_once)
+        self._computing = Computing()
         self._computed: _Piece | None = None
 
     @property
@@ -94,6 +94,8 @@ class GrowingTable:
             )
             for column in columns
         ]
+        width = sum(column.dtype.itemsize * math.prod(column.shape) for column in columns)
+        self._at_once *= max(1, min(_ROWS, _BYTES // max(width, 1)) // self._rows_per_chunk)
         self._datasets = [(dataset.id, h5py.h5t.py_create(dataset.dtype)) for dataset in datasets]
         return datasets
 
@@ -105,7 +107,7 @@ class GrowingTable:
             columns: of the datasets, in order
         """
         self.columns = columns
-        self._computing.set_columns(start.dtype, columns)
+        self._computing.set_columns(start.dtype, columns, self._at_once)
 
     def take(self, frame: Frame) -> Frame:
         """Take rows of the acquisition that began, unless enough wait; return those that are not taken.
