@@ -1,6 +1,6 @@
-"""A data port that sends prepared bytes as fast as they are taken: one acquisition to each client.
+"""Run a data port that sends prepared bytes as fast as possible, one acquisition to each client.
 
-It answers on a control port as well, as far as clients ask before they take data. For one of them by hand:
+It also has a control port with the replies that clients need before they read data. Example:
 
     python benchmarks/source.py 8888 8889 1000000000 &
     panda-ioc capture 127.0.0.1 x.h5
@@ -40,18 +40,18 @@ HEADER = (
 
 
 def frame() -> bytes:
-    """A frame of random samples."""
+    """Return a frame of random samples."""
     rows = np.random.default_rng(1).integers(0, 255, ROWS * DTYPE.itemsize, np.uint8).tobytes()
     return struct.pack("<4sI", b"BIN ", len(rows) + 8) + rows
 
 
 def frames(total_bytes: int) -> int:
-    """How many frames an acquisition of so many bytes has."""
+    """Return the number of frames of an acquisition of a size in bytes."""
     return max(1, total_bytes // (ROWS * DTYPE.itemsize))
 
 
 def send(client: socket.socket, count: int, megabytes_per_second: float) -> None:
-    """Send an acquisition, then wait for the client to go."""
+    """Send an acquisition, then wait until the client disconnects."""
     block = frame() * 16
     with client:
         try:
@@ -69,7 +69,7 @@ def send(client: socket.socket, count: int, megabytes_per_second: float) -> None
 
 
 def answer(command: str) -> str:
-    """Answer what a client asks before it takes data: what is captured, and who this is."""
+    """Return the reply to a request: the capture settings, or the identity."""
     captures: dict[str, list[str]] = {}
     for name, _, capture, _ in FIELDS:
         captures.setdefault(name, []).append(capture)
@@ -82,7 +82,7 @@ def answer(command: str) -> str:
 
 
 def control(client: socket.socket) -> None:
-    """Answer commands."""
+    """Reply to every request of a client."""
     with client, client.makefile("rb") as commands:
         try:
             for line in commands:
