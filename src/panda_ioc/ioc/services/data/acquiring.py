@@ -1,12 +1,15 @@
-"""Puts to ACQUIRE: arm PCAP and wait until the acquisition has ended and can be read from the file."""
+"""Puts to ACQUIRE, which arm PCAP and wait for the end, and the sample count of PCAP."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
-from ....protocol import Arm, Disarm
+from ....protocol import Arm, Disarm, GetLine, PandaError
 from ...link.panda import PandaLink
 from ...plan.codecs import Refusal
 from .receiver import Receiver
+
+log = logging.getLogger(__name__)
 
 #: Time limit for the end of an acquisition after disarming, in s.
 _STOP_TIMEOUT = 10.0
@@ -85,3 +88,12 @@ class AcquireController:
         finally:
             self._task = None
             self._show(0)
+
+
+async def captured_samples(link: PandaLink) -> int | None:
+    """Return the number of samples captured in the last acquisition of the PandA; None if it is unknown."""
+    try:
+        return int(await link.ask(GetLine("*PCAP.CAPTURED")))
+    except (PandaError, ValueError) as error:
+        log.warning("the number of missing samples is unknown, *PCAP.CAPTURED cannot be read: %s", error)
+        return None

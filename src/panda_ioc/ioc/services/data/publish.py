@@ -89,7 +89,7 @@ class Counters:
         }
         values |= {name: (min(value, _MAX_INT), NO_ALARM) for name, value in counters.items()}
         if progress.dropped:
-            values["DROPPED"] = (values["DROPPED"][0], _warning("samples sent by the PandA were not received"))
+            values["DROPPED"] = (values["DROPPED"][0], _warning("samples captured by the PandA were not received"))
         values["END_REASON"] = (shorten(progress.end_reason, STRING_BYTES), NO_ALARM)
         values["QUEUE_USE"] = (min(100.0, 100 * progress.queued_bytes / progress.queue_limit), NO_ALARM)
         values["SWMR_ACTIVE"] = (int(progress.swmr), NO_ALARM)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ....capture.acquisition import Acquisition, follow, samples_in
 from ....client import AsyncioClient, PandaTimeoutError
@@ -32,12 +32,14 @@ class DataConsumer:
     Attributes:
         ready: called when the connection is ready
         take: called with each event and its acquisition
+        captured: returns the number of samples captured by the PandA, None if unknown; awaited after an error
         wait_room: awaited before the next event is read
         lost: called with the error that ended the connection, before the next attempt
     """
 
     ready: Callable[[], None]
     take: Callable[[Data, Acquisition], None]
+    captured: Callable[[], Awaitable[int | None]]
     wait_room: Callable[[], Awaitable[None]]
     lost: Callable[[PandaError], None]
 
@@ -153,6 +155,9 @@ class Receiver:
             while True:
                 data = await self._next(stream)
                 self._acquisition = follow(self._acquisition, data)
+                if isinstance(data, EndData) and not data.good and self._acquisition is not None:
+                    # The PandA may have captured more samples than its buffer could hold.
+                    self._acquisition = replace(self._acquisition, captured=await self._consumer.captured())
                 if isinstance(data, FrameData):
                     self.total += samples_in(data)
                     self.total_bytes += data.data.nbytes

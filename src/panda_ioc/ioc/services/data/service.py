@@ -28,7 +28,7 @@ from ...plan.record import Content
 from ...servers.put import Put
 from ...servers.served import Pv
 from ..service import Service
-from .acquiring import AcquireController
+from .acquiring import AcquireController, captured_samples
 from .capture import CaptureController, FileFacts
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
 from .publish import Counters, Throttle
@@ -64,7 +64,8 @@ class DataService(Service):
         self._pvs: Mapping[str, Pv] = {}
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
         self._captures = CaptureController(self._settings, self._file_facts(model, roots), self._show)
-        self._receiver = Receiver(DataConsumer(self._ready, self._take, self._captures.wait_room, self._lost))
+        captured = partial(captured_samples, link)
+        self._receiver = Receiver(DataConsumer(self._ready, self._take, captured, self._captures.wait_room, self._lost))
         self._counters = Counters(self._receiver, self._captures)
         self._ends = Throttle(self._show)
         self._view = LivePvs(self._live, self._settings)
@@ -83,8 +84,6 @@ class DataService(Service):
         versions = {"panda_versions": f"PandA SW: {panda.software} FPGA: {panda.fpga} rootfs: {panda.rootfs}"}
         descriptions = {f"{instance}.{field}": info.description for instance, field, info in model.fields()}
         return FileFacts(self._columns, roots, versions, descriptions)
-
-    # Methods of `Service`.
 
     def initial_values(self) -> Mapping[str, Content]:
         values: dict[str, Content] = {
@@ -246,8 +245,6 @@ class DataService(Service):
         self._set_dataset(name, value)
         self._pvs[name].post(value)
         self._show_datasets()
-
-    # Received data.
 
     def _ready(self) -> None:
         self._counters.wake()
