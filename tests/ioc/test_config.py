@@ -123,7 +123,7 @@ async def test_read_only(panda: Server, ca_ports: Iterator[int]) -> None:
     async with running_ioc(panda.control_port, "TEST-READ", ca_ports, "--read-only") as ioc:
         with pytest.raises(Exception, match="Write access denied"):
             await caput(ioc.pv("PULSE1:PULSES"), 3, wait=True, timeout=5)
-        with pytest.raises(Exception, match="may not put to PULSE1:PULSES"):
+        with pytest.raises(Exception, match="the access rules do not allow .* to put to PULSE1:PULSES"):
             await ioc.pva_put("PULSE1:PULSES", 3)
         assert await caget(ioc.pv("PULSE1:PULSES")) == 0
 
@@ -134,15 +134,15 @@ async def test_an_access_security_file(panda: Server, ca_ports: Iterator[int], t
     async with running_ioc(panda.control_port, "TEST-ACF", ca_ports, "--access-file", str(rules)) as ioc:
         with pytest.raises(Exception, match="Write access denied"):
             await caput(ioc.pv("PULSE1:PULSES"), 3, wait=True, timeout=5)
-        with pytest.raises(Exception, match="may not put"):
+        with pytest.raises(Exception, match="the access rules do not allow"):
             await ioc.pva_put("PULSE1:PULSES", 3)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "cannot be read"),
-        ("ASG(DEFAULT) { RULE(", "makes no sense"),
+        (None, "cannot read"),
+        ("ASG(DEFAULT) { RULE(", "is invalid"),
         ('ASG(DEFAULT) { RULE(1, WRITE) { CALC("A=0") } }', "has CALC in line 1"),
         ("ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE) { UAG(nobody) } }", "EPICS does not start"),
         ("", "EPICS does not start"),
@@ -260,7 +260,7 @@ async def test_the_directory_of_kept_settings_goes_away(panda: Server, ca_ports:
                 await asyncio.sleep(0.01)
         shutil.rmtree(directory)
         assert await ioc.stop() == 0
-    assert sum("settings cannot be kept in" in line for line in ioc.output) == 1
+    assert sum("cannot save settings in" in line for line in ioc.output) == 1
     assert not any("Traceback" in line for line in ioc.output)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from aioca import caget, caput
 
-from panda_ioc.ioc.servers.ca.gathering import CROWD, PERIOD
+from panda_ioc.ioc.servers.ca.gathering import MIN_CLIENTS, PERIOD
 from panda_ioc.simulator import Server
 
 from .circuit import NORMAL
@@ -59,7 +59,7 @@ class Circuit:
 
 
 async def test_two_hundred_clients_see_each_change(panda: Server, ca_ports: Iterator[int]) -> None:
-    async with running_ioc(panda.control_port, "TEST-CROWD", ca_ports) as ioc:
+    async with running_ioc(panda.control_port, "TEST-MIN_CLIENTS", ca_ports) as ioc:
         pv, port = ioc.pv("PULSE1:PULSES"), int(ioc.environment["EPICS_CA_SERVER_PORT"])
         circuits: list[Circuit] = []
         try:
@@ -83,7 +83,7 @@ async def test_many_clients_are_told_together_and_whoever_reads_is_not_kept_wait
         circuits: list[Circuit] = []
         try:
             async with asyncio.timeout(60), Putting(port) as putting:
-                for _ in range(CROWD):
+                for _ in range(MIN_CLIENTS):
                     circuits.append(await Circuit.open(port))
                     await circuits[-1].monitor(pv)
                 await putting.put(pv, PUTS + 1)

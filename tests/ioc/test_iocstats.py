@@ -71,7 +71,7 @@ async def test_puts_that_only_epics_knows_of_are_logged(ioc: Ioc) -> None:
     for name in ("ACCESS", "PULSE1:PULSES.HIGH", "PULSE1:ENABLE.DESC"):
         await caput(ioc.pv(name), 1, wait=True, timeout=5)
         line = await ioc.wait_for(f"put {ioc.pv(name)} by ")
-        assert line.endswith("if EPICS took it")
+        assert line.endswith("if EPICS accepted it")
         assert "@" in line
     with pytest.raises(CANothing):
         await caput(ioc.pv("PCAP:ACTIVE.DESC"), "x", wait=True, timeout=5)

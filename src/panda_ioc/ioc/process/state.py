@@ -51,7 +51,7 @@ class State:
             return
         from ..servers.ca import autosave  # noqa: PLC0415 - it starts EPICS, which takes long
 
-        path = self._file(autosave.KEPT_ENDING)
+        path = self._file(autosave.SAVE_SUFFIX)
         content = await self._try(read, path)
         if content is None:
             return  # what is there is not to be replaced

@@ -1,22 +1,22 @@
-"""Monitors of many clients are told together.
+"""Batching of monitor updates when many clients are connected.
 
-EPICS has a thread for each client, and each is woken for each update, which costs more than all else of a put: with 200
-clients, 10 ms. So while so many are connected, what changes within a moment is told in one go; of a record that changed
-twice in it, monitors see the last value, as EPICS does it for clients that are slow. The first change is told at once.
+EPICS has a thread for each client and wakes all of them for each update. With 200 clients this takes 10 ms, more than
+the rest of a put. With at least MIN_CLIENTS connections, updates within PERIOD are therefore sent together. Of several
+updates of one record, monitors get the last one, as slow clients do in EPICS. The first update is sent immediately.
 """
 
 import asyncio
 from collections.abc import Callable
 
-#: Connections from which on updates are gathered, and the seconds in which they are.
-CROWD, PERIOD = 16, 0.02
+#: Number of connections from which updates are batched, and the time between batches in s.
+MIN_CLIENTS, PERIOD = 16, 0.02
 
 
-class Gathering:
-    """Decides when monitors are told; it is made in the event loop, and called there.
+class MonitorBatcher:
+    """The decision whether an update is sent immediately or with the next batch; used in the event loop only.
 
     Args:
-        circuits: gives the number of clients that are connected
+        circuits: returns the number of client connections
     """
 
     def __init__(self, circuits: Callable[[], int]) -> None:
@@ -25,16 +25,16 @@ class Gathering:
         self._waiting: list[Callable[[], None]] = []
         self._is_open = False
 
-    def takes(self, tell: Callable[[], None]) -> bool:
-        """Return whether an update is told later, by `tell`; else it is to be told now."""
+    def defer(self, send: Callable[[], None]) -> bool:
+        """Schedule `send` for the next batch and return True, or return False if the update must be sent now."""
         if self._is_open:
-            self._waiting.append(tell)
+            self._waiting.append(send)
             return True
         self._open()
         return False
 
     def _open(self) -> None:
-        self._is_open = self._circuits() >= CROWD
+        self._is_open = self._circuits() >= MIN_CLIENTS
         if self._is_open:
             self._loop.call_later(PERIOD, self._close)
 
@@ -43,5 +43,5 @@ class Gathering:
         self._is_open = False
         if waiting:
             self._open()
-        for tell in waiting:
-            tell()
+        for send in waiting:
+            send()
