@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from aioca import caget, caput
 
-from panda_ioc.ioc.servers.ca.gathering import MIN_CLIENTS, PERIOD
+from panda_ioc.ioc.servers.ca.batching import MIN_CLIENTS, PERIOD
 from panda_ioc.simulator import Server
 
 from .circuit import NORMAL

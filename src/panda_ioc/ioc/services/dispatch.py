@@ -106,7 +106,7 @@ class Services:
 
     async def put(self, put: Put) -> str:
         """Execute a put; return the reason of its refusal, "" if it was accepted."""
-        await self._bound.wait()  # EPICS accepts puts shortly before
+        await self._bound.wait()  # EPICS may accept puts before `bind`
         pv = self._pvs[put.name]
         shows = pv.shows
         self._pending[put.name] += 1

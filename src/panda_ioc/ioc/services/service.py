@@ -25,7 +25,7 @@ class Service:
         return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Store the PVs, by name; called before they are served."""
+        """Store the PVs, by name; called once, when all PVs have been created."""
 
     def connected(self, *, again: bool) -> None:
         """Handle a new connection to the PandA; `again` if PVs showed a disconnect before."""

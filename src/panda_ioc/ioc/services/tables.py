@@ -1,7 +1,7 @@
 """Synchronization of the tables of the PandA with their PVs, in both directions.
 
 A put writes the whole table and completes when the table has been read back. The PandA reports changes of a table
-without the content, so the table is read again. A lock for each table prevents that a poll and a put interfere.
+without the content, so the table is read again. Each table has a lock, so that polls and puts do not interfere.
 
 Channel Access puts columns one by one. They are edited in the IOC and written by a put to MODE. During editing, the
 table shows changes on the PandA, the columns do not.

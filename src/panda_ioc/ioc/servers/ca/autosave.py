@@ -29,7 +29,7 @@ def keep(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
     autosave.configure(directory, name, save_period=_SAVE_PERIOD, timestamped_backups=False)
     for key, value in kept.items():
         autosave.add_pv_to_autosave(value, key, fields=True)
-    autosave.Autosave._save = _careful(autosave.Autosave._save, directory)  # noqa: SLF001
+    autosave.Autosave._save = _guarded(autosave.Autosave._save, directory)  # noqa: SLF001
 
 
 def stop_saving() -> None:
@@ -37,7 +37,7 @@ def stop_saving() -> None:
     autosave.Autosave._stop()  # noqa: SLF001
 
 
-def _careful(save: Callable[[], None], directory: Path) -> Callable[[], None]:
+def _guarded(save: Callable[[], None], directory: Path) -> Callable[[], None]:
     """Return a save function with a time limit that logs a repeated error once and does not raise it."""
     logged = ""
     disk = Calls()
@@ -47,7 +47,7 @@ def _careful(save: Callable[[], None], directory: Path) -> Callable[[], None]:
         problem = ""
         try:
             disk.wait(str(directory), save)
-        except Exception as error:  # noqa: BLE001 - an error would stop the thread of softioc
+        except Exception as error:  # noqa: BLE001 - softioc would retry without a limit, also at shutdown
             problem = str(error)
         if problem and problem != logged:
             log.warning("cannot save settings in %s: %s", directory, problem)

@@ -22,7 +22,7 @@ from ..served import Update
 from . import base
 from .database import text_length
 from .fitting import element, fit, timestamp
-from .gathering import MonitorBatcher
+from .batching import MonitorBatcher
 from .puts import Completion, Puts, Write
 
 log = logging.getLogger(__name__)

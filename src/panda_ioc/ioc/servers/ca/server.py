@@ -23,7 +23,7 @@ from ..put import OnPut
 from . import base
 from .database import database, texts_with_macros
 from .fields import set_levels
-from .gathering import MonitorBatcher
+from .batching import MonitorBatcher
 from .iocstats import corrections
 from .puts import Puts, Write
 from .pv import CaPv

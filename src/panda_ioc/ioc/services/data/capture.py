@@ -253,9 +253,7 @@ class CaptureController:
         settings = self._settings
         path = self._file_name().path()
         if not await self.directory_exists():
-            raise CaptureError(
-                f"the directory {path.parent} does not exist: create it, or allow the IOC to with CREATE_DIRECTORY"
-            )
+            raise CaptureError(f"the directory {path.parent} does not exist: create it, or set CREATE_DIRECTORY")
         await receiver.wait_ready()
         selection = MODES[CAPTURE_MODES[settings["CAPTURE_MODE"]]](settings["NUM_CAPTURE"])
         recorder = Recorder(self._storing(path), selection, lambda: self._recorder_changed(recorder))

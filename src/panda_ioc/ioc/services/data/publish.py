@@ -97,7 +97,7 @@ class Counters:
 
 
 class Throttle:
-    """A limit of ten calls of a function per second; a call that exceeds it is delayed, not lost.
+    """A limit of ten calls of a function per second; calls that exceed it are merged and delayed.
 
     Args:
         function: function to call
