@@ -70,12 +70,14 @@ class _DataProtocol(asyncio.BufferedProtocol):
             lambda: self._connection.buffer_updated(nbytes, flush_every_frame=merge, limit=_FRAMES_A_TURN, merge=merge)
         )
 
-    def _parse_on(self) -> None:
+    def _parse_pending(self) -> None:
         self._parsing = None
         if self._closing or self._error is not None:
             return
         merge = self._flush_period is None
-        self._put_all(lambda: self._connection.parse_on(flush_every_frame=merge, limit=_FRAMES_A_TURN, merge=merge))
+        self._put_all(
+            lambda: self._connection.parse_pending(flush_every_frame=merge, limit=_FRAMES_A_TURN, merge=merge)
+        )
 
     def _put_all(self, receive: Callable[[], Iterator[Data]]) -> None:
         try:
@@ -95,7 +97,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
             return
         full = self._queued_bytes >= (_MAX_QUEUED if self._reading else _MAX_QUEUED // 2)
         if self._connection.pending and not full and self._parsing is None:
-            self._parsing = asyncio.get_running_loop().call_soon(self._parse_on)
+            self._parsing = asyncio.get_running_loop().call_soon(self._parse_pending)
         reading = not full and not self._connection.pending
         if reading != self._reading:
             self._reading = reading
