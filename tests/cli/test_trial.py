@@ -141,7 +141,7 @@ def test_what_cannot_be_compared_or_drawn_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("CLOCK1.PERIOD=1\n")
     nowhere = tmp_path / "nowhere"
     for arguments, told in (
-        (("diff", tmp_path / "bad", nowhere), "'nonsense' is neither an assignment nor"),
+        (("diff", tmp_path / "bad", nowhere), "'nonsense' is neither NAME=value nor"),
         (("diff", nowhere, nowhere), "nowhere: No such file or directory"),
         (("diff", "127.0.0.1:1", nowhere), "127.0.0.1:1"),
         (("wiring", tmp_path / "empty", "-o", tmp_path / "x.svg"), "no block is wired to another one"),

@@ -64,7 +64,7 @@ async def test_what_was_before_cannot_be_brought_back(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("PULSE1.PULSES=9\nnonsense\n", "x.design: line 2: 'nonsense' is neither an assignment"),
+        ("PULSE1.PULSES=9\nnonsense\n", "x.design: line 2: 'nonsense' is neither NAME=value"),
         ("PULSE1.PULSES=9\nPGEN1.TABLE<\n", "x.design: line 2: the data of 'PGEN1.TABLE<' does not end"),
         ("PULSE1.PULSES=9\n\nPGEN1.TABLE<\n1\n", "x.design: line 3: the data of 'PGEN1.TABLE<' does not end"),
         ("PULSE1.PULSES=9\nPGEN1.TABLE<\n1", "x.design: line 2: the data of 'PGEN1.TABLE<' does not end"),
