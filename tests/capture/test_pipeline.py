@@ -76,7 +76,7 @@ async def test_all_in_one(counting_panda: Server, write: Write, tmp_path: Path) 
 
 async def test_paths_of_their_own(counting_panda: Server, write: Write, tmp_path: Path) -> None:
     names = [tmp_path / "a.h5", tmp_path / "b.h5"]
-    with pytest.raises(CaptureError, match="no file name is left"):
+    with pytest.raises(CaptureError, match="no file path left"):
         await write(counting_panda, names, arm=True, count=3)
     assert [counts(path) for path in names] == [[*range(1000)]] * 2
     assert await completion(counting_panda) != "Busy"

@@ -201,7 +201,7 @@ async def test_bad_ends_are_errors(tmp_path: Path) -> None:
     start, frame, _ = acquisition(10)
     feed(short, (start, frame, EndData(12, "Ok")))
     await closed(short)
-    assert "12 samples, but 10 came" in str(short.progress.error)
+    assert "12 samples, but 10 were received" in str(short.progress.error)
     assert short.progress.dropped == 2
 
 

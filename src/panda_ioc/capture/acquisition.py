@@ -1,7 +1,7 @@
-"""One acquisition as far as it came, which is handed on with each event of the data port.
+"""The state of one acquisition, updated with each event of the data port.
 
-Whoever reads a data port keeps the one `Acquisition`, with `follow`; a capture and a live view are given it with each
-event, and need not count samples themselves.
+The reader of a data port updates the `Acquisition` with `follow` and passes it with each event to captures and live
+views, so that these need not count samples themselves.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from ..protocol import Data, EndData, FrameData, ReadyData, StartData
 
 @dataclass(frozen=True)
 class Acquisition:
-    """An acquisition.
+    """The state of an acquisition.
 
     Attributes:
-        start: its beginning
-        samples: how many came, with those of the event that this was handed with
-        end: its end; None while it is under way
+        start: start event
+        samples: number of samples received, including those of the current event
+        end: end event; None during the acquisition
     """
 
     start: StartData
@@ -25,37 +25,40 @@ class Acquisition:
 
     @property
     def under_way(self) -> bool:
-        """Whether more may come of it."""
+        """Whether the acquisition has not ended."""
         return self.end is None
 
     @property
     def lost(self) -> int:
-        """Samples that the PandA says it sent, but that did not come."""
+        """The number of samples that the PandA reports as sent but that were not received."""
         return max(self.end.samples - self.samples, 0) if self.end is not None else 0
 
     @property
     def problem(self) -> str:
-        """Why it is not complete; "" if it is, or is under way."""
+        """Why the acquisition is incomplete; "" if it is complete or has not ended."""
         if self.end is None:
             return ""
         if not self.end.good:
             return f"the acquisition ended with: {self.end.reason}"
         if self.end.samples != self.samples:
-            return f"the PandA says that it sent {self.end.samples} samples, but {self.samples} came"
+            return f"the PandA sent {self.end.samples} samples, but {self.samples} were received"
         return ""
 
 
 def samples_in(data: Data) -> int:
-    """The number of samples that came with an event."""
+    """Return the number of samples in an event."""
     return len(data.data) if isinstance(data, FrameData) else 0
 
 
 def follow(acquisition: Acquisition | None, data: Data) -> Acquisition | None:
-    """Return the acquisition as it is after an event.
+    """Return the state of an acquisition after an event.
 
     Args:
-        acquisition: as it was; None before the first event of a connection
-        data: what came; `DataConnection` gives a beginning before samples, and samples before an end
+        acquisition: state before the event; None before the first event of a connection
+        data: event from the data port
+
+    Raises:
+        ValueError: samples or an end arrive before a start, which `DataConnection` excludes
     """
     match data:
         case StartData():
@@ -66,4 +69,4 @@ def follow(acquisition: Acquisition | None, data: Data) -> Acquisition | None:
             return Acquisition(acquisition.start, acquisition.samples, data)
         case ReadyData():
             return None
-    raise ValueError(f"{type(data).__name__} came before the beginning of an acquisition")
+    raise ValueError(f"{type(data).__name__} arrived before the start of an acquisition")

@@ -1,4 +1,4 @@
-"""Making an HDF5 file, and what HDF5 says when that or writing it fails."""
+"""Creation of HDF5 files, and the error messages of HDF5."""
 
 import contextlib
 import re
@@ -10,14 +10,14 @@ import h5py
 
 
 def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
-    """Make a file; where that fails, none is left.
+    """Create a file. If that fails, no partial file remains.
 
     Args:
-        path: where; it must not exist
-        cache: arguments of `h5py.File` for its chunk cache
+        path: path, which must not exist
+        cache: chunk cache arguments of `h5py.File`
 
     Raises:
-        OSError: it cannot be made
+        OSError: the file cannot be created
     """
     try:
         return h5py.File(path, "x", libver="latest", **cache)
@@ -30,6 +30,6 @@ def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what the system said, without the innards of HDF5."""
+    """Return the operating system's error message, without HDF5 internals."""
     match = re.search(r"error message = '([^']*)'", str(error))
     return match[1] if match else getattr(error, "strerror", None) or str(error)
