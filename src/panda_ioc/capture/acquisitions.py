@@ -17,6 +17,8 @@ from .errors import CaptureError
 from .samples import MAX_BYTES, Acquisition, Assembler, Columns, IncompleteAcquisitionError, Samples
 from .stream import Run, async_events, events
 
+__all__ = ["acquisitions", "samples"]
+
 #: Size in bytes from which an acquisition is scaled in a thread, so that the event loop is not blocked.
 _THREAD_BYTES = 1 << 22
 
@@ -161,12 +163,27 @@ def samples(
 ) -> AsyncGenerator[Samples, None] | Generator[Samples, None, None]:
     """Connect to the data port and yield samples as they arrive, as arrays in physical units.
 
-    Needs a few MiB of memory. `Samples.first` is 0 for the first samples of each acquisition. The arguments are those
-    of `acquisitions`.
+    Needs a few MiB of memory. `Samples.first` is 0 for the first samples of each acquisition.
+
+    Args:
+        client: client; an `AsyncioClient` returns an asynchronous generator
+        arm: arm PCAP, as for `acquisitions`
+        count: number of acquisitions; None for no limit
+        timeout: maximum time in s without data from the PandA; None for no timeout
+        strict: raise `IncompleteAcquisitionError` at the end of an incomplete acquisition
+        columns: function that selects the columns and their scaling, as for `acquisitions`
 
     Raises:
         IncompleteAcquisitionError: samples of an acquisition were lost; its `acquisition` is None
         PandaError: see `acquisitions`
+
+    Example:
+        >>> from panda_ioc.capture.acquisitions import samples
+        >>> from panda_ioc.client import BlockingClient
+        >>> with BlockingClient("panda.example") as panda:
+        ...     count = sum(len(piece) for piece in samples(panda, arm=True, count=1))
+        >>> count
+        500
     """
     run = Run(arm, count, timeout)
     output = _Output(Assembler(columns), strict, pieces=True)

@@ -17,6 +17,8 @@ from .errors import CaptureError
 from .options import BITS_TYPES, ColumnOptions
 from .scaling import GATE, Scaling, Values, scaling_of, unsigned_gate
 
+__all__ = ["Column", "stored_columns"]
+
 Frame = npt.NDArray[np.void]
 
 #: What a file has beside its columns.

@@ -30,6 +30,8 @@ from .options import FileOptions
 from .place import Place
 from .salvage import close_broken, close_unwritten
 
+__all__ = ["HdfFile"]
+
 #: Bytes that a file grows by before the system is asked to write them.
 _WRITEBACK_BYTES = 8 << 20
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+__all__ = ["ColumnOptions", "FileOptions"]
+
 #: Compressions: the class of hdf5plugin, or HDF5's own filter.
 COMPRESSIONS = {"none": None, "gzip": "gzip", "lz4": "LZ4", "zstd": "Zstd"}
 

@@ -25,6 +25,8 @@ from .hdf import HdfFile
 from .samples import Columns, problem_of
 from .stream import Run, async_events, events
 
+__all__ = ["Files", "IncompleteFileError", "Stage", "Writing", "WrittenFile", "write_files"]
+
 T = TypeVar("T")
 
 #: A function that receives an event and returns the events to write instead. Each start must be followed by an end.

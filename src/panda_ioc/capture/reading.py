@@ -38,7 +38,7 @@ def read_columns(
         >>> from panda_ioc.capture import read_columns
         >>> values = read_columns("scan_0001.h5", ["COUNTER1.OUT.Value"], slice(3))
         >>> values["COUNTER1.OUT.Value"]
-        array([1., 2., 3.])
+        array([0., 1., 2.])
     """
     with _opened(file) as opened:
         columns = datasets(opened)

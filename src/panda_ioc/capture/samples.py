@@ -15,6 +15,8 @@ from ..protocol import Data, EndData, FieldCapture, FrameData, StartData
 from .columns import Column, Frame, stored_columns
 from .errors import CaptureError
 
+__all__ = ["Acquisition", "IncompleteAcquisitionError", "Samples"]
+
 #: Bytes of raw samples that one acquisition may have, to be given as a whole.
 MAX_BYTES = 1 << 30
 

@@ -20,7 +20,7 @@ _Scalar = (str, int, float, np.bool_, np.integer, np.floating)
 
 @dataclass(frozen=True)
 class Raw(Command[list[str]]):
-    """Send a command as text. The response is the reply as a list of lines, including `!` and `OK`.
+    """Send a command as text. The response is the reply as a list of lines, exactly as sent by the server.
 
     An `ERR` reply is returned, not raised.
 

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from . import framing
 from .acquisition import Data, EndData, FrameData, ReadyData, StartData
 from .connection import ConnectionState, Lifecycle, Transition
-from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
-from .exchange import text
-from .framing import HEAD, HEADER, LINE, MARK, MAX_FRAME, MAX_UNFLUSHED, MOST_MERGED, SMALL_FRAME, concatenated
+from .errors import LocalProtocolError, PandaError, RemoteProtocolError
+from .framing import HEAD, HEADER, LINE, MARK, MAX_MERGED, MAX_UNFLUSHED, SMALL_FRAME
 from .header import parse_header
 
 #: Size of a receive buffer in bytes. It holds many frames, so few are split between two buffers and must be copied.
@@ -149,7 +149,16 @@ class DataConnection:
     def parse_pending(
         self, *, flush_every_frame: bool = True, limit: int | None = None, merge: bool = False
     ) -> Iterator[Data]:
-        """Parse `pending` bytes; the arguments and the result are those of `buffer_updated`."""
+        """Parse `pending` bytes; return an iterator over the queued events.
+
+        Args:
+            flush_every_frame: as for `receive_bytes`
+            limit: as for `buffer_updated`
+            merge: as for `buffer_updated`
+
+        Raises:
+            LocalProtocolError: as for `receive_bytes`
+        """
         self._check_receiving()
         self._parse(flush_every_frame=flush_every_frame, limit=limit, merge=merge)
         return self.events()
@@ -237,7 +246,7 @@ class DataConnection:
 
     def _joined(self) -> FrameData:
         frames, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
-        return FrameData(frames[0] if len(frames) == 1 else concatenated(frames))
+        return FrameData(frames[0] if len(frames) == 1 else framing.concatenate(frames))
 
     def _end_stream(self) -> None:
         if self.state is ConnectionState.NEGOTIATING:
@@ -264,10 +273,7 @@ class DataConnection:
         line = self._text_until(*LINE)
         if line is None:
             return None
-        if line.startswith(b"ERR "):
-            raise CommandError(self._options, text(line[4:-1]))
-        if line != b"OK\n":
-            raise RemoteProtocolError(f"the data port replied to {self._options!r} with {line[:80]!r}")
+        framing.check_options(line, self._options)
         self._lifecycle.go(Transition.OPTIONS_ACCEPTED)
         return ReadyData()
 
@@ -287,15 +293,11 @@ class DataConnection:
         mark, length = HEAD.unpack_from(self._view, self._start)
         if mark != MARK:
             return self._step_end()
-        if length > MAX_FRAME or length <= HEAD.size or (length - HEAD.size) % self._sample.itemsize:
-            raise RemoteProtocolError(
-                f"the data port sent a frame of {length} bytes, not a whole number of samples of "
-                f"{self._sample.itemsize} bytes"
-            )
+        framing.check_length(length, self._sample.itemsize)
         if available < length:
             return None
         if self._merge and length < SMALL_FRAME and self._is_repeated(length, available):
-            return FrameData(self._equal_frames(length, min(available // length, MOST_MERGED)))
+            return FrameData(self._equal_frames(length, min(available // length, MAX_MERGED)))
         frame = self._memory[self._start + HEAD.size : self._start + length].view(self._sample)
         frame.flags.writeable = False
         self._start += length
@@ -320,11 +322,9 @@ class DataConnection:
         line = self._text_until(*LINE)
         if line is None:
             return None
-        match text(line[:-1]).split(" ", 2):
-            case ["END", samples, reason] if samples.isdecimal():
-                self._lifecycle.go(Transition.ACQUISITION_ENDED)
-                return EndData(int(samples), reason)
-        raise RemoteProtocolError(f"the data port sent {line[:80]!r} instead of a frame or END")
+        end = framing.parse_end(line)
+        self._lifecycle.go(Transition.ACQUISITION_ENDED)
+        return end
 
     def _text_until(self, mark: re.Pattern[bytes], limit: int) -> bytes | None:
         """Consume and return the bytes up to and including a terminator; None if it has not arrived."""

@@ -83,7 +83,7 @@ class Reply:
     Attributes:
         request: command line of the request
         value: text after `OK =`
-        lines: lines of a multi-line value, without the leading `!`
+        lines: lines of a multi-line value, without the leading "!"
         error: text after `ERR`
 
     Example:

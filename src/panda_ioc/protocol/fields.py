@@ -43,6 +43,7 @@ class UintFieldInfo(FieldInfo):
     """A field of subtype uint: a 32-bit unsigned integer.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         max_value: largest value that the server accepts
     """
 
@@ -54,6 +55,7 @@ class ScalarFieldInfo(FieldInfo):
     """A field of subtype scalar: a float, whose value is raw * scale + offset.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         units: engineering units; "" if none
         scale: scale factor in `units` per count
         offset: offset in `units`
@@ -69,6 +71,7 @@ class TimeFieldInfo(FieldInfo):
     """A field of type or subtype time. The UNITS attribute of each instance selects its units.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         unit_labels: available units: ("min", "s", "ms", "us")
     """
 
@@ -80,6 +83,7 @@ class EnumFieldInfo(FieldInfo):
     """A field of subtype enum.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         labels: values that the server accepts, in the order of their codes from 0
     """
 
@@ -91,6 +95,7 @@ class BitOutFieldInfo(FieldInfo):
     """A field of type bit_out: a signal on the bit bus. `GetPcapBitsLabels` lists the signals of all instances.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         capture_word: field that captures the signal of the first instance: "PCAP.BITS0"
         offset: bit number in that field, from 0 to 31
     """
@@ -104,6 +109,7 @@ class BitMuxFieldInfo(EnumFieldInfo):
     """A field of type bit_mux: selects a signal of the bit bus, ZERO or ONE.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         labels: signals that can be selected
         max_delay: maximum of the DELAY attribute in ticks of the FPGA clock
     """
@@ -113,7 +119,12 @@ class BitMuxFieldInfo(EnumFieldInfo):
 
 @dataclass(frozen=True)
 class PosMuxFieldInfo(EnumFieldInfo):
-    """A field of type pos_mux: selects a signal of the position bus, or ZERO. `labels` lists them."""
+    """A field of type pos_mux: selects a signal of the position bus, or ZERO.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        labels: signals that can be selected
+    """
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,7 @@ class PosOutFieldInfo(FieldInfo):
     """A field of type pos_out: a signal on the position bus, which can be captured.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         capture_labels: values of the CAPTURE attribute: ("No", "Value", "Diff", ...)
     """
 
@@ -132,6 +144,7 @@ class ExtOutFieldInfo(FieldInfo):
     """A field of type ext_out: a value that can be captured but not read.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         capture_labels: values of the CAPTURE attribute: ("No", "Value")
     """
 
@@ -143,6 +156,8 @@ class ExtOutBitsFieldInfo(ExtOutFieldInfo):
     """A field of type ext_out and subtype bits: captures 32 signals of the bit bus in one word.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        capture_labels: as for `ExtOutFieldInfo`
         bits: names of the 32 signals, bit 0 first; "" for an unused bit
     """
 
@@ -173,6 +188,7 @@ class TableFieldInfo(FieldInfo):
     """A field of type table.
 
     Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
         max_length: capacity in 32-bit words
         row_words: number of 32-bit words per row
         columns: columns by name, in the order of the server

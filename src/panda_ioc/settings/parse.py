@@ -29,8 +29,8 @@ class Settings:
     Attributes:
         values: values of fields and attributes as text: {"PULSE1.DELAY": "5", "PULSE1.DELAY.UNITS": "ms"}. One-line
             metadata have names starting with `*METADATA.`. Times saved in ticks are converted to their UNITS
-        tables: words of each table, (n,) uint32: {"SEQ1.TABLE": array(...)}
-        texts: lines of multi-line metadata: {"*METADATA.LAYOUT": (...)}
+        tables: words of each table by name, (n,) uint32: "SEQ1.TABLE"
+        texts: lines of multi-line metadata by name: `*METADATA.LAYOUT`
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
