@@ -95,7 +95,7 @@ def _field(element: Element) -> FieldCapture:
 def _text(element: Element, attribute: str) -> str:
     value = element.get(attribute)
     if value is None:
-        raise _BadHeaderError(f"<{element.tag}> has no attribute {attribute}")
+        raise _BadHeaderError(f"{attribute} is missing in <{element.tag}>")
     return value
 
 
