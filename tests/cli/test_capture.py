@@ -144,7 +144,9 @@ async def test_a_deviation_alone(
     await panda_ioc("plot", path, "-o", tmp_path / "x.png")
 
 
-@pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])
+@pytest.mark.parametrize(
+    "compression", [*(pytest.param(name, marks=pytest.mark.long) for name in ("gzip", "lz4")), "zstd"]
+)
 async def test_a_picture_of_what_is_compressed(
     panda: Server, ports: tuple[str, ...], tmp_path: Path, compression: str
 ) -> None:

@@ -78,7 +78,7 @@ CAPTURING = "panda-ioc put PANDA:DATA:CAPTURE 1"
 ARM = ["panda-ioc", "put", "PANDA:PCAP:ARM", "1"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def panda() -> AsyncIterator[Server]:
     async with Server(load(), control_port=0, data_port=0) as server:
         capture_counter(server)
@@ -86,7 +86,7 @@ async def panda() -> AsyncIterator[Server]:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def ioc(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
     data = ("--data-port", str(panda.data_port))
     async with running_ioc(panda.control_port, "PANDA", ca_ports, *data) as ioc:
@@ -154,7 +154,14 @@ def to_run(name: str) -> list[str]:
     return [command for command in commands(name) if command not in NOT_RUN]
 
 
-@pytest.mark.parametrize("name", [path.name for path in PAGES if path.name not in ELSEWHERE and to_run(path.name)])
+def marked(name: str) -> object:
+    """The name of a page as a parameter: of some pages the commands take long."""
+    return pytest.param(name, marks=pytest.mark.long) if name in {"README.md", "simulator.md"} else name
+
+
+@pytest.mark.parametrize(
+    "name", [marked(path.name) for path in PAGES if path.name not in ELSEWHERE and to_run(path.name)]
+)
 async def test_the_commands_of_a_page(name: str, panda: Server, ioc: Ioc, tmp_path: Path) -> None:
     where = {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port}
     (tmp_path / "ioc.yaml").write_text(yaml.safe_dump({"prefix": "TEST-FILE", "panda": where}))

@@ -24,6 +24,7 @@ def test_every_page_is_in_the_index() -> None:
         assert path.parent != ROOT / "docs" or path.stem in {"index", *entries}, path.name
 
 
+@pytest.mark.long
 def test_the_pages_are_built_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("sphinx")
     pytest.importorskip("myst_parser")

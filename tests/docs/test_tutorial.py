@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ..command import running, said_by
 from ..ioc.process import environment
 from .pages import ROOT, commands, examples
@@ -16,6 +18,7 @@ from .pages import ROOT, commands, examples
 PIPES: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
 
 
+@pytest.mark.long
 async def test_the_tutorial(ca_ports: Iterator[int], tmp_path: Path) -> None:
     tools = ROOT / "tests" / "ioc" / "epicstools"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(tools)])

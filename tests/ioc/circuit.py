@@ -21,6 +21,12 @@ _DOUBLE, _STRING = 6, 0
 #: What the server answers when all is well.
 NORMAL = 1
 
+#: What it answers when a put was refused: ECA_PUTFAIL of caerr.h, "Channel write request failed".
+PUT_FAILED = 160
+
+#: What it answers when nobody may put: ECA_NOWTACCESS of caerr.h, "Write access denied".
+DENIED = 376
+
 
 class Circuit:
     """A circuit of one user to the server on a port of this host."""

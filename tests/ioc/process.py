@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
-from aioca import camonitor
+import pytest
+from aioca import CANothing, camonitor, caput
 from p4p.client.asyncio import Context
 
 from ..conftest import free_port
@@ -144,6 +145,12 @@ async def running_ioc(
         if process.returncode is None:
             process.kill()
         await ioc.ended()
+
+
+async def is_refused(pv: str, value: Any, timeout: float = 5, *, datatype: Any = None) -> None:
+    """Put with completion over Channel Access what is refused; the client is told so."""
+    with pytest.raises(CANothing, match="Channel write request failed"):
+        await caput(pv, value, datatype=datatype, wait=True, timeout=timeout)
 
 
 async def becomes(pv: str, value: object, timeout: float = 5, *, datatype: Any = None) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from aioca import FORMAT_TIME, caget, caput
 
+from panda_ioc import __version__
+from panda_ioc.ioc.process import cache
 from panda_ioc.simulator import Server, load
 
 from ..conftest import Hostile, free_port
@@ -61,6 +63,7 @@ async def test_it_serves_what_was_there_last_time(ca_ports: Iterator[int], tmp_p
             assert (value, value.severity) == (7, 0)
 
 
+@pytest.mark.long
 async def test_a_silent_one_and_an_unknown_name(ca_ports: Iterator[int], tmp_path: Path) -> None:
     """What was there last time is served then, too."""
     kept = ("--state-dir", str(tmp_path))
@@ -95,9 +98,27 @@ async def test_another_one_is_there(ca_ports: Iterator[int], tmp_path: Path) -> 
         assert (await caget(ioc.pv("OTHER:FIELD"), format=FORMAT_TIME)).severity == 3
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": "0.0.0"}', "\x00\xff", '{"version": 1, "blocks": 3}'])
-async def test_a_cache_that_makes_no_sense(ca_ports: Iterator[int], tmp_path: Path, content: str) -> None:
-    (tmp_path / "TEST-BAD.panda.json").write_text(content, encoding="latin-1")
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"version": "0.0.0"}',
+        "\x00\xff",
+        '{"version": 1, "blocks": 3}',
+        '{"version": "' + __version__ + '"}',
+    ],
+)
+def test_caches_that_make_no_sense(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content, encoding="latin-1")
+    assert cache.read(path) is None
+    assert "not used" in caplog.text
+
+
+async def test_a_cache_that_makes_no_sense(ca_ports: Iterator[int], tmp_path: Path) -> None:
+    (tmp_path / "TEST-BAD.panda.json").write_text('{"version": 1, "blocks": 3}')
     port = free_port()
     async with running_ioc(port, "TEST-BAD", ca_ports, "--state-dir", str(tmp_path), ready="waiting for it") as ioc:
         assert any("not used" in line for line in ioc.output)

@@ -11,7 +11,7 @@ from p4p.client.asyncio import RemoteError
 from panda_ioc.simulator import Server
 
 from ..relay import Relay
-from .process import Ioc, becomes, running_ioc
+from .process import Ioc, becomes, is_refused, running_ioc
 
 NOT_KNOWN = "not known whether the PandA took it"
 INVALID = 3
@@ -73,7 +73,7 @@ async def test_the_panda_is_lost_while_a_put_is_under_way(
                 with pytest.raises(RemoteError, match=NOT_KNOWN):
                     await ioc.pva_put(NAMES[0], 5)
             else:
-                await caput(pvs[0], 5, wait=True, timeout=10)
+                await is_refused(pvs[0], 5, 10)
             # Somebody else sets another value meanwhile: what the PandA has is the truth when it is back.
             pulses.write("77")
             assert f"= 5.0: {NOT_KNOWN}" in str(await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_none_to_a_put(panda: Server, ca_ports: Iterator
     async with Relay(panda.control_port, after=b"PULSE1.PULSES=5", harm="!PULSE1.PULSES=5\n.\n") as relay:
         async with running_ioc(relay.port, "TEST-BROKEN6", ca_ports) as ioc:
             pv = ioc.pv("PULSE1:PULSES")
-            await asyncio.wait_for(caput(pv, 5, wait=True, timeout=10), 10)
+            await is_refused(pv, 5, 10)
             assert NOT_KNOWN in await caget(f"{pv}.AMSG")
             assert await caget(pv) == 0
             await caput(pv, 6, wait=True, timeout=5)

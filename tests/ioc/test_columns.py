@@ -9,7 +9,7 @@ from aioca import DBR_DOUBLE, FORMAT_TIME, caget, caput
 from panda_ioc.simulator import Server
 from panda_ioc.simulator.tables import TableField
 
-from .process import Ioc
+from .process import Ioc, is_refused
 
 MAJOR = 2
 
@@ -62,7 +62,7 @@ async def test_what_does_not_fit(
 ) -> None:
     pv = ioc.pv(f"SEQ1:TABLE:{name}")
     before = await caget(pv)
-    await caput(pv, np.array([value]), datatype=DBR_DOUBLE, wait=True, timeout=5)
+    await is_refused(pv, np.array([value]), datatype=DBR_DOUBLE)
     assert says in await ioc.pva_get("IOC:LAST_REFUSED")
     shown: Any = await caget(pv, format=FORMAT_TIME)
     assert (list(shown), shown.severity) == (list(before), MAJOR)

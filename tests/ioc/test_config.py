@@ -11,6 +11,7 @@ import pytest
 import yaml
 from aioca import DBR_CHAR_STR, caget, caput
 
+from panda_ioc.ioc.process import keeping
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
 
@@ -208,18 +209,26 @@ async def test_settings_of_the_ioc_are_there_after_a_restart(
         assert panda.panda.fields["PULSE1.PULSES"].read() == "6"
 
 
+@pytest.mark.parametrize("content", [b"", b"- 1", b"{", b"TEST: [", b"!!bool x", b"\xff\xfe\x00abc\xff"])
+def test_kept_settings_that_are_no_settings_are_put_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    path = tmp_path / "x.softsav"
+    path.write_bytes(content)
+    assert keeping.read(path) == {}
+    assert (path.exists(), (tmp_path / "x.softsav.bad").read_bytes()) == (False, content)
+    assert f"{path} make no sense, and it becomes x.softsav.bad" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "bad"),
     [
-        (b"", True),
-        (b"- 1", True),
-        (b"{", True),
         (b"TEST: [", True),
-        (b"!!bool x", True),
-        (b"\xff\xfe\x00abc\xff", True),
-        (b"DATA:NUM_CAPTURE: -7\nNOPE: 1\n", False),
-        (b"DATA:RAW: hello\nDATA:CAPTURE_MODE: 99\nDATA:HDF_DIRECTORY: null\n", False),
-        (b"DATA:NUM_CAPTURE: 0.5\nDATA:CAPTURE_MODE: 1.0\nINENC1:VAL:DATASET: 5\nNOPE: 1\n", False),
+        (
+            b"DATA:NUM_CAPTURE: -7\nNOPE: 1\nDATA:RAW: hello\nDATA:CAPTURE_MODE: 99\nDATA:HDF_DIRECTORY: null\n"
+            b"DATA:FILE_NUMBER: 0.5\nDATA:BITS_TYPE: 1.0\nINENC1:VAL:DATASET: 5\n",
+            False,
+        ),
     ],
 )
 async def test_kept_settings_that_make_no_sense(
@@ -229,7 +238,9 @@ async def test_kept_settings_that_make_no_sense(
     path = tmp_path / "TEST-SAVE.softsav"
     path.write_bytes(content)
     async with running_ioc(panda.control_port, "TEST-SAVE", ca_ports, "--state-dir", str(tmp_path)) as ioc:
-        assert await ioc.pva_get("DATA:NUM_CAPTURE") == 0
+        for name in ("NUM_CAPTURE", "RAW", "CAPTURE_MODE", "FILE_NUMBER"):
+            assert await ioc.pva_get(f"DATA:{name}") == 0, name
+        assert await ioc.pva_get("DATA:BITS_TYPE") == (0 if bad else 1)
         await ioc.pva_put("DATA:NUM_CAPTURE", 42)
         assert await ioc.stop() == 0
     assert yaml.safe_load(path.read_text())["DATA:NUM_CAPTURE"] == 42

@@ -17,7 +17,7 @@ from panda_ioc.simulator import Server
 from ..acquire import samples_on_arm
 from ..conftest import until
 from .datapvs import DataPvs
-from .process import Ioc
+from .process import Ioc, is_refused
 
 
 async def test_a_fly_scan(data: DataPvs, server: Server) -> None:
@@ -156,7 +156,7 @@ async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dic
     with pytest.raises(Exception, match=reason):
         await data.put("CAPTURE", 1)
     for _ in range(2):
-        await caput(ioc.pv("DATA:CAPTURE"), 1, wait=True, timeout=5)
+        await is_refused(ioc.pv("DATA:CAPTURE"), 1)
         assert (await data.get("CAPTURE"), await caget(ioc.pv("DATA:CAPTURE"))) == (0, 0)
     status = await caget(ioc.pv("DATA:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
     assert reason in str(status)

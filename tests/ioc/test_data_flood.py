@@ -62,7 +62,13 @@ def flooding(begin: bytes, again: bytes) -> Iterator[tuple[int, threading.Event]
             thread.join()
 
 
-@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.parametrize(
+    "flood",
+    [
+        "tiny frames of two sizes",
+        *(pytest.param(flood, marks=pytest.mark.long) for flood in FLOODS if flood != "tiny frames of two sizes"),
+    ],
+)
 async def test_clients_are_served(panda: Server, ca_ports: Iterator[int], flood: str) -> None:
     await _serves(panda, ca_ports, flood, f"TEST-FLOOD-{len(flood)}")
 

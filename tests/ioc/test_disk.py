@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import psutil
 import pytest
-from aioca import DBR_CHAR_STR, FORMAT_TIME, caget, caput
+from aioca import DBR_CHAR_STR, FORMAT_TIME, caget
 
 from panda_ioc.ioc.services.data.capture import QUEUE_BYTES
 from panda_ioc.simulator import Server
@@ -24,7 +24,7 @@ from panda_ioc.simulator import Server
 from ..acquire import capture_counter, samples_on_arm
 from ..relay import Relay
 from .datapvs import DataPvs
-from .process import Ioc, running_ioc
+from .process import Ioc, is_refused, running_ioc
 
 #: A client remembers where it found a name, so each IOC has others.
 _NUMBERS = count(1)
@@ -348,7 +348,7 @@ async def test_a_disk_with_designs_that_blocks(panda: Server, ca_ports: Iterator
         assert list(await ioc.pva_get("DESIGN:LIST")) == ["scan"]
         blocked.sign.touch()
         for what, said in (("SAVE", "did not answer within 10 s"), ("LOAD", "has not answered yet")):
-            await caput(ioc.pv(f"DESIGN:{what}"), 1, wait=True, timeout=20)
+            await is_refused(ioc.pv(f"DESIGN:{what}"), 1, 20)
             status = await caget(ioc.pv("DESIGN:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
             assert said in status
             assert status.severity == 2

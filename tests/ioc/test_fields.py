@@ -41,7 +41,9 @@ async def test_all_fields_if_that_is_wanted(panda: Server, ca_ports: Iterator[in
     config = tmp_path / "ioc.yaml"
     config.write_text(yaml.safe_dump({"access": {"all_fields": True}, "prefix": "X", "panda": {"host": "x"}}))
     async with running_ioc(panda.control_port, "TEST-ALL-FIELDS", ca_ports, "--config", str(config)) as ioc:
-        await caput(f"{ioc.pv('PULSE1:PULSES')}.DISV", 0, wait=True, timeout=5)
+        await caput(f"{ioc.pv('PULSE1:PULSES')}.TSE", 0, wait=True, timeout=5)
+        with pytest.raises(Exception, match="Write access denied"):  # by which puts would be lost
+            await caput(f"{ioc.pv('PULSE1:PULSES')}.DISV", 0, wait=True, timeout=5)
 
 
 @pytest.mark.parametrize("all_fields", [False, True])

@@ -11,7 +11,7 @@ from panda_ioc.ioc.plan.record import short_labels, shorten
 from panda_ioc.protocol import GetLine, Put
 from panda_ioc.simulator import DeviceSpec, Server
 
-from .process import Ioc, becomes
+from .process import Ioc, becomes, is_refused
 
 #: The last ones are about as long as a PandA can tell.
 TEXTS = [
@@ -94,13 +94,14 @@ async def test_what_the_panda_says_later(ioc: Ioc, server: Server, other: Asynci
 
 @pytest.mark.parametrize("text", [*TEXTS, "x" * 300])
 async def test_a_label_that_is_put(ioc: Ioc, other: AsyncioClient, text: str) -> None:
-    await caput(ioc.pv("ODD:LABEL"), text, datatype=DBR_CHAR_STR, wait=True, timeout=5)
     if len(text) > 250:  # a PandA would cut it, and could not give it back
+        await is_refused(ioc.pv("ODD:LABEL"), text, datatype=DBR_CHAR_STR)
         assert await other.send(GetLine("*METADATA.LABEL_ODD1")) != text
         assert "the PandA has room for 234" in await whole(ioc, "IOC:LAST_REFUSED")
         with pytest.raises(RemoteError, match="the PandA has room for 234"):
             await ioc.pva_put("ODD:LABEL", text)
         return
+    await caput(ioc.pv("ODD:LABEL"), text, datatype=DBR_CHAR_STR, wait=True, timeout=5)
     shown = "" if text == TEXTS[0] else text  # the description of the block is what stands there without a label
     assert await other.send(GetLine("*METADATA.LABEL_ODD1")) == shown
     assert await whole(ioc, "ODD:LABEL") == text

@@ -13,7 +13,6 @@ from io import FileIO
 from typing import Any, TextIO
 
 import pytest
-from aioca import caput
 from p4p.client.asyncio import Context
 
 from panda_ioc.cli.logwriter import LogWriter
@@ -21,7 +20,7 @@ from panda_ioc.ioc.log import OneLine
 from panda_ioc.simulator import Server
 
 from ..command import running
-from .process import becomes, environment
+from .process import becomes, environment, is_refused
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ async def test_an_ioc_whose_log_is_not_read(
         with Context("pva", conf=variables, useenv=False) as client:
             for number in range(3000):
                 await asyncio.wait_for(client.put(f"{prefix}:DATA:NUM_CAPTURE", number, wait=True), 10)
-        await caput(f"{prefix}:TTLOUT1:VAL", "nonsense", wait=True, timeout=5)
+        await is_refused(f"{prefix}:TTLOUT1:VAL", "nonsense")
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 8) == 0
     with lines_of(reading) as lines:

@@ -1,8 +1,10 @@
 """The PandA goes away and comes back."""
 
+import asyncio
 from collections.abc import Iterator
 
-from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, caget, caput
+import pytest
+from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, caget, camonitor, caput
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import SetState
@@ -10,7 +12,7 @@ from panda_ioc.simulator import Server, load
 
 from ..conftest import free_port
 from ..relay import Relay
-from .process import becomes, running_ioc
+from .process import becomes, is_refused, running_ioc
 
 
 async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> None:
@@ -23,9 +25,9 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
             await becomes(ioc.pv("Status"), 0, 3)
             assert [value.severity for value in await caget(pvs, format=FORMAT_TIME)] == [3] * len(pvs)
             refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
-            await caput(ioc.pv("PULSE1:PULSES"), 5, wait=True, timeout=1)
+            await is_refused(ioc.pv("PULSE1:PULSES"), 5, 1)
             assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused + 1
-            await caput(ioc.pv("DATA:CAPTURE"), 1, wait=True, timeout=20)
+            await is_refused(ioc.pv("DATA:CAPTURE"), 1, 20)
             alarms = await caget([ioc.pv("PULSE1:PULSES"), ioc.pv("DATA:CAPTURE")], format=FORMAT_TIME)
             assert [value.severity for value in alarms] == [3, 2]
             # Another server with other values: it is the truth.
@@ -85,14 +87,23 @@ async def test_a_panda_that_comes_back_as_another_ends_the_ioc(ca_ports: Iterato
             assert "other blocks or firmware" in "\n".join(ioc.output)
 
 
+@pytest.mark.long
 async def test_many_losses_one_after_the_other(panda: Server, ca_ports: Iterator[int]) -> None:
     """Pauses grow only while connecting fails: each time the PandA is back within moments."""
     async with Relay(panda.control_port) as relay:
         async with running_ioc(relay.port, "TEST-LOSSES", ca_ports) as ioc:
-            for number in range(1, 8):
-                await becomes(ioc.pv("Status"), 2)
-                await relay.cut()
-                await becomes(ioc.pv("IOC:RECONNECTS"), number, 4)
+            seen: asyncio.Queue[int] = asyncio.Queue()
+            monitor = camonitor(ioc.pv("Status"), seen.put_nowait, all_updates=True)
+            try:
+                for number in range(8):
+                    async with asyncio.timeout(4):
+                        while await seen.get() != 2:
+                            pass
+                    if number < 7:
+                        await relay.cut()
+            finally:
+                monitor.close()
+            await becomes(ioc.pv("IOC:RECONNECTS"), 7)
 
 
 async def test_it_stops_cleanly_while_the_panda_is_away(panda: Server, ca_ports: Iterator[int]) -> None:

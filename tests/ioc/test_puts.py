@@ -30,9 +30,10 @@ from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import Put
 from panda_ioc.simulator import Server
 
+from ..acquire import capture_counter, samples_on_arm
 from ..conftest import until
 from ..relay import Relay
-from .circuit import NORMAL, Circuit
+from .circuit import DENIED, NORMAL, PUT_FAILED, Circuit
 from .process import Ioc, becomes, running_ioc
 
 FIELD = "PULSE1.PULSES"
@@ -259,10 +260,44 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
         assert wire.told == [7, 8]
 
 
+async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS lets a put with completion wait for the one before it, which here waits for what the second one does."""
+    capture_counter(panda)
+    samples_on_arm(panda, 10, reason="")
+    async with put_to(panda, ca_ports, "TEST-STOP", "--data-port", str(panda.data_port)) as (_, ioc, port):
+        pv, start = ioc.pv("DATA:ACQUIRE"), len(ioc.output)
+        for stop in (0, "0", "Done"):
+            async with Circuit(port, "alice") as alice, Circuit(port, "carol") as carol, Circuit(port, "bob") as bob:
+                waiting = [await alice.begin(pv, 1)]
+                await becomes(pv, 1)
+                waiting.append(await carol.begin(pv, 1))  # joins what is under way
+                await carol.get(pv)
+                waiting.append(await bob.begin(pv, stop))
+                async with asyncio.timeout(5):
+                    assert [(await each)[0] for each in waiting] == [NORMAL] * 3
+            assert panda.capture.completion == "Disarmed"
+            await becomes(pv, 0)
+        await ioc.wait_for(f"put {pv} = 'Done' by bob@", start=start)
+        puts = [line.rpartition(" by ")[2].partition("@")[0] for line in ioc.output[start:] if f"put {pv} = " in line]
+        assert sorted(puts) == ["alice"] * 3 + ["bob"] * 3 + ["carol"] * 3
+
+
+async def test_a_refused_put_with_completion_fails(panda: Server, ca_ports: Iterator[int]) -> None:
+    """A client that waits is told that its put was refused, and the one whose put waits behind it that it was not."""
+    async with put_to(panda, ca_ports, "TEST-FAIL", delay=0.05) as (_, ioc, port):
+        pv = ioc.pv("TTLOUT1:VAL")
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            puts = [await alice.begin(pv, "NONSENSE"), await bob.begin(pv, "PULSE1.OUT")]
+            assert [(await put)[0] for put in puts] == [PUT_FAILED, NORMAL]
+            assert await bob.put(ioc.pv("PULSE1:TRIG_EDGE"), 7) == PUT_FAILED  # by the IOC
+            assert await bob.put(ioc.pv("DATA:CAPTURE"), 1) == PUT_FAILED  # by a service
+            assert await alice.put(pv, "PULSE2.OUT") == NORMAL
+
+
 async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
     """EPICS would take a put, not process the record for it or hand it to another device, and tell the client OK.
 
-    By default nobody may put to such fields; a file of access rules may say otherwise.
+    By default nobody may put to such fields; nor may they where a file of access rules lets them put to all.
     """
     file = tmp_path / "rules.acf"
     file.write_text(RULES["words"])
@@ -283,16 +318,16 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
                 ("DTYP", "Soft Channel", "Python"),
                 ("FLNK", link, ""),
             ):
-                start = len(ioc.output)
-                assert await alice.put(f"{pv}.{field}", value) == NORMAL
-                await ioc.wait_for(f"{pv}.{field} stays {stays!r}", start=start)
+                assert await alice.put(f"{pv}.{field}", value) == DENIED
+                await alice.write(f"{pv}.{field}", value)
                 assert await caget(f"{pv}.{field}", datatype=DBR_STRING) == stays
                 for put in (alice.put, alice.write):
                     expected.append(len(expected) + 1.0)
                     await put(pv, expected[-1])
                 await until(lambda: len(wire.told) == len(expected))
             # EPICS would put 0 by itself so many seconds after each 1, whoever set that.
-            assert await alice.put(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH", 0.1) == NORMAL
+            assert await alice.put(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH", 0.1) == DENIED
+            assert await alice.put(f"{pv}.HIGH", 1e6) == NORMAL  # a limit
             assert await alice.get(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH") == 0
         assert wire.told == expected
         assert not [line for line in ioc.output if "somebody" in line]
@@ -301,7 +336,7 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
 async def test_what_shows_only_stays_so(ioc: Ioc) -> None:
     pv = ioc.pv("PULSE1:QUEUED")
     await caput(f"{pv}.DISP", 0, wait=True)
-    await ioc.wait_for(f"{pv}.DISP stays '1'")
+    await ioc.wait_for(f"{pv}.DISP stays 1: the record can only be read")
     with pytest.raises(CANothing):
         await caput(pv, 77, wait=True)
     assert await caget(pv) == 0

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from panda_ioc.ioc.plan.pvi import pvi_records, pvi_trees
+from panda_ioc.ioc.plan.pvi import planned_pvi, pvi_records, pvi_trees
 from panda_ioc.ioc.plan.record import Access, Column, Kind, Record, Table
 
 
@@ -23,7 +23,8 @@ def test_groups_letters_and_names() -> None:
         record("BITS:3:NAME"),
         record("SEQ:ENABLE:DELAY:TEXT", "SEQ"),
     ]
-    trees = pvi_trees(items, "X")
+    pvi, _ = planned_pvi(items)
+    trees = pvi_trees(pvi, "X")
     assert set(trees) == {"PVI", "SEQ:PVI", "IOC:PVI"}
     assert trees["SEQ:PVI"]["value"] == {
         "enable_delay": {"rw": "X:SEQ:ENABLE:DELAY"},
@@ -37,7 +38,7 @@ def test_groups_letters_and_names() -> None:
         "ioc": {"d": "X:IOC:PVI"},
         "seq": {"d": "X:SEQ:PVI"},
     }
-    assert {made.name: made.constant for made in pvi_records(items, "X")} == {
+    assert {made.name: made.constant for made in pvi_records(pvi, "X")} == {
         "IOC:PVI_PV": "X:IOC:PVI",
         "IOC:PVI:DESCRIPTION": "PVs making up Interface for IOC",
         "SEQ:PVI_PV": "X:SEQ:PVI",
@@ -46,7 +47,8 @@ def test_groups_letters_and_names() -> None:
 
 
 def groups(*blocks: str) -> dict[str, object]:
-    return dict(pvi_trees([record(f"{block}:A", block) for block in blocks], "X")["PVI"]["value"])
+    pvi, _ = planned_pvi([record(f"{block}:A", block) for block in blocks])
+    return dict(pvi_trees(pvi, "X")["PVI"]["value"])
 
 
 def test_numbered_blocks_are_lists_where_there_is_no_gap() -> None:

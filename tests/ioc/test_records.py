@@ -10,7 +10,7 @@ from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, Put
 from panda_ioc.simulator import Server
 
-from .process import Ioc, becomes
+from .process import Ioc, becomes, is_refused
 
 #: As beamlines have them.
 PREFIX = "TEST-REC:{PANDA:1}"
@@ -193,7 +193,7 @@ async def test_a_refused_put(ioc: Ioc, name: str, good: Any, bad: Any, panda: An
     await caput(pv, good, wait=True, timeout=5)
     refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
     for count in (1, 2):
-        await caput(pv, bad, wait=True, timeout=5)
+        await is_refused(pv, bad)
         after = await caget(pv, format=FORMAT_TIME)
         assert (after, after.severity, after.status) == (panda, MAJOR, WRITE_ALARM)
         assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused + count
@@ -208,7 +208,7 @@ async def test_a_refused_put(ioc: Ioc, name: str, good: Any, bad: Any, panda: An
 
 async def test_the_alarm_of_a_refused_put_outlives_changes(ioc: Ioc, other: AsyncioClient) -> None:
     pv = ioc.pv("TTLOUT7:VAL")
-    await caput(pv, "nonsense", wait=True, timeout=5)
+    await is_refused(pv, "nonsense")
     monitor = await ca_monitor(pv, format=FORMAT_TIME)
     await other.send(Put("TTLOUT7.VAL", "ONE"))
     (changed,) = await monitor.until("ONE")
@@ -302,10 +302,10 @@ async def test_captures_without_a_label(ioc: Ioc, other: AsyncioClient) -> None:
     assert await other.send(GetLine("COUNTER8.OUT.CAPTURE")) == "Value Sum"
     await caput(ioc.pv("COUNTER8:OUT:CAPTURE:TEXT"), "Value Min", datatype=DBR_CHAR_STR, wait=True, timeout=5)
     assert await other.send(GetLine("COUNTER8.OUT.CAPTURE")) == "Value Min"
-    await caput(ioc.pv("COUNTER8:OUT:CAPTURE:TEXT"), "Value Mni", datatype=DBR_CHAR_STR, wait=True, timeout=5)
+    await is_refused(ioc.pv("COUNTER8:OUT:CAPTURE:TEXT"), "Value Mni", datatype=DBR_CHAR_STR)
     assert "did you mean Min" in await text(ioc.pv("IOC:LAST_REFUSED"))
     await caput(capture, "No", wait=True, timeout=5)
-    await caput(capture, "Other", wait=True, timeout=5)
+    await is_refused(capture, "Other")
     assert "put what to capture to the text" in await text(ioc.pv("IOC:LAST_REFUSED"))
     assert await caget(capture, datatype=str) == "No"
 

@@ -19,7 +19,7 @@ from panda_ioc.simulator.fields import Attribute
 from panda_ioc.simulator.tables import TableField, Words
 
 from ..conftest import free_port
-from .process import Ioc, running_ioc
+from .process import Ioc, is_refused, running_ioc
 
 MAJOR, INVALID = 2, 3
 TRIGGERS = ("Immediate", "BITA=1", "POSA>=POSITION", "POSC<=POSITION")
@@ -241,7 +241,7 @@ async def test_editing_columns(ioc: Ioc, other: AsyncioClient) -> None:
     before, after = sequence(4, seed=3), sequence(6, seed=4)
     await put(ioc, before)
     for _ in range(2):
-        await put_column(ioc, "repeats", after["repeats"])  # not without EDIT
+        await is_refused(ioc.pv("SEQ1:TABLE:REPEATS"), after["repeats"])  # not without EDIT
         assert "set SEQ1:TABLE:MODE to EDIT first" in await ioc.pva_get("IOC:LAST_REFUSED")
         assert np.array_equal(await caget(ioc.pv("SEQ1:TABLE:REPEATS")), before["repeats"])
     await set_mode(ioc, "EDIT")
@@ -277,10 +277,10 @@ async def test_a_refused_submit_can_be_corrected(ioc: Ioc) -> None:
     before = sequence(4, seed=6)
     await put(ioc, before)
     await set_mode(ioc, "EDIT")
-    await put_column(ioc, "trigger", ["nonsense"] * 4)
+    await is_refused(ioc.pv("SEQ1:TABLE:TRIGGER"), ["nonsense"] * 4)
     assert "row 0 is 'nonsense'" in await ioc.pva_get("IOC:LAST_REFUSED")
     await put_column(ioc, "repeats", [9, 8, 7, 6, 5])
-    await set_mode(ioc, "SUBMIT")
+    await is_refused(ioc.pv("SEQ1:TABLE:MODE"), "SUBMIT")
     assert await mode_of(ioc) == "EDIT"
     assert "not the same number of rows" in (await ioc.pva_get("SEQ1:TABLE:MODE")).raw.alarm.message
     assert same(await read(ioc), before)
@@ -288,7 +288,7 @@ async def test_a_refused_submit_can_be_corrected(ioc: Ioc) -> None:
     await set_mode(ioc, "SUBMIT")
     assert (await mode_of(ioc), (await caget(ioc.pv("SEQ1:TABLE:MODE"), format=FORMAT_TIME)).severity) == ("VIEW", 0)
     assert (await read(ioc))["repeats"].tolist() == [9, 8, 7, 6]
-    await set_mode(ioc, "SUBMIT")
+    await is_refused(ioc.pv("SEQ1:TABLE:MODE"), "SUBMIT")
     assert "nothing is edited" in await ioc.pva_get("IOC:LAST_REFUSED")
 
 

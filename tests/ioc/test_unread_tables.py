@@ -60,7 +60,7 @@ async def broken_table(ca_ports: Iterator[int], prefix: str, *options: str) -> A
 async def mode_after(ioc: Ioc, mode: str) -> tuple[str, int, str]:
     """Put MODE; give what it is then, its severity, and why the last put was refused."""
     pv = ioc.pv("SEQ1:TABLE:MODE")
-    await caput(pv, mode, wait=True, timeout=5)
+    await caput(pv, mode, timeout=5, wait=True, throw=False)
     shown = await caget(pv, datatype=str, format=FORMAT_TIME)
     return str(shown), shown.severity, str(await ioc.pva_get("IOC:LAST_REFUSED"))
 
@@ -86,6 +86,7 @@ async def test_a_table_that_cannot_be_read_at_the_start(ca_ports: Iterator[int])
         assert (await caget(ioc.pv("SEQ1:TABLE:ROWS"), format=FORMAT_TIME)).severity == 0
 
 
+@pytest.mark.long
 async def test_it_is_read_again_by_itself(ca_ports: Iterator[int]) -> None:
     async with broken_table(ca_ports, "TEST-UNREAD2") as (ioc, broken):
         seen = await ioc.monitor("SEQ1:TABLE")

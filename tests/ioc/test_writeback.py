@@ -10,7 +10,7 @@ from panda_ioc.ioc.plan.record import Record
 from panda_ioc.protocol import GetState, SetState
 from panda_ioc.simulator import Server, load
 
-from .process import Ioc
+from .process import Ioc, is_refused
 from .writing_back import WriteBack, over_ca, over_pva, settings_of, write_back
 
 #: Settings that EPICS has no room for, that have no label, that are small or large or strange.
@@ -78,7 +78,7 @@ async def test_digits_enough_for_the_value(ioc: Ioc) -> None:
 
 async def test_a_string_that_may_have_been_cut_is_refused(ioc: Ioc, server: Server) -> None:
     pv = ioc.pv("LUT3:FUNC")
-    await caput(pv, "A&B&C&D&E|A&B&C&D&E|A&B&C&D&E|A&B&C&D&E", wait=True, timeout=5)
+    await is_refused(pv, "A&B&C&D&E|A&B&C&D&E|A&B&C&D&E|A&B&C&D&E")
     assert "LUT3:FUNC:TEXT" in str(await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
     alarms = await caget([pv, f"{pv}:TEXT"], format=FORMAT_TIME)
     assert [alarm.severity for alarm in alarms] == [2, 2]

@@ -179,6 +179,7 @@ async def test_data_connections_end_with_a_restart(panda: Server, caplog: pytest
     writer.close()
 
 
+@pytest.mark.long
 async def test_a_client_that_does_not_read_does_not_keep_it_from_restarting(panda: Server) -> None:
     with socket.create_connection(("127.0.0.1", panda.control_port)) as silent:
         silent.setblocking(False)

@@ -82,7 +82,7 @@ def expected(line: str) -> re.Pattern[str] | None:
     return {"?": VALUE, "=": DONE, "<": None, "": NO_FORM}[form]
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(COMMANDS, max_size=12), st.integers(0, 10**6))
 def test_each_command_has_one_reply(commands: list[list[str]], ticks: int) -> None:
     simulation = Simulation(SPEC)
@@ -102,7 +102,7 @@ def test_each_command_has_one_reply(commands: list[list[str]], ticks: int) -> No
     assert say("*CLOCK_FREQ?") == "OK =125000000\n"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400)))
 def test_any_bytes_give_the_same_replies_in_any_split(data: bytes, cuts: list[int]) -> None:
     def replies(pieces: list[bytes]) -> bytes:

@@ -46,7 +46,7 @@ def words_to_columns(
         {'REPEATS': array([1, 2], dtype=uint16), 'POSITION': array([-1,  5], dtype=int32)}
     """
     rows = _rows(words, info)
-    return {name: _read(column, rows[:, _word_of(name, column, info)], labels=labels)
+    return {name: _read(column, rows[:, word_of(name, column, info)], labels=labels)
             for name, column in info.columns.items()}  # fmt: skip
 
 
@@ -80,12 +80,16 @@ def columns_to_words(columns: Mapping[str, npt.ArrayLike], info: TableFieldInfo)
     rows = np.zeros((count, info.row_words), np.uint32)
     for name, given in values.items():
         column = info.columns[name]
-        word = _word_of(name, column, info)
-        rows[:, word] |= _codes(name, column, given) << np.uint32(column.bit_low % 32)
+        rows[:, word_of(name, column, info)] |= pack(column, _codes(name, column, given))
     return rows.reshape(-1)
 
 
 def _rows(words: npt.ArrayLike, info: TableFieldInfo) -> Words:
+    """Arrange the words of a table as (n, row_words).
+
+    Raises:
+        LocalProtocolError: the words are not 32-bit integers or not whole rows
+    """
     array = np.asarray(words)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise LocalProtocolError(f"words must be a one-dimensional array of integers, not {array.dtype} {array.shape}")
@@ -96,7 +100,12 @@ def _rows(words: npt.ArrayLike, info: TableFieldInfo) -> Words:
     return array.astype(np.uint32).reshape(-1, info.row_words)
 
 
-def _word_of(name: str, column: TableColumn, info: TableFieldInfo) -> int:
+def word_of(name: str, column: TableColumn, info: TableFieldInfo) -> int:
+    """Return the index of the word that contains a column.
+
+    Raises:
+        RemoteProtocolError: the column is not in one word of a row
+    """
     if column.bit_high >= 32 * info.row_words or column.bit_low // 32 != column.bit_high // 32:
         raise RemoteProtocolError(
             f"column {name} has bits {column.bit_high}:{column.bit_low}, which are not in one word of a row of "
@@ -105,21 +114,59 @@ def _word_of(name: str, column: TableColumn, info: TableFieldInfo) -> int:
     return column.bit_low // 32
 
 
-def _width(column: TableColumn) -> int:
+def width_of(column: TableColumn) -> int:
+    """Return the number of bits of a column."""
     return column.bit_high - column.bit_low + 1
 
 
-def _read(column: TableColumn, words: Words, *, labels: bool) -> npt.NDArray[Any]:
-    width = _width(column)
-    size = 1 if width <= 8 else 2 if width <= 16 else 4
+def dtype_of(column: TableColumn) -> str:
+    """Return the smallest numpy dtype that holds the values of a column: "u1", "i4"."""
+    width = width_of(column)
+    return f"{'i' if column.subtype == 'int' else 'u'}{1 if width <= 8 else 2 if width <= 16 else 4}"
+
+
+def limits_of(column: TableColumn) -> tuple[int, int]:
+    """Return the minimum and the maximum value of a column."""
+    width = width_of(column)
+    return (-(1 << width - 1), (1 << width - 1) - 1) if column.subtype == "int" else (0, (1 << width) - 1)
+
+
+def label_of(column: TableColumn, code: int) -> str:
+    """Return the label of an enum code; "code 13" for a code without a label."""
+    return column.labels[code] if code < len(column.labels) else _NO_LABEL.format(code)
+
+
+def unpack(column: TableColumn, words: Words) -> npt.NDArray[Any]:
+    """Return the (n,) values of a column, with dtype `dtype_of(column)`.
+
+    Args:
+        column: column to extract
+        words: (n,) words that contain the column, one for each row
+    """
+    width = width_of(column)
     codes = (words >> np.uint32(column.bit_low % 32)) & np.uint32((1 << width) - 1)
     if column.subtype == "int":
         unused = 32 - width
-        return ((codes << np.uint32(unused)).view(np.int32) >> unused).astype(f"i{size}")
+        return ((codes << np.uint32(unused)).view(np.int32) >> unused).astype(dtype_of(column))
+    return codes.astype(dtype_of(column))
+
+
+def pack(column: TableColumn, numbers: npt.NDArray[Any]) -> Words:
+    """Return (n,) words with the values of a column in its bits; other bits are 0.
+
+    Args:
+        column: column to pack
+        numbers: (n,) integers of any numeric dtype, within `limits_of(column)`
+    """
+    codes = numbers.astype(np.int64).astype(np.uint32) & np.uint32((1 << width_of(column)) - 1)
+    return codes << np.uint32(column.bit_low % 32)
+
+
+def _read(column: TableColumn, words: Words, *, labels: bool) -> npt.NDArray[Any]:
+    codes = unpack(column, words)
     if column.subtype == "enum" and labels:
-        known = dict(enumerate(column.labels))
-        return np.array([known.get(code, _NO_LABEL.format(code)) for code in codes.tolist()], np.str_)
-    return codes.astype(f"u{size}")
+        return np.array([label_of(column, code) for code in codes.tolist()], np.str_)
+    return codes
 
 
 def _as_list_or_array(name: str, given: npt.ArrayLike) -> Sequence[Any] | npt.NDArray[Any]:
@@ -130,18 +177,17 @@ def _as_list_or_array(name: str, given: npt.ArrayLike) -> Sequence[Any] | npt.ND
     return list(cast("Sequence[Any]", given)) if array.dtype.kind in "USO" else array
 
 
-def _codes(name: str, column: TableColumn, values: Sequence[Any] | npt.NDArray[Any]) -> Words:
+def _codes(name: str, column: TableColumn, values: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[Any]:
     if not isinstance(values, np.ndarray):
         values = np.array([_code(name, column, row, value) for row, value in enumerate(values)], object)
     elif values.size and values.dtype.kind not in "iub":
         raise LocalProtocolError(f"{name} must be integers, not {values.dtype}")
-    width = _width(column)
-    low, high = (-(1 << width - 1), (1 << width - 1) - 1) if column.subtype == "int" else (0, (1 << width) - 1)
+    low, high = limits_of(column)
     wrong = np.flatnonzero((values < low) | (values > high))
     if wrong.size:
         row = int(wrong[0])
         raise LocalProtocolError(f"{name} in row {row} is {values[row]}, not between {low} and {high}")
-    return values.astype(np.int64).astype(np.uint32) & np.uint32((1 << width) - 1)
+    return values
 
 
 def _code(name: str, column: TableColumn, row: int, value: object) -> int:

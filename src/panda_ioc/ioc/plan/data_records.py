@@ -73,6 +73,7 @@ def data_records(prefix: str) -> Iterator[Record]:
         *(ACQUIRE, Kind.BO, "Arm and wait for the end of the acquisition"),
         **_ours(Access.READ_WRITE),
         labels=("Done", "Acquire"),
+        at_once=True,  # 0 ends what the put of 1 waits for
     )
     yield Record(*(FLUSH_NOW, Kind.BO, "Let readers of the file see all now"), **_ours(Access.EXECUTE), labels=("", ""))
     yield from setting_records()

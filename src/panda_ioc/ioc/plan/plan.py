@@ -4,7 +4,7 @@ Records, PVI, screens, documentation and the offline cache are all made from it,
 printed, compared and tested without EPICS.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from .data_records import data_records, data_tables, live_records
 from .designs import design_records
 from .model import Model
 from .names import name_problem, prefix_problem
-from .pvi import PviRules, pvi_records, pvi_remarks
+from .pvi import Pvi, Tree, planned_pvi, pvi_records, pvi_trees
 from .record import NAME_BYTES, Access, Kind, Record, Table
 from .rules import BIT_CHOICES, POSITION_CHOICES, field_records
 from .status import status_records
@@ -49,7 +49,7 @@ class Plan:
     tables: tuple[Table, ...] = ()
     planned_tables: tuple[PlannedTable, ...] = ()
     buses: tuple[Bus, ...] = ()
-    pvi: PviRules = field(default_factory=PviRules)
+    pvi: Pvi = field(default_factory=Pvi)
 
     def pv(self, name: str) -> str:
         """The full name of a record."""
@@ -59,6 +59,12 @@ class Plan:
     def items(self) -> tuple[Record | Table, ...]:
         """All records, then all tables."""
         return (*self.records, *self.tables)
+
+    @property
+    def structures(self) -> Mapping[str, Tree]:
+        """The structures of PVI by name, which PV Access alone can serve. They are made when they are asked for."""
+        taken = {item.name for item in self.items}
+        return {name: tree for name, tree in pvi_trees(self.pvi, self.prefix).items() if name not in taken}
 
 
 def make_plan(
@@ -76,7 +82,7 @@ def make_plan(
         prefix: what their names begin with, without the colon
         designs: whether there are designs to save and load
         pvi_compatible: whether PVI lists only what pandablocks-ioc lists
-        pvi_write_only: see `PviRules`
+        pvi_write_only: see `Pvi`
 
     Raises:
         PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
@@ -102,11 +108,11 @@ def make_plan(
     buses = planned_buses(model, kept)
     tables = (*data_tables(), *bus_tables(buses, kept), *of_panda)
     served: tuple[Record | Table, ...] = (*kept, *tables)
-    pvi = PviRules(listed_in_pvi(model) if pvi_compatible else None, pvi_write_only)
-    kept += pvi_records(served, prefix, pvi)
+    pvi, bad_groups = planned_pvi(served, listed_in_pvi(model) if pvi_compatible else None, pvi_write_only)
+    kept += pvi_records(pvi, prefix)
     names = [name for record in kept for name in (record.name, *record.aliases)]
     _check_lengths(prefix, [*names, *(table.name for table in tables)])
-    remarks = (*model.remarks, *bad_tables, *bad_names, *bad_table_names, *duplicates, *pvi_remarks(served))
+    remarks = (*model.remarks, *bad_tables, *bad_names, *bad_table_names, *duplicates, *bad_groups)
     return Plan(prefix, tuple(kept), remarks, tables, tuple(planned), tuple(buses), pvi)
 
 

@@ -5,8 +5,8 @@ entry says by a letter what can be done: r, w, rw, x for something to be done, d
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from .names import name_problem
@@ -20,66 +20,66 @@ _COMPANIONS = (":TEXT", ":DESCRIPTION", ":CHOICES")
 
 
 @dataclass(frozen=True)
-class PviRules:
+class Pvi:
     """What PVI lists, and how.
 
     Attributes:
-        listed: names without the prefix; None for all
+        groups: what each group lists, in order; "" is the top
         write_only: letter of the fields that can be written and not read, such as `INENC1:SETP`. pandablocks-ioc 0.11.6
             has "rw" for them, so ophyd-async stores them with other settings; "w" keeps them out of stored settings.
     """
 
-    listed: frozenset[str] | None = None
+    groups: Mapping[str, Sequence[Record | Table]] = field(default_factory=dict)
     write_only: Access = Access.READ_WRITE
 
 
 _NUMBERED = re.compile(r"(.*?[^0-9])([1-9][0-9]*)")
 
 
-def pvi_records(
-    items: Sequence[Record | Table],
-    prefix: str,
-    rules: PviRules = PviRules(),  # noqa: B008 - immutable
-) -> Iterator[Record]:
-    """The records about each structure.
+def planned_pvi(
+    items: Collection[Record | Table],
+    listed: Collection[str] | None = None,
+    write_only: Access = Access.READ_WRITE,
+) -> tuple[Pvi, list[str]]:
+    """Plan what PVI lists.
 
     Args:
         items: all that is served
-        prefix: what all names begin with
-        rules: what is listed, and how
+        listed: the names of what is listed, without the prefix; None for all
+        write_only: see `Pvi`
+
+    Returns:
+        the groups, in alphabetical order, and why there is no structure of others
     """
-    for group in _groups(items, rules):
+    names = {item.name for item in items}
+    groups: dict[str, list[Record | Table]] = {}
+    for item in items:
+        of = groups.setdefault(_group_of(item), [])
+        is_listed = listed is None or item.name in listed
+        if is_listed and not _is_left_out(item) and not _is_companion(item.name, names):
+            of.append(item)
+    problems = [name_problem(_longest(group)) for group in groups]
+    good = {group: of for group, of in sorted(groups.items()) if of and not name_problem(_longest(group))}
+    return Pvi(good, write_only), [problem for problem in problems if problem]
+
+
+def pvi_records(pvi: Pvi, prefix: str) -> Iterator[Record]:
+    """The records about each structure; `prefix` is what all names begin with."""
+    for group in pvi.groups:
         if group:
             yield Record(f"{group}:PVI_PV", Kind.TEXTIN, "Name of the PVI of it", constant=f"{prefix}:{group}:PVI")
             yield Record(_longest(group), Kind.TEXTIN, "What the PVI is of", constant=_description(group))
 
 
-def pvi_remarks(items: Iterable[Record | Table]) -> list[str]:
-    """Why there is no structure of some groups."""
-    problems = [name_problem(_longest(group)) for group in dict.fromkeys(map(_group_of, items))]
-    return [problem for problem in problems if problem]
-
-
-def pvi_trees(
-    items: Sequence[Record | Table],
-    prefix: str,
-    rules: PviRules = PviRules(),  # noqa: B008 - immutable
-) -> dict[str, Tree]:
-    """The structures, by their names without the prefix.
-
-    Args:
-        items: all that is served
-        prefix: what all names begin with
-        rules: what is listed, and how
-    """
-    groups = _groups(items, rules)
+def pvi_trees(pvi: Pvi, prefix: str) -> dict[str, Tree]:
+    """The structures, by their names without the prefix; `prefix` is what all names begin with."""
     trees: dict[str, Tree] = {}
-    for group, entries in groups.items():
+    for group in pvi.groups:
         if group:
-            value = {name: {letter: f"{prefix}:{pv}"} for name, (letter, pv) in entries.items()}
+            value = _entries(pvi, group, prefix)
             trees[f"{group}:PVI"] = {"display": {"description": _description(group)}, "pvi": value, "value": value}
-    own = {name: {letter: f"{prefix}:{pv}"} for name, (letter, pv) in groups.get("", {}).items()}
-    links = {_member(group): {"d": f"{prefix}:{group}:PVI"} for group in groups if group}
+    own = _entries(pvi, "", prefix)
+    links = {_member(group): {"d": f"{prefix}:{group}:PVI"} for group in pvi.groups if group}
     trees["PVI"] = {
         "display": {"description": "PVs making up the IOC"},
         "pvi": {**own, **links},
@@ -88,20 +88,13 @@ def pvi_trees(
     return trees
 
 
-def _groups(items: Iterable[Record | Table], rules: PviRules) -> dict[str, dict[str, tuple[str, str]]]:
-    """The entries of each group by name: their letter and their PV, without the prefix."""
-    items = list(items)
-    names = {item.name for item in items}
-    groups: dict[str, dict[str, tuple[str, str]]] = {}
-    for item in items:
-        group = _group_of(item)
-        name = item.name.removeprefix(f"{group}:")
-        if _is_left_out(item, name) or _is_companion(item.name, names):
-            continue
-        if rules.listed is not None and item.name not in rules.listed:
-            continue
-        groups.setdefault(group, {}).setdefault(_member(name), (_access(item, rules).value, item.name))
-    return {group: entries for group, entries in sorted(groups.items()) if not name_problem(_longest(group))}
+def _entries(pvi: Pvi, group: str, prefix: str) -> dict[str, dict[str, str]]:
+    """The entries of a group by name: their PV by the letter of what can be done with it."""
+    entries: dict[str, dict[str, str]] = {}
+    for item in pvi.groups.get(group, ()):
+        letter = _access(item, pvi.write_only).value
+        entries.setdefault(_member(item.name.removeprefix(f"{group}:")), {letter: f"{prefix}:{item.name}"})
+    return entries
 
 
 def _group_of(item: Record | Table) -> str:
@@ -114,17 +107,18 @@ def _longest(group: str) -> str:
     return f"{group}:PVI:DESCRIPTION"
 
 
-def _access(item: Record | Table, rules: PviRules) -> Access:
+def _access(item: Record | Table, write_only: Access) -> Access:
     if isinstance(item, Record) and item.staged:
         return Access.READ
     is_field = isinstance(item, Record) and item.target is not None
-    return rules.write_only if is_field and item.access is Access.WRITE else item.access
+    return write_only if is_field and item.access is Access.WRITE else item.access
 
 
-def _is_left_out(item: Record | Table, name: str) -> bool:
+def _is_left_out(item: Record | Table) -> bool:
     """Whether it is not listed: rows of the buses, this list itself, tables of which nobody knows the columns."""
     if isinstance(item, Table) and not item.columns:
         return True
+    name = item.name.removeprefix(f"{_group_of(item)}:")
     return (name[0].isdigit() and not item.block) or name.startswith(("PVI_PV", "PVI:"))
 
 

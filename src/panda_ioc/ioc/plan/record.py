@@ -114,6 +114,7 @@ class Record:
         length: the most elements of an array record
         staged: whether a put takes effect only with another one, so that it is no setting to be kept and restored
         service: which part of the IOC gives it values and takes puts; "" for what mirrors a field of the PandA
+        at_once: whether a put is made when it comes, also while the one before it is not done; of choices alone
     """
 
     name: str
@@ -139,6 +140,7 @@ class Record:
     length: int = 0
     staged: bool = False
     service: str = ""
+    at_once: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The words of a table and its columns: pure functions, both ways.
+"""The words of a table and the columns that clients see: pure functions, both ways.
 
-A row is some 32-bit words; a column is some bits of one of them. What clients put is checked whole before
-anything is made of it, and a refusal says which row of which column is wrong.
+Where the bits of a column are, `protocol.tables` knows. What clients put is checked whole before anything is made of
+it, and a refusal says which row of which column is wrong.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...protocol import TableFieldInfo
+from ...protocol import RemoteProtocolError, TableFieldInfo
 from ...protocol.fields import TableColumn
+from ...protocol.tables import Words, dtype_of, label_of, limits_of, pack, unpack, width_of, word_of
 from .codecs import Refusal, near_matches
 from .record import STRING_BYTES, Array, Column, shorten
-
-Words = npt.NDArray[np.uint32]
-
-#: Text stands for a code that has no label, so that it too can be read and written back.
-_UNNAMED = "code {}"
 
 #: Codes of an enum that are given a text of their own; wider fields have no enum.
 _MAX_CODE_BITS = 8
@@ -31,31 +27,22 @@ _MOST_DIGITS = 1e16
 
 @dataclass(frozen=True)
 class Bits:
-    """Where a column is in a row.
+    """A column and where it is in a row.
 
     Attributes:
-        column: what it is
-        word: in which word
-        shift: its lowest bit
-        width: how many bits
+        column: what clients see of it
+        source: what the PandA says of it
+        word: which word of a row has it
     """
 
     column: Column
+    source: TableColumn
     word: int
-    shift: int
-    width: int
-
-    @property
-    def mask(self) -> int:
-        """Its bits, at the low end of a word."""
-        return (1 << self.width) - 1
 
     @cached_property
     def texts(self) -> npt.NDArray[Any]:
         """The text of every code of an enum."""
-        labels = self.column.choices
-        codes = range(1 << self.width)
-        return np.array([labels[code] if code < len(labels) else _UNNAMED.format(code) for code in codes], object)
+        return np.array([label_of(self.source, code) for code in range(1 << width_of(self.source))], object)
 
     @cached_property
     def codes(self) -> Mapping[str, int]:
@@ -90,7 +77,7 @@ class Rows:
             Refusal: a value cannot be there
         """
         bits = next(bits for bits in self.bits if bits.column.name == name)
-        return _decode(bits, _encode(bits, values) << np.uint32(bits.shift))
+        return _decode(bits, _encode(bits, values))
 
     def encode(self, columns: Mapping[str, Any]) -> Words:
         """The words of a table's columns.
@@ -113,7 +100,7 @@ class Rows:
             raise Refusal(f"{count} rows are more than the {self.max_rows} that the table holds")
         rows = np.zeros((count, self.row_words), np.uint32)
         for bits in self.bits:
-            rows[:, bits.word] |= _encode(bits, columns[bits.column.name]) << np.uint32(bits.shift)
+            rows[:, bits.word] |= _encode(bits, columns[bits.column.name])
         return rows.reshape(-1)
 
 
@@ -123,44 +110,37 @@ def rows_of(info: TableFieldInfo) -> Rows:
     Raises:
         ValueError: the columns make no sense
     """
-    bits = tuple(_bits(name, column) for name, column in info.columns.items())
+    try:
+        bits = tuple(Bits(_column(name, it), it, word_of(name, it, info)) for name, it in info.columns.items())
+    except RemoteProtocolError as problem:
+        raise ValueError(str(problem)) from problem
     if not bits:
         raise ValueError("it has no columns")
-    if any(place.word >= info.row_words for place in bits):
-        raise ValueError("a column is outside of the row")
     if len({place.column.name for place in bits}) < len(bits):
         raise ValueError("two columns have the same name")
     return Rows(info.row_words, info.max_rows, bits)
 
 
-def _bits(name: str, column: TableColumn) -> Bits:
+def _column(name: str, column: TableColumn) -> Column:
     lower = name.lower()
     if not (lower.isascii() and lower.isidentifier()):
         raise ValueError(f"{name!r} cannot be the name of a column")
-    width = column.bit_high - column.bit_low + 1
-    size = 1 if width <= 8 else 2 if width <= 16 else 4
-    if column.subtype == "enum" and column.labels and width <= _MAX_CODE_BITS:
-        planned = Column(lower, name, "str", column.labels)
-    elif column.subtype == "int":
-        planned = Column(lower, name, f"i{size}", low=-(1 << width - 1), high=(1 << width - 1) - 1)
-    else:
-        planned = Column(lower, name, f"u{size}", low=0, high=(1 << width) - 1)
-    return Bits(planned, column.bit_low // 32, column.bit_low % 32, width)
+    if column.subtype == "enum" and column.labels and width_of(column) <= _MAX_CODE_BITS:
+        return Column(lower, name, "str", column.labels)
+    low, high = limits_of(column)
+    return Column(lower, name, dtype_of(column), low=low, high=high)
 
 
 def _decode(bits: Bits, words: Words) -> Array:
-    codes = (words >> np.uint32(bits.shift)) & np.uint32(bits.mask)
-    column = bits.column
-    if column.dtype == "str":
+    codes = unpack(bits.source, words)
+    if bits.column.dtype == "str":
         texts: list[str] = bits.texts[codes].tolist()
         return texts
-    if column.dtype.startswith("i"):
-        unused = 32 - bits.width
-        return ((codes << np.uint32(unused)).view(np.int32) >> unused).astype(column.dtype)
-    return codes.astype(column.dtype)
+    return codes
 
 
 def _encode(bits: Bits, values: Any) -> Words:
+    """The words of a column's values, with all other bits 0."""
     column = bits.column
     if column.dtype == "str":
         return _encode_texts(bits, values)
@@ -171,7 +151,7 @@ def _encode(bits: Bits, values: Any) -> Words:
     _check_all(column, array, (array >= low) & (array <= high), f"from {low} to {high}")
     if array.dtype.kind == "f":
         _check_all(column, array, array == np.floor(array), "a whole number")
-    return array.astype(np.int64).astype(np.uint32) & np.uint32(bits.mask)
+    return pack(bits.source, array)
 
 
 def _check_all(column: Column, array: npt.NDArray[Any], good: npt.NDArray[np.bool_], wanted: str) -> None:
@@ -191,4 +171,4 @@ def _encode_texts(bits: Bits, values: Any) -> Words:
         raise Refusal(
             f"{bits.column.label} in row {row} is {str(values[row])[:80]!r}, which is none of the choices{near}"
         )
-    return np.array(codes, np.uint32)
+    return pack(bits.source, np.array(codes, np.uint32))

@@ -25,7 +25,7 @@ _AFTER_FINISH_DEV_SUP = 8
 _NOTIFY_ERROR = 2
 
 #: From dbAddr.h and dbFldTypes.h: more than an address takes, and what a text is.
-_ADDRESS_BYTES, _DBR_STRING = 256, 0
+_ADDRESS_BYTES, _DBR_STRING, _TEXT_BYTES = 256, 0, 40
 
 #: The numbers that clients put, by their types in db_access.h.
 _NUMBERS: Mapping[int, type[Any]] = {
@@ -85,6 +85,12 @@ class TrapWrite(ctypes.Structure):
         return float(kind.from_address(self.data).value) if kind and self.data and self.count == 1 else None
 
     @property
+    def text(self) -> str | None:
+        """The text that the client puts; None if it is none."""
+        is_text = self.dbr_type == _DBR_STRING and self.data and self.count == 1
+        return text_of(ctypes.string_at(self.data, _TEXT_BYTES).partition(b"\0")[0]) if is_text else None
+
+    @property
     def channel_name(self) -> str:
         """What the client called it: a record, and a field after a point."""
         return text_of(ctypes.cast(self.channel, ctypes.POINTER(ctypes.c_char_p)).contents.value)
@@ -136,11 +142,20 @@ def notify_channel(record: Any) -> tuple[int | None, bool]:
     return said.channel, said.status == _NOTIFY_ERROR
 
 
+def complete(record: Any, *, refused: bool) -> None:
+    """Complete the put that a client waits for at a record whose lock is held, as done or as refused."""
+    if not record.PPN:
+        return
+    if refused:  # which clients are told as ECA_PUTFAIL
+        _Notify.from_address(record.PPN).status = _NOTIFY_ERROR
+    dbCore.dbNotifyCompletion(record)
+
+
 def put_field(name: str, text: str) -> None:
     """Put a text of at most 39 bytes to a field as a client does, also to a link."""
     address = ctypes.create_string_buffer(_ADDRESS_BYTES)
     if not dbCore.dbNameToAddr(name.encode(), address):
-        dbCore.dbPutField(address, _DBR_STRING, ctypes.create_string_buffer(text.encode(), 40), 1)
+        dbCore.dbPutField(address, _DBR_STRING, ctypes.create_string_buffer(text.encode(), _TEXT_BYTES), 1)
 
 
 def listen_for_puts(told: Callable[[TrapWrite, bool], None]) -> None:

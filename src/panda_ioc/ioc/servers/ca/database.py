@@ -34,20 +34,6 @@ _NUMBERS = {Kind.AI, Kind.AO, Kind.LONGIN, Kind.LONGOUT}
 _LIMITED = {Kind.AO, Kind.LONGOUT}
 
 
-#: The fields that decide whether a put reaches the PandA, once and from whom: clients cannot change them.
-_HELD = {
-    "SCAN": "Passive",
-    "DISA": "0",
-    "DISV": "1",
-    "SDIS": "",
-    "SIMM": "NO",
-    "SIML": "",
-    "OMSL": "supervisory",
-    "IVOA": "Continue normally",
-    "FLNK": "",
-}
-
-
 def database(plan: Plan) -> str:
     """Write all records of a plan."""
     return "".join(line for record in plan.records for line in _record(plan, record))
@@ -58,15 +44,6 @@ def text_length(record: Record) -> int:
     if isinstance(record.constant, str):
         return max(len(record.constant.encode(errors="replace")), 1) + 1
     return TEXT_BYTES
-
-
-def held(record: Record, field: str) -> str | None:
-    """Return the text that a field of a record keeps, whatever clients put there; None if they may change it."""
-    if not record.kind.is_out:
-        return "1" if field == "DISP" else None
-    if record.kind is Kind.BO and field == "HIGH":  # of other records it is a limit
-        return "0"
-    return _device_type(record.kind) if field == "DTYP" else _HELD.get(field)
 
 
 def texts_with_macros(plan: Plan) -> Iterator[tuple[str, str, str]]:

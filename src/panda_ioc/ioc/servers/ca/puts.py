@@ -5,6 +5,7 @@ with completion that waited for another one to the same record: it is made later
 record then says which channel's put it is busy with. So nothing has to be guessed, where access rules trap every put.
 """
 
+import asyncio
 import itertools
 import re
 import threading
@@ -27,8 +28,10 @@ class Write:
         field: as it was named, "" if it was not
         originator: "user@host"
         number: what the client puts, if that is one number
+        text: what the client puts, if that is one text
         taken: whether the record has been processed for it
         ended: whether it is over: done, refused by EPICS, or given up by a client that left
+        ahead: the put, where it is made before EPICS processes the record for it; it returns the reason of a refusal
     """
 
     channel: int
@@ -36,8 +39,10 @@ class Write:
     field: str
     originator: str
     number: float | None = None
+    text: str | None = None
     taken: bool = False
     ended: bool = False
+    ahead: asyncio.Task[str] | None = None
 
     @property
     def plain_field(self) -> str:

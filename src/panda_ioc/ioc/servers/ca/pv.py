@@ -22,7 +22,7 @@ from ...plan.record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, short
 from ..put import OnPut, Put
 from ..served import Update
 from . import base
-from .database import held, text_length
+from .database import text_length
 from .puts import Puts, Write
 
 log = logging.getLogger(__name__)
@@ -148,12 +148,34 @@ class CaPv:
         # Not by softioc's own set_field, which is a put that DISP refuses.
         db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
 
-    def hold(self, field: str) -> str | None:
-        """Give a field its value back, after a put, if clients may not change it; return that."""
-        value = held(self._record, field)
-        if value is not None:
-            base.put_field(f"{self._name}.{field}", value)
-        return value
+    def keep_disabled(self) -> bool:
+        """Disable puts again, after a put to DISP, if the record can only be read; return whether that is so."""
+        if self._record.kind.is_out:
+            return False
+        base.put_field(f"{self._name}.DISP", "1")
+        return True
+
+    def begins(self, write: Write) -> None:
+        """Called in the client's thread, before EPICS looks at its put.
+
+        A put with completion waits in EPICS until the one before it is done. Where the plan says that it must not, as
+        it may be what ends the other, it is made now; EPICS completes it in its turn.
+        """
+        if not self._record.at_once or self._completes is None or self.disabled:
+            return
+        value = self._choice_in(write)
+        if value is not None and write.is_of_the_value and not write.processes:
+            self._call(self._begin_ahead, Put(self._record.name, value, write.originator, "CA"), write)
+
+    def _choice_in(self, write: Write) -> int | None:
+        """The choice that a client puts, as EPICS understands it; None if it is none."""
+        labels = self._record.labels
+        if write.text in labels:
+            return labels.index(write.text)
+        number = write.number
+        if write.text is not None and write.text.isdecimal():
+            number = int(write.text)
+        return int(number) if number is not None and number in range(len(labels)) else None
 
     def initialised(self) -> None:
         """EPICS has made the record, and clients cannot reach it yet."""
@@ -229,7 +251,7 @@ class CaPv:
         if channel is not None and not waits_already and (write is None or write.channel == channel):
             self._completes = _Completion(put, channel, write)
         self._never_busy.handed_on(self._fields)
-        self._call(self._begin, put)
+        self._call(self._begin, put, write)
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a function in the event loop, if that still runs: else the process ends, and its clients see that."""
@@ -241,26 +263,41 @@ class CaPv:
             value, alarm = self._shown
             self.post(Update(value, alarm, time.time_ns()))
 
-    def _begin(self, put: Put) -> None:
-        task = self._loop.create_task(self._do(put))
+    def _begin(self, put: Put, write: Write | None) -> None:
+        self._keep(self._loop.create_task(self._finish(put, write)))
+
+    def _begin_ahead(self, put: Put, write: Write) -> None:
+        write.ahead = self._keep(self._loop.create_task(self._do(put)))
+
+    def _keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
+        return task
 
-    async def _do(self, put: Put) -> None:
+    async def _finish(self, put: Put, write: Write | None) -> None:
+        """Do a put for which the record was processed, or wait for it if it was begun ahead; tell its client."""
+        if write is None or write.ahead is None:
+            reason = await self._do(put)
+        else:
+            reason = await write.ahead
+            self._show_again()  # the record has what was put, which may be long past
+        self._complete(put, refused=bool(reason))
+
+    async def _do(self, put: Put) -> str:
+        """Do a put; return the reason of a refusal."""
         try:
-            await self._on_put(put)
+            return await self._on_put(put)
         except Exception:
             log.exception("an error of the IOC in a put to %s", put.name)  # and its client must not wait for ever
-        self._complete(put)
+            return "an error of the IOC"
 
-    def _complete(self, put: Put) -> None:
+    def _complete(self, put: Put, *, refused: bool) -> None:
         """Tell the client that waits for a put that it is done."""
         fields = self._fields
         with base.locked(fields):
             if self._completes is not None and self._completes.put is put:
                 self._completes = None
-                if fields.PPN:
-                    dbCore.dbNotifyCompletion(fields)
+                base.complete(fields, refused=refused)
 
     def _process(self, fields: Any) -> None:
         """Process a settable record for what was posted, whatever put it is busy with."""

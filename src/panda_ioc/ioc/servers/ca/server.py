@@ -103,7 +103,10 @@ class CaServer:
         if not after:
             record, _, field = message.channel_name.partition(".")
             originator = f"{base.text_of(message.user)}@{base.text_of(message.host)}"
-            message.private = self._puts.begins(Write(message.channel, record, field, originator, message.number))
+            begun = Write(message.channel, record, field, originator, message.number, message.text)
+            message.private = self._puts.begins(begun)
+            if record in self._by_full_name:
+                self._by_full_name[record].begins(begun)
             return
         write = self._puts.ends(message.private or 0)
         if write is None:
@@ -112,9 +115,9 @@ class CaServer:
         pv = self._by_full_name.get(write.record)
         if pv is None or not write.is_of_the_value:
             log.log(PUT, "%s, if EPICS took it", what)
-            held = pv and pv.hold(write.plain_field)
-            if held is not None:
-                log.warning("%s.%s stays %r: puts would else be lost", write.record, write.plain_field, held)
+            # For settable records it is operators' own, and a type of record is for both: access rules cannot tell.
+            if pv is not None and write.plain_field == "DISP" and pv.keep_disabled():
+                log.warning("%s.DISP stays 1: the record can only be read", write.record)
         elif not write.taken:
             log.warning(
                 "refused %s: EPICS does not take it, DISP disables puts, or the client left before its turn", what

@@ -1,4 +1,4 @@
-"""PV Access, by p4p: serves a plan, and the structures of PVI by which clients find everything."""
+"""PV Access, by p4p: serves a plan, with the structures of PVI by which clients find everything."""
 
 import asyncio
 import time
@@ -9,7 +9,6 @@ from p4p.server import Server as P4pServer
 from p4p.server.raw import SharedPV
 
 from ...plan.plan import Plan
-from ...plan.pvi import pvi_trees
 from ...plan.record import Content, Record
 from ..access import MayPut
 from ..put import OnPut
@@ -43,9 +42,8 @@ class PvaServer:
             for name in (pv.planned.name, *aliases):
                 self._provider.add(plan.pv(name), pv.shared)
         now = time.time_ns()
-        for name, tree in pvi_trees(plan.items, plan.prefix, plan.pvi).items():
-            if name not in self._pvs:
-                self._provider.add(plan.pv(name), SharedPV(initial=structure(tree, now)))
+        for name, tree in plan.structures.items():
+            self._provider.add(plan.pv(name), SharedPV(initial=structure(tree, now)))
         self._fields = DynamicProvider("panda-ioc fields", Fields(plan, self._pvs))
         return self._pvs
 
