@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from panda_ioc.capture.columns import Frame, stored_columns
 from panda_ioc.capture.errors import CaptureError
+from panda_ioc.capture.int128 import variance_numerator
 from panda_ioc.capture.options import ColumnOptions
-from panda_ioc.capture.wide import variance_numerator
 from panda_ioc.protocol import Data, FieldCapture, FrameData, StartData
 
 from .. import samples

@@ -79,7 +79,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Shown:
+class LiveWindow:
     """The raw samples of a snapshot; `asked` is that of `ColumnOptions`."""
 
     start: StartData
@@ -165,12 +165,12 @@ class LiveView:
                     self._frames.clear()
                     self._kept = 0
 
-    def shown(self) -> Shown | None:
+    def window(self) -> LiveWindow | None:
         """Return the samples to show; None before the first acquisition."""
         if self._acquisition is None:
             return None
         current = self._acquisition
-        return Shown(current.start, tuple(self._frames), current.samples, self._points, self._asked)
+        return LiveWindow(current.start, tuple(self._frames), current.samples, self._points, self._asked)
 
     def _trim(self) -> None:
         while self._frames and self._kept - len(self._frames[0]) >= self._points:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .wide import variance_numerator
+from .int128 import variance_numerator
 
 Values = npt.NDArray[Any]
 

@@ -329,6 +329,6 @@ async def _receive(
 @clear_errors
 def plot(*, file: Path, output: Path | None, column: tuple[str, ...]) -> None:
     """Show the columns of a captured FILE against time, also while it is written."""
-    from ..capture.picture import draw
+    from ..capture.plot import draw
 
     draw(file, output, column)
