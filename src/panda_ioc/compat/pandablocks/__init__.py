@@ -5,8 +5,7 @@ A script runs unchanged with
     python -m panda_ioc.compat.pandablocks script.py ARGUMENTS
 
 or, within a program, after `install()`, which redirects `import pandablocks` to this package. It was written from the
-public documentation of pandablocks and its observed behaviour. The Python pages of the documentation list the
-differences.
+public documentation of pandablocks and its observed behaviour; docs/how-to/python.md lists the differences.
 """
 
 import importlib
