@@ -167,7 +167,7 @@ Conversation = Generator[Sequence[Request], Sequence[Reply], T]
 class Command(Generic[T_co]):
     r"""Base class of all commands; `T_co` is the type of the response.
 
-    Derive from it to combine requests in a command of your own.
+    Derive from it to define a custom command.
 
     Example:
         >>> class GetModel(Command[str]):
