@@ -174,7 +174,7 @@ def samples(
         columns: function that selects the columns and their scaling, as for `acquisitions`
 
     Raises:
-        IncompleteAcquisitionError: samples of an acquisition were lost; its `acquisition` is None
+        IncompleteAcquisitionError: samples of an acquisition were lost; its `acquisition` is `None`
         PandaError: see `acquisitions`
 
     Example:

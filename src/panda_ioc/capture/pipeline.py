@@ -198,7 +198,7 @@ class _Sink:
         return None
 
     def close(self) -> WrittenFile | None:
-        """Close the file and return its description; None if there is none. A file without acquisition is removed.
+        """Close the file and return its description, or None without file. A file without acquisition is removed.
 
         Raises:
             IncompleteFileError: the file is incomplete and `Writing.strict` is True

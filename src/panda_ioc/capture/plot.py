@@ -32,7 +32,7 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
         chosen: dataset names; empty for all
 
     Raises:
-        CaptureError: the file has no samples or no such dataset, an image or a window is not possible, or matplotlib
+        CaptureError: the file has no samples or lacks a dataset, an image or a window is not possible, or matplotlib
             is not installed
     """
     try:

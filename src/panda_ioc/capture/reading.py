@@ -32,7 +32,7 @@ def read_columns(
         columns, `scaled_units`. Bits and other columns without scaling as stored, uint32 or float64
 
     Raises:
-        CaptureError: the file cannot be read, has no such dataset, or lacks a column needed to scale a raw one
+        CaptureError: the file cannot be read, a dataset is missing, or a column needed to scale a raw one is missing
 
     Example:
         >>> from panda_ioc.capture import read_columns

@@ -183,7 +183,7 @@ class Assembler:
                     )
 
     def samples(self) -> Samples | None:
-        """Return the samples received since the last call; None if there are none."""
+        """Return the samples received since the last call, or None without samples."""
         if self.start is None or not self._frames:
             return None
         first, self._given = self._given, self._received

@@ -3,7 +3,7 @@
 `put` never blocks and nothing is dropped. When the queue is full, `full` is True until part of it is written: meanwhile
 the caller does not read the data port, and the PandA buffers the data.
 
-The thread waits for data, and then for up to the flush period (at most 0.1 s) to write many small frames at once. A
+The thread waits for data, and then for up to the flush period (at most 0.1 s) to write many small frames together. A
 flush makes the written samples visible to readers of the file.
 """
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 #: Default of the maximum size of the queue in bytes.
 QUEUE_BYTES = 40 << 20
 
-#: Maximum time in s to wait for more samples, and the size in bytes from which to write at once.
+#: Maximum time in s to wait for more samples, and the size in bytes from which to write immediately.
 _LONGEST_WAIT = 0.1
 _ENOUGH_BYTES = 4 << 20
 
@@ -40,7 +40,7 @@ _EVENT_BYTES, _START_BYTES = 512, 4096
 
 
 class FileWriter:
-    """The writer of one file, with a thread of its own.
+    """The writer of one file, with its own thread.
 
     Args:
         make_file: function that creates the file; called in the thread
@@ -61,7 +61,7 @@ class FileWriter:
         limit: intended maximum size of the queue in bytes
         full: whether the queue is full; further samples are still accepted
         swmr: whether the file can be read while it is written
-        error: error of the file; None if there is none
+        error: error of the file, or None
     """
 
     def __init__(

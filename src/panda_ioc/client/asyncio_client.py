@@ -92,7 +92,7 @@ class _ControlProtocol(asyncio.Protocol):
         if self.lost.done() or self._transport is None:
             raise PandaConnectionError(f"not connected to {self._address}: {self.lost.result()}")
         if id(command) in self._waiting:
-            command = copy.copy(command)  # each pending command must be an object of its own
+            command = copy.copy(command)  # each pending command must be a separate object
         if soon and not self._outgoing:
             asyncio.get_running_loop().call_soon(self._write)
         self._outgoing += self._connection.send(command)

@@ -1,10 +1,10 @@
 """The data port of the asyncio client.
 
 The socket receives directly into the buffer of a `DataConnection`; the resulting events wait in a queue. When the queue
-holds 16 MiB, reading pauses until half of it is consumed. Memory is therefore bounded, and the PandA, which has a
-buffer of its own, waits for a slow consumer.
+holds 16 MiB, reading pauses until half of it is consumed. Memory is therefore bounded, and the PandA buffers
+the data of a slow consumer.
 
-A server may send a million small frames at once. The number of frames parsed and events yielded in one iteration of
+A server may send a million small frames together. The number of frames parsed and events yielded in one iteration of
 the event loop is limited, and small frames that arrive together are merged.
 """
 

@@ -102,7 +102,7 @@ class BlockingClient:
     def send(self, commands: Command[Any] | Iterable[Command[Any]], *, timeout: float | None = None) -> Any:
         """Send one command and return its response, or several commands and return a list of their responses.
 
-        Several commands are pipelined: sent at once, and answered in order. If some fail, the others are still
+        Several commands are pipelined: sent together, and answered in order. If some fail, the others are still
         executed; then the first error is raised.
 
         Args:
@@ -117,7 +117,7 @@ class BlockingClient:
             PandaTimeoutError: the PandA did not reply in time
             Exception: an error in a command itself; the connection remains usable
         """
-        # Copies, because each pending command must be an object of its own.
+        # Copies, because each pending command must be a separate object.
         batch = [copy.copy(command) for command in ([commands] if isinstance(commands, Command) else commands)]
         limit = self.timeout if timeout is None else timeout
         what = ", ".join(map(shown, batch[:3])) + (", ..." if len(batch) > 3 else "")

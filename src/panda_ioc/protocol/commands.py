@@ -123,7 +123,7 @@ class GetMultiline(Command[list[str]]):
 
 @dataclass(frozen=True)
 class Put(Command[None]):
-    r"""Write a value. The response is None.
+    r"""Write a value. The response is `None`.
 
     Args:
         field: name of a field, attribute or `*` command, without `=`
@@ -159,7 +159,7 @@ class Put(Command[None]):
 
 @dataclass(frozen=True)
 class Arm(Command[None]):
-    """Arm PCAP. The response is None.
+    """Arm PCAP. The response is `None`.
 
     Raises:
         CommandError: PCAP is already armed, or no field is set to be captured
@@ -171,7 +171,7 @@ class Arm(Command[None]):
 
 @dataclass(frozen=True)
 class Disarm(Command[None]):
-    """Disarm PCAP. The response is None. The server also accepts this while PCAP is idle."""
+    """Disarm PCAP. The response is `None`. The server also accepts this while PCAP is idle."""
 
     def conversation(self) -> Conversation[None]:
         (yield from ask("*PCAP.DISARM=")).ok()
@@ -193,7 +193,7 @@ class Identity:
 
     @property
     def software_version(self) -> tuple[int, ...]:
-        """The leading numbers of the software version: (4, 1); empty if there are none."""
+        """The leading numbers of the software version: (4, 1); empty without numbers."""
         match = re.match(r"\d{1,9}(\.\d{1,9})*", self.software)
         return tuple(map(int, match[0].split("."))) if match else ()
 

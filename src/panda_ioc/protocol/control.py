@@ -79,7 +79,7 @@ class ControlConnection:
         remains usable.
 
         Args:
-            command: command to start; each pending command must be an object of its own
+            command: command to start; each pending command must be a separate object
 
         Returns:
             bytes to write to the socket; `b""` if the command needs no request

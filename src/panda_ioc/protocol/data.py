@@ -7,7 +7,7 @@ header, raw or scaled; it supports no other format.
 Samples are not copied: the array of a frame is a view of the receive buffer, which is kept while it is referenced.
 With `get_buffer` and `buffer_updated`, a socket receives directly into that buffer.
 
-Received bytes are parsed at once. The resulting events are queued until `events` is iterated.
+Received bytes are parsed immediately. The resulting events are queued until `events` is iterated.
 """
 
 import re
@@ -97,7 +97,7 @@ class DataConnection:
 
         Args:
             data: received bytes, split anywhere; `b""` for the end of stream
-            flush_every_frame: True queues each frame at once; False merges frames until `flush`, the end of the
+            flush_every_frame: True queues each frame immediately; False merges frames until `flush`, the end of the
                 acquisition, or 8 MiB
 
         Raises:
@@ -182,7 +182,7 @@ class DataConnection:
                 self._error = None  # breaks the reference cycle that would keep the buffer alive
 
     def flush(self) -> Iterator[FrameData]:
-        """Yield the frames merged since the last flush as one frame; nothing if there are none.
+        """Yield the frames merged since the last flush as one frame, if any.
 
         If other events are queued, the frame is appended to the queue instead.
         """

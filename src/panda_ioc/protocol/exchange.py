@@ -1,7 +1,7 @@
 """Requests, replies and the base class of commands.
 
 A command is a generator: it yields a batch of requests, receives their replies in the same order, may yield more
-batches, and returns its response. Commands are combined with `yield from`; `together` runs several at once.
+batches, and returns its response. Commands are combined with `yield from`; `together` runs several concurrently.
 `ControlConnection` encodes the requests and decodes the replies.
 """
 

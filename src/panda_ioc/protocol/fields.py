@@ -1,6 +1,6 @@
 """Static descriptions of blocks, fields and table columns.
 
-Field types with more metadata than `FieldInfo` have a class of their own. The tables in `introspection` define the
+Field types with more metadata than `FieldInfo` have separate classes. The tables in `introspection` define the
 class of each (type, subtype) and the requests that fill it.
 """
 

@@ -72,7 +72,7 @@ class GetFieldInfo(Command[dict[str, FieldInfo]]):
 
     Raises:
         LocalProtocolError: `block` is not a valid name
-        CommandError: the PandA has no such block
+        CommandError: the PandA does not have the block
         RemoteProtocolError: a reply cannot be parsed
     """
 

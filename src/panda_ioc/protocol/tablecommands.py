@@ -21,7 +21,7 @@ _SHOWN = 80
 
 @dataclass(frozen=True, eq=False)
 class PutTable(Command[None]):
-    r"""Replace the content of a table. The response is None.
+    r"""Replace the content of a table. The response is `None`.
 
     Args:
         field: table name: "SEQ1.TABLE"
@@ -59,7 +59,7 @@ class PutTable(Command[None]):
 
 @dataclass(frozen=True, eq=False)
 class Append(PutTable):
-    """Append rows to a streaming table. Requires server 4.0 or later. The response is None.
+    """Append rows to a streaming table. Requires server 4.0 or later. The response is `None`.
 
     Args:
         field: table name: "SEQ1.TABLE"

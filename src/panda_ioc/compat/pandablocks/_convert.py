@@ -103,7 +103,7 @@ def table_of(info: theirs.TableFieldInfo) -> ours.TableFieldInfo:
     )
 
 
-#: pandablocks class of each panda_ioc class, and its members besides type, subtype and description.
+#: pandablocks class of each panda_ioc class, and its members other than type, subtype and description.
 _MEMBERS: Mapping[type[ours.FieldInfo], tuple[type[theirs.FieldInfo], Callable[[Any], dict[str, Any]]]] = {
     ours.FieldInfo: (theirs.FieldInfo, lambda _: {}),
     ours.UintFieldInfo: (theirs.UintFieldInfo, lambda info: {"max_val": info.max_value}),

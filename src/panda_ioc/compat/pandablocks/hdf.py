@@ -81,10 +81,10 @@ def _size(item: Any) -> int:
 
 
 class Pipeline(threading.Thread):
-    """A pipeline stage with a thread of its own.
+    """A pipeline stage with a separate thread.
 
     Attributes:
-        what_to_do: handler for each type of item. Its result is passed to the next stage unless it is None; items
+        what_to_do: handler for each type of item. Its result is passed to the next stage unless it is `None`; items
             without a handler are passed on unchanged
         queue: input queue
         downstream: next stage

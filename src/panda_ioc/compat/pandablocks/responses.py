@@ -45,7 +45,7 @@ class Identification:
     rootfs: str
 
     def software_api(self) -> tuple[int, int]:
-        """Return the first two numbers of the software version; (0, 0) if there are none."""
+        """Return the first two numbers of the software version; (0, 0) without numbers."""
         match = re.match(r"(\d{1,9})\.(\d{1,9})", self.software)
         return (int(match[1]), int(match[2])) if match else (0, 0)
 
