@@ -1,8 +1,8 @@
 """Path of a file being written: safe replacement, locking, detection of loss.
 
-A file that replaces another is created in the same directory and renamed when readers can open it. Readers of
-the old file keep it, and if the new file cannot be created, the old one remains. A file is locked while it is written, so that no other
-program replaces it; the operating system releases the lock when the program ends.
+A file that replaces another is created in the same directory and renamed when readers can open it. Readers of the old
+file keep it, and if the new file cannot be created, the old one remains. A file is locked while it is written, so that
+no other program replaces it; the operating system releases the lock when the program ends.
 """
 
 import errno
