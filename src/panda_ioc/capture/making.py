@@ -8,6 +8,8 @@ from typing import Any
 
 import h5py
 
+from ..opening import opened
+
 
 def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     """Create a file. If that fails, no partial file remains.
@@ -19,6 +21,10 @@ def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     Raises:
         OSError: the file cannot be created
     """
+    return opened(_create, path, cache)
+
+
+def _create(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     try:
         return h5py.File(path, "x", libver="latest", **cache)
     except FileExistsError:

@@ -25,8 +25,8 @@ _MAX_QUEUED = 1 << 24
 #: Size of an event in the queue in bytes, in addition to its samples.
 _EVENT_BYTES = 1 << 12
 
-#: Maximum number of frames parsed, and of events yielded, in one iteration of the event loop (some milliseconds).
-_MAX_FRAMES = 256
+#: Maximum number of frames parsed, and of events yielded, in one iteration of the event loop (about a millisecond).
+_MAX_FRAMES = 64
 _MAX_EVENTS = 16
 
 

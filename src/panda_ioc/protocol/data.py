@@ -311,7 +311,7 @@ class DataConnection:
     def _equal_frames(self, length: int, most: int) -> npt.NDArray[np.void]:
         """Consume consecutive frames of the same length; return their samples as one array."""
         frames = self._memory[self._start : self._start + most * length].reshape(most, length)
-        same = (frames[:, : HEAD.size] == frames[0, : HEAD.size]).all(axis=1)
+        same = framing.equal_heads(self._memory, self._start, most, length)
         count = most if same.all() else int(same.argmin())
         self._start += count * length
         joined = frames[:count, HEAD.size :].reshape(-1).view(self._sample)
