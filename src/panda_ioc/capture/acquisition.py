@@ -1,7 +1,7 @@
 """The state of one acquisition, updated with each event of the data port.
 
-The reader of a data port updates the `Acquisition` with `follow` and passes it with each event to captures and live
-views, so that these need not count samples themselves.
+The reader of a data port updates the `AcquisitionState` with `follow` and passes it with each event to captures and
+live views, so that these need not count samples themselves.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ..protocol import Data, EndData, FrameData, ReadyData, StartData
 
 
 @dataclass(frozen=True)
-class Acquisition:
+class AcquisitionState:
     """The state of an acquisition.
 
     Attributes:
@@ -22,11 +22,6 @@ class Acquisition:
     start: StartData
     samples: int = 0
     end: EndData | None = None
-
-    @property
-    def under_way(self) -> bool:
-        """Whether the acquisition has not ended."""
-        return self.end is None
 
     @property
     def lost(self) -> int:
@@ -50,7 +45,7 @@ def samples_in(data: Data) -> int:
     return len(data.data) if isinstance(data, FrameData) else 0
 
 
-def follow(acquisition: Acquisition | None, data: Data) -> Acquisition | None:
+def follow(acquisition: AcquisitionState | None, data: Data) -> AcquisitionState | None:
     """Return the state of an acquisition after an event.
 
     Args:
@@ -62,11 +57,11 @@ def follow(acquisition: Acquisition | None, data: Data) -> Acquisition | None:
     """
     match data:
         case StartData():
-            return Acquisition(data)
+            return AcquisitionState(data)
         case FrameData() if acquisition is not None:
-            return Acquisition(acquisition.start, acquisition.samples + len(data.data))
+            return AcquisitionState(acquisition.start, acquisition.samples + len(data.data))
         case EndData() if acquisition is not None:
-            return Acquisition(acquisition.start, acquisition.samples, data)
+            return AcquisitionState(acquisition.start, acquisition.samples, data)
         case ReadyData():
             return None
     raise ValueError(f"{type(data).__name__} arrived before the start of an acquisition")

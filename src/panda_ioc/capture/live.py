@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..protocol import Data, FieldCapture, FrameData, StartData
-from .acquisition import Acquisition
+from .acquisition import AcquisitionState
 from .columns import Column, Frame, stored_columns
 from .options import ColumnOptions
 
@@ -121,7 +121,7 @@ class LiveView:
 
     def __init__(self, points: int = 1000, asked: Callable[[], frozenset[str] | None] = lambda: None) -> None:
         self._points = points
-        self._acquisition: Acquisition | None = None
+        self._acquisition: AcquisitionState | None = None
         self._find_asked = asked
         self._asked: frozenset[str] | None = None
         self._frames: deque[Frame] = deque()
@@ -140,7 +140,7 @@ class LiveView:
         self.version += 1
         self._trim()
 
-    def take(self, data: Data, acquisition: Acquisition, *, keep: bool = True) -> None:
+    def take(self, data: Data, acquisition: AcquisitionState, *, keep: bool = True) -> None:
         """Add an event of the data port. Never blocks.
 
         Args:

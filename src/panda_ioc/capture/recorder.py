@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..protocol import Data, EndData, PandaError, StartData
-from .acquisition import Acquisition, samples_in
+from .acquisition import AcquisitionState, samples_in
 from .columns import Column, stored_columns
 from .errors import CaptureError
 from .progress import Phase, Progress
@@ -29,7 +29,7 @@ LOST = "Connection lost"
 
 
 @dataclass(frozen=True)
-class Storing:
+class FilePlan:
     """The options of a capture.
 
     Attributes:
@@ -51,12 +51,12 @@ class Recorder:
     """A running capture.
 
     Args:
-        storing: options of the capture
+        plan: options of the capture
         selection: selection of the samples to store
         changed: called in the event loop after a change of the state of the file
     """
 
-    def __init__(self, storing: Storing, selection: Selection, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, plan: FilePlan, selection: Selection, changed: Callable[[], None] = lambda: None) -> None:
         loop = asyncio.get_running_loop()
         self._selection = selection
         self._tell = changed
@@ -66,12 +66,12 @@ class Recorder:
         self._end_reason = ""
         self._error: PandaError | None = None
         self._writer = FileWriter(
-            storing.make_file,
-            storing.columns,
+            plan.make_file,
+            plan.columns,
             lambda: _call(loop, self._writer_changed),
-            flush_period=storing.flush_period,
-            lazy=storing.lazy,
-            limit=storing.queue_bytes,
+            flush_period=plan.flush_period,
+            lazy=plan.lazy,
+            limit=plan.queue_bytes,
         )
 
     @property
@@ -104,7 +104,7 @@ class Recorder:
         """Whether the write queue is full, so that the caller should pause: see `wait_room`."""
         return self._writer.full and self.capturing
 
-    def take(self, data: Data, acquisition: Acquisition) -> None:
+    def take(self, data: Data, acquisition: AcquisitionState) -> None:
         """Process an event of the data port. Events after the end of the capture are ignored.
 
         Args:
@@ -166,7 +166,7 @@ class Recorder:
         """Wait until the file is closed; return False after the timeout in s."""
         return await self._until(lambda: self._writer.phase is Phase.CLOSED, timeout)
 
-    def _count(self, data: Data, acquisition: Acquisition) -> None:
+    def _count(self, data: Data, acquisition: AcquisitionState) -> None:
         samples = samples_in(data)
         if self._start is not acquisition.start:
             self._start = acquisition.start

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ..protocol import Data, EndData, FrameData, StartData
-from .acquisition import Acquisition, samples_in
+from .acquisition import AcquisitionState, samples_in
 from .errors import CaptureError
 
 #: End reason in a file that reached its number of samples before the acquisition ended.
@@ -32,7 +32,7 @@ class Selection(Protocol):
 
     done: bool
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """Process an event and the state of its acquisition; yield the events to write.
 
         Raises:
@@ -54,9 +54,9 @@ class First:
         self.done = False
         self._left = samples or None
         self._acquisitions_left = acquisitions or None
-        self._acquisition: Acquisition | None = None  # started in the file and not ended
+        self._acquisition: AcquisitionState | None = None  # started in the file and not ended
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """See `Selection`."""
         if self._acquisition is None or self._acquisition.start is not acquisition.start:
             before = acquisition.samples - samples_in(data)
@@ -78,7 +78,7 @@ class First:
             yield EndData(self._acquisition.samples, reason)
             self._acquisition = None
 
-    def _take_samples(self, data: FrameData, acquisition: Acquisition) -> Iterator[Selected]:
+    def _take_samples(self, data: FrameData, acquisition: AcquisitionState) -> Iterator[Selected]:
         if self._left is None or len(data.data) < self._left:
             self._left = None if self._left is None else self._left - len(data.data)
             yield data
@@ -98,11 +98,11 @@ class Last:
             raise CaptureError("LAST_N needs NUM_CAPTURE > 0")
         self.done = False
         self._wanted = samples
-        self._acquisition: Acquisition | None = None
+        self._acquisition: AcquisitionState | None = None
         self._frames: deque[FrameData] = deque()
         self._kept = 0
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """See `Selection`."""
         if self._acquisition is None and self._wanted * acquisition.start.sample_bytes > MAX_LAST_BYTES:
             raise CaptureError(
@@ -124,7 +124,7 @@ class Last:
         if self._acquisition is not None:
             yield from self._last(self._acquisition, EndData(self._acquisition.samples, reason))
 
-    def _last(self, acquisition: Acquisition, end: EndData) -> Iterator[Selected]:
+    def _last(self, acquisition: AcquisitionState, end: EndData) -> Iterator[Selected]:
         start = acquisition.start
         skip = max(self._kept - self._wanted, 0)
         yield replace(start, missed=start.missed + acquisition.samples - self._kept + skip)
