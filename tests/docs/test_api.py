@@ -87,9 +87,3 @@ async def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 await asyncio.to_thread(runner.run, example, out=failures.append)
     assert not failures, "".join(failures)
     assert {example.name for example in found} >= WITH_EXAMPLE
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_all_is_documented(module: str) -> None:
-    missing = [name for name, exported in documented(module) if not inspect.getdoc(exported)]
-    assert not missing
