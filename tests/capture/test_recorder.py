@@ -260,7 +260,7 @@ async def test_captures_that_change_end_the_file(tmp_path: Path) -> None:
     assert isinstance(start, StartData)
     feed(capture, [replace(start, fields=start.fields[:1], sample_bytes=4)])
     await closed(capture)
-    assert "what is captured has changed" in str(capture.progress.error)
+    assert "the captured fields have changed" in str(capture.progress.error)
     assert ends(tmp_path / "x.h5") == (str(capture.progress.error), ["Ok"])
     assert numbers(tmp_path / "x.h5") == list(range(10))
 

@@ -53,7 +53,7 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
     assert "cannot read" in said
     before = path.read_bytes()
     said = await panda_ioc("capture", *ports, path, "--arm", code=1)
-    assert said == f"Error: cannot make {path}: File exists\n"
+    assert said == f"Error: cannot create {path}: File exists\n"
     assert path.read_bytes() == before
 
 

@@ -90,7 +90,7 @@ async def test_what_does_not_hold_is_told_with_an_exit_code_of_1(design: Path) -
         (["--picture", "/nowhere/x.png"], "/nowhere/x.png"),
         (["--picture", "x.xyz"], "x.xyz: Format 'xyz' is not supported"),
         (["--vcd", "/nowhere/x.vcd"], "/nowhere/x.vcd: No such file or directory"),
-        (["--hdf5", "/nowhere/x.h5"], "cannot make /nowhere/x.h5"),
+        (["--hdf5", "/nowhere/x.h5"], "cannot create /nowhere/x.h5"),
         (["--report", "/nowhere/x.json"], "/nowhere/x.json"),
         (["--for", "nan"], "--for"),
         (["--between", "2", "1", "--picture", "x.png"], "--between needs two times"),

@@ -146,7 +146,7 @@ async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc
     [
         ({"HDF_FILE_NAME": ""}, "no file name"),
         ({"HDF_DIRECTORY": "/nowhere/at/all"}, "/nowhere/at/all does not exist"),
-        ({"HDF_DIRECTORY": "/proc"}, "cannot make /proc/x.h5"),
+        ({"HDF_DIRECTORY": "/proc"}, "cannot create /proc/x.h5"),
         ({"CAPTURE_MODE": "LAST_N"}, "LAST_N needs NUM_CAPTURE"),
     ],
 )
@@ -313,7 +313,7 @@ async def test_units_that_change_end_the_file(data: DataPvs, server: Server) -> 
     write("deg")
     await data.arm()
     await data.until("CAPTURE", 0)
-    assert "what is captured has changed" in await data.get("STATUS")
+    assert "the captured fields have changed" in await data.get("STATUS")
     assert len(data.column()) == 10
 
 

@@ -17,16 +17,21 @@ class AcquisitionState:
         start: start event
         samples: number of samples received, including those of the current event
         end: end event; None during the acquisition
+        captured: number of samples that the PandA had captured at a bad end; None if unknown
     """
 
     start: StartData
     samples: int = 0
     end: EndData | None = None
+    captured: int | None = None
 
     @property
     def lost(self) -> int:
-        """The number of samples that the PandA reports as sent but that were not received."""
-        return max(self.end.samples - self.samples, 0) if self.end is not None else 0
+        """The number of samples that the PandA reports as sent or captured but that were not received."""
+        if self.end is None:
+            return 0
+        captured = 0 if self.captured is None else self.captured - self.start.missed
+        return max(self.end.samples - self.samples, captured - self.samples, 0)
 
     @property
     def problem(self) -> str:

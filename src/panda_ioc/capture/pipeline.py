@@ -74,7 +74,8 @@ class Writing:
     """The replaceable parts of `write_files`.
 
     Attributes:
-        stages: functions that transform the events before they are written, in order
+        stages: functions that transform the events before they are written, in order. Arrays that
+            they return must not change afterwards
         columns: function that selects the columns of an acquisition and their scaling
         make_file: function that creates a file, such as `functools.partial(HdfFile, options=...)`
         flush_period: minimum time in s between flushes, which make samples visible to readers of the file

@@ -23,7 +23,7 @@ class Progress:
         phase: current phase
         received: number of samples received
         missed: number of samples taken before the client connected or before the capture started
-        dropped: number of samples that the PandA reports as sent but that were not received
+        dropped: number of samples that the PandA reports as sent or captured but that were not received
         acquisitions: number of acquisitions started
         end_reason: end reason of the last acquisition; "" before the first end
         accepted: number of samples selected for the file

@@ -24,7 +24,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.E
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.02
 
 
-class Place:
+class FileTarget:
     """The path of a file being written.
 
     Args:
@@ -33,7 +33,7 @@ class Place:
 
     Attributes:
         path: path as given
-        made_at: path at which to create the file; nothing exists there
+        write_path: path at which to create the file; nothing exists there
         lost: whether the file was destroyed by another program
 
     Raises:
@@ -45,31 +45,31 @@ class Place:
         self.lost = False
         self._real = Path(os.path.realpath(path)) if replace else path
         self._size = 0
-        self.made_at = self._real
+        self.write_path = self._real
         if replace and os.path.lexists(self._real):
             _check_replaceable(path, self._real)
-            self.made_at = self._real.with_name(f".panda-ioc-{secrets.token_hex(4)}.new")
+            self.write_path = self._real.with_name(f".panda-ioc-{secrets.token_hex(4)}.new")
 
     @property
-    def occupied(self) -> bool:
+    def published(self) -> bool:
         """Whether the new file is at its final path."""
-        return self.made_at == self._real
+        return self.write_path == self._real
 
-    def occupy(self) -> None:
+    def publish(self) -> None:
         """Move the new file to its final path.
 
         Raises:
             CaptureError: the existing file cannot be replaced
         """
-        if self.occupied:
+        if self.published:
             return
         if os.path.lexists(self._real):  # another program may have started to write it meanwhile
             _check_replaceable(self.path, self._real)
         try:
-            self.made_at.replace(self._real)
+            self.write_path.replace(self._real)
         except OSError as error:
             raise CaptureError(f"cannot replace {self.path}: {error.strerror}") from error
-        self.made_at = self._real
+        self.write_path = self._real
 
     def lock(self, descriptor: int, *, readers: bool) -> None:
         """Lock the file against other writers.
@@ -128,8 +128,8 @@ class Place:
     def discard(self, descriptor: int) -> None:
         """Remove the new file if it is still at the path where it was created."""
         try:
-            if os.path.samestat(self.made_at.lstat(), os.fstat(descriptor)):
-                self.made_at.unlink()
+            if os.path.samestat(self.write_path.lstat(), os.fstat(descriptor)):
+                self.write_path.unlink()
         except OSError:
             return  # already removed, or the directory is read-only now; the file is empty
 

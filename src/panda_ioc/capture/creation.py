@@ -11,7 +11,7 @@ import h5py
 from ..opening import opened
 
 
-def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
+def create_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     """Create a file. If that fails, no partial file remains.
 
     Args:
