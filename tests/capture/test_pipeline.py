@@ -147,7 +147,7 @@ async def test_a_file_that_cannot_be_made_arms_nothing(counting_panda: Server, w
     before = await completion(counting_panda)
     (tmp_path / "there.h5").touch()
     for path in (tmp_path / "there.h5", tmp_path / "no" / "x.h5"):
-        with pytest.raises(CaptureError, match="cannot make"):
+        with pytest.raises(CaptureError, match="cannot create"):
             await write(counting_panda, path, arm=True)
     assert await completion(counting_panda) == before
     assert (tmp_path / "there.h5").stat().st_size == 0
