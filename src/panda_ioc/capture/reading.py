@@ -28,8 +28,8 @@ def read_columns(
         rows: rows to read, such as `slice(1000)`; all by default
 
     Returns:
-        an array of shape (rows,) for each dataset name: float64 in the units of the attribute `units` or, for raw
-        columns, `scaled_units`. Bits and other columns without scaling as stored, uint32 or float64
+        an (n,) array for each dataset name. float64 in the units of the attribute `units` or, for raw columns,
+        `scaled_units`; bits and other columns without scaling as stored, uint32 or float64
 
     Raises:
         CaptureError: the file cannot be read, a dataset is missing, or a column needed to scale a raw one is missing

@@ -33,7 +33,7 @@ class Rows:
             words: (n,) uint32, row after row; an incomplete last row is ignored
 
         Returns:
-            a dict for each row from column name to cell: the label of an enum, or an int
+            a dict for each row, from column name to cell (the label of an enum, or an int)
         """
         whole = words[: len(words) // self._width * self._width].reshape(-1, self._width)
         cells = {name: _cells(whole, column) for name, column in self._columns.items()}
