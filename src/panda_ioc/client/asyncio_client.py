@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ..ports import CONTROL_PORT, DATA_PORT
-from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
+from ..protocol import Command, ControlConnection, Data, Expected, PandaError, RemoteProtocolError
 from . import asyncio_data
 from .asyncio_connect import connect, name_server
 from .common import CLOSE_TIMEOUT, TIMEOUT, reason_of, shown
@@ -25,7 +25,11 @@ T = TypeVar("T")
 _MOST_COLLECTED = 1 << 16
 
 
-class _ControlProtocol(asyncio.Protocol):
+#: Size of the read buffer in bytes. Without it, asyncio would allocate a new buffer of this size for each read.
+_READ_BYTES = 1 << 18
+
+
+class _ControlProtocol(asyncio.BufferedProtocol):
     """The asyncio protocol of the control port."""
 
     def __init__(self, address: str) -> None:
@@ -35,6 +39,7 @@ class _ControlProtocol(asyncio.Protocol):
         self._waiting: dict[int, Callable[[Any], None]] = {}
         #: Commands to write at the end of this iteration of the event loop, or earlier with an immediate one.
         self._outgoing = bytearray()
+        self._incoming = bytearray(_READ_BYTES)
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -45,7 +50,13 @@ class _ControlProtocol(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - signature of asyncio
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received(bytes(memoryview(self._incoming)[:nbytes]))
+
+    def _received(self, data: bytes) -> None:
         assert self._transport is not None  # noqa: S101 - asyncio's promise, not input
         if self.lost.done():
             return  # closing: the rest is read and discarded
@@ -81,13 +92,21 @@ class _ControlProtocol(asyncio.Protocol):
         """Wait until the write buffer of the transport has space."""
         await self._writable.wait()
 
-    def submit(self, command: Command[T], done: Callable[[T | PandaError], None], *, soon: bool = False) -> None:
+    def submit(
+        self,
+        command: Command[T],
+        done: Callable[[T | PandaError], None],
+        *,
+        soon: bool = False,
+        expected: Expected[T] | None = None,
+    ) -> None:
         """Send a command and call `done` with its response, or with the exception that ended it.
 
         Args:
             command: command to send, after all earlier ones
             done: callback
             soon: allow the command to be written later in this iteration of the event loop, together with others
+            expected: expected reply of the command; see `Expected`
         """
         if self.lost.done() or self._transport is None:
             raise PandaConnectionError(f"not connected to {self._address}: {self.lost.result()}")
@@ -95,7 +114,7 @@ class _ControlProtocol(asyncio.Protocol):
             command = copy.copy(command)  # each pending command must be a separate object
         if soon and not self._outgoing:
             asyncio.get_running_loop().call_soon(self._write)
-        self._outgoing += self._connection.send(command)
+        self._outgoing += self._connection.send(command, expected)
         if not soon or len(self._outgoing) > _MOST_COLLECTED:
             self._write()
         self._waiting[id(command)] = done
@@ -237,19 +256,22 @@ class AsyncioClient:
                 f"{self.host}:{self.control_port} did not answer {shown(command)} within {limit:g} s"
             ) from error
 
-    def submit(self, command: Command[T], done: Callable[[T | PandaError], None]) -> None:
+    def submit(
+        self, command: Command[T], done: Callable[[T | PandaError], None], *, expected: Expected[T] | None = None
+    ) -> None:
         """Send a command immediately and call back with its response, without a task.
 
         Args:
             command: command to send
             done: called from the event loop with the response, or with the exception that ended the command. There is
                 no timeout
+            expected: expected reply of the command, which is then not parsed; see `Expected`
 
         Raises:
             LocalProtocolError: the command cannot be sent
             PandaConnectionError: the client is not connected
         """
-        self._connected().submit(command, done)
+        self._connected().submit(command, done, expected=expected)
 
     def data(
         self,

@@ -21,7 +21,7 @@ from .connection import TRANSITIONS, ConnectionState, Transition
 from .control import ControlConnection
 from .data import DataConnection
 from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
-from .exchange import Command, Conversation, Reply, Request
+from .exchange import Command, Conversation, Expected, Reply, Request
 from .fields import (
     BitMuxFieldInfo,
     BitOutFieldInfo,
@@ -67,6 +67,7 @@ __all__ = [
     "EndData",
     "EndReason",
     "EnumFieldInfo",
+    "Expected",
     "ExtOutBitsFieldInfo",
     "ExtOutFieldInfo",
     "FieldCapture",

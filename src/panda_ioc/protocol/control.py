@@ -14,7 +14,7 @@ from typing import Any
 
 from .connection import ConnectionState, Lifecycle, Transition
 from .errors import LocalProtocolError, RemoteProtocolError
-from .exchange import Command, Conversation, Reply, Request, text
+from .exchange import Command, Conversation, Expected, Reply, Request, text
 from .lines import LineBuffer
 
 #: Maximum length of a reply line in bytes. The server's own buffers are smaller, so a longer line is invalid data.
@@ -31,12 +31,16 @@ MAX_PENDING = 100_000
 
 @dataclass(slots=True)
 class _Batch:
-    """The pending requests of one command, and the replies received so far."""
+    """The pending requests of one command, and the replies received so far.
+
+    A command with an expected reply is started only if another reply arrives.
+    """
 
     command: Command[Any]
     conversation: Conversation[Any]
-    requests: Sequence[Request]
+    requests: Sequence[Request] = ()
     replies: list[Reply] = field(default_factory=list)
+    expected: Expected[Any] | None = None
 
 
 class ControlConnection:
@@ -72,7 +76,7 @@ class ControlConnection:
         """Whether the connection accepts commands."""
         return self.state is ConnectionState.OPEN
 
-    def send(self, command: Command[Any]) -> bytes:
+    def send(self, command: Command[Any], expected: Expected[Any] | None = None) -> bytes:
         """Start a command and return the bytes to write.
 
         If this raises, including errors within the command itself, the command is not started and the connection
@@ -80,6 +84,7 @@ class ControlConnection:
 
         Args:
             command: command to start; each pending command must be a separate object
+            expected: expected reply of the command, which is then not parsed; see `Expected`
 
         Returns:
             bytes to write to the socket; `b""` if the command needs no request
@@ -91,6 +96,9 @@ class ControlConnection:
             raise LocalProtocolError(f"cannot send {command!r}: {self._lifecycle.described}")
         if len(self._batches) >= MAX_PENDING:
             raise LocalProtocolError(f"cannot send {command!r}: {MAX_PENDING} commands are waiting for replies")
+        if expected is not None:
+            self._batches.append(_Batch(command, command.conversation(), expected=expected))
+            return expected.request
         return self._advance(command, command.conversation(), None)
 
     def receive_bytes(self, data: bytes) -> bytes:
@@ -112,6 +120,8 @@ class ControlConnection:
         self._lifecycle.check_receiving()
         if not data:
             self._end()
+            return b""
+        if self._take_expected(data):
             return b""
         try:
             return self._receive_lines(data)
@@ -151,6 +161,24 @@ class ControlConnection:
         self._batches.append(_Batch(command, conversation, requests))
         return to_send
 
+    def _take_expected(self, data: bytes) -> bool:
+        """Finish the first command if the received bytes are exactly its expected reply; return whether they are."""
+        if not self._batches or self._multiline is not None or len(self._buffer):
+            return False
+        batch = self._batches[0]
+        if batch.expected is None or batch.replies or data != batch.expected.answer:
+            return False
+        self._batches.popleft()
+        self._finished.append((batch.command, batch.expected.response))
+        return True
+
+    def _first(self) -> _Batch:
+        """Return the batch of the next reply, and start its command if necessary."""
+        batch = self._batches[0]
+        if not batch.requests:  # the reply is not the expected one
+            batch.requests = list(next(batch.conversation))
+        return batch
+
     def _receive_lines(self, data: bytes) -> bytes:
         to_send = bytearray()
         lines = self._buffer.feed(data)
@@ -183,7 +211,7 @@ class ControlConnection:
         return end
 
     def _endless(self, line: bytes) -> RemoteProtocolError:
-        batch = self._batches[0]
+        batch = self._first()
         request = batch.requests[len(batch.replies)].line
         return RemoteProtocolError(f"the reply to {request!r} is too long: {_shown(line)}")
 
@@ -193,7 +221,7 @@ class ControlConnection:
             raise _too_long(line)
         if not self._batches:
             raise RemoteProtocolError(f"the server sent {_shown(line)}, but no command is pending")
-        batch = self._batches[0]
+        batch = self._first()
         reply = self._parse(line, batch.requests[len(batch.replies)].line)
         if reply is None:
             return b""
@@ -230,7 +258,8 @@ class ControlConnection:
 
     def _fail_all(self, reason: str) -> None:
         while self._batches:
-            batch = self._batches.popleft()
+            batch = self._first()
+            self._batches.popleft()
             asked = batch.requests[len(batch.replies)].line
             error = RemoteProtocolError(f"no reply to {asked!r}: {reason}")
             self._finished.append((batch.command, error))

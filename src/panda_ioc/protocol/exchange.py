@@ -193,6 +193,21 @@ class Command(Generic[T_co]):
         raise NotImplementedError
 
 
+@dataclass(frozen=True, slots=True)
+class Expected(Generic[T_co]):
+    """The expected reply to a command with one batch of requests. If exactly this arrives, it is not parsed.
+
+    Attributes:
+        request: encoded requests of the command
+        answer: bytes of all expected replies
+        response: response of the command to these replies
+    """
+
+    request: bytes
+    answer: bytes
+    response: T_co
+
+
 def ask(line: str) -> Conversation[Reply]:
     """Send one request without data lines and return its reply."""
     (reply,) = yield [Request(line)]

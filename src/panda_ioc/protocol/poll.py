@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .changes import QUEUED_LINES, ChangeGroup, Changes, parse_changes
-from .exchange import Command, Conversation, Request, text
+from .exchange import Command, Conversation, Expected, Request, text
 
 #: "Busy" from arming to the end of an acquisition, then the reason for its end. Change reports do not contain it.
 COMPLETION = "*PCAP.COMPLETION"
@@ -51,6 +51,22 @@ class Poll(Command[Polled]):
     def _requests(self) -> list[Request]:
         groups = [Request(f"*CHANGES{group.value}?") for group in self.groups]
         return [*groups, *(Request(f"{field}?") for field in self.fields), Request(f"{COMPLETION}?")]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The names of the values that each reply contains, even if they have not changed."""
+        return *self.fields, COMPLETION
+
+    def nothing_new(self, values: Mapping[str, str]) -> Expected[Polled]:
+        """Return the expected reply if nothing has changed.
+
+        Args:
+            values: last value of each name in `asked`; other names are ignored
+        """
+        request = b"".join(map(bytes, self._requests))
+        last = {name: values[name] for name in self.asked}
+        answer = ".\n" * len(self.groups) + "".join(f"OK ={value}\n" for value in last.values())
+        return Expected(request, answer.encode(), Polled(Changes(last), settings=False, refused={}))
 
     def conversation(self) -> Conversation[Polled]:
         *replies, completion = yield self._requests
