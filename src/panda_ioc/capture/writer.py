@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Default of the maximum size of the queue in bytes.
-QUEUE_BYTES = 40 << 20
+QUEUE_BYTES = 32 << 20
 
 #: Maximum time in s to wait for more samples, and the size in bytes from which to write immediately.
 _LONGEST_WAIT = 0.1
