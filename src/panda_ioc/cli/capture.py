@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from ..capture.progress import Progress
-    from ..capture.recorder import Recorder, Storing
+    from ..capture.recorder import FilePlan, Recorder
     from ..capture.selection import Selection
     from ..client import AsyncioClient
     from ..protocol import Data, PandaError
@@ -74,7 +74,7 @@ def capture(
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
     from ..capture.options import ROWS_PER_CHUNK, ColumnOptions, FileOptions
-    from ..capture.recorder import Storing
+    from ..capture.recorder import FilePlan
     from ..client import AsyncioClient
 
     options = FileOptions(
@@ -87,7 +87,7 @@ def capture(
             asked = await _asked(client)
             columns = partial(stored_columns, options=ColumnOptions(raw=raw, asked=asked, bits=bits, nexus=nexus))
             stream = await _ready(client)  # or there is no file to be made
-            files = _Files(file, lambda path: Storing(lambda: HdfFile(path, options, empty=False), columns))
+            files = _Files(file, lambda path: FilePlan(lambda: HdfFile(path, options, empty=False), columns))
             files.begin(samples or 0, limit)
             with _progress(samples) as progress:
                 await _record(client, stream, files, progress, arm=arm)
@@ -111,7 +111,7 @@ class _Files:
 
     Args:
         path: of the file; with a number in its name, of the files
-        storing: how a file at a path is made
+        plan: returns the options of a capture into a file
 
     Attributes:
         made: the paths of all that were closed, with how their captures went
@@ -119,7 +119,7 @@ class _Files:
         failed: set when the file under way was closed before its time
     """
 
-    def __init__(self, path: Path, storing: "Callable[[Path], Storing]") -> None:
+    def __init__(self, path: Path, plan: "Callable[[Path], FilePlan]") -> None:
         from ..capture.files import numbered
 
         self.made: list[tuple[Path, Progress]] = []
@@ -127,7 +127,7 @@ class _Files:
         self.failed = asyncio.Event()
         self._path = path
         self._numbered = numbered(path)
-        self._storing = storing
+        self._plan = plan
         self._samples = self._acquisitions = 0
         self._under_way: tuple[Path, Recorder] | None = None
 
@@ -152,7 +152,7 @@ class _Files:
         self._samples, self._acquisitions = samples, acquisitions
         path = self._numbered(len(self.made) + 1) if self._numbered else self._path
         selection = (select or First)(samples, 1 if self._numbered else acquisitions)
-        self._under_way = path, Recorder(self._storing(path), selection, self._changed)
+        self._under_way = path, Recorder(self._plan(path), selection, self._changed)
 
     async def next(self) -> bool:
         """Close the file under way, which is complete, and begin the next one; return whether there is one."""
@@ -329,6 +329,6 @@ async def _receive(
 @clear_errors
 def plot(*, file: Path, output: Path | None, column: tuple[str, ...]) -> None:
     """Show the columns of a captured FILE against time, also while it is written."""
-    from ..capture.picture import draw
+    from ..capture.plot import draw
 
     draw(file, output, column)

@@ -20,9 +20,9 @@ from ...plan.record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, short
 from ..put import OnPut, Put
 from ..served import Update
 from . import base
+from .batching import MonitorBatcher
 from .database import text_length
 from .fitting import element, fit, timestamp
-from .batching import MonitorBatcher
 from .puts import Completion, Puts, Write
 
 log = logging.getLogger(__name__)

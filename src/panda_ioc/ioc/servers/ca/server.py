@@ -21,9 +21,9 @@ from ...plan.plan import Plan
 from ...plan.record import Content
 from ..put import OnPut
 from . import base
+from .batching import MonitorBatcher
 from .database import database, texts_with_macros
 from .fields import set_levels
-from .batching import MonitorBatcher
 from .iocstats import corrections
 from .puts import Puts, Write
 from .pv import CaPv

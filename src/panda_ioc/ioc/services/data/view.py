@@ -66,7 +66,7 @@ class LivePvs:
             self._task = None
 
     async def _show_once(self) -> None:
-        shown = self._live.shown()
+        shown = self._live.window()
         if shown is None:
             return
         try:
