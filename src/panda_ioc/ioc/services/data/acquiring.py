@@ -54,9 +54,10 @@ class AcquireController:
         Raises:
             Refusal, PandaError: disarming failed, or the acquisition does not end
         """
-        if self._task is not None and not self._link.lost:
+        task = self._task  # which sets it to None at its end, perhaps before the reply to Disarm
+        if task is not None and not self._link.lost:
             await self._link.send(Disarm())
-            _, waiting = await asyncio.wait((self._task,), timeout=_STOP_TIMEOUT)
+            _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
                 raise Refusal(
                     f"PCAP was disarmed, but the data port did not end the acquisition within {_STOP_TIMEOUT:g} s"
