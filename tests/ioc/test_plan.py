@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from panda_ioc.ioc.plan.codecs import Choice, Label, NotUnderstood, Refusal, near_matches
+from panda_ioc.ioc.plan.codecs import ChoiceCodec, LabelCodec, NotUnderstood, Refusal, near_matches
 from panda_ioc.ioc.plan.model import Block, Model
 from panda_ioc.ioc.plan.plan import Plan, PlanError, make_plan
 from panda_ioc.ioc.plan.record import Access, Kind, Record, short_labels, shorten
@@ -93,10 +93,10 @@ def test_a_type_from_the_future_is_served_as_text() -> None:
 def test_more_choices_than_an_mbbo_holds() -> None:
     labels = tuple(f"choice {number}" for number in range(17))
     plan = plan_of(("MODE", EnumFieldInfo("param", "enum", labels=labels)))
-    assert (plan["NEW:MODE"].kind, plan["NEW:MODE"].codec) == (Kind.STRINGOUT, Label(labels))
+    assert (plan["NEW:MODE"].kind, plan["NEW:MODE"].codec) == (Kind.STRINGOUT, LabelCodec(labels))
     assert plan["NEW:MODE:CHOICES"].constant == "\n".join(labels)
     sixteen = plan_of(("MODE", EnumFieldInfo("param", "enum", labels=labels[:16])))
-    assert (sixteen["NEW:MODE"].kind, sixteen["NEW:MODE"].codec) == (Kind.MBBO, Choice(labels[:16]))
+    assert (sixteen["NEW:MODE"].kind, sixteen["NEW:MODE"].codec) == (Kind.MBBO, ChoiceCodec(labels[:16]))
     assert "NEW:MODE:CHOICES" not in sixteen
 
 
@@ -104,7 +104,7 @@ def test_labels_longer_than_an_mbbo_holds() -> None:
     labels = ("short", "x" * 30 + "1", "x" * 30 + "2", "µ" * 72)
     plan = plan_of(("MODE", EnumFieldInfo("param", "enum", labels=labels)))
     assert plan["NEW:MODE"].kind is Kind.MBBO
-    assert plan["NEW:MODE:TEXT"].codec == Label(labels)
+    assert plan["NEW:MODE:TEXT"].codec == LabelCodec(labels)
     assert plan["NEW:MODE:CHOICES"].constant == "\n".join(labels)
     short = short_labels(labels)
     assert short == ("short", "x" * 25, "x" * 23 + "~2", "µ" * 12)

@@ -4,7 +4,7 @@ ChannelFinder's processor for the archiver appliance reads `METHOD@SECONDS`, whi
 each change, `scan` one value in so many seconds.
 """
 
-from .codecs import Real, Scaled
+from .codecs import FloatCodec, ScaledCodec
 from .record import Access, Kind, Record
 from .status import CONNECTION, PUTS_REFUSED, RECONNECTS
 
@@ -40,6 +40,6 @@ def archive_hint(record: Record) -> str:
         return _EACH_CHANGE if record.access is Access.READ_WRITE else ""
     if record.healthy or (record.block == "SYSTEM" and record.constant):
         return _EACH_CHANGE
-    if isinstance(record.codec, Scaled):
+    if isinstance(record.codec, ScaledCodec):
         return _EACH_SECOND
-    return _SLOWLY if record.kind is Kind.AI and isinstance(record.codec, Real) else ""
+    return _SLOWLY if record.kind is Kind.AI and isinstance(record.codec, FloatCodec) else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ...protocol import ExtOutBitsFieldInfo
-from .codecs import Captures, Choice
+from .codecs import CapturesCodec, ChoiceCodec
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
 from .rules import Place
@@ -138,4 +138,4 @@ def _positions(model: Model) -> list[Place]:
 
 
 def _labels(record: Record) -> tuple[str, ...]:
-    return record.labels if isinstance(record.codec, Choice | Captures) else ()
+    return record.labels if isinstance(record.codec, ChoiceCodec | CapturesCodec) else ()

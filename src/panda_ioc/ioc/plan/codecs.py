@@ -75,27 +75,27 @@ class Codec:
         return value
 
 
-AS_IT_IS = Codec()
+VERBATIM = Codec()
 
 #: Bytes of a field's name and its text together that a PandA tells in `*CHANGES`: it cuts what is longer, and from
 #: two more on it cannot be asked for either (measured on server 4.1).
-MOST_TOLD = 254
+MAX_REPORTED_BYTES = 254
 
 
 @dataclass(frozen=True)
-class Text(Codec):
+class TextCodec(Codec):
     """Any text that a PandA gives back whole."""
 
     def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:
         command = super().command(target, value, current)
         if isinstance(command, Put) and isinstance(command.value, str):
-            size, room = len(command.value.encode(errors="replace")), MOST_TOLD - len(target)
+            size, room = len(command.value.encode(errors="replace")), MAX_REPORTED_BYTES - len(target)
             if size > room:
                 raise Refusal(f"the text has {size} bytes, and the PandA has room for {room}: it would cut it")
         return command
 
 
-TEXT = Text()
+TEXT = TextCodec()
 
 #: Whole numbers up to here are shown in full.
 _MOST_DIGITS = 1e16
@@ -105,7 +105,7 @@ OTHER = "Other"
 
 
 @dataclass(frozen=True)
-class Whole(Codec):
+class IntCodec(Codec):
     """An integer from low to high, both included."""
 
     low: int
@@ -130,12 +130,12 @@ class Whole(Codec):
         return str(int(number))
 
 
-SIGNED = Whole(-(2**31), 2**31 - 1)
-BIT = Whole(0, 1)
+SIGNED = IntCodec(-(2**31), 2**31 - 1)
+BIT = IntCodec(0, 1)
 
 
 @dataclass(frozen=True)
-class Real(Codec):
+class FloatCodec(Codec):
     """A number."""
 
     def decode(self, text: str) -> Value:
@@ -152,7 +152,7 @@ class Real(Codec):
 
 
 @dataclass(frozen=True)
-class Coefficient(Real):
+class CoefficientCodec(FloatCodec):
     """A number of any size, such as SCALE: six digits of it are shown, however small it is."""
 
     def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the number alone matters
@@ -160,7 +160,7 @@ class Coefficient(Real):
 
 
 @dataclass(frozen=True)
-class Time(Real):
+class TimeCodec(FloatCodec):
     """A time: a number that is not negative; its digits show a tick of the FPGA clock, 8 ns."""
 
     def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the units alone matter
@@ -173,7 +173,7 @@ class Time(Real):
 
 
 @dataclass(frozen=True)
-class Choice(Codec):
+class ChoiceCodec(Codec):
     """One of some labels, as its index."""
 
     labels: tuple[str, ...]
@@ -192,10 +192,10 @@ class Choice(Codec):
 
 
 @dataclass(frozen=True)
-class CaptureChoice(Choice):
+class CaptureChoiceCodec(ChoiceCodec):
     """A way to capture. Those without a label show as one more choice, which when put changes nothing.
 
-    Which way that is, is told and can be set as text (`Captures`).
+    Which way that is, is told and can be set as text (`CapturesCodec`).
     """
 
     def decode(self, text: str) -> Value:
@@ -210,7 +210,7 @@ class CaptureChoice(Choice):
 
 
 @dataclass(frozen=True)
-class Label(Codec):
+class LabelCodec(Codec):
     """One of some labels, as text. A name that is not among them is refused with what may have been meant."""
 
     labels: tuple[str, ...]
@@ -223,7 +223,7 @@ class Label(Codec):
 
 
 @dataclass(frozen=True)
-class Captures(Codec):
+class CapturesCodec(Codec):
     """Ways to capture, as text: any of the single ways, with spaces between, or No."""
 
     labels: tuple[str, ...]
@@ -246,7 +246,7 @@ def all_captures(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Trigger(Codec):
+class ActionCodec(Codec):
     """An action: 1 does it, 0 does nothing, so that settings can be read and written back without harm."""
 
     def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:  # noqa: ARG002
@@ -257,7 +257,7 @@ class Trigger(Codec):
 
 
 @dataclass(frozen=True)
-class ArmSwitch(Codec):
+class ArmCodec(Codec):
     """Whether PCAP is armed, from why it ended last: `*PCAP.COMPLETION?` says Busy from arming to the end."""
 
     def decode(self, text: str) -> Value:
@@ -270,7 +270,7 @@ class ArmSwitch(Codec):
 
 
 @dataclass(frozen=True)
-class LabelText(Text):
+class BlockLabelCodec(TextCodec):
     """The label of a block; while it has none, what it is."""
 
     default: str
@@ -284,7 +284,7 @@ class LabelText(Text):
 
 
 @dataclass(frozen=True)
-class Scaled(Codec):
+class ScaledCodec(Codec):
     """raw x scale + offset; the three texts come with line breaks between."""
 
     def decode(self, text: str) -> Value:

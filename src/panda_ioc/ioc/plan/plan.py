@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ...protocol import COMPLETION, EnumFieldInfo, PandaError
 from .buses import Bus, bus_tables, places, planned_buses, with_rows
-from .codecs import ArmSwitch, LabelText
+from .codecs import ArmCodec, BlockLabelCodec
 from .compat import listed_in_pvi
 from .data_records import data_records, data_tables, live_records
 from .designs import design_records
@@ -126,7 +126,7 @@ def _labels(model: Model) -> Iterator[Record]:
                     f"{instance}:LABEL",
                     Kind.TEXTOUT,
                     "Label of the block",
-                    LabelText(block.info.description),
+                    BlockLabelCodec(block.info.description),
                     sources=(source,),
                     target=source,
                     access=Access.READ_WRITE,
@@ -140,7 +140,7 @@ def _arm(model: Model) -> Iterator[Record]:
             "PCAP:ARM",
             Kind.BO,
             "Arm or disarm PCAP",
-            ArmSwitch(),
+            ArmCodec(),
             sources=(COMPLETION,),
             target=COMPLETION,
             access=Access.READ_WRITE,

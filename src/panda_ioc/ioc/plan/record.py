@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
-from .codecs import AS_IT_IS, Codec, Value
+from .codecs import VERBATIM, Codec, Value
 
 #: The numbers or the texts of an array record, or of a column of a table.
 Array = npt.NDArray[Any] | Sequence[str]
@@ -120,7 +120,7 @@ class Record:
     name: str
     kind: Kind
     description: str
-    codec: Codec = AS_IT_IS
+    codec: Codec = VERBATIM
     sources: tuple[str, ...] = ()
     target: str | None = None
     access: Access = Access.READ

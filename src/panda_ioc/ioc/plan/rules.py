@@ -19,22 +19,22 @@ from ...protocol import (
     UintFieldInfo,
 )
 from .codecs import (
-    AS_IT_IS,
     BIT,
     OTHER,
     SIGNED,
     TEXT,
-    CaptureChoice,
-    Captures,
-    Choice,
+    VERBATIM,
+    ActionCodec,
+    CaptureChoiceCodec,
+    CapturesCodec,
+    ChoiceCodec,
     Codec,
-    Coefficient,
-    Label,
-    Real,
-    Scaled,
-    Time,
-    Trigger,
-    Whole,
+    CoefficientCodec,
+    FloatCodec,
+    IntCodec,
+    LabelCodec,
+    ScaledCodec,
+    TimeCodec,
     digits_for,
 )
 from .data_settings import SERVICE as DATA
@@ -124,7 +124,7 @@ def _kind(place: Place, read: Kind, write: Kind) -> Kind:
 
 def _uint(place: Place) -> Record:
     maximum = place.info.max_value if isinstance(place.info, UintFieldInfo) else 2**32 - 1
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), Whole(0, maximum))
+    record = _value(place, _kind(place, Kind.AI, Kind.AO), IntCodec(0, maximum))
     return replace(record, low=0, high=maximum, precision=0)
 
 
@@ -134,7 +134,7 @@ def _int(place: Place) -> Record:
 
 def _scalar(place: Place) -> Record:
     units, scale = (place.info.units, place.info.scale) if isinstance(place.info, ScalarFieldInfo) else ("", 1.0)
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), Real())
+    record = _value(place, _kind(place, Kind.AI, Kind.AO), FloatCodec())
     return replace(record, units=units, precision=digits_for(scale, 2))
 
 
@@ -143,7 +143,7 @@ def _bit(place: Place) -> Record:
 
 
 def _action(place: Place) -> Record:
-    record = _value(place, Kind.BO, Trigger())
+    record = _value(place, Kind.BO, ActionCodec())
     return replace(record, access=Access.EXECUTE, labels=("", ""))
 
 
@@ -155,19 +155,19 @@ def _enum(place: Place) -> Record:
     labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
     if place.access is Access.READ:
         # Text, as it has always been served; a label may be far longer than an mbbi holds.
-        record = replace(_value(place, Kind.STRINGIN, AS_IT_IS), labels=labels)
+        record = replace(_value(place, Kind.STRINGIN, VERBATIM), labels=labels)
         return replace(record, healthy="OK") if place.field == "HEALTH" else record
-    return _chosen(_value(place, Kind.MBBO, Choice(labels)), labels)
+    return _chosen(_value(place, Kind.MBBO, ChoiceCodec(labels)), labels)
 
 
 def _time(place: Place) -> Record:
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), Time())
+    record = _value(place, _kind(place, Kind.AI, Kind.AO), TimeCodec())
     return replace(record, units_source=f"{place.source}.UNITS")
 
 
 def _time_units(place: Place) -> Record:
     labels = place.info.unit_labels if isinstance(place.info, TimeFieldInfo) else ()
-    record = _attribute(place, "UNITS", Kind.MBBO, Choice(labels), "Units of the time")
+    record = _attribute(place, "UNITS", Kind.MBBO, ChoiceCodec(labels), "Units of the time")
     return _chosen(record, labels)
 
 
@@ -178,17 +178,17 @@ def _bit_out(place: Place) -> Record:
 
 def _bit_mux(place: Place) -> Record:
     labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    return replace(_value(place, Kind.STRINGOUT, Label(labels)), labels=labels, choices=BIT_CHOICES)
+    return replace(_value(place, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=BIT_CHOICES)
 
 
 def _pos_mux(place: Place) -> Record:
     labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    return replace(_value(place, Kind.STRINGOUT, Label(labels)), labels=labels, choices=POSITION_CHOICES)
+    return replace(_value(place, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=POSITION_CHOICES)
 
 
 def _delay(place: Place) -> Record:
     maximum = place.info.max_delay if isinstance(place.info, BitMuxFieldInfo) else 31
-    record = _attribute(place, "DELAY", Kind.LONGOUT, Whole(0, maximum), "Delay in ticks of the FPGA clock")
+    record = _attribute(place, "DELAY", Kind.LONGOUT, IntCodec(0, maximum), "Delay in ticks of the FPGA clock")
     return replace(record, low=0, high=maximum)
 
 
@@ -202,7 +202,7 @@ def _scaled(place: Place) -> Record:
         f"{place.name}:SCALED",
         Kind.AI,
         "The position in its units",
-        Scaled(),
+        ScaledCodec(),
         sources=(source, f"{source}.SCALE", f"{source}.OFFSET"),
         block=place.instance,
         units_source=f"{source}.UNITS",
@@ -210,11 +210,11 @@ def _scaled(place: Place) -> Record:
 
 
 def _scale(place: Place) -> Record:
-    return _attribute(place, "SCALE", Kind.AO, Coefficient(), "What one count is worth in UNITS")
+    return _attribute(place, "SCALE", Kind.AO, CoefficientCodec(), "What one count is worth in UNITS")
 
 
 def _offset(place: Place) -> Record:
-    return _attribute(place, "OFFSET", Kind.AO, Coefficient(), "Position in UNITS at a count of 0")
+    return _attribute(place, "OFFSET", Kind.AO, CoefficientCodec(), "Position in UNITS at a count of 0")
 
 
 def _units(place: Place) -> Record:
@@ -223,13 +223,13 @@ def _units(place: Place) -> Record:
 
 def _capture(place: Place) -> Record:
     labels = place.info.capture_labels if isinstance(place.info, PosOutFieldInfo | ExtOutFieldInfo) else ()
-    record = _attribute(place, "CAPTURE", Kind.MBBO, Choice(labels), "What PCAP captures of it")
+    record = _attribute(place, "CAPTURE", Kind.MBBO, ChoiceCodec(labels), "What PCAP captures of it")
     if len(labels) <= 2:
         return _chosen(record, labels)
     # A PandA takes and reports any combination, also those that it lists no label for.
     if len(labels) < MAX_CHOICES:
-        return replace(record, codec=CaptureChoice(labels), labels=(*labels, OTHER))
-    return replace(record, kind=Kind.STRINGOUT, codec=Captures(labels), labels=labels)
+        return replace(record, codec=CaptureChoiceCodec(labels), labels=(*labels, OTHER))
+    return replace(record, kind=Kind.STRINGOUT, codec=CapturesCodec(labels), labels=labels)
 
 
 def _dataset(place: Place) -> Record:
@@ -254,7 +254,7 @@ def _chosen(record: Record, labels: Sequence[str]) -> Record:
     labels = tuple(labels)
     if 0 < len(labels) <= MAX_CHOICES:
         return replace(record, labels=labels)
-    return replace(record, kind=Kind.STRINGOUT, codec=Label(labels) if labels else TEXT, labels=labels)
+    return replace(record, kind=Kind.STRINGOUT, codec=LabelCodec(labels) if labels else TEXT, labels=labels)
 
 
 #: The parts for each subtype of `param`, `read` and `write`.
@@ -315,7 +315,7 @@ def with_companions(record: Record) -> Iterator[Record]:
 
 def _loses_text(record: Record) -> bool:
     """Whether a record may have a value that it cannot show whole."""
-    if isinstance(record.codec, CaptureChoice | Captures):
+    if isinstance(record.codec, CaptureChoiceCodec | CapturesCodec):
         return True
     if record.kind is Kind.MBBO:
         return _longest(record.labels) > LABEL_BYTES
@@ -325,10 +325,10 @@ def _loses_text(record: Record) -> bool:
 
 def _text(record: Record) -> Record:
     codec = record.codec
-    if isinstance(codec, CaptureChoice):
-        codec = Captures(codec.labels)
-    elif isinstance(codec, Choice):
-        codec = Label(record.labels)
+    if isinstance(codec, CaptureChoiceCodec):
+        codec = CapturesCodec(codec.labels)
+    elif isinstance(codec, ChoiceCodec):
+        codec = LabelCodec(record.labels)
     kind = Kind.TEXTOUT if record.kind.is_out else Kind.TEXTIN
     return replace(record, name=f"{record.name}:TEXT", kind=kind, codec=codec, description="The value in full")
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from ...protocol import QUEUED_LINES, TableFieldInfo
-from .codecs import Choice, Whole
+from .codecs import ChoiceCodec, IntCodec
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
 from .sequences import MOST_MOMENTS, TIME, outputs_of
@@ -149,7 +149,7 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
         "EDIT to put columns, SUBMIT to write them",
         access=Access.READ_WRITE,
         staged=True,
-        codec=Choice(modes),
+        codec=ChoiceCodec(modes),
         labels=modes,
     )
     labels = [bits.column.label for bits in planned.rows.bits]
@@ -169,7 +169,7 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
             planned.beside(QUEUED),
             Kind.AI,
             description,
-            Whole(0, 2**32 - 1),
+            IntCodec(0, 2**32 - 1),
             sources=(source,),
             block=block,
             precision=0,
