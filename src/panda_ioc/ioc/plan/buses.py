@@ -10,7 +10,7 @@ from ...protocol import ExtOutBitsFieldInfo
 from .codecs import CapturesCodec, ChoiceCodec
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
-from .rules import Place
+from .rules import FieldRef
 
 #: The name of the service that owns the tables.
 BUSES = "buses"
@@ -52,10 +52,10 @@ class Bus:
         return f"{self.name}:TABLE"
 
 
-def places(model: Model) -> Iterator[Place]:
+def field_refs(model: Model) -> Iterator[FieldRef]:
     """Every field of every instance."""
     for instance, name, info in model.fields():
-        yield Place(instance, name, info)
+        yield FieldRef(instance, name, info)
 
 
 def planned_buses(model: Model, records: Iterable[Record]) -> list[Bus]:
@@ -80,14 +80,14 @@ def planned_buses(model: Model, records: Iterable[Record]) -> list[Bus]:
         "dataset": known(f"{word}:DATASET" for word, _ in bits.values()),
     }
     of_positions = {
-        column: known(f"{place.name}:{part}" for place in positions)
+        column: known(f"{ref.name}:{part}" for ref in positions)
         for column, part in {"value": "SCALED", "units": "UNITS", "scale": "SCALE", "offset": "OFFSET"}.items()
     }
-    of_positions["capture"] = captures(f"{place.name}:CAPTURE" for place in positions)
-    of_positions["dataset"] = known(f"{place.name}:DATASET" for place in positions)
+    of_positions["capture"] = captures(f"{ref.name}:CAPTURE" for ref in positions)
+    of_positions["dataset"] = known(f"{ref.name}:DATASET" for ref in positions)
     found = [
         Bus("BITS", tuple(bit for _, bit in bits.values()), of_bits),
-        Bus("POSITIONS", tuple(place.name for place in positions), of_positions),
+        Bus("POSITIONS", tuple(ref.name for ref in positions), of_positions),
     ]
     return [bus for bus in found if bus.rows]
 
@@ -113,10 +113,10 @@ def with_rows(records: list[Record], model: Model) -> Iterator[Record]:
         if bit:
             aliases.setdefault(bit.replace(".", ":"), []).append(f"BITS:{index}:VAL")
             rows.append(Record(f"BITS:{index}:NAME", Kind.STRINGIN, "Name of the bit", constant=bit))
-    for index, place in enumerate(_positions(model)):
+    for index, ref in enumerate(_positions(model)):
         for part, column in _POSITION_COLUMNS.items():
-            aliases.setdefault(f"{place.name}:{part}", []).append(f"POSITIONS:{index}:{column}")
-        rows.append(Record(f"POSITIONS:{index}:NAME", Kind.STRINGIN, "Name of the position", constant=place.name))
+            aliases.setdefault(f"{ref.name}:{part}", []).append(f"POSITIONS:{index}:{column}")
+        rows.append(Record(f"POSITIONS:{index}:NAME", Kind.STRINGIN, "Name of the position", constant=ref.name))
     for record in records:
         yield replace(record, aliases=(*record.aliases, *aliases[record.name])) if record.name in aliases else record
     yield from rows
@@ -124,17 +124,17 @@ def with_rows(records: list[Record], model: Model) -> Iterator[Record]:
 
 def _bits(model: Model) -> dict[int, tuple[str, str]]:
     """Each bit of the bus: the field that captures it, and its name, "" if it is not used."""
-    words = [place for place in places(model) if isinstance(place.info, ExtOutBitsFieldInfo)]
+    words = [ref for ref in field_refs(model) if isinstance(ref.info, ExtOutBitsFieldInfo)]
     return {
         number * 32 + offset: (word.name, bit)
-        for number, word in enumerate(sorted(words, key=lambda place: place.source))
+        for number, word in enumerate(sorted(words, key=lambda ref: ref.source))
         for offset, bit in enumerate(getattr(word.info, "bits", ()))
     }
 
 
-def _positions(model: Model) -> list[Place]:
+def _positions(model: Model) -> list[FieldRef]:
     """The positions in the order of their rows: by block, as rows have always been counted."""
-    return [place for place in places(model) if place.info.type == "pos_out"]
+    return [ref for ref in field_refs(model) if ref.info.type == "pos_out"]
 
 
 def _labels(record: Record) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ...protocol import COMPLETION, EnumFieldInfo, PandaError
-from .buses import Bus, bus_tables, places, planned_buses, with_rows
+from .buses import Bus, bus_tables, field_refs, planned_buses, with_rows
 from .codecs import ArmCodec, BlockLabelCodec
 from .compat import listed_in_pvi
 from .data_records import data_records, data_tables, live_records
@@ -89,7 +89,7 @@ def make_plan(
     """
     if problem := prefix_problem(prefix):
         raise PlanError(problem)
-    fields = [record for place in places(model) for record in field_records(place)]
+    fields = [record for ref in field_refs(model) for record in field_records(ref)]
     planned, bad_tables = planned_tables(model, {record.name for record in fields})
     records = [
         *status_records(model.identity),

@@ -1,6 +1,6 @@
-"""Which records a field becomes: a table from its type to a few small parts.
+"""Which records a field becomes: a table from its type to a few small rules.
 
-A part makes one record (or none) of the field at a `Place`. To serve a new type of field, write its parts
+A rule makes one record (or none) of the field at a `FieldRef`. To serve a new type of field, write its rules
 and add a line to `RULES`; a type without a line is served as text.
 """
 
@@ -57,7 +57,7 @@ _ACCESS = {"read": Access.READ, "write": Access.WRITE}
 
 
 @dataclass(frozen=True)
-class Place:
+class FieldRef:
     """A field of an instance of a block.
 
     Attributes:
@@ -86,144 +86,144 @@ class Place:
         return _ACCESS.get(self.info.type, Access.READ_WRITE)
 
 
-Part = Callable[[Place], Record]
+RecordRule = Callable[[FieldRef], Record]
 
 
-def _value(place: Place, kind: Kind, codec: Codec) -> Record:
+def _value(ref: FieldRef, kind: Kind, codec: Codec) -> Record:
     """The record of the field itself."""
     return Record(
-        place.name,
+        ref.name,
         kind,
-        place.info.description,
+        ref.info.description,
         codec,
-        sources=() if place.access is Access.WRITE else (place.source,),
-        target=place.source if kind.is_out else None,
-        access=place.access if kind.is_out else Access.READ,
-        block=place.instance,
+        sources=() if ref.access is Access.WRITE else (ref.source,),
+        target=ref.source if kind.is_out else None,
+        access=ref.access if kind.is_out else Access.READ,
+        block=ref.instance,
     )
 
 
-def _attribute(place: Place, attribute: str, kind: Kind, codec: Codec, description: str) -> Record:
+def _attribute(ref: FieldRef, attribute: str, kind: Kind, codec: Codec, description: str) -> Record:
     """The record of something about the field, which can be read and written."""
-    source = f"{place.source}.{attribute}"
+    source = f"{ref.source}.{attribute}"
     return Record(
-        f"{place.name}:{attribute}",
+        f"{ref.name}:{attribute}",
         kind,
         description,
         codec,
         sources=(source,),
         target=source,
         access=Access.READ_WRITE,
-        block=place.instance,
+        block=ref.instance,
     )
 
 
-def _kind(place: Place, read: Kind, write: Kind) -> Kind:
-    return read if place.access is Access.READ else write
+def _kind(ref: FieldRef, read: Kind, write: Kind) -> Kind:
+    return read if ref.access is Access.READ else write
 
 
-def _uint(place: Place) -> Record:
-    maximum = place.info.max_value if isinstance(place.info, UintFieldInfo) else 2**32 - 1
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), IntCodec(0, maximum))
+def _uint(ref: FieldRef) -> Record:
+    maximum = ref.info.max_value if isinstance(ref.info, UintFieldInfo) else 2**32 - 1
+    record = _value(ref, _kind(ref, Kind.AI, Kind.AO), IntCodec(0, maximum))
     return replace(record, low=0, high=maximum, precision=0)
 
 
-def _int(place: Place) -> Record:
-    return _value(place, _kind(place, Kind.LONGIN, Kind.LONGOUT), SIGNED)
+def _int(ref: FieldRef) -> Record:
+    return _value(ref, _kind(ref, Kind.LONGIN, Kind.LONGOUT), SIGNED)
 
 
-def _scalar(place: Place) -> Record:
-    units, scale = (place.info.units, place.info.scale) if isinstance(place.info, ScalarFieldInfo) else ("", 1.0)
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), FloatCodec())
+def _scalar(ref: FieldRef) -> Record:
+    units, scale = (ref.info.units, ref.info.scale) if isinstance(ref.info, ScalarFieldInfo) else ("", 1.0)
+    record = _value(ref, _kind(ref, Kind.AI, Kind.AO), FloatCodec())
     return replace(record, units=units, precision=digits_for(scale, 2))
 
 
-def _bit(place: Place) -> Record:
-    return replace(_value(place, _kind(place, Kind.BI, Kind.BO), BIT), labels=("0", "1"))
+def _bit(ref: FieldRef) -> Record:
+    return replace(_value(ref, _kind(ref, Kind.BI, Kind.BO), BIT), labels=("0", "1"))
 
 
-def _action(place: Place) -> Record:
-    record = _value(place, Kind.BO, ActionCodec())
+def _action(ref: FieldRef) -> Record:
+    record = _value(ref, Kind.BO, ActionCodec())
     return replace(record, access=Access.EXECUTE, labels=("", ""))
 
 
-def _lut(place: Place) -> Record:
-    return _value(place, _kind(place, Kind.STRINGIN, Kind.STRINGOUT), TEXT)
+def _lut(ref: FieldRef) -> Record:
+    return _value(ref, _kind(ref, Kind.STRINGIN, Kind.STRINGOUT), TEXT)
 
 
-def _enum(place: Place) -> Record:
-    labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    if place.access is Access.READ:
+def _enum(ref: FieldRef) -> Record:
+    labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
+    if ref.access is Access.READ:
         # Text, as it has always been served; a label may be far longer than an mbbi holds.
-        record = replace(_value(place, Kind.STRINGIN, VERBATIM), labels=labels)
-        return replace(record, healthy="OK") if place.field == "HEALTH" else record
-    return _chosen(_value(place, Kind.MBBO, ChoiceCodec(labels)), labels)
+        record = replace(_value(ref, Kind.STRINGIN, VERBATIM), labels=labels)
+        return replace(record, healthy="OK") if ref.field == "HEALTH" else record
+    return _chosen(_value(ref, Kind.MBBO, ChoiceCodec(labels)), labels)
 
 
-def _time(place: Place) -> Record:
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), TimeCodec())
-    return replace(record, units_source=f"{place.source}.UNITS")
+def _time(ref: FieldRef) -> Record:
+    record = _value(ref, _kind(ref, Kind.AI, Kind.AO), TimeCodec())
+    return replace(record, units_source=f"{ref.source}.UNITS")
 
 
-def _time_units(place: Place) -> Record:
-    labels = place.info.unit_labels if isinstance(place.info, TimeFieldInfo) else ()
-    record = _attribute(place, "UNITS", Kind.MBBO, ChoiceCodec(labels), "Units of the time")
+def _time_units(ref: FieldRef) -> Record:
+    labels = ref.info.unit_labels if isinstance(ref.info, TimeFieldInfo) else ()
+    record = _attribute(ref, "UNITS", Kind.MBBO, ChoiceCodec(labels), "Units of the time")
     return _chosen(record, labels)
 
 
-def _bit_out(place: Place) -> Record:
-    record = _value(place, Kind.BI, BIT)
+def _bit_out(ref: FieldRef) -> Record:
+    record = _value(ref, Kind.BI, BIT)
     return replace(record, labels=("0", "1"), pulses=True)
 
 
-def _bit_mux(place: Place) -> Record:
-    labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    return replace(_value(place, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=BIT_CHOICES)
+def _bit_mux(ref: FieldRef) -> Record:
+    labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
+    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=BIT_CHOICES)
 
 
-def _pos_mux(place: Place) -> Record:
-    labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    return replace(_value(place, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=POSITION_CHOICES)
+def _pos_mux(ref: FieldRef) -> Record:
+    labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
+    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=POSITION_CHOICES)
 
 
-def _delay(place: Place) -> Record:
-    maximum = place.info.max_delay if isinstance(place.info, BitMuxFieldInfo) else 31
-    record = _attribute(place, "DELAY", Kind.LONGOUT, IntCodec(0, maximum), "Delay in ticks of the FPGA clock")
+def _delay(ref: FieldRef) -> Record:
+    maximum = ref.info.max_delay if isinstance(ref.info, BitMuxFieldInfo) else 31
+    record = _attribute(ref, "DELAY", Kind.LONGOUT, IntCodec(0, maximum), "Delay in ticks of the FPGA clock")
     return replace(record, low=0, high=maximum)
 
 
-def _position(place: Place) -> Record:
-    return _value(place, Kind.LONGIN, SIGNED)
+def _position(ref: FieldRef) -> Record:
+    return _value(ref, Kind.LONGIN, SIGNED)
 
 
-def _scaled(place: Place) -> Record:
-    source = place.source
+def _scaled(ref: FieldRef) -> Record:
+    source = ref.source
     return Record(
-        f"{place.name}:SCALED",
+        f"{ref.name}:SCALED",
         Kind.AI,
         "The position in its units",
         ScaledCodec(),
         sources=(source, f"{source}.SCALE", f"{source}.OFFSET"),
-        block=place.instance,
+        block=ref.instance,
         units_source=f"{source}.UNITS",
     )
 
 
-def _scale(place: Place) -> Record:
-    return _attribute(place, "SCALE", Kind.AO, CoefficientCodec(), "What one count is worth in UNITS")
+def _scale(ref: FieldRef) -> Record:
+    return _attribute(ref, "SCALE", Kind.AO, CoefficientCodec(), "What one count is worth in UNITS")
 
 
-def _offset(place: Place) -> Record:
-    return _attribute(place, "OFFSET", Kind.AO, CoefficientCodec(), "Position in UNITS at a count of 0")
+def _offset(ref: FieldRef) -> Record:
+    return _attribute(ref, "OFFSET", Kind.AO, CoefficientCodec(), "Position in UNITS at a count of 0")
 
 
-def _units(place: Place) -> Record:
-    return _attribute(place, "UNITS", Kind.STRINGOUT, TEXT, "Units of the scaled position")
+def _units(ref: FieldRef) -> Record:
+    return _attribute(ref, "UNITS", Kind.STRINGOUT, TEXT, "Units of the scaled position")
 
 
-def _capture(place: Place) -> Record:
-    labels = place.info.capture_labels if isinstance(place.info, PosOutFieldInfo | ExtOutFieldInfo) else ()
-    record = _attribute(place, "CAPTURE", Kind.MBBO, ChoiceCodec(labels), "What PCAP captures of it")
+def _capture(ref: FieldRef) -> Record:
+    labels = ref.info.capture_labels if isinstance(ref.info, PosOutFieldInfo | ExtOutFieldInfo) else ()
+    record = _attribute(ref, "CAPTURE", Kind.MBBO, ChoiceCodec(labels), "What PCAP captures of it")
     if len(labels) <= 2:
         return _chosen(record, labels)
     # A PandA takes and reports any combination, also those that it lists no label for.
@@ -232,21 +232,21 @@ def _capture(place: Place) -> Record:
     return replace(record, kind=Kind.STRINGOUT, codec=CapturesCodec(labels), labels=labels)
 
 
-def _dataset(place: Place) -> Record:
+def _dataset(ref: FieldRef) -> Record:
     return Record(
-        f"{place.name}:DATASET",
+        f"{ref.name}:DATASET",
         Kind.STRINGOUT,
         "Its name in files, if not its own",
         access=Access.READ_WRITE,
-        block=place.instance,
+        block=ref.instance,
         service=DATA,
     )
 
 
-def _unknown(place: Place) -> Record:
+def _unknown(ref: FieldRef) -> Record:
     """A type that this program has never heard of: text, which may be put if its name says so."""
-    settable = place.info.type in {"param", "write"}
-    return _value(place, Kind.STRINGOUT if settable else Kind.STRINGIN, TEXT)
+    settable = ref.info.type in {"param", "write"}
+    return _value(ref, Kind.STRINGOUT if settable else Kind.STRINGIN, TEXT)
 
 
 def _chosen(record: Record, labels: Sequence[str]) -> Record:
@@ -257,8 +257,8 @@ def _chosen(record: Record, labels: Sequence[str]) -> Record:
     return replace(record, kind=Kind.STRINGOUT, codec=LabelCodec(labels) if labels else TEXT, labels=labels)
 
 
-#: The parts for each subtype of `param`, `read` and `write`.
-_SUBTYPES: Mapping[str, tuple[Part, ...]] = {
+#: The rules for each subtype of `param`, `read` and `write`.
+_SUBTYPES: Mapping[str, tuple[RecordRule, ...]] = {
     "uint": (_uint,),
     "int": (_int,),
     "scalar": (_scalar,),
@@ -268,9 +268,9 @@ _SUBTYPES: Mapping[str, tuple[Part, ...]] = {
     "time": (_time, _time_units),
 }
 
-#: The parts for each (type, subtype).
-RULES: Mapping[tuple[str, str | None], tuple[Part, ...]] = {
-    **{(kind, subtype): parts for kind in ("param", "read", "write") for subtype, parts in _SUBTYPES.items()},
+#: The rules for each (type, subtype).
+RULES: Mapping[tuple[str, str | None], tuple[RecordRule, ...]] = {
+    **{(kind, subtype): rules for kind in ("param", "read", "write") for subtype, rules in _SUBTYPES.items()},
     ("write", "action"): (_action,),
     ("time", None): (_time, _time_units),
     ("bit_out", None): (_bit_out,),
@@ -284,13 +284,13 @@ RULES: Mapping[tuple[str, str | None], tuple[Part, ...]] = {
 }
 
 
-def field_records(place: Place) -> list[Record]:
+def field_records(ref: FieldRef) -> list[Record]:
     """All records of a field, with those that hold what does not fit into the others."""
-    parts = RULES.get((place.info.type, place.info.subtype), (_unknown,))
-    records = [record for part in parts for record in with_companions(part(place))]
-    if records and len(place.info.description.encode()) > DESC_BYTES:
-        name, description = f"{place.name}:DESCRIPTION", place.info.description
-        records.append(Record(name, Kind.TEXTIN, "Full description", block=place.instance, constant=description))
+    rules = RULES.get((ref.info.type, ref.info.subtype), (_unknown,))
+    records = [record for rule in rules for record in with_companions(rule(ref))]
+    if records and len(ref.info.description.encode()) > DESC_BYTES:
+        name, description = f"{ref.name}:DESCRIPTION", ref.info.description
+        records.append(Record(name, Kind.TEXTIN, "Full description", block=ref.instance, constant=description))
     return records
 
 
