@@ -15,8 +15,8 @@ from ...protocol import Changes, CommandError, PandaError
 from ..log import PUT
 from ..plan import status
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Refusal
-from ..plan.kept import Kept
 from ..plan.plan import Plan
 from ..plan.record import Content, Record, Table, shorten
 from ..servers.put import Put
@@ -59,7 +59,7 @@ class Services:
         told = [service.initial_values() for service in self._services.values()]
         return {name: value for values in (constants, *told) for name, value in values.items()}
 
-    def kept(self) -> dict[str, Kept]:
+    def kept(self) -> dict[str, AutosaveEntry]:
         """What all services keep on disk."""
         return {name: kept for service in self._services.values() for name, kept in service.kept().items()}
 

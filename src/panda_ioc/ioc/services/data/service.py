@@ -18,10 +18,10 @@ from ....protocol import Changes, Data, EndData, PandaError, StartData
 from ...ending import end_at_once
 from ...link.panda import PandaLink
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ...plan.autosave import AutosaveEntry
 from ...plan.codecs import Refusal, Value
 from ...plan.data_records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
 from ...plan.data_settings import PATH_SETTINGS, SERVICE, Settings
-from ...plan.kept import Kept
 from ...plan.model import Model
 from ...plan.plan import Plan
 from ...plan.record import Content
@@ -98,13 +98,16 @@ class DataService(Service):
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
 
-    def kept(self) -> Mapping[str, Kept]:
+    def kept(self) -> Mapping[str, AutosaveEntry]:
         """What is to be there again after a restart, by the names of records: settings and names of datasets."""
         settings = self._settings
-        kept = {name: Kept(partial(self._get, name), partial(settings.put, name)) for name in settings.values()}
+        kept = {
+            name: AutosaveEntry(partial(self._get, name), partial(settings.put, name)) for name in settings.values()
+        }
         for record in self._records:
             if record.name.endswith(_DATASET):
-                kept[record.name] = Kept(partial(self._get, record.name), partial(self._set_dataset, record.name))
+                name = record.name
+                kept[name] = AutosaveEntry(partial(self._get, name), partial(self._set_dataset, name))
         return kept
 
     def _get(self, name: str) -> Value:

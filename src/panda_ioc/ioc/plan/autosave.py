@@ -7,7 +7,7 @@ from .codecs import Value
 
 
 @dataclass(frozen=True)
-class Kept:
+class AutosaveEntry:
     """A value that is kept on disk, by softioc's autosave, which calls both by these names.
 
     Attributes:
