@@ -105,7 +105,7 @@ class Record:
         low, high: limits
         precision: digits after the point
         labels: choices, whole
-        choices: name of the record that lists choices which do not fit here
+        choices_record: name of the record that lists choices which do not fit here
         aliases: other names, without the prefix
         constant: a value that never changes
         healthy: what the PandA says when all is well; anything else is a major alarm
@@ -131,7 +131,7 @@ class Record:
     high: float | None = None
     precision: int | None = None
     labels: tuple[str, ...] = ()
-    choices: str | None = None
+    choices_record: str | None = None
     aliases: tuple[str, ...] = ()
     constant: Value | None = None
     healthy: str | None = None

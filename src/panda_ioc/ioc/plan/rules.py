@@ -178,12 +178,12 @@ def _bit_out(ref: FieldRef) -> Record:
 
 def _bit_mux(ref: FieldRef) -> Record:
     labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
-    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=BIT_CHOICES)
+    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices_record=BIT_CHOICES)
 
 
 def _pos_mux(ref: FieldRef) -> Record:
     labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
-    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices=POSITION_CHOICES)
+    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices_record=POSITION_CHOICES)
 
 
 def _delay(ref: FieldRef) -> Record:
@@ -300,9 +300,9 @@ def with_companions(record: Record) -> Iterator[Record]:
     `:TEXT` is the value as text of any length, which can be put where the record can; `:CHOICES` lists
     the choices in full, one in a line.
     """
-    if record.choices is None and (len(record.labels) > MAX_CHOICES or _longest(record.labels) > LABEL_BYTES):
+    if record.choices_record is None and (len(record.labels) > MAX_CHOICES or _longest(record.labels) > LABEL_BYTES):
         name, choices = f"{record.name}:CHOICES", "\n".join(record.labels)
-        record = replace(record, choices=name)
+        record = replace(record, choices_record=name)
         yield Record(name, Kind.TEXTIN, "All choices, one in a line", block=record.block, constant=choices)
     yield record
     if len(record.units.encode()) > EGU_BYTES:

@@ -256,7 +256,7 @@ def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, may_put:
             labels = all_captures(planned.codec.labels)
             pv = TextChoice(replace(planned, labels=labels), initial.get(text), on_put, may_put, text, key=_words)
             follow[text] = pv
-        elif planned.kind is Kind.STRINGOUT and planned.choices == f"{planned.name}:CHOICES":
+        elif planned.kind is Kind.STRINGOUT and planned.choices_record == f"{planned.name}:CHOICES":
             pv = TextChoice(planned, first, on_put, may_put, put_to)
         else:
             pv = PvaPv(planned, first, on_put, may_put, put_to if planned.kind is Kind.STRINGOUT else None)
