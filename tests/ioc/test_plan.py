@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from panda_ioc.ioc.plan.codecs import ChoiceCodec, LabelCodec, NotUnderstood, Refusal, near_matches
+from panda_ioc.ioc.plan.codecs import ChoiceCodec, DecodeError, LabelCodec, Refusal, near_matches
 from panda_ioc.ioc.plan.model import Block, Model
 from panda_ioc.ioc.plan.plan import Plan, PlanError, make_plan
 from panda_ioc.ioc.plan.record import Access, Kind, Record, short_labels, shorten
@@ -234,7 +234,7 @@ def test_shorten(text: str, limit: int, short: str) -> None:
     ],
 )
 def test_what_the_panda_cannot_mean_is_not_shown(name: str, text: str) -> None:
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(DecodeError):
         records(make_plan(pandabox(), "X"))[name].codec.decode(text)
 
 

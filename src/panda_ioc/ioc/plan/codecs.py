@@ -1,7 +1,7 @@
 """Values as a PandA writes them and as a record holds them: one codec for each kind of value.
 
 Pure functions in objects that can be compared and printed. Both directions meet input from outside: what a
-PandA says may be anything (`NotUnderstood`), and so may what a client puts (`Refusal`).
+PandA says may be anything (`DecodeError`), and so may what a client puts (`Refusal`).
 """
 
 import difflib
@@ -17,7 +17,7 @@ from ...protocol import Arm, Command, Disarm, Put
 Value = float | int | str
 
 
-class NotUnderstood(ValueError):  # noqa: N818 - read as what happened
+class DecodeError(ValueError):  # noqa: N818 - read as what happened
     """The PandA said something that this record cannot show."""
 
 
@@ -33,7 +33,7 @@ class Codec:
         """The value that a PandA's text means.
 
         Raises:
-            NotUnderstood: it means none
+            DecodeError: it means none
         """
         return text
 
@@ -115,9 +115,9 @@ class IntCodec(Codec):
         try:
             number = int(text, 0)
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} is not an integer") from None
+            raise DecodeError(f"{text[:40]!r} is not an integer") from None
         if not self.low <= number <= self.high:
-            raise NotUnderstood(f"{number} is not from {self.low} to {self.high}")
+            raise DecodeError(f"{number} is not from {self.low} to {self.high}")
         return number
 
     def encode(self, value: Any) -> str:
@@ -142,7 +142,7 @@ class FloatCodec(Codec):
         try:
             return float(text)
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} is not a number") from None
+            raise DecodeError(f"{text[:40]!r} is not a number") from None
 
     def encode(self, value: Any) -> str:
         number = float(value)
@@ -182,7 +182,7 @@ class ChoiceCodec(Codec):
         try:
             return self.labels.index(text)
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} is none of the choices") from None
+            raise DecodeError(f"{text[:40]!r} is none of the choices") from None
 
     def encode(self, value: Any) -> str:
         index = int(value)
@@ -291,7 +291,7 @@ class ScaledCodec(Codec):
         try:
             raw, scale, offset = map(float, text.split("\n"))
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} are not three numbers") from None
+            raise DecodeError(f"{text[:40]!r} are not three numbers") from None
         return raw * scale + offset
 
     def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the scale alone matters

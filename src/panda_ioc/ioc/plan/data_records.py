@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .data_settings import BLOCK, MOST_POINTS, NO_YES, SERVICE, camel_aliases, setting_records
+from .data_settings import BLOCK, MAX_POINTS, NO_YES, SERVICE, camel_aliases, setting_records
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
 
@@ -15,7 +15,7 @@ DATASETS = "DATA:DATASETS"
 LIVE = "DATA:LIVE"
 
 #: Rows of DATASETS: every field of the largest PandA with every capture.
-MOST_DATASETS = 1024
+MAX_DATASETS = 1024
 
 #: What is shown of the live samples of a field, as attributes of its statistics.
 STATISTICS = {"MEAN": "mean", "STDDEV": "deviation", "MIN": "minimum", "MAX": "maximum", "LAST": "last"}
@@ -55,7 +55,7 @@ _READBACKS = (
     _Readback("CONNECTION", Kind.MBBI, "Connection for data", labels=CONNECTION_STATES),
     _Readback("LIVE:NUM_SAMPLES", Kind.LONGIN, "Samples of the acquisition so far"),
     _Readback("LIVE:CURRENT_POINT", Kind.LONGIN, "Samples that are shown"),
-    _Readback("LIVE:TIME", Kind.ARRAYIN, "When each of them was taken", length=MOST_POINTS, dtype="f8"),
+    _Readback("LIVE:TIME", Kind.ARRAYIN, "When each of them was taken", length=MAX_POINTS, dtype="f8"),
     _Readback("LIVE:TIME_SOURCE", Kind.STRINGIN, "What tells the time"),
     _Readback("LIVE:MESSAGE", Kind.TEXTIN, "Why nothing, or nothing new, is shown"),
 )
@@ -95,7 +95,7 @@ def data_records(prefix: str) -> Iterator[Record]:
             *(f"{DATASETS}:{name}", Kind.ARRAYIN, f"The datasets of the file: their {column}"),
             **_ours(Access.READ),
             dtype="str",
-            length=MOST_DATASETS,
+            length=MAX_DATASETS,
         )
     yield Record(
         *(f"{DATASETS}:PV", Kind.TEXTIN, "Name of the table"), constant=f"{prefix}:{DATASETS}", service=SERVICE
@@ -109,8 +109,8 @@ def _ours(access: Access) -> dict[str, Any]:
 def data_tables() -> Iterator[Table]:
     """Plan the tables: the datasets of a file, and the live samples of all columns."""
     columns = (Column("name", "Name", "str"), Column("dtype", "Type", "str"))
-    yield Table(DATASETS, "The datasets that a file will have", columns, MOST_DATASETS, block=BLOCK, service=SERVICE)
-    yield Table(LIVE, "The last samples of all columns", (), MOST_POINTS, block=BLOCK, service=SERVICE)
+    yield Table(DATASETS, "The datasets that a file will have", columns, MAX_DATASETS, block=BLOCK, service=SERVICE)
+    yield Table(LIVE, "The last samples of all columns", (), MAX_POINTS, block=BLOCK, service=SERVICE)
 
 
 def live_records(model: Model) -> Iterator[Record]:
@@ -120,8 +120,6 @@ def live_records(model: Model) -> Iterator[Record]:
             continue
         name = f"{instance}:{field}:LIVE"
         common: dict[str, Any] = {"block": instance, "service": SERVICE}
-        yield Record(
-            name, Kind.ARRAYIN, "Its last captured samples, in units", dtype="f8", length=MOST_POINTS, **common
-        )
+        yield Record(name, Kind.ARRAYIN, "Its last captured samples, in units", dtype="f8", length=MAX_POINTS, **common)
         for part in STATISTICS:
             yield Record(f"{name}:{part}", Kind.AI, f"{part} of the samples shown", precision=6, **common)

@@ -16,13 +16,13 @@ SERVICE = "data"
 BLOCK = "DATA"
 
 #: Samples that a live waveform may have.
-MOST_POINTS = 16384
+MAX_POINTS = 16384
 
 #: Rows that a chunk may have. One of few rows makes writing slow, one of many makes short files large.
-SMALLEST_CHUNK, LARGEST_CHUNK = 64, 65536
+MIN_CHUNK_ROWS, MAX_CHUNK_ROWS = 64, 65536
 
 #: Times a second that the live view is made anew, at most.
-FASTEST_VIEW = 10.0
+MAX_LIVE_RATE = 10.0
 
 NO_YES = ("No", "Yes")
 
@@ -98,18 +98,18 @@ SETTINGS = (
     Setting("BITS_TYPE", Kind.MBBO, 0, "Type of bits in a file that is not raw", labels=BITS_TYPES),
     Setting(
         *("CHUNK_ROWS", Kind.LONGOUT, ROWS_PER_CHUNK, "Rows of a chunk; more for fast captures"),
-        low=SMALLEST_CHUNK,
-        high=LARGEST_CHUNK,
+        low=MIN_CHUNK_ROWS,
+        high=MAX_CHUNK_ROWS,
     ),
     Setting("COMPRESSION", Kind.MBBO, 0, "How the file is compressed", labels=COMPRESSION_CHOICES),
     Setting("NEXUS", Kind.BO, 0, "Mark the data for NeXus viewers", labels=NO_YES),
     Setting("LIVE:ACQUIRE", Kind.BO, 1, "Show the last samples", labels=NO_YES),
-    Setting("LIVE:NUM_POINTS", Kind.LONGOUT, 1000, "How many samples to show", low=1, high=MOST_POINTS),
+    Setting("LIVE:NUM_POINTS", Kind.LONGOUT, 1000, "How many samples to show", low=1, high=MAX_POINTS),
     Setting(
-        *("LIVE:RATE", Kind.AO, FASTEST_VIEW, "How often to show them", _finite),
+        *("LIVE:RATE", Kind.AO, MAX_LIVE_RATE, "How often to show them", _finite),
         units="Hz",
         low=0.1,
-        high=FASTEST_VIEW,
+        high=MAX_LIVE_RATE,
         precision=1,
     ),
 )

@@ -12,10 +12,10 @@ LIST, STATUS, LOADED, DIFF = "DESIGN:LIST", "DESIGN:STATUS", "DESIGN:LOADED", "D
 SKIP_UNKNOWN, LEFT_OUT = "DESIGN:SKIP_UNKNOWN", "DESIGN:LEFT_OUT"
 
 #: Names that the list of designs holds.
-MOST_DESIGNS = 1000
+MAX_DESIGNS = 1000
 
 #: Differences that are listed.
-MOST_DIFFERENCES = 1000
+MAX_DIFFERENCES = 1000
 
 _ACTIONS = {
     SAVE: "Save all settings under the name",
@@ -23,7 +23,7 @@ _ACTIONS = {
     COMPARE: "Compare the PandA with that name",
 }
 #: Settings that the list of what was left out holds.
-MOST_LEFT_OUT = 2000
+MAX_LEFT_OUT = 2000
 
 
 def design_records() -> Iterator[Record]:
@@ -32,13 +32,13 @@ def design_records() -> Iterator[Record]:
     yield Record(NAME, Kind.TEXTOUT, "Name of a design", access=Access.READ_WRITE, **ours)
     for name, description in _ACTIONS.items():
         yield Record(name, Kind.BO, description, access=Access.EXECUTE, labels=("", ""), **ours)
-    yield Record(LIST, Kind.ARRAYIN, "The designs that there are", dtype="str", length=MOST_DESIGNS, **ours)
+    yield Record(LIST, Kind.ARRAYIN, "The designs that there are", dtype="str", length=MAX_DESIGNS, **ours)
     yield Record(STATUS, Kind.TEXTIN, "What became of the last save, load, compare", **ours)
     yield Record(LOADED, Kind.TEXTIN, "The design that was loaded last", **ours)
     yield Record(
-        DIFF, Kind.ARRAYIN, "From the design to the PandA as it is", dtype="str", length=MOST_DIFFERENCES, **ours
+        DIFF, Kind.ARRAYIN, "From the design to the PandA as it is", dtype="str", length=MAX_DIFFERENCES, **ours
     )
     skip = "Load without what the PandA does not have"
     yield Record(SKIP_UNKNOWN, Kind.BO, skip, access=Access.READ_WRITE, labels=("No", "Yes"), **ours)
     left_out = "What the last load left out, and why"
-    yield Record(LEFT_OUT, Kind.ARRAYIN, left_out, dtype="str", length=MOST_LEFT_OUT, **ours)
+    yield Record(LEFT_OUT, Kind.ARRAYIN, left_out, dtype="str", length=MAX_LEFT_OUT, **ours)

@@ -8,7 +8,7 @@ _CHARACTERS = set(string.ascii_letters + string.digits + _SIGNS)
 
 #: Characters of a name without the prefix. No PandA has a longer one; a name that would leave no room for a
 #: prefix is left out, rather than all others with it.
-LONGEST_NAME = 42
+MAX_NAME_LENGTH = 42
 
 #: Characters of a name that is too long in a remark.
 _SHOWN = 100
@@ -24,9 +24,9 @@ def illegal(name: str) -> str:
 
 def name_problem(name: str) -> str:
     """Return why nothing can be served under a name, as a remark; "" if it can."""
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME_LENGTH:
         shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
-        return f"{shown} is not served: the name is longer than {LONGEST_NAME}"
+        return f"{shown} is not served: the name is longer than {MAX_NAME_LENGTH}"
     if bad := illegal(name):
         return f"{name!r} is not served: EPICS allows no {bad} in a name"
     return ""

@@ -15,14 +15,14 @@ from .record import Array
 
 Floats = npt.NDArray[np.float64]
 
-#: What an array of moments is called; those of outputs are called as the outputs are.
+#: What an array of arrays is called; those of outputs are called as the outputs are.
 TIME = "time"
 
 #: Rows that are shown.
-MOST_ROWS = 2000
+MAX_PLOT_ROWS = 2000
 
 #: Elements that an array may have: each row has two phases, and there is an end.
-MOST_MOMENTS = 2 * MOST_ROWS + 1
+MAX_PLOT_POINTS = 2 * MAX_PLOT_ROWS + 1
 
 #: From one output to the next in a plot of all: an output is 1 high.
 STEP = 1.5
@@ -49,15 +49,15 @@ def over_time(columns: Mapping[str, Array]) -> dict[str, Floats]:
     times = np.cumsum(_both(columns, "time"))
     if not times.any():
         times = np.append(times[:-1], 1.0)
-    moments = {TIME: np.concatenate(([0.0], times))}
+    arrays = {TIME: np.concatenate(([0.0], times))}
     for place, output in enumerate(reversed(outputs)):
         levels = _both(columns, output)
         levels = levels if len(levels) else np.zeros(1)
-        moments[output] = np.append(levels, levels[-1:]) + place * STEP
-    return moments
+        arrays[output] = np.append(levels, levels[-1:]) + place * STEP
+    return arrays
 
 
 def _both(columns: Mapping[str, Array], name: str) -> npt.NDArray[Any]:
     """The columns of the two phases as one, row by row."""
-    halves = [np.asarray(columns[f"{name}{phase}"][:MOST_ROWS], np.float64) for phase in (1, 2)]
+    halves = [np.asarray(columns[f"{name}{phase}"][:MAX_PLOT_ROWS], np.float64) for phase in (1, 2)]
     return np.column_stack(halves).ravel()

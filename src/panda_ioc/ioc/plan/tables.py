@@ -11,7 +11,7 @@ from ...protocol import QUEUED_LINES, TableFieldInfo
 from .codecs import ChoiceCodec, IntCodec
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
-from .sequences import MOST_MOMENTS, TIME, outputs_of
+from .sequences import MAX_PLOT_POINTS, TIME, outputs_of
 from .tablerows import Rows, rows_of
 
 #: The name of the service that owns them.
@@ -26,7 +26,7 @@ MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV = "MODE", "LABELS", "ROWS", "STATE"
 _TAKEN = {MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV, APPEND, APPEND_LAST}
 
 
-_MOMENTS = {"dtype": "f8", "length": MOST_MOMENTS}
+_PLOT = {"dtype": "f8", "length": MAX_PLOT_POINTS}
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class PlannedTable:
                 yield self.beside(bits.column.label), bits.column
 
     @property
-    def moments(self) -> list[str]:
+    def plot_arrays(self) -> list[str]:
         """What it is over time, as `over_time` names it; nothing for a table without phases."""
         outputs = outputs_of(bits.column.name for bits in self.rows.bits)
         return [TIME, *outputs] if outputs else []
 
-    def plot(self, moments: str) -> str:
+    def plot(self, array: str) -> str:
         """The record of an array of what it is over time."""
-        return self.beside(f"PLOT:{moments.upper()}")
+        return self.beside(f"PLOT:{array.upper()}")
 
     def beside(self, name: str) -> str:
         """A name beside its own: "SEQ1:TABLE:MODE"."""
@@ -174,11 +174,9 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
             block=block,
             precision=0,
         )
-    for moments in planned.moments:
-        text = (
-            "When the outputs change, in times of the prescaler" if moments == TIME else f"{moments.upper()} over time"
-        )
-        yield record(planned.plot(moments).removeprefix(planned.beside("")), Kind.ARRAYIN, text, **_MOMENTS)
+    for array in planned.plot_arrays:
+        text = "When the outputs change, in times of the prescaler" if array == TIME else f"{array.upper()} over time"
+        yield record(planned.plot(array).removeprefix(planned.beside("")), Kind.ARRAYIN, text, **_PLOT)
     for _, column in planned.columns:
         yield record(
             column.label,

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from ...protocol import Command
 from ..link.known import Known
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
-from ..plan.codecs import LabelCodec, NotUnderstood, Refusal, Value
+from ..plan.codecs import DecodeError, LabelCodec, Refusal, Value
 from ..plan.record import STRING_BYTES, Content, Kind, Record, shorten
 
 
@@ -107,7 +107,7 @@ class Binding:
         if text is not None:
             try:
                 self._value = self.record.codec.decode(text)
-            except NotUnderstood as problem:
+            except DecodeError as problem:
                 return Alarm(Severity.INVALID, Status.READ, str(problem))
             self._defined = True
         if not self._defined:
