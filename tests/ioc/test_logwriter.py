@@ -16,7 +16,7 @@ import pytest
 from p4p.client.asyncio import Context
 
 from panda_ioc.cli.logwriter import LogWriter
-from panda_ioc.ioc.log import OneLine
+from panda_ioc.ioc.log import OneLineFormatter
 from panda_ioc.simulator import Server
 
 from ..command import running
@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_counted_and_the_rest_keeps_its_order(pipe: tuple[F
 def test_time_stamps_are_those_of_what_happened(pipe: tuple[FileIO, FileIO]) -> None:
     reading, writing = pipe
     writer = LogWriter(writing.fileno())
-    writer.setFormatter(OneLine("%(asctime)s %(message)s"))
+    writer.setFormatter(OneLineFormatter("%(asctime)s %(message)s"))
     times = [1e9 + 60 * number for number in range(500)]
     for created in times:
         log(writer, "a\nb µ", created)

@@ -203,7 +203,7 @@ def signal_at(device: Any, path: str) -> SignalRW[Any]:
 @pytest.mark.parametrize(
     ("path", "bad", "says"),
     [
-        ("pulse.1.enable", "nonsense", "none of the 107 choices"),
+        ("pulse.1.enable", "nonsense", "not one of the 107 choices"),
         ("pulse.1.width", -1.0, "negative"),
         ("lut.2.func", "A||", "Invalid expression"),
         ("calc.1.shift", 77, "not from 0 to"),

@@ -94,7 +94,7 @@ async def test_aliases_are_the_same(ioc: Ioc) -> None:
         ("TTLOUT6:VAL", "ONE", "ttlin3.val", "did you mean TTLIN3.VAL"),
         ("LUT2:FUNC", "A|B", "A||", "Invalid expression"),
         ("PULSE4:WIDTH", 0.5, -1.0, "negative"),
-        ("CALC1:SHIFT", 1, 9, "9 is not from 0 to 2"),
+        ("CALC1:SHIFT", 1, 9, "9 is out of range 0 to 2"),
         ("COUNTER7:OUT:SCALE", 1, float("nan"), "nan"),
         ("TTLIN6:TERM", 1, 7, "no choice 7"),
         ("TTLIN6:TERM", 1, -1, "no choice -1"),

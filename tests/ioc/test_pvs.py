@@ -37,9 +37,9 @@ async def test_what_fails(ioc: Ioc) -> None:
     assert (code, text.count("\n")) == (1, 1)
     assert text.startswith(f"Error: {enable}: ")
     for name, value, why in (
-        ("PULSE1:WIDTH:UNITS", "hours", "'hours' is none of the choices: min, s, ms, us"),
-        ("COUNTER1:OUT:CAPTURE", "Others", "'Others' is none of the 128 choices"),
-        ("COUNTER1:OUT:CAPTURE", "Vlaue", "'Vlaue' is none of the 128 choices; did you mean Value"),
+        ("PULSE1:WIDTH:UNITS", "hours", "'hours' is not one of the choices: min, s, ms, us"),
+        ("COUNTER1:OUT:CAPTURE", "Others", "'Others' is not one of the 128 choices"),
+        ("COUNTER1:OUT:CAPTURE", "Vlaue", "'Vlaue' is not one of the 128 choices; did you mean Value"),
         ("PULSE1:WIDTH", "long", "'long' is not a number"),
         ("COUNTER1:MIN", "1.5x", "'1.5x' is not a number"),
         ("SEQ1:TABLE:REPEATS", "many", "'many' is not a number"),

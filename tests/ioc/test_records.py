@@ -175,7 +175,7 @@ async def test_units_follow(ioc: Ioc, other: AsyncioClient) -> None:
     ("name", "good", "bad", "panda", "says"),
     [
         ("TTLOUT6:VAL", "ONE", "ttlin3.val", "ONE", "did you mean TTLIN3.VAL"),
-        ("TTLOUT6:VAL", "ONE", "", "ONE", "none of the 107 choices"),
+        ("TTLOUT6:VAL", "ONE", "", "ONE", "not one of the 107 choices"),
         ("LUT2:FUNC", "A|B", "A||", "A|B", "Invalid expression"),
         ("PULSE4:WIDTH", 0.5, -1.0, 0.5, "negative"),
         ("PULSE4:WIDTH", 0.5, 1e9, 0.5, "Time setting out of range"),

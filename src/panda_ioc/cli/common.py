@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from ..ioc.log import OneLine  # which makes the level "put" known, too
+from ..ioc.log import OneLineFormatter  # which makes the level "put" known, too
 from ..ports import CONTROL_PORT, DATA_PORT
 from .logwriter import LogWriter
 
@@ -75,7 +75,7 @@ def log_to_stdout(level: str) -> None:
     logging.raiseExceptions = False  # a log that nobody reads any more is no reason for tracebacks
     stream = sys.__stdout__ or sys.__stderr__  # either may have been closed by who started this process
     handler = LogWriter(stream.fileno(), stream.encoding) if stream else logging.NullHandler()
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 

@@ -1,4 +1,4 @@
-"""What only the IOC knows, and has to be there again after a restart."""
+"""Values that the IOC saves to disk and restores after a restart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from .codecs import Value
 
 @dataclass(frozen=True)
 class AutosaveEntry:
-    """A value that is kept on disk, by softioc's autosave, which calls both by these names.
+    """A value that softioc's autosave saves; autosave calls `get` and `set` by these names.
 
     Attributes:
-        get: gives it
-        set: takes it as it was kept, before anything is served; raises an error for what it cannot be
+        get: returns the current value
+        set: restores a saved value, before any PV is served; raises an error if the value is not valid
     """
 
     get: Callable[[], Value]

@@ -1,6 +1,6 @@
-"""What is served for the bit bus and the position bus: a record for each part of each row, and a table of all rows.
+"""Plan the PVs of the bit bus and the position bus: records for each row, and a table of all rows.
 
-The records of a row are other names of the records of fields; only its name is a record of its own.
+The records of a row are aliases of field records; only the NAME of a row is a record of its own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,10 +12,10 @@ from .model import Model
 from .record import Access, Column, Kind, Record, Table
 from .rules import FieldRef
 
-#: The name of the service that owns the tables.
+#: Name of the service that owns the tables.
 BUSES = "buses"
 
-#: Parts of a position's record name, and what they are called in its row of POSITIONS.
+#: Suffix of a position's record: suffix of the alias in its row of POSITIONS.
 _POSITION_COLUMNS = {"SCALED": "VAL", **{part: part for part in ("SCALE", "OFFSET", "UNITS", "CAPTURE", "DATASET")}}
 
 _TYPES = {
@@ -28,8 +28,8 @@ _TYPES = {
     "dataset": "str",
 }
 
-#: The columns that show, and cannot be set.
-SHOWN = ("name", "value")
+#: The columns that are read-only.
+READ_ONLY_COLUMNS = ("name", "value")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Bus:
 
     Attributes:
         name: "BITS" or "POSITIONS"
-        rows: what each row is of, "" for nothing
-        records: for each column but the name, the record of each row, "" where there is none
+        rows: the name of the bit or position in each row, "" for an unused row
+        records: for each column except "name": the record of each row, "" where there is none
     """
 
     name: str
@@ -53,17 +53,17 @@ class Bus:
 
 
 def field_refs(model: Model) -> Iterator[FieldRef]:
-    """Every field of every instance."""
+    """Yield every field of every block instance."""
     for instance, name, info in model.fields():
         yield FieldRef(instance, name, info)
 
 
 def planned_buses(model: Model, records: Iterable[Record]) -> list[Bus]:
-    """The buses of a PandA.
+    """Return the buses of a PandA that have rows.
 
     Args:
-        model: what it has
-        records: all that are served
+        model: description of the PandA
+        records: all records that are served
     """
     names = {record.name for record in records}
     bits, positions = _bits(model), _positions(model)
@@ -100,12 +100,12 @@ def bus_tables(buses: Iterable[Bus], records: Iterable[Record]) -> Iterator[Tabl
         for name, of_rows in bus.records.items():
             choices = _labels(by_name[next(filter(None, of_rows))]) if any(of_rows) else ()
             columns.append(Column(name, name.capitalize(), _TYPES[name], choices))
-        description = f"All rows of {bus.name}, to be read and set as one"
+        description = f"All rows of the {bus.name} bus"
         yield Table(bus.table, description, tuple(columns), len(bus.rows), Access.READ_WRITE, bus.name, service=BUSES)
 
 
 def with_rows(records: list[Record], model: Model) -> Iterator[Record]:
-    """Add the rows of both buses: names of their own, all else as aliases."""
+    """Yield the records with aliases for the rows of both buses, then the NAME records of the rows."""
     aliases: dict[str, list[str]] = {}
     rows: list[Record] = []
     for index, (word, bit) in _bits(model).items():
@@ -123,7 +123,7 @@ def with_rows(records: list[Record], model: Model) -> Iterator[Record]:
 
 
 def _bits(model: Model) -> dict[int, tuple[str, str]]:
-    """Each bit of the bus: the field that captures it, and its name, "" if it is not used."""
+    """Return, by index on the bus, the field that captures a bit, and the name of the bit, "" if unused."""
     words = [ref for ref in field_refs(model) if isinstance(ref.info, ExtOutBitsFieldInfo)]
     return {
         number * 32 + offset: (word.name, bit)
@@ -133,7 +133,7 @@ def _bits(model: Model) -> dict[int, tuple[str, str]]:
 
 
 def _positions(model: Model) -> list[FieldRef]:
-    """The positions in the order of their rows: by block, as rows have always been counted."""
+    """Return the positions in row order: by block, as pandablocks-ioc numbers them."""
     return [ref for ref in field_refs(model) if ref.info.type == "pos_out"]
 
 

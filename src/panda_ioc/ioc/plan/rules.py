@@ -1,7 +1,7 @@
-"""Which records a field becomes: a table from its type to a few small rules.
+"""Plan the records of a field: a table that maps each field type to a few record rules.
 
-A rule makes one record (or none) of the field at a `FieldRef`. To serve a new type of field, write its rules
-and add a line to `RULES`; a type without a line is served as text.
+A rule is a function that returns one record of a field. To serve a new field type, write its rules and add a line to
+`RULES`; a type without a line is served as text.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ from .record import (
     Record,
 )
 
-#: Records that list the choices of all multiplexers, which are the same for each.
+#: Records that list the choices of the multiplexers; all multiplexers of a type have the same choices.
 BIT_CHOICES = "BITS:CHOICES"
 POSITION_CHOICES = "POSITIONS:CHOICES"
 
@@ -58,12 +58,12 @@ _ACCESS = {"read": Access.READ, "write": Access.WRITE}
 
 @dataclass(frozen=True)
 class FieldRef:
-    """A field of an instance of a block.
+    """A reference to a field of a block instance.
 
     Attributes:
         instance: "PULSE1"
         field: "DELAY"
-        info: what it is
+        info: type and attributes of the field
     """
 
     instance: str
@@ -72,17 +72,17 @@ class FieldRef:
 
     @property
     def name(self) -> str:
-        """What its record is called: "PULSE1:DELAY"."""
+        """The name of its record, "PULSE1:DELAY"."""
         return f"{self.instance}:{self.field}"
 
     @property
     def source(self) -> str:
-        """What it is called on the PandA: "PULSE1.DELAY"."""
+        """The name on the PandA, "PULSE1.DELAY"."""
         return f"{self.instance}.{self.field}"
 
     @property
     def access(self) -> Access:
-        """What its type says that may be done with it."""
+        """The access that its type allows."""
         return _ACCESS.get(self.info.type, Access.READ_WRITE)
 
 
@@ -90,7 +90,7 @@ RecordRule = Callable[[FieldRef], Record]
 
 
 def _value(ref: FieldRef, kind: Kind, codec: Codec) -> Record:
-    """The record of the field itself."""
+    """Return the record of the field's value."""
     return Record(
         ref.name,
         kind,
@@ -104,7 +104,7 @@ def _value(ref: FieldRef, kind: Kind, codec: Codec) -> Record:
 
 
 def _attribute(ref: FieldRef, attribute: str, kind: Kind, codec: Codec, description: str) -> Record:
-    """The record of something about the field, which can be read and written."""
+    """Return the record of an attribute of the field, which clients can read and write."""
     source = f"{ref.source}.{attribute}"
     return Record(
         f"{ref.name}:{attribute}",
@@ -154,7 +154,7 @@ def _lut(ref: FieldRef) -> Record:
 def _enum(ref: FieldRef) -> Record:
     labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
     if ref.access is Access.READ:
-        # Text, as it has always been served; a label may be far longer than an mbbi holds.
+        # Served as text for compatibility; a label may also be longer than an mbbi state string.
         record = replace(_value(ref, Kind.STRINGIN, VERBATIM), labels=labels)
         return replace(record, healthy="OK") if ref.field == "HEALTH" else record
     return _chosen(_value(ref, Kind.MBBO, ChoiceCodec(labels)), labels)
@@ -201,7 +201,7 @@ def _scaled(ref: FieldRef) -> Record:
     return Record(
         f"{ref.name}:SCALED",
         Kind.AI,
-        "The position in its units",
+        "Position in UNITS: VAL x SCALE + OFFSET",
         ScaledCodec(),
         sources=(source, f"{source}.SCALE", f"{source}.OFFSET"),
         block=ref.instance,
@@ -210,11 +210,11 @@ def _scaled(ref: FieldRef) -> Record:
 
 
 def _scale(ref: FieldRef) -> Record:
-    return _attribute(ref, "SCALE", Kind.AO, CoefficientCodec(), "What one count is worth in UNITS")
+    return _attribute(ref, "SCALE", Kind.AO, CoefficientCodec(), "Size of one count in UNITS")
 
 
 def _offset(ref: FieldRef) -> Record:
-    return _attribute(ref, "OFFSET", Kind.AO, CoefficientCodec(), "Position in UNITS at a count of 0")
+    return _attribute(ref, "OFFSET", Kind.AO, CoefficientCodec(), "Position in UNITS at count 0")
 
 
 def _units(ref: FieldRef) -> Record:
@@ -223,10 +223,10 @@ def _units(ref: FieldRef) -> Record:
 
 def _capture(ref: FieldRef) -> Record:
     labels = ref.info.capture_labels if isinstance(ref.info, PosOutFieldInfo | ExtOutFieldInfo) else ()
-    record = _attribute(ref, "CAPTURE", Kind.MBBO, ChoiceCodec(labels), "What PCAP captures of it")
+    record = _attribute(ref, "CAPTURE", Kind.MBBO, ChoiceCodec(labels), "What PCAP captures of this field")
     if len(labels) <= 2:
         return _chosen(record, labels)
-    # A PandA takes and reports any combination, also those that it lists no label for.
+    # A PandA accepts and reports every combination of options, also those without a label.
     if len(labels) < MAX_CHOICES:
         return replace(record, codec=CaptureChoiceCodec(labels), labels=(*labels, OTHER))
     return replace(record, kind=Kind.STRINGOUT, codec=CapturesCodec(labels), labels=labels)
@@ -236,7 +236,7 @@ def _dataset(ref: FieldRef) -> Record:
     return Record(
         f"{ref.name}:DATASET",
         Kind.STRINGOUT,
-        "Its name in files, if not its own",
+        "Dataset name in files (default: field)",
         access=Access.READ_WRITE,
         block=ref.instance,
         service=DATA,
@@ -244,13 +244,13 @@ def _dataset(ref: FieldRef) -> Record:
 
 
 def _unknown(ref: FieldRef) -> Record:
-    """A type that this program has never heard of: text, which may be put if its name says so."""
+    """Return the record of a field of unknown type: text, writable if its type is param or write."""
     settable = ref.info.type in {"param", "write"}
     return _value(ref, Kind.STRINGOUT if settable else Kind.STRINGIN, TEXT)
 
 
 def _chosen(record: Record, labels: Sequence[str]) -> Record:
-    """An enum as an mbbo or, where that has too few choices, as text."""
+    """Return the record of an enum: an mbbo, or text if there are more choices than an mbbo holds."""
     labels = tuple(labels)
     if 0 < len(labels) <= MAX_CHOICES:
         return replace(record, labels=labels)
@@ -285,7 +285,7 @@ RULES: Mapping[tuple[str, str | None], tuple[RecordRule, ...]] = {
 
 
 def field_records(ref: FieldRef) -> list[Record]:
-    """All records of a field, with those that hold what does not fit into the others."""
+    """Return all records of a field, including the companions for text that does not fit into an EPICS field."""
     rules = RULES.get((ref.info.type, ref.info.subtype), (_unknown,))
     records = [record for rule in rules for record in with_companions(rule(ref))]
     if records and len(ref.info.description.encode()) > DESC_BYTES:
@@ -295,26 +295,26 @@ def field_records(ref: FieldRef) -> list[Record]:
 
 
 def with_companions(record: Record) -> Iterator[Record]:
-    """A record, and beside it what EPICS has no room for in it.
+    """Yield a record and its companions, records for text that does not fit into its EPICS fields.
 
-    `:TEXT` is the value as text of any length, which can be put where the record can; `:CHOICES` lists
-    the choices in full, one in a line.
+    `:TEXT` is the value as long text, writable if the record is; `:CHOICES` lists the full choices, one per line;
+    `:UNITS` is the full text of the units.
     """
     if record.choices_record is None and (len(record.labels) > MAX_CHOICES or _longest(record.labels) > LABEL_BYTES):
         name, choices = f"{record.name}:CHOICES", "\n".join(record.labels)
         record = replace(record, choices_record=name)
-        yield Record(name, Kind.TEXTIN, "All choices, one in a line", block=record.block, constant=choices)
+        yield Record(name, Kind.TEXTIN, "All choices, one per line", block=record.block, constant=choices)
     yield record
     if len(record.units.encode()) > EGU_BYTES:
         yield Record(
-            f"{record.name}:UNITS", Kind.TEXTIN, "Its units in full", block=record.block, constant=record.units
+            f"{record.name}:UNITS", Kind.TEXTIN, "Full text of the units", block=record.block, constant=record.units
         )
     if _loses_text(record):
         yield _text(record)
 
 
 def _loses_text(record: Record) -> bool:
-    """Whether a record may have a value that it cannot show whole."""
+    """Return True if the record may have a value that it cannot show in full."""
     if isinstance(record.codec, CaptureChoiceCodec | CapturesCodec):
         return True
     if record.kind is Kind.MBBO:
@@ -330,7 +330,7 @@ def _text(record: Record) -> Record:
     elif isinstance(codec, ChoiceCodec):
         codec = LabelCodec(record.labels)
     kind = Kind.TEXTOUT if record.kind.is_out else Kind.TEXTIN
-    return replace(record, name=f"{record.name}:TEXT", kind=kind, codec=codec, description="The value in full")
+    return replace(record, name=f"{record.name}:TEXT", kind=kind, codec=codec, description="Full text of the value")
 
 
 @cache

@@ -139,7 +139,7 @@ class Services:
         if not isinstance(planned, Record):
             return
         if planned.kind.is_choice and not 0 <= value < len(planned.labels):
-            raise Refusal(f"there is no choice {value:.10g}, only 0 to {len(planned.labels) - 1}")
+            raise Refusal(f"choice {value:.10g} does not exist: valid choices are 0 to {len(planned.labels) - 1}")
         if planned.kind.is_array and len(value) > planned.length:
             raise Refusal(f"{len(value)} elements are more than the {planned.length} that {planned.name} holds")
 

@@ -223,7 +223,7 @@ class TextChoice(PvaPv):
         if index is None:
             return None
         if not 0 <= index < len(self._shown):
-            raise Refusal(f"there is no choice {index}, only 0 to {len(self._shown) - 1}")
+            raise Refusal(f"choice {index} does not exist: valid choices are 0 to {len(self._shown) - 1}")
         return self._shown[index]
 
     def _value(self, value: Content | None) -> Any:
