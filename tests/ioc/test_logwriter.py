@@ -49,12 +49,12 @@ def test_what_does_not_fit_is_counted_and_the_rest_keeps_its_order(pipe: tuple[F
         log(writer, f"{number:9}")
     with lines_of(reading) as lines:
         read = []
-        while "missing" not in (line := lines.readline()):
+        while "dropped" not in (line := lines.readline()):
             read.append(int(line))
         kept = len(read)
         assert 1000 <= kept < 3000
         assert read == list(range(kept))
-        assert line == f"{3000 - kept} lines are missing here: the log was not read\n"
+        assert line == f"{3000 - kept} lines were dropped here: standard output was not read in time\n"
         log(writer, "again")
         assert lines.readline() == "again\n"
 

@@ -19,7 +19,8 @@ PREFIX_PATTERN = f"^[A-Za-z0-9{re.escape(_SIGNS)}]+$"
 
 def illegal(name: str) -> str:
     """Return the characters of a name that EPICS does not allow, separated by spaces."""
-    return " ".join(sorted(set(name) - _CHARACTERS))
+    bad = sorted(set(name) - _CHARACTERS)
+    return " ".join(repr(character) if character == " " else character for character in bad)
 
 
 def name_problem(name: str) -> str:
