@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
-# An IOC for one PandA. Build it with: docker build -t panda-ioc:0.1.0 .   (or podman build --format docker ...)
+# IOC for one PandA. Build it with: docker build -t panda-ioc:0.1.0 .   (or podman build --format docker ...)
 ARG PYTHON=python:3.11-slim-bookworm
 
-# All packages are wheels, pinned with their hashes; so neither stage has a compiler.
+# All packages are wheels, pinned with hashes, so neither stage needs a compiler.
 FROM ${PYTHON} AS build
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -23,7 +23,7 @@ LABEL org.opencontainers.image.title="panda-ioc" \
       org.opencontainers.image.version="0.1.0"
 COPY --from=build /venv /venv
 COPY --chmod=0755 container/start.sh container/stop.sh container/liveness.sh container/startup.sh /epics/ioc/
-# It runs as whichever user it is told to.
+# The container runs as any user.
 RUN mkdir -p /epics/ioc/config /epics/opi /epics/runtime /autosave /data \
     && chmod 0777 /epics/opi /epics/runtime /autosave /data
 ENV PATH=/venv/bin:$PATH \
@@ -32,7 +32,7 @@ ENV PATH=/venv/bin:$PATH \
     PANDA_IOC_ALIVE_FILE=/tmp/panda-ioc.alive
 WORKDIR /tmp
 USER 10001:0
-# Channel Access and PV Access.
+# Ports of Channel Access and PV Access.
 EXPOSE 5064/tcp 5064/udp 5075/tcp 5076/udp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=3s --start-period=60s CMD ["/epics/ioc/liveness.sh"]

@@ -1,7 +1,7 @@
-"""The ports of the IOCs that are measured, and the moment at which one begins to answer.
+"""Ports of the measured IOCs, and the time at which an IOC starts to reply.
 
-Channel Access clients search with growing pauses, so how soon they find an IOC says little about it. Here a
-search is sent every few milliseconds until it is answered.
+Channel Access clients search with growing pauses, so the time until they find an IOC says little about the IOC. This
+module sends a search every few milliseconds until it gets a reply.
 """
 
 import contextlib
@@ -30,19 +30,19 @@ _VERSION, _SEARCH, _MINOR, _REPLY = 0, 6, 13, 5
 
 
 def use_ports() -> None:
-    """Make the clients of this process search these ports; call it before any client is imported."""
+    """Set the ports on which clients of this process search; call this before you import a client."""
     os.environ.update(PORTS)
 
 
 def wait_until_found(pvs: Sequence[str], timeout: float = 60) -> None:
-    """Wait until a server has answered a search for each PV."""
+    """Wait until a server has replied to a search for each PV."""
     missing = dict(enumerate(pvs))
     deadline = time.monotonic() + timeout
     with socket.socket(type=socket.SOCK_DGRAM) as udp:
         udp.settimeout(0.003)
         while missing:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"nobody answers for {next(iter(missing.values()))}")
+                raise TimeoutError(f"no server replied for {next(iter(missing.values()))}")
             udp.sendto(_questions(missing), ("127.0.0.1", int(PORTS["EPICS_CA_SERVER_PORT"])))
             with contextlib.suppress(TimeoutError, ConnectionError):
                 for channel in _answers(udp.recv(65536)):
@@ -50,7 +50,7 @@ def wait_until_found(pvs: Sequence[str], timeout: float = 60) -> None:
 
 
 def _questions(missing: Mapping[int, str]) -> bytes:
-    """One datagram with as many searches as a server takes at once."""
+    """Return a datagram with the maximum number of searches that a server accepts."""
     datagram = _HEADER.pack(_VERSION, 0, 0, _MINOR, 0, 0)
     for channel, pv in missing.items():
         name = pv.encode() + b"\0"

@@ -1,4 +1,4 @@
-"""A whole IOC in capture: samples lost, CPU, memory, and how long CA gets of other PVs take meanwhile."""
+"""Measure an IOC during a capture: lost samples, CPU, memory, and the duration of CA gets of other PVs."""
 
 import argparse
 import asyncio
@@ -55,7 +55,7 @@ async def measure(arguments: argparse.Namespace, ioc: psutil.Process, folder: Pa
         stored = len(file["COUNTER1.OUT.Value"])
     print(f"{elapsed:.0f} s, {expected * 60 / elapsed / 1e6:.1f} MB/s: {status}")
     dropped = await caget(f"{PREFIX}:DATA:DROPPED")
-    print(f"DROPPED           {dropped}; waited for the disk in {waited} of {polls} looks at STATUS")
+    print(f"DROPPED           {dropped}; waited for the disk in {waited} of {polls} reads of STATUS")
     print(f"samples lost      {expected - stored} of {expected}")
     print(f"CPU of the IOC    {cpu / elapsed * 100:.1f} % of a core")
     print(f"memory of the IOC {memory / 1e6:.0f} MB at most")
@@ -69,10 +69,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=60, help="MB/s")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--raw", action="store_true")
-    parser.add_argument(
-        "--stall", type=float, default=0, help="seconds of each minute for which the disk takes nothing"
-    )
-    parser.add_argument("--folder", type=Path, help="where the file goes")
+    parser.add_argument("--stall", type=float, default=0, help="seconds of each minute during which the disk is stuck")
+    parser.add_argument("--folder", type=Path, help="folder of the file")
     arguments = parser.parse_args()
     panda_command = [
         sys.executable,

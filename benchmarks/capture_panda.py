@@ -1,4 +1,4 @@
-"""A PandA in software that captures 15 words a sample, as fast as it is told, whenever it is armed.
+"""Simulate a PandA that captures 15 words per sample at a given rate after each arm.
 
 python capture_panda.py MEGABYTES_PER_SECOND SECONDS
 """
@@ -24,7 +24,7 @@ CAPTURES = {
 }
 WORDS = 15
 
-#: Seconds from one block of samples to the next.
+#: Seconds between blocks of samples.
 BEAT = 0.02
 
 

@@ -1,6 +1,6 @@
-"""Start, memory, idle CPU, puts and changes: panda-ioc beside pandablocks-ioc and a bare softioc.
+"""Compare start, memory, idle CPU, puts and changes of panda-ioc with pandablocks-ioc and a bare softioc.
 
-Each run is a process of its own, with a Channel Access client of its own.
+Each run is a separate process with its own Channel Access client.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def command(name: str) -> list[str]:
 
 
 def names() -> list[str]:
-    """All names that the peer serves for the PandA, which are served here, too."""
+    """Return all names that the peer serves for the PandA; panda-ioc serves them too."""
     with BlockingClient("127.0.0.1") as client:
         blocks = client.send(GetBlockInfo())
         fields = {name: client.send(GetFieldInfo(name)) for name in blocks}
@@ -61,7 +61,7 @@ def names() -> list[str]:
 
 
 async def measure(name: str) -> dict[str, Any]:
-    """One run; the client is imported here, so that it searches the right ports."""
+    """Make one run; the import of the client is in this function, so that it searches the right ports."""
     from aioca import caget, camonitor, caput
 
     pvs = [f"{PREFIX}:Status"] if name == BARE else names()
@@ -100,7 +100,7 @@ async def measure(name: str) -> dict[str, Any]:
                     delays.append(await asyncio.wait_for(arrived.get(), 5) - start)
             monitor.close()
             result["change to monitor, median (ms)"] = statistics.median(delays) * 1e3
-        await asyncio.sleep(12)  # people have gone
+        await asyncio.sleep(12)  # until the polls slow down
         used = process.cpu_times()
         await asyncio.sleep(10)
         now = process.cpu_times()
@@ -117,13 +117,13 @@ def report(results: dict[str, list[dict[str, Any]]]) -> None:
     }
     columns = {OURS: 12, PEER: 18, BARE: 14}
     head = "".join(f"{name:>{width}}" for name, width in columns.items())
-    print(f"\n{f'median of {len(results[OURS])} runs':36}{head}{'ours / peer':>14}")
+    print(f"\n{f'median of {len(results[OURS])} runs':36}{head}{'panda-ioc / peer':>18}")
     for key in medians[OURS]:
         values = {name: medians[name].get(key) for name in columns}
         cells = "".join("-".rjust(w) if values[n] is None else f"{values[n]:>{w}.4g}" for n, w in columns.items())
         ours, peer = values[OURS], values[PEER]
         ratio = f"{ours / peer:.2f}" if ours and peer else "-"
-        print(f"{key:36}{cells}{ratio:>14}")
+        print(f"{key:36}{cells}{ratio:>18}")
 
 
 def main() -> None:

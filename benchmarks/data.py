@@ -1,6 +1,6 @@
-"""Captured data: received, and stored in HDF5, beside pandablocks and beside bare references.
+"""Measure reception of captured data and writing to HDF5, compared with pandablocks and bare references.
 
-All take the same bytes over loopback, one after the other, each in a process of its own.
+All cases receive the same bytes over loopback, one after the other, each in a separate process.
 """
 
 import argparse
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 #: The peer cannot use other ports.
 CONTROL_PORT, DATA_PORT = 8888, 8889
 
-#: What is divided by what.
+#: Pairs of cases for the ratios.
 RATIOS = [
     ("ours asyncio", "pandablocks asyncio"),
     ("ours blocking", "pandablocks asyncio"),
@@ -38,7 +38,7 @@ RATIOS = [
 
 @contextlib.contextmanager
 def source(total: int) -> Iterator[None]:
-    """The data port."""
+    """Run the data port."""
     command = [sys.executable, str(HERE / "source.py"), str(CONTROL_PORT), str(DATA_PORT), str(total)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -50,7 +50,7 @@ def source(total: int) -> Iterator[None]:
 
 
 def measure(name: str, total: int, rows_per_chunk: int) -> dict[str, float]:
-    """Run a case; return its rate in MB/s, CPU seconds for a gigabyte, and memory in MB."""
+    """Run a case; return its rate in MB/s, CPU seconds per gigabyte, and memory in MB."""
     python: list[str | Path] = [sys.executable]
     if name.startswith("pandablocks"):
         python = [environment("pandablocks-0.10.4", "pandablocks==0.10.4", "h5py") / "python"]
@@ -71,13 +71,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bytes", type=int, default=10**9)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--chunk-rows", type=int, default=1024, help="of the files of ours and of bare h5py")
+    parser.add_argument("--chunk-rows", type=int, default=1024, help="rows of a chunk, for panda-ioc and bare h5py")
     parser.add_argument("--case", action="append", choices=CASES)
     arguments = parser.parse_args()
     results: dict[str, dict[str, float]] = {}
     with source(arguments.bytes):
         names = arguments.case or list(CASES)
-        # In turns, so that a machine that is slower for a while is so for all.
+        # Alternate the cases, so that a temporarily slower machine affects all of them.
         rounds = [
             {name: measure(name, arguments.bytes, arguments.chunk_rows) for name in names}
             for _ in range(arguments.runs)

@@ -1,4 +1,4 @@
-"""One way to take or store an acquisition, run in a process of its own: prints what it cost, as JSON.
+"""Receive or store an acquisition in one way, in a separate process, and print its cost as JSON.
 
 python data_cases.py CASE DATA_PORT BYTES FOLDER ROWS_PER_CHUNK
 """
@@ -18,7 +18,7 @@ CONTROL_PORT, PORT, TOTAL, FOLDER, CHUNK = 0, 0, 0, Path(), 0
 
 
 def bare_socket() -> None:
-    """Read the socket, and do nothing with what comes."""
+    """Read the socket and discard the data."""
     with socket.create_connection(("127.0.0.1", PORT)) as connection:
         connection.sendall(b"XML FRAMED RAW\n")
         buffer = memoryview(bytearray(1 << 20))
@@ -91,7 +91,7 @@ async def peer_hdf() -> None:
 
 
 def bare_h5py(*, raw: bool) -> None:
-    """Columns straight from memory into a file with the same chunks, 16384 rows at once: no socket, no frames."""
+    """Write columns from memory to a file with the same chunks, 16384 rows a call, without socket or frames."""
     import h5py
     import numpy as np
 
@@ -115,7 +115,7 @@ def bare_h5py(*, raw: bool) -> None:
 
 
 def plain_file() -> None:
-    """The bytes into a file, as they are."""
+    """Write the bytes to a file unchanged."""
     block = bytes(1 << 20)
     with (FOLDER / "plain").open("wb", buffering=0) as file:
         for _ in range(TOTAL >> 20):

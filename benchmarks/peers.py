@@ -1,4 +1,4 @@
-"""Environments of other projects, to be measured as black boxes."""
+"""Environments with other projects, for measurements as black boxes."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ CACHE = Path.home() / ".cache" / "panda-ioc"
 
 
 def environment(name: str, *requirements: str) -> Path:
-    """The folder of commands of an environment that has some packages; it is made the first time."""
+    """Return the folder of commands of an environment with given packages; the first call makes the environment."""
     folder = CACHE / name
     ready = folder / "ready"
     if not ready.exists():

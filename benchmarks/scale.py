@@ -1,9 +1,9 @@
-"""What many PandAs cost: so many IOCs, each with a PandA in software of its own; prints memory and idle CPU of each.
+"""Measure memory and idle CPU of many IOCs, each with its own simulated PandA.
 
     python benchmarks/scale.py --iocs 8 --seconds 30
 
-PSS is resident memory in which what processes share, such as libraries, is divided among them: its sum is what all of
-them take together. Nothing is bound to a fixed port.
+PSS is resident memory with shared pages, such as libraries, divided among the processes: its sum is the memory of all
+of them. The processes use free ports.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 import psutil
 
-#: Seconds after the last one is ready until measuring begins: polls are few by then.
+#: Seconds between the last start and the measurement; by then the IOCs poll less often.
 SETTLE = 15
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, for TCP and UDP."""
+    """Return ports that are free for TCP and UDP."""
     with contextlib.ExitStack() as stack:
         ports: list[int] = []
         while len(ports) < count:
@@ -39,17 +39,17 @@ def free_ports(count: int) -> list[int]:
 
 
 def says(process: subprocess.Popen[str], text: str) -> str:
-    """Wait until it writes a line with a text in it."""
+    """Wait until a process writes a line with a text."""
     assert process.stdout
     for line in process.stdout:
         if text in line:
             return line
-    raise SystemExit(f"{process.args!r} ended without saying {text!r}")
+    raise SystemExit(f"{process.args!r} ended without the output {text!r}")
 
 
 @contextlib.contextmanager
 def running(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """The command `panda-ioc`, until the end of this."""
+    """Run the command `panda-ioc` until the end of the context."""
     command = [sys.executable, "-m", "panda_ioc", *arguments]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -66,7 +66,7 @@ def running(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]
 
 
 def where_it_listens() -> dict[str, str]:
-    """Variables of an IOC: loopback alone, ports of its own."""
+    """Return the environment of an IOC: loopback only, its own ports."""
     ca, pva, broadcast = map(str, free_ports(3))
     return {
         "EPICS_CA_SERVER_PORT": ca,
@@ -82,7 +82,7 @@ def where_it_listens() -> dict[str, str]:
 
 @dataclass
 class Cost:
-    """What a process costs: seconds of CPU so far, and memory in MiB."""
+    """Return the CPU time in s and the memory in MiB of a process."""
 
     cpu: float
     rss: float
@@ -107,15 +107,15 @@ def report(kind: str, before: list[Cost], after: list[Cost], seconds: float) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--iocs", type=int, default=8, help="how many")
-    parser.add_argument("--seconds", type=float, default=30, help="how long CPU is measured")
+    parser.add_argument("--iocs", type=int, default=8, help="number of IOCs")
+    parser.add_argument("--seconds", type=float, default=30, help="duration of the CPU measurement")
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         pandas, iocs = [], []
         began = time.perf_counter()
         for number in range(1, arguments.iocs + 1):
             panda = stack.enter_context(running("simulator", "--control-port", "0", "--data-port", "0"))
-            control, data = re.findall(r"port (\d+)", says(panda, "PandA in software"))
+            control, data = re.findall(r"port (\d+)", says(panda, "simulated PandA"))
             ports = ("--control-port", control, "--data-port", data)
             iocs.append(
                 stack.enter_context(running("run", "127.0.0.1", f"SCALE{number}", *ports, **where_it_listens()))
@@ -132,7 +132,7 @@ def main() -> None:
         report("IOC", before[:count], after[:count], seconds)
         report("simulator", before[count:], after[count:], seconds)
         loads = " ".join(f"{load:.1f}" for load in os.getloadavg())
-        print(f"\n{os.cpu_count()} cores; load of the machine, all that runs on it: {loads}")
+        print(f"\n{os.cpu_count()} cores; load average of the machine, including other work: {loads}")
 
 
 if __name__ == "__main__":

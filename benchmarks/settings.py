@@ -1,7 +1,7 @@
-"""Applying settings over PVA, beside pandablocks-ioc: the CPU that an IOC spends on some hundred puts, and their time.
+"""Compare the CPU and time for some hundred puts of settings over PVA with pandablocks-ioc.
 
-What is put are the settings that both serve, each another value than before: all at once, as ophyd-async applies
-settings, and one after the other. Each IOC is a process of its own, for the same simulated PandA.
+The client puts new values to the settings that both IOCs serve: in parallel, as ophyd-async applies settings, and one
+after the other. Each IOC is a separate process, for the same simulated PandA.
 """
 
 import argparse
@@ -29,17 +29,17 @@ from peers import environment
 
 PREFIX = "BENCH"
 OURS, PEER = "panda-ioc", "pandablocks-ioc"
-AT_ONCE, ONE_BY_ONE = "all at once", "one by one"
+AT_ONCE, ONE_BY_ONE = "all in parallel", "one by one"
 
-#: Names end so of what is left alone: it acts, or decides which times can be put.
+#: Suffixes of excluded names: they act, or decide which times are valid.
 _LEFT_ALONE = (":ARM", ":UNITS")
 
-#: Seconds that a put may take.
+#: Timeout of a put in s.
 TIMEOUT = 60
 
 
 def settings() -> dict[str, tuple[Any, Any]]:
-    """Two values for each setting of the PandA that both IOCs serve, by the names of their PVs."""
+    """Return two values for each setting that both IOCs serve, by PV name."""
     with BlockingClient("127.0.0.1") as client:
         blocks = client.send(GetBlockInfo())
         fields = {name: client.send(GetFieldInfo(name)) for name in blocks}
@@ -74,7 +74,7 @@ async def _put(pva: Context, name: str, value: Mapping[str, Any]) -> bool:
 
 
 async def measure(process: psutil.Process, puts: Mapping[str, tuple[Any, Any]], runs: int) -> dict[str, Any]:
-    """Seconds of CPU and until all are done, for both ways, and how many puts were refused."""
+    """Return CPU time and elapsed time in s for both ways, and the number of refused puts."""
     result: dict[str, Any] = {}
     with Context("pva", conf=PORTS, useenv=False, nt=False) as pva:
         await asyncio.gather(*(asyncio.wait_for(pva.get(name), TIMEOUT) for name in puts))
@@ -126,7 +126,7 @@ def run(name: str, puts: Mapping[str, tuple[Any, Any]], runs: int) -> dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--no-peer", action="store_true", help="leave pandablocks-ioc out")
+    parser.add_argument("--no-peer", action="store_true", help="do not measure pandablocks-ioc")
     arguments = parser.parse_args()
     names = [OURS] if arguments.no_peer else [OURS, PEER]
     for name in names:
@@ -141,7 +141,11 @@ def main() -> None:
         panda.terminate()
         panda.wait()
     print(f"{len(puts)} puts, medians of {arguments.runs} runs")
-    print(f"{'':24}" + "".join(f"{name:>18}" for name in names) + ("" if arguments.no_peer else f"{'ours / peer':>14}"))
+    print(
+        f"{'':24}"
+        + "".join(f"{name:>18}" for name in names)
+        + ("" if arguments.no_peer else f"{'panda-ioc / peer':>18}")
+    )
     for key, ours in results[OURS].items():
         values = [results[name][key] for name in names]
         ratio = f"{ours / values[-1]:14.2f}" if len(names) > 1 and values[-1] and "refused" not in key else ""

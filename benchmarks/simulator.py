@@ -1,8 +1,8 @@
-"""The simulated PandA: what a chain of blocks costs in real time, and how many events a second it can do.
+"""Measure the simulator: CPU of a chain of blocks in real time, and its maximum number of events per second.
 
-The chain is CLOCK, COUNTER, SEQ and PCAP with 8 columns. An event is a block that is called, because something
-arrived or was due. Beside it: a queue of events that do nothing, which is what Python could do at best, and blocks
-called in every tick, which is what it would cost without an engine.
+The chain is CLOCK, COUNTER, SEQ and PCAP with 8 columns. An event is a call of a block because an input changed or a
+scheduled time was reached. References are a queue of empty events, the maximum for Python, and a block called in every
+tick, the cost without an engine.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 from panda_ioc.simulator import Server, Simulation, load
 from panda_ioc.simulator.blocks.counter import Counter
 
-#: Eight columns: timestamps of the trigger and the gate, duration, bits, a count in three ways, and another one.
+#: Eight columns: time stamps of the trigger and the gate, duration, bits, a count in three ways, and another count.
 CHAIN = (
     "CLOCK1.ENABLE=PCAP.ACTIVE",
     "COUNTER1.TRIG=CLOCK1.OUT",
@@ -52,7 +52,7 @@ def check(answers: list[str]) -> None:
 
 
 def free(period: float, seconds: float) -> dict[str, float]:
-    """As fast as it can, without ports: events and samples a second of one core."""
+    """Run as fast as possible without ports; return events and samples per second of CPU."""
     sim = Simulation(load())
     check(sim.say(f"CLOCK1.PERIOD={period}", *CHAIN, "*PCAP.ARM="))
     began, events = time.process_time(), sim.engine.events
@@ -69,7 +69,7 @@ def free(period: float, seconds: float) -> dict[str, float]:
 
 
 async def real_time(period: float, seconds: float) -> dict[str, float]:
-    """In step with the wall, with a client that takes the data: the share of a core."""
+    """Run in real time with a data client; return the CPU share."""
     async with Server(load(), control_port=0, data_port=0) as panda:
         check(panda.simulation.say(f"CLOCK1.PERIOD={period}", *CHAIN))
         reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
@@ -93,7 +93,7 @@ async def _take(reader: asyncio.StreamReader) -> None:
 
 
 async def idle(seconds: float) -> dict[str, float]:
-    """With nothing due."""
+    """Run an idle simulation."""
     async with Server(load(), control_port=0, data_port=0):
         before = time.process_time()
         await asyncio.sleep(seconds)
@@ -108,7 +108,7 @@ def start() -> dict[str, float]:
 
 
 def bare_queue(seconds: float) -> dict[str, float]:
-    """A heap of events that do nothing but come again."""
+    """Run a heap of empty events that schedule themselves again."""
     queue = [(tick, tick) for tick in range(5)]
     events = 0
     began = time.process_time()
@@ -121,7 +121,7 @@ def bare_queue(seconds: float) -> dict[str, float]:
 
 
 def every_tick(seconds: float) -> dict[str, float]:
-    """One block, called in every tick: how many ticks a second."""
+    """Call one block in every tick; return the ticks per second."""
     block = Counter()
     ticks = 0
     began = time.process_time()
@@ -136,7 +136,7 @@ def every_tick(seconds: float) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each figure")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each measurement")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     seconds = options.seconds

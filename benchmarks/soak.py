@@ -1,10 +1,10 @@
-"""One IOC through many faults: prints what was lost, wrong or stuck, which must be nothing, and its memory.
+"""Run one IOC through many faults; print lost, wrong and stuck values, which must be 0, and its memory.
 
     python soak.py --rounds 100 [--minutes 600] [--seed 1]
 
-In each round settings are put and samples captured, while the PandA is left alone, killed, restarted or stopped for
-a while at a random moment. After each, every setting must be as the PandA has it, no other PV in an alarm that it was
-not in at the start, and each capture that ended well must have all of its samples.
+In each round the script puts settings and captures samples. At a random moment it kills, restarts or pauses the
+simulated PandA, or leaves it running. After each round, every setting must equal that of the PandA, no PV may have a
+new alarm, and each successful capture must have all of its samples.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from panda_ioc.ioc.plan.plan import make_plan  # noqa: E402
 from panda_ioc.ioc.plan.record import Access  # noqa: E402
 from panda_ioc.protocol import GetLine  # noqa: E402
 
-#: Settings that are put, and their names on the PandA.
+#: Settings for the puts, and their names on the PandA.
 SETTINGS = {f"PULSE{n}:PULSES": f"PULSE{n}.PULSES" for n in range(1, 5)} | {
     f"DIV{n}:DIVISOR": f"DIV{n}.DIVISOR" for n in (1, 2)
 }
@@ -53,7 +53,7 @@ def two_ports() -> list[int]:
 
 
 class Panda:
-    """The PandA, always on the same ports."""
+    """A simulated PandA that always uses the same ports."""
 
     def __init__(self) -> None:
         self.ports = two_ports()
@@ -79,7 +79,7 @@ class Panda:
 
 
 class Soak:
-    """All rounds, and what was found in them."""
+    """All rounds and their findings."""
 
     def __init__(self, panda: Panda, folder: Path, chance: random.Random) -> None:
         self.panda = panda
@@ -91,7 +91,7 @@ class Soak:
         self._constant: set[str] = set()
 
     async def look(self) -> None:
-        """Remember how everything is before the first fault: a PandA that was restarted is so again."""
+        """Store the state before the first fault; a restarted PandA has this state again."""
         await self._connected()
         async with AsyncioClient("127.0.0.1", *self.panda.ports) as client:
             plan = make_plan(await introspect(client), PREFIX)
@@ -104,7 +104,7 @@ class Soak:
 
     async def round(self, number: int) -> None:
         await self._connected()
-        await caput(f"{PREFIX}:PCAP:ARM", 0, wait=True, timeout=20)  # what is left of the last round
+        await caput(f"{PREFIX}:PCAP:ARM", 0, wait=True, timeout=20)  # end an acquisition of the last round
         await self._capture(number)
         load = asyncio.create_task(self._load())
         armed = asyncio.create_task(caput(f"{PREFIX}:PCAP:ARM", 1, wait=True, timeout=20, throw=False))
@@ -136,13 +136,13 @@ class Soak:
             await caput(f"{PREFIX}:DATA:CAPTURE", 1, wait=True, timeout=20)
             if (self._folder / f"{number}.h5").exists():
                 return
-            # It may not begin while the loss of the PandA in the last round is being noticed, and has to say so.
+            # The capture may fail while the IOC detects the loss of the PandA of the last round; it must report this.
             status = str(await caget(f"{PREFIX}:DATA:STATUS", datatype=DBR_CHAR_STR, timeout=20))
             self.counts["captures refused"] += 1
             print(f"round {number}: capture refused: {status}", flush=True)
             if not status.startswith("ERROR") or time.monotonic() > deadline:
                 self.found["captures that do not begin"] += 1
-                raise SystemExit(f"round {number}: the capture does not begin: {status}")
+                raise SystemExit(f"round {number}: the capture does not start: {status}")
             await asyncio.sleep(0.5)
 
     async def _load(self) -> None:
@@ -166,7 +166,7 @@ class Soak:
 
     async def _check_settings(self) -> None:
         async with AsyncioClient("127.0.0.1", *self.panda.ports) as client:
-            for _ in range(100):  # a reconnect may be under way
+            for _ in range(100):  # the IOC may be reconnecting
                 wrong = []
                 for name, source in SETTINGS.items():
                     value = await caget(f"{PREFIX}:{name}", format=FORMAT_TIME, timeout=20)
@@ -178,7 +178,7 @@ class Soak:
             self.found["PVs that are not right"] += len(wrong)
 
     async def _check_all(self) -> None:
-        """Look at every PV that shows something of the PandA."""
+        """Check every PV of the PandA."""
         for _ in range(100):
             values = await caget(list(self._at_start), format=FORMAT_TIME, timeout=20)
             wrong = [value.name for value in values if self._is_wrong(value)]
@@ -186,7 +186,7 @@ class Soak:
                 self.counts["PVs looked at"] += len(values)
                 return
             await asyncio.sleep(0.1)
-        print(f"not as they were: {wrong[:10]}", flush=True)
+        print(f"changed: {wrong[:10]}", flush=True)
         self.found["PVs that are not as they were"] += len(wrong)
 
     def _is_wrong(self, value: Any) -> bool:
@@ -200,7 +200,7 @@ class Soak:
                 break
             await asyncio.sleep(0.1)
         else:
-            # It may never have begun: the PandA went before it was armed, and came back without a loss of data.
+            # The acquisition may not have started: the PandA was lost before the arm and returned without loss of data.
             await caput(f"{PREFIX}:DATA:CAPTURE", 0, wait=True, timeout=20)
         status = str(await caget(f"{PREFIX}:DATA:STATUS", datatype=DBR_CHAR_STR, timeout=20))
         path = self._folder / f"{number}.h5"
@@ -208,9 +208,9 @@ class Soak:
             rows = len(file["COUNTER1.OUT.Value"]) if "COUNTER1.OUT.Value" in file else 0
         told = int(await caget(f"{PREFIX}:DATA:NUM_CAPTURED", timeout=20))
         if rows != told:
-            self.found["files with other samples than was said"] += 1
+            self.found["files with another number of samples than NUM_CAPTURED"] += 1
         if status.startswith("OK") and rows not in {0, self.panda.samples} and fault == "none":
-            self.found["samples lost in silence"] += self.panda.samples - rows
+            self.found["samples lost without an error"] += self.panda.samples - rows
         if fault == "none" and rows != self.panda.samples:
             self.found["captures that failed without a fault"] += 1
             print(f"round {number}: {rows} of {self.panda.samples}: {status}")
@@ -256,10 +256,10 @@ def main() -> None:
                 found = asyncio.run(run(arguments, panda, psutil.Process(ioc.pid), Path(folder)))
                 if ioc.poll() is not None:
                     found += 1
-                    print(f"the IOC ended with {ioc.returncode}")
+                    print(f"the IOC exited with code {ioc.returncode}")
             except BaseException:
                 log.seek(0)
-                print("the last that the IOC said:", *log.readlines()[-40:], sep="\n", end="")
+                print("the last output of the IOC:", *log.readlines()[-40:], sep="\n", end="")
                 raise
             finally:
                 ioc.terminate()

@@ -1,6 +1,6 @@
-"""A data port that sends prepared bytes as fast as they are taken: one acquisition to each client.
+"""Run a data port that sends prepared bytes as fast as possible, one acquisition to each client.
 
-It answers on a control port as well, as far as clients ask before they take data.
+It also has a control port with the replies that clients need before they read data.
 """
 
 import socket
@@ -37,18 +37,18 @@ HEADER = (
 
 
 def frame() -> bytes:
-    """A frame of random samples."""
+    """Return a frame of random samples."""
     rows = np.random.default_rng(1).integers(0, 255, ROWS * DTYPE.itemsize, np.uint8).tobytes()
     return struct.pack("<4sI", b"BIN ", len(rows) + 8) + rows
 
 
 def frames(total_bytes: int) -> int:
-    """How many frames an acquisition of so many bytes has."""
+    """Return the number of frames of an acquisition of a size in bytes."""
     return max(1, total_bytes // (ROWS * DTYPE.itemsize))
 
 
 def send(client: socket.socket, count: int, megabytes_per_second: float) -> None:
-    """Send an acquisition, then wait for the client to go."""
+    """Send an acquisition, then wait until the client disconnects."""
     block = frame() * 16
     with client:
         try:
@@ -66,7 +66,7 @@ def send(client: socket.socket, count: int, megabytes_per_second: float) -> None
 
 
 def control(client: socket.socket) -> None:
-    """Say who this is, to every question."""
+    """Reply to every request with the identity."""
     with client:
         try:
             while lines := client.recv(4096):

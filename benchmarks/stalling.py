@@ -1,9 +1,9 @@
-"""Run panda-ioc with a disk that takes nothing for some seconds of each minute.
+"""Run panda-ioc with a disk that is stuck for some seconds of each minute.
 
 python stalling.py SECONDS [arguments of panda-ioc]
 
-The thread that writes files waits before it writes or flushes, as it does in the kernel when a disk or a network file
-system is stuck; all else goes on.
+The writer thread waits before it writes or flushes, as it does in the kernel if a disk or a network file system is
+stuck. Everything else continues.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Putting SEQ tables over PVA, beside pandablocks-ioc and beside the bare writing and reading of the same words.
+"""Measure puts of SEQ tables over PVA, compared with pandablocks-ioc and with bare writing and reading of the words.
 
-Each IOC is a process of its own, for the same simulated PandA.
+Each IOC is a separate process, for the same simulated PandA.
 """
 
 import argparse
@@ -27,7 +27,7 @@ TRIGGERS = ("Immediate", "BITA=1", "POSA>=POSITION")
 
 
 def table(rows: int, seed: int) -> dict[str, Any]:
-    """A table of random rows."""
+    """Return a table of random rows."""
     random = np.random.default_rng(seed)
     outputs = [f"out{letter}{phase}" for phase in (1, 2) for letter in "abcdef"]
     return {
@@ -41,7 +41,7 @@ def table(rows: int, seed: int) -> dict[str, Any]:
 
 
 def timed(put: Callable[[int], None], repeats: int) -> float:
-    """The median of the milliseconds that a put takes."""
+    """Return the median duration of a put in ms."""
     took = []
     for number in range(repeats):
         start = time.perf_counter()
@@ -51,7 +51,7 @@ def timed(put: Callable[[int], None], repeats: int) -> float:
 
 
 def bare(rows: int, repeats: int) -> float:
-    """Words written and read back, without an IOC."""
+    """Write words and read them back without an IOC; return the duration in ms."""
     words = np.random.default_rng(1).integers(0, 2**28, rows * 4, dtype=np.uint32)
     with BlockingClient("127.0.0.1") as client:
 
@@ -65,7 +65,7 @@ def bare(rows: int, repeats: int) -> float:
 
 
 def over_pva(rows: int, repeats: int) -> tuple[float, int]:
-    """Tables put to an IOC in turn, and how many of them did not read back as they were put."""
+    """Put tables to an IOC; report those that read back differently."""
     tables = [table(rows, seed) for seed in range(2)]
     lost = 0
     with Context("pva", conf=PORTS, useenv=False, nt=False) as pva:
@@ -113,7 +113,7 @@ def measure(command: list[str], sizes: dict[int, int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--no-peer", action="store_true", help="leave pandablocks-ioc out")
+    parser.add_argument("--no-peer", action="store_true", help="do not measure pandablocks-ioc")
     arguments = parser.parse_args()
     panda = subprocess.Popen([sys.executable, "-m", "panda_ioc", "simulator"], stdout=subprocess.PIPE)
     try:

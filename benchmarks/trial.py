@@ -1,7 +1,7 @@
-"""A trial: a snake scan of 100 lines of 1000 points with 8 columns, and an hour in which nothing happens.
+"""Measure trials: a snake scan of 100 lines of 1000 points with 8 columns, and an idle hour.
 
-Each is run in a process of its own, for its peak memory. "All products" are the HDF5 file, the report, the waveforms
-and the picture, as `panda-ioc try` writes them; without, it is the simulation, the recording and the file alone.
+Each case runs in a separate process, to measure its peak memory. "All products" are the HDF5 file, the report, the VCD
+file and the picture of `panda-ioc try`. The other cases have only the simulation, the recording and the file.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def _cost(began: float) -> dict[str, float]:
 
 
 def apart(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Measure in a process of its own."""
+    """Measure in a separate process."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=lambda: sender.send(measure()))

@@ -1,14 +1,14 @@
-"""Take out of the image's environment what no IOC needs, and list what is left; run while the image is built.
+"""Remove files that an IOC does not need from the environment of the image, and list the remaining packages.
 
     /venv/bin/python slim.py /venv/sbom.cdx.json
 
-It removes
+The build of the image runs this script. It removes
 
-- packages that panda-ioc does not depend on: pip and what builds wheels;
+- packages that panda-ioc does not depend on: pip and build tools;
 - filters of hdf5plugin that panda-ioc does not offer (174 of 184 MB), and their names from its list;
 - tests, C headers and static libraries of packages.
 
-The list is CycloneDX JSON. It has the Python packages; those of Debian are in the base image, where dpkg lists them.
+The list is CycloneDX JSON with the Python packages. dpkg lists the Debian packages of the base image.
 """
 
 import json
@@ -24,12 +24,12 @@ from packaging.requirements import Requirement
 ROOT = "panda-ioc[compression,metrics]"
 FILTERS = ("lz4", "zstd")
 
-#: Packages with files that are for developers alone.
+#: Packages with files for developers only.
 _TRIMMED = ("epicscorelibs", "h5py", "numpy", "p4p", "pvxslibs", "softioc")
 
 
 def needed(wanted: str = ROOT) -> dict[str, metadata.Distribution]:
-    """Return all distributions that one needs, itself included, by their normalized names."""
+    """Return a distribution and all its dependencies, by normalized name."""
     found: dict[str, metadata.Distribution] = {}
     asked: set[tuple[str, str]] = set()
     waiting = [Requirement(wanted)]
@@ -49,7 +49,7 @@ def needed(wanted: str = ROOT) -> dict[str, metadata.Distribution]:
 
 
 def bill_of_materials(distributions: dict[str, metadata.Distribution]) -> dict[str, object]:
-    """Return what is installed, as CycloneDX has it."""
+    """Return the list of installed packages in CycloneDX format."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -106,7 +106,7 @@ def _remove_filters(package: Path) -> None:
     config = package / "_config.py"
     text, changed = re.subn(r"('embedded_filters': )\([^)]*\)", rf"\g<1>{FILTERS}", config.read_text(encoding="utf-8"))
     if changed != 1:
-        raise SystemExit(f"{config} has another form than before: look at what hdf5plugin does now")
+        raise SystemExit(f"{config} has an unexpected format: adapt this script to the new version of hdf5plugin")
     config.write_text(text, encoding="utf-8")
 
 
@@ -119,7 +119,7 @@ def _remove_development_files(package: Path) -> None:
 
 
 def main(listing: Path) -> None:
-    """Slim the environment of this interpreter."""
+    """Slim the environment of this interpreter and write the list of its packages."""
     kept = needed()
     listing.write_text(json.dumps(bill_of_materials(kept), indent=1), encoding="utf-8")
     places = {name: Path(str(kept[name].locate_file(name))) for name in (*_TRIMMED, "hdf5plugin")}

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Start the IOC of this container, in place of this script, so that it gets the signals.
+# Start the IOC of this container in place of this script, so that the IOC receives the signals.
 #
-# config/panda-ioc.yaml says what to serve. Without that file config/ioc.yaml does, the name of earlier versions, which
-# ibek claims in repositories of epics-containers; without either, these variables do:
+# The configuration is config/panda-ioc.yaml, or config/ioc.yaml, the name in earlier versions (ibek reads files of this
+# name in epics-containers repositories). Without either file, these variables are the configuration:
 #   PANDA_IOC_HOST      name or address of the PandA
-#   PANDA_IOC_PREFIX    first part of all names; default: IOC_PREFIX, which the chart gives in lower case
-# All other options of `panda-ioc run` have variables too, which override the file.
-# A start.sh in the config folder is run instead of all this.
+#   PANDA_IOC_PREFIX    start of all PV names; default: IOC_PREFIX, which the chart sets in lower case
+# All other options of `panda-ioc run` have variables too. Variables override the file.
+# A start.sh in the config folder replaces this script.
 set -eu
-# Whoever is told to stop before it has begun has done so.
+# A signal before the IOC has started is a clean stop.
 trap 'exit 0' TERM INT
 
 root=${EPICS_ROOT:-/epics}
@@ -22,7 +22,7 @@ PANDA_IOC_ALIVE_FILE=${PANDA_IOC_ALIVE_FILE:-/tmp/panda-ioc.alive}
 export PANDA_IOC_ALIVE_FILE
 rm -f "$PANDA_IOC_ALIVE_FILE"
 
-# A signal waits until the IOC listens: the first process of a container would never get one that comes before.
+# Block signals until the IOC handles them: the first process of a container ignores signals without a handler.
 set -- env --block-signal=TERM --block-signal=INT
 "$@" true 2>/dev/null || set --
 
@@ -32,8 +32,8 @@ for file in "$config/panda-ioc.yaml" "$config/ioc.yaml"; do
     fi
 done
 prefix=${PANDA_IOC_PREFIX:-${IOC_PREFIX:-}}
-: "${PANDA_IOC_HOST:?set it to the PandA to serve, or write $config/panda-ioc.yaml}"
-: "${prefix:?set IOC_PREFIX to the first part of all names, or write $config/panda-ioc.yaml}"
+: "${PANDA_IOC_HOST:?set it to the host of the PandA, or write $config/panda-ioc.yaml}"
+: "${prefix:?set IOC_PREFIX to the prefix of all PVs, or write $config/panda-ioc.yaml}"
 PANDA_IOC_SCREENS_DIR=${PANDA_IOC_SCREENS_DIR:-$root/opi}
 export PANDA_IOC_SCREENS_DIR
 exec "$@" panda-ioc run "$PANDA_IOC_HOST" "$prefix" --clear-bobfiles

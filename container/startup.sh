@@ -1,7 +1,7 @@
 #!/bin/sh
-# Succeed once the IOC runs, for a startup probe; it may still wait for its PandA, which is no reason to kill it.
+# Startup probe: succeed once the IOC runs, even if it still waits for its PandA.
 #
-# A startup.sh in the config folder is run instead.
+# A startup.sh in the config folder replaces this script.
 set -eu
 
 config=${EPICS_ROOT:-/epics}/ioc/config

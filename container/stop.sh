@@ -1,7 +1,7 @@
 #!/bin/sh
-# Stop the IOC, and wait until it has ended: it closes its files and its connections to the PandA.
+# Stop the IOC and wait for its exit. The IOC closes its files and its connections to the PandA.
 #
-# A stop.sh in the config folder is run instead.
+# A stop.sh in the config folder replaces this script.
 set -eu
 
 config=${EPICS_ROOT:-/epics}/ioc/config
@@ -12,7 +12,7 @@ if [ -f "$config/stop.sh" ]; then
     exec bash "$config/stop.sh"
 fi
 if ! read -r pid 2>/dev/null <"$file" || ! kill -TERM "$pid" 2>/dev/null; then
-    echo "the IOC does not run" >&2
+    echo "the IOC is not running" >&2
     exit 0
 fi
 tenths=$((limit * 10))

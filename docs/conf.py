@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: `./dev docs`."""
+"""Configure Sphinx for `./dev docs`."""
 
 import panda_ioc
 

@@ -1,7 +1,7 @@
-"""Make the pictures of try.md and examples.md, from what these pages say: python docs/pictures.py.
+"""Make the pictures of how-to/try.md and tutorials/examples.md from their examples: python docs/pictures.py.
 
-The scenarios of a page are written to a folder, its commands run there, and the pictures that they make are copied
-to docs/pictures. `--into FOLDER` leaves the pictures of the documentation as they are.
+The script writes the scenarios of a page to a folder, runs its commands there, and copies the resulting pictures to
+docs/pictures. `--into FOLDER` writes them to another folder instead.
 """
 
 import argparse
@@ -21,43 +21,47 @@ ROOT = DOCS.parent
 
 _YAML = re.compile(r"^( *)```yaml\n( *# ([\w-]+\.yaml)\n.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"^ *panda-ioc ((?:try|wiring) .*)$", re.MULTILINE)
-_PICTURE = re.compile(r"\]\(pictures/([\w-]+\.png)\)")
+#: The pages whose pictures are made.
+_EXAMPLES = "tutorials/examples.md"
+_TRY = "how-to/try.md"
 
-#: What a motion controller might have recorded, for the example with files.
+_PICTURE = re.compile(r"\]\(\.\./pictures/([\w-]+\.png)\)")
+
+#: A recorded motion for the example with files.
 _MOTION = "t,x\n0,0\n8,1.5\n14,1.2\n22,-1\n30,0.5\n"
 
 
 def write_scenarios(page: str, folder: Path) -> None:
-    """Write the scenarios of a page to files with the names that they say."""
+    """Write the scenarios of a page to files, with the names in their first lines."""
     for indent, text, name in _YAML.findall((DOCS / page).read_text(encoding="utf-8")):
         (folder / name).write_text(re.sub(rf"^{indent}", "", text, flags=re.MULTILINE), encoding="utf-8")
     (folder / "x.csv").write_text(_MOTION, encoding="utf-8")
 
 
 def write_design(folder: Path) -> None:
-    """Write scan.design, as `save` would: the settings of compare.yaml."""
+    """Write scan.design with the settings of compare.yaml, in the format of `panda-ioc save`."""
     from panda_ioc.simulator import load_scenario  # noqa: PLC0415
 
-    write_scenarios("examples.md", folder)
+    write_scenarios(_EXAMPLES, folder)
     lines = load_scenario(folder / "compare.yaml").settings
     (folder / "scan.design").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """The commands `try` and `wiring` of a page, as words without the program."""
+    """Yield the `try` and `wiring` commands of a page as lists of arguments."""
     for text in _COMMAND.findall((DOCS / page).read_text(encoding="utf-8")):
         yield shlex.split(text)
 
 
 def make(folder: Path, into: Path) -> None:
-    """Make all pictures."""
+    """Make all pictures in a working folder and copy them to another."""
     write_design(folder)
-    write_scenarios("try.md", folder)
-    for page in ("examples.md", "try.md"):
+    write_scenarios(_TRY, folder)
+    for page in (_EXAMPLES, _TRY):
         for words in commands(page):
             _run(words, folder)
     _run(["wiring", str(ROOT / "tests" / "trial" / "beamline.yaml"), "-o", "beamline.png"], folder)
-    for page in ("examples.md", "try.md"):
+    for page in (_EXAMPLES, _TRY):
         for name in _PICTURE.findall((DOCS / page).read_text(encoding="utf-8")):
             shutil.copy(folder / name, into / name)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import textfile
 from .calls import Calls
 from .client import AsyncioClient
+from .opening import opened
 from .protocol import GetWholeState, Identify, LocalProtocolError, PandaError, Request, SetState, State, StateError
 from .protocol.state import ROUNDED_ATTRIBUTES
 from .settings import Difference, compare, parse
@@ -56,7 +57,7 @@ async def save(client: AsyncioClient, path: Path, disk: Calls) -> str:
     """
     state = await _state(client)
     try:
-        await disk.call(str(path), textfile.replace, path, "".join(f"{line}\n" for line in state.lines))
+        await disk.call(str(path), opened, textfile.replace, path, "".join(f"{line}\n" for line in state.lines))
     except OSError as error:
         raise DesignError(f"{path}: {error.strerror}") from error
     notes = [f"{_TO_TEN_DIGITS}{_some(state.rounded)}"] if state.rounded else []
@@ -221,7 +222,7 @@ def read(path: Path) -> SetState:
         DesignError: the file cannot be read, or is no whole design
     """
     try:
-        with path.open("rb") as file:
+        with opened(lambda: path.open("rb")) as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DesignError(f"{path}: {error.strerror}") from error

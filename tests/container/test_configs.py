@@ -223,7 +223,7 @@ async def test_liveness_believes_healthz(tmp_path: Path, answer: bytes, says: st
         assert (code, says in said) == (1 if says else 0, True)
     code, said = await run("liveness.sh", variables)
     assert code == 1
-    assert "is not well" in said
+    assert "is not healthy" in said
 
 
 @asynccontextmanager

@@ -81,8 +81,8 @@ async def test_from_start_to_stop(ioc: asyncio.subprocess.Process, variables: di
     said, _ = await asyncio.wait_for(ioc.communicate(), 10)
     assert (ioc.returncode, b"stopping" in said) == (0, True)
     assert not alive.exists()
-    assert await run("liveness.sh", variables, "/bin/sh") == (1, f"the IOC does not run: there is no {alive}\n")
-    assert await run("stop.sh", variables, "/bin/sh") == (0, "the IOC does not run\n")
+    assert await run("liveness.sh", variables, "/bin/sh") == (1, f"the IOC is not running: {alive} does not exist\n")
+    assert await run("stop.sh", variables, "/bin/sh") == (0, "the IOC is not running\n")
 
 
 async def test_an_ioc_that_hangs_is_not_alive(ioc: asyncio.subprocess.Process, variables: dict[str, str]) -> None:
@@ -121,10 +121,10 @@ async def test_the_name_of_earlier_versions_is_read_too(
 async def test_what_is_missing_is_named(variables: dict[str, str]) -> None:
     code, said = await run("start.sh", variables)
     assert code
-    assert "PANDA_IOC_HOST: set it to the PandA to serve" in said
+    assert "PANDA_IOC_HOST: set it to the host of the PandA" in said
     code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid"})
     assert code
-    assert "set IOC_PREFIX to the first part of all names" in said
+    assert "set IOC_PREFIX to the prefix of all PVs" in said
     code, said = await run("start.sh", {**variables, "PANDA_IOC_HOST": "no.such.host.invalid", "IOC_PREFIX": "X"})
     assert code == 1
     assert "cannot connect to no.such.host.invalid:8888" in said

@@ -1,1 +1,1 @@
-"""The documentation says what is true: its examples are run."""
+"""Tests of the documentation; they run its examples."""

@@ -1,4 +1,4 @@
-"""The pages of the documentation, and the examples in them."""
+"""Pages of the documentation and their examples."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: What a person reads, from the README on.
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+#: All pages for users and contributors.
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "index.md", *(ROOT / "docs").glob("*/*.md")]
+)
 
 _FENCED = re.compile(r"^( *)```([\w{}-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
@@ -17,12 +19,12 @@ _COMMAND = re.compile(r"(\./dev|panda-ioc|pandablocks-ioc|caget|caput|camonitor|
 
 @dataclass(frozen=True)
 class Example:
-    """Something that a page tells the reader to do.
+    """An example in a page.
 
     Attributes:
-        page: its name
-        language: "python", "yaml", "sh", or "" if none is said
-        text: without the indentation that all of it has
+        page: file name of the page
+        language: "python", "yaml", "sh", or "" for a block without a language
+        text: text without the common indentation
     """
 
     page: str
@@ -31,12 +33,12 @@ class Example:
 
 
 def page(name: str) -> Path:
-    """A page by its name."""
+    """Return the path of a page, by file name."""
     return next(path for path in PAGES if path.name == name)
 
 
 def examples(name: str, language: str | None = None) -> list[Example]:
-    """The examples of a page that are fenced, of one language if one is said."""
+    """Return the fenced examples of a page, of all languages or of one."""
     found = (
         Example(name, match[2], re.sub(rf"^{match[1]}", "", match[3], flags=re.MULTILINE))
         for match in _FENCED.finditer(page(name).read_text(encoding="utf-8"))
@@ -45,7 +47,7 @@ def examples(name: str, language: str | None = None) -> list[Example]:
 
 
 def commands(name: str) -> Iterator[str]:
-    """The commands of a page, line by line, in order, without comments."""
+    """Yield the commands of a page in order, without comments."""
     text = page(name).read_text(encoding="utf-8")
     found = [(match.start(), match[3]) for match in _FENCED.finditer(text) if match[2] in {"", "sh"}]
     without = _FENCED.sub(lambda match: "~" * len(match[0]), text)

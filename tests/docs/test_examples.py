@@ -1,4 +1,4 @@
-"""Every command of every page is run, or is among those of which it is said why not; so is all Python and YAML."""
+"""Run every command, Python and YAML example of every page; NOT_RUN gives the reasons for exceptions."""
 
 import asyncio
 import importlib.util
@@ -26,26 +26,26 @@ from .pages import PAGES, ROOT, commands, examples, page
 TOOLS = ROOT / "tests" / "ioc" / "epicstools"
 SIMULATOR = ROOT / "src" / "panda_ioc" / "simulator"
 
-#: Pages with a test of their own for their commands.
+#: Pages whose commands other tests run.
 ELSEWHERE = {"clients.md", "tutorial.md", "try.md", "examples.md"}
 
-#: Commands that no test here runs, and why.
+#: Commands that no test here runs, and the reason.
 NOT_RUN = {
     "python -m panda_ioc.compat.pandablocks script.py ARGUMENTS": "tests/compat runs it",
     "python -m tests.simulator.differential HOST:8888 --commands 100000": "test_differential.py runs it",
-    "./dev demo": "downloads all that it needs; test_demo.py runs what it runs",
-    "./dev test": "is what runs this",
+    "./dev demo": "downloads dependencies; test_demo.py runs the same demo",
+    "./dev test": "runs this test",
     "./dev test -m long": "CI runs it",
-    "./dev test -m slow": "is what runs this",
+    "./dev test -m slow": "runs on request",
     "./dev lint": "CI runs it",
     "./dev docs": "test_reference.py builds them",
     "./dev lock": "changes the locks",
-    "camonitor PANDA:BITS:OUTA": "never ends, and the tools of EPICS may not be there",
-    "pip install .": "changes the environment; test_wheel.py installs the wheel into one of its own",
+    "camonitor PANDA:BITS:OUTA": "runs indefinitely, and the EPICS tools may not be installed",
+    "pip install .": "changes the environment; test_wheel.py installs the wheel into a separate one",
     "docker build -t panda-ioc:0.1.0 .": "there may be no container engine",
 }
 
-#: What words of an example stand for.
+#: Replacements for placeholders in examples.
 WORDS = {
     "ACTION": "level",
     "...": "input=TTLIN1 high=true",
@@ -64,7 +64,7 @@ WORDS = {
     "localhost": "127.0.0.1 --control-port {control} --data-port {data}",
 }
 
-#: What a command says that runs until it is stopped.
+#: Output by which a command that runs until it is stopped reports that it runs.
 UNTIL_STOPPED = {
     "run": "serving ",
     "softioc": "serving ",
@@ -73,7 +73,7 @@ UNTIL_STOPPED = {
     "monitor": "PANDA:",
 }
 
-#: What the demo does every ten seconds, which is waited for after this.
+#: After this command, the test arms PCAP, as the demo does every ten seconds.
 CAPTURING = "panda-ioc put PANDA:DATA:CAPTURE 1"
 ARM = ["panda-ioc", "put", "PANDA:PCAP:ARM", "1"]
 
@@ -94,7 +94,7 @@ async def ioc(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
 
 
 def concrete(command: str, panda: Server, folder: Path) -> list[str]:
-    """A command of a page with all that its words stand for."""
+    """Return a command of a page with replaced placeholders."""
     words = shlex.split(command)
     files = {"--scenario": SIMULATOR / "scenarios" / "demo.yaml", "--device": SIMULATOR / "devices" / "pandabox.yaml"}
     if words[:3] == ["panda-ioc", "plot", "FILE"]:
@@ -117,10 +117,10 @@ def concrete(command: str, panda: Server, folder: Path) -> list[str]:
 
 
 async def carry_out(words: list[str], ioc: Ioc, folder: Path) -> str:
-    """Run a command to its end, or until it says that it runs; return what it said."""
+    """Run a command to its end, or until it reports that it runs; return its output."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(TOOLS)])
     variables = {**os.environ, **ioc.environment, "PATH": path}
-    if words[1] in {"run", "softioc", "demo"}:  # another IOC beside the one that serves PANDA
+    if words[1] in {"run", "softioc", "demo"}:  # another IOC than that of PANDA
         variables |= {"EPICS_CA_SERVER_PORT": "0", "EPICS_PVA_SERVER_PORT": "0", "EPICS_PVA_BROADCAST_PORT": "0"}
     process = await asyncio.create_subprocess_exec(
         *words,
@@ -227,7 +227,7 @@ def test_the_targets_of_prometheus_are_the_examples() -> None:
 
 
 def test_all_python_and_yaml_is_run_by_some_test() -> None:
-    """Pages with such examples are those of which some test is known: here, or beside what they are about."""
+    """Every page with such examples is in the list of pages that a test runs."""
     known = {
         "README.md",
         "capture.md",

@@ -1,4 +1,4 @@
-"""docs/try.md and docs/examples.md: their scenarios, commands, Python and pictures."""
+"""Run scenarios, commands, Python and pictures of docs/how-to/try.md and docs/tutorials/examples.md."""
 
 import asyncio
 import re
@@ -24,8 +24,8 @@ PICTURES: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write: Callable[[str, Path], None] = PICTURES["write_scenarios"]
-    write("examples.md", tmp_path)
-    write("try.md", tmp_path)
+    write("tutorials/examples.md", tmp_path)
+    write("how-to/try.md", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -37,7 +37,7 @@ def carry_out(words: list[str]) -> str:
 
 
 def run_python(page: str) -> list[str]:
-    """Run the Python of a page; return what each example wrote."""
+    """Run the Python examples of a page; return their outputs."""
     return [
         subprocess.run(
             [sys.executable, "-c", example.text], capture_output=True, text=True, check=True, timeout=60

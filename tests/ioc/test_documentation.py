@@ -1,4 +1,4 @@
-"""The examples of the documentation, each run as it stands."""
+"""Run the examples of docs/how-to/clients.md unchanged."""
 
 import os
 import re
@@ -13,14 +13,14 @@ from panda_ioc.simulator import Server, load
 from ..command import said_by
 from .process import Ioc, running_ioc
 
-CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "clients.md"
 
-#: Where caget and caput are, if the tools of EPICS are not installed.
+#: Folder of caget and caput, if the EPICS tools are not installed.
 TOOLS = Path(__file__).parent / "epicstools"
 
 EXAMPLES = re.findall(r"^```(python|sh)\n(.*?)^```$", CLIENTS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
-#: Something that each of them prints, in order.
+#: A part of the output of each example, in order.
 PRINTS = ["(A&B)", "it was refused", "stream_resource count", "", "did you mean", "STREAMING_LAST", "[5. 6.]"]
 
 

@@ -15,7 +15,7 @@ from ..conftest import free_port
 from .process import environment
 
 GOOD = "prefix: X\npanda: {host: h}\n"
-OPERATION = Path(__file__).resolve().parents[2] / "docs" / "operation.md"
+OPERATION = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "operation.md"
 
 
 def read(directory: Path, text: str) -> Config:

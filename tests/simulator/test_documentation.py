@@ -1,4 +1,4 @@
-"""docs/simulator.md says what is true."""
+"""Check docs/how-to/simulator.md against the code."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from panda_ioc.simulator import Simulation, load_scenario
 from panda_ioc.simulator.blocks import Block, drive
 from panda_ioc.simulator.steps import Step
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "simulator.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "simulator.md"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Signal handling at the start of the IOC, while there is nothing to shut down yet.
+"""Signal handling at the start of the IOC, before anything needs an orderly shutdown.
 
 The package imports this module first. SIGINT and SIGTERM are requests to stop, so the process exits with 0. The start
 script of the container blocks these signals (`env --block-signal`) until this module unblocks them.
@@ -16,7 +16,7 @@ _COMMANDS = {"run", "softioc"}
 
 
 def exit_on_signals() -> None:
-    """Exit with 0 at once on a signal, until the event loop of the IOC installs its own handlers."""
+    """Exit with 0 immediately on a signal, until the event loop of the IOC installs its own handlers."""
     for number in SIGNALS:
         # No normal exit of Python: another thread may be loading EPICS.
         signal.signal(number, lambda *_: os._exit(0))

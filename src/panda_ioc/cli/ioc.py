@@ -203,7 +203,9 @@ def end(code: int) -> NoReturn:
     """Exit a process in which EPICS has run, within a time limit even if a thread hangs."""
     from ..ioc.servers.ca.server import stop
 
-    flushing = threading.Thread(target=_flush, name="flush", daemon=True)  # flushing blocks if nobody reads
+    flushing = threading.Thread(
+        target=_flush, name="flush", daemon=True
+    )  # flushing blocks if standard output is not read
     flushing.start()
     flushing.join(_FLUSH_TIMEOUT)
     threading.Thread(target=_exit_late, args=(code,), name="last end", daemon=True).start()

@@ -90,5 +90,5 @@ class LogWriter(logging.Handler):
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:  # another process made the shared descriptor non-blocking
                 time.sleep(0.05)
-            except OSError:  # the reader is gone
+            except OSError:  # standard output is closed
                 return

@@ -158,7 +158,7 @@ def _failed(name: str, error: Exception, put: tuple[str, ...] = ()) -> click.Cli
 
 
 def _hint(name: str) -> str:
-    """Return a hint why a PV may not exist, to end a message; "" if there is none."""
+    """Return a hint why a PV may not exist, to end a message; "" without a hint."""
     over_pva = "over PV Access, records have only the fields NAME, RTYP, DESC, EGU and PREC; use caget for others"
     return f": {over_pva}" if _FIELD.search(name) else ""
 

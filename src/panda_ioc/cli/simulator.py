@@ -82,7 +82,7 @@ def simulator(
             scenario=load_scenario(scenario) if scenario else None,
         )
         async with panda:
-            click.echo(f"PandA in software: control port {panda.control_port}, data port {panda.data_port}")
+            click.echo(f"simulated PandA: control port {panda.control_port}, data port {panda.data_port}")
             sys.stdout.flush()
             await stop.wait()
 
@@ -166,8 +166,8 @@ def demo(prefix: str, host: str, log_level: str) -> None:
     _listen_on(host)
     command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0", "--until-eof"]
     command += ["--scenario", str(DEMO)]
-    # The pipe to its input closes when this process exits, for whatever reason. A process group of its own keeps
-    # Ctrl-C away from it, so that the IOC stops first.
+    # The pipe to its input closes when this process exits, for whatever reason. In a separate process group it does
+    # not receive Ctrl-C, so the IOC stops first.
     with subprocess.Popen(  # noqa: S603 - runs this program
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
     ) as panda:

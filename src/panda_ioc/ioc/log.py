@@ -63,11 +63,11 @@ class Repeated:
 
 
 class Bounded:
-    """A rate limit for messages: excess messages are dropped and counted.
+    """A rate limit for messages: repeated and excess messages of a period are dropped and counted.
 
     Args:
         say: function that logs a line
-        lines: maximum number of lines per period
+        lines: maximum number of different lines per period
         period: length of a period in seconds
         clock: function that returns the time in seconds
     """
@@ -81,17 +81,19 @@ class Bounded:
     ) -> None:
         self._say = say
         self._lines, self._period, self._clock = lines, period, clock
-        self._began, self._said, self._left_out = clock(), 0, 0
+        self._began, self._left_out = clock(), 0
+        self._said: set[str] = set()
 
     def tell(self, text: str) -> None:
         """Log a line, or count it as dropped."""
         now = self._clock()
         if now - self._began >= self._period:
             if self._left_out:
-                self._say(f"{self._left_out} more lines were not logged")
-            self._began, self._said, self._left_out = now, 0, 0
-        if self._said < self._lines:
-            self._said += 1
+                self._say(f"{self._left_out} repeated or excess lines were not logged")
+            self._began, self._left_out = now, 0
+            self._said.clear()
+        if len(self._said) < self._lines and text not in self._said:
+            self._said.add(text)
             self._say(text)
         else:
             self._left_out += 1

@@ -1,4 +1,4 @@
-"""Limits for the memory that glibc keeps after it was freed; other C libraries are left alone.
+"""Limits for the memory that glibc keeps after it was freed; other C libraries need none.
 
 glibc creates up to eight arenas per core for threads, and it raises the mmap threshold (the size from which freed
 memory goes back to the system) to the largest block freed so far. Frames, chunks and tables of many sizes pass through

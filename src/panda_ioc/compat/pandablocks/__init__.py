@@ -5,7 +5,7 @@ A script runs unchanged with
     python -m panda_ioc.compat.pandablocks script.py ARGUMENTS
 
 or, in a program, after `install()`, which lets `import pandablocks` find these modules. Written from the public
-documentation of pandablocks and its observed behaviour; where results differ is told in docs/pandablocks.md.
+documentation of pandablocks and its observed behaviour; where results differ is told in docs/how-to/python.md.
 """
 
 import importlib

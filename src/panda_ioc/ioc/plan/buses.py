@@ -1,6 +1,6 @@
 """Plan the PVs of the bit bus and the position bus: records for each row, and a table of all rows.
 
-The records of a row are aliases of field records; only the NAME of a row is a record of its own.
+The records of a row are aliases of field records; only the NAME of a row is a separate record.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +39,7 @@ class Bus:
     Attributes:
         name: "BITS" or "POSITIONS"
         rows: the name of the bit or position in each row, "" for an unused row
-        records: for each column except "name": the record of each row, "" where there is none
+        records: for each column except "name": the record of each row, "" if it has no such record
     """
 
     name: str

@@ -57,7 +57,7 @@ class Codec:
             current: text that the PandA reported last; None if unknown
 
         Returns:
-            the command; None if there is nothing to send, such as when a client writes back the text that it read
+            the command; None if the put changes nothing, such as a client that writes back the text that it read
 
         Raises:
             Refusal: the value is not valid
@@ -100,7 +100,7 @@ TEXT = TextCodec()
 #: Messages show integers up to this size in full, larger ones as floats.
 _MAX_SHOWN_IN_FULL = 1e16
 
-#: Label that stands for all values without a label of their own.
+#: Label that stands for all values without a label.
 OTHER = "Other"
 
 
@@ -195,7 +195,7 @@ class ChoiceCodec(Codec):
 class CaptureChoiceCodec(ChoiceCodec):
     """Capture options as the index of a label; combinations without a label show as one more choice, `OTHER`.
 
-    A put of `OTHER` changes nothing. The record `:TEXT` beside it shows and sets every combination (`CapturesCodec`).
+    A put of `OTHER` changes nothing. The companion record `:TEXT` shows and sets every combination (`CapturesCodec`).
     """
 
     def decode(self, text: str) -> Value:

@@ -100,11 +100,11 @@ class Record:
         target: field or attribute that a put writes, "PULSE1.DELAY"; None if puts go to a service, or are not allowed
         access: access that clients have
         block: block instance that it belongs to, "PULSE1"; "" for the records of the IOC
-        units: fixed units
+        units: fixed engineering units
         units_source: key of `*CHANGES` that has the current units
         low, high: limits
         precision: decimal places
-        labels: full texts of the choices
+        labels: full texts of the choice labels
         choices_record: name of the record that lists the choices, if they do not fit here
         aliases: other names, without the prefix
         constant: value that never changes
