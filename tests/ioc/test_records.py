@@ -181,7 +181,7 @@ async def test_units_follow(ioc: Ioc, other: AsyncioClient) -> None:
         ("PULSE4:WIDTH", 0.5, 1e9, 0.5, "Time setting out of range"),
         ("INENC2:BITS", 3, 2.5, 3, "2.5 is not a whole number"),
         ("COUNTER7:OUT:SCALE", 1, float("nan"), 1, "nan"),
-        ("TTLIN6:TERM", 1, 7, 1, "no choice 7"),
+        ("TTLIN6:TERM", 1, 7, 1, "choice 7 does not exist"),
         ("PCAP:ARM", 0, 1, 0, "Nothing configured for capture"),
     ],
 )

@@ -18,8 +18,8 @@ _HOUR = 3600.0
 class OneLineFormatter(logging.Formatter):
     """A formatter that escapes non-printable characters, so that text from outside cannot forge log lines."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as its base calls it
-        """Format the message on one line; a traceback follows on lines of its own."""
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in the base class
+        """Format the message on one line; a traceback follows on separate lines."""
         record.message = escape_nonprintable(record.message)
         return super().formatMessage(record)
 

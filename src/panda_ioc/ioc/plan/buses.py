@@ -39,7 +39,7 @@ class Bus:
     Attributes:
         name: "BITS" or "POSITIONS"
         rows: the name of the bit or position in each row, "" for an unused row
-        records: for each column except "name": the record of each row, "" if it has no such record
+        records: for each column except "name": the record of each row, "" for rows without one
     """
 
     name: str

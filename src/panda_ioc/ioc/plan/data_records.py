@@ -70,7 +70,7 @@ def data_records(prefix: str) -> Iterator[Record]:
         aliases=camel_aliases("CAPTURE"),
     )
     yield Record(
-        *(ACQUIRE, Kind.BO, "Arm PCAP and wait for the end"),
+        *(ACQUIRE, Kind.BO, "Arm PCAP, wait until acquisition ends"),
         **_ours(Access.READ_WRITE),
         labels=("Done", "Acquire"),
         at_once=True,  # a put of 0 stops the acquisition that the put of 1 waits for

@@ -91,7 +91,7 @@ SETTINGS = (
         high=3600.0,
         precision=2,
     ),
-    Setting("LAZY_OPEN", Kind.BO, 0, "Create the file at the first data only", labels=NO_YES),
+    Setting("LAZY_OPEN", Kind.BO, 0, "Create the file when data arrive", labels=NO_YES),
     Setting("OVERWRITE", Kind.BO, 0, "Allow replacing an existing file", labels=NO_YES),
     Setting("RAW", Kind.BO, 0, "Store integers, scaling in attributes", labels=NO_YES),
     Setting("NAMED_ONLY", Kind.BO, 0, "Store only fields with a DATASET name", labels=NO_YES),

@@ -134,7 +134,7 @@ def _member(name: str) -> str:
 
 
 def _in_lists(links: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Return the links with groups numbered 1 to n merged into lists, whose element 0 is None."""
+    """Return the links with groups numbered 1 to n merged into lists that start with None."""
     numbered: dict[str, dict[int, Any]] = {}
     for name, link in links.items():
         if match := _NUMBERED.fullmatch(name):

@@ -100,7 +100,7 @@ class Record:
         target: field or attribute that a put writes, "PULSE1.DELAY"; None if puts go to a service, or are not allowed
         access: access that clients have
         block: block instance that it belongs to, "PULSE1"; "" for the records of the IOC
-        units: fixed engineering units
+        units: fixed engineering units (EGU)
         units_source: key of `*CHANGES` that has the current units
         low, high: limits
         precision: decimal places
