@@ -63,7 +63,7 @@ def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
 @_option("--http-port", click.IntRange(0, 65535), "Port for /metrics, /healthz and /readyz.")
 @_option("--http-host", click.STRING, "Address for the HTTP port.  [default: 127.0.0.1]")
 @_option("--console", None, "Start the EPICS console on standard input: dbl() and so on.", is_flag=True, default=None)
-@_option("--log-level", LOG_LEVELS, "Lowest level to log; put logs every put.  [default: info]")
+@_option("--log-level", LOG_LEVELS, "Lowest level to log; 'put' includes every accepted put.  [default: info]")
 @clear_errors
 def run(*, config: Path | None, **options: Any) -> None:
     """Run an IOC that serves the PandA at HOST as PVs with the given PREFIX, until stopped.
@@ -203,9 +203,8 @@ def end(code: int) -> NoReturn:
     """Exit a process in which EPICS has run, within a time limit even if a thread hangs."""
     from ..ioc.servers.ca.server import stop
 
-    flushing = threading.Thread(
-        target=_flush, name="flush", daemon=True
-    )  # flushing blocks if standard output is not read
+    # In a thread, because flushing blocks if nothing reads standard output.
+    flushing = threading.Thread(target=_flush, name="flush", daemon=True)
     flushing.start()
     flushing.join(_FLUSH_TIMEOUT)
     threading.Thread(target=_exit_late, args=(code,), name="last end", daemon=True).start()

@@ -29,7 +29,7 @@ _device_option = click.option(
 )
 
 
-class _Trouble(click.ClickException):
+class _CommandFailed(click.ClickException):
     """The command failed; exit code 1 means that it found something."""
 
     exit_code = 2
@@ -45,7 +45,7 @@ def _exit_2_if_it_fails(command: Callable[P, R]) -> Callable[P, R]:
         except click.UsageError:
             raise
         except click.ClickException as error:
-            raise _Trouble(error.message) from error
+            raise _CommandFailed(error.message) from error
 
     return wrapped
 
