@@ -47,7 +47,7 @@ def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
 @_option(
     "--poll",
     None,
-    "Poll period of a change group, such as POSN=0.05; repeatable.",
+    "Poll period of a change group: CONFIG, ATTR, BITS, POSN, READ, TABLE or METADATA; repeatable.",
     multiple=True,
     metavar="GROUP=SECONDS",
 )
