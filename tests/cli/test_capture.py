@@ -64,7 +64,7 @@ async def test_a_file_for_each_acquisition(panda: Server, ports: tuple[str, ...]
     names = [f"scan_0{number}-100%.h5" for number in (1, 2, 3)]
     assert sorted(made.name for made in tmp_path.iterdir()) == names
     assert all(counted(tmp_path / name) == [*map(float, range(100))] for name in names)
-    assert [line.split(": ")[0] for line in said.splitlines() if "samples of 1 " in line] == [
+    assert [line.split(": ")[0] for line in said.splitlines() if "samples in 1 acquisition," in line] == [
         str(tmp_path / name) for name in names
     ]
     # So many samples in all; and the files that are there are kept, as is the one that was complete before them.
@@ -246,7 +246,7 @@ async def test_stopped_by_hand(panda: Server, ports: tuple[str, ...], tmp_path: 
     finally:
         if process.returncode is None:
             process.kill()
-    assert said.decode().endswith("100 samples in 1 acquisitions, 0 missed, end reason: Capture stopped\n")
+    assert said.decode().endswith("100 samples in 1 acquisition, 0 missed, end reason: Capture stopped\n")
     assert process.returncode == 0
     assert panda.capture.completion == "Disarmed"
     assert len(counted(path)) == 100

@@ -172,7 +172,7 @@ async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dic
         ("HDF_FILE_NAME", "../x.h5", "invalid file name"),
         ("FILE_TEMPLATE", "%s%s%n", "invalid template"),
         ("NUM_CAPTURE", -1, "-1 is out of range 0"),
-        ("FLUSH_PERIOD", float("nan"), "no time"),
+        ("FLUSH_PERIOD", float("nan"), "out of range"),
         ("LIVE:NUM_POINTS", 0, "0 is out of range 1"),
         ("LIVE:RATE", 100.0, "100.0 is out of range 0.1"),
     ],

@@ -306,7 +306,7 @@ async def test_captures_without_a_label(ioc: Ioc, other: AsyncioClient) -> None:
     assert "did you mean Min" in await text(ioc.pv("IOC:LAST_REFUSED"))
     await caput(capture, "No", wait=True, timeout=5)
     await is_refused(capture, "Other")
-    assert "put what to capture to the text" in await text(ioc.pv("IOC:LAST_REFUSED"))
+    assert "put the capture options to the record" in await text(ioc.pv("IOC:LAST_REFUSED"))
     assert await caget(capture, datatype=str) == "No"
 
 

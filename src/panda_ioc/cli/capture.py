@@ -102,7 +102,7 @@ def capture(
     for path, made in files.made:
         if made.acquisitions:
             click.echo(
-                f"{path}: {made.flushed} samples in {made.acquisitions} acquisitions, "
+                f"{path}: {made.flushed} samples in {made.acquisitions} acquisition{'s'[: made.acquisitions != 1]}, "
                 f"{made.missed} missed, end reason: {made.end_reason or 'none'}"
             )
     if files.error:
