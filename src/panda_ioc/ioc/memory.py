@@ -5,13 +5,18 @@ memory goes back to the system) to the largest block freed so far. Frames, chunk
 short-lived threads, so the arenas would keep about 100 MB, too much for a small container.
 """
 
+import asyncio
 import ctypes
+from collections.abc import Callable
 
 #: From malloc.h.
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 #: Two arenas are enough for threads that mostly wait. The threshold is the size of a file chunk.
 _ARENAS, _THRESHOLD = 2, 1 << 17
+
+#: Interval in seconds between checks for disconnected clients.
+_TRIM_PERIOD = 10.0
 
 _libc = ctypes.CDLL(None)
 
@@ -22,6 +27,21 @@ def keep_arenas_few() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
         mallopt(_M_MMAP_THRESHOLD, _THRESHOLD)
+
+
+async def trim_after_clients(clients: Callable[[], int]) -> None:
+    """Return free memory to the system when clients have disconnected; glibc would keep what p4p used for them.
+
+    Args:
+        clients: function that returns the number of connected clients
+    """
+    before = 0
+    while True:
+        await asyncio.sleep(_TRIM_PERIOD)
+        now = clients()
+        if now < before:
+            await asyncio.to_thread(trim)
+        before = now
 
 
 def trim() -> None:

@@ -46,7 +46,7 @@ _READBACKS = (
     _Readback("NUM_ACQUISITIONS", Kind.LONGIN, "Acquisitions in the capture"),
     _Readback("END_REASON", Kind.STRINGIN, "Why the last acquisition ended"),
     _Readback("MISSED", Kind.LONGIN, "Samples missed before the capture began"),
-    _Readback("DROPPED", Kind.LONGIN, "Samples sent but not received"),
+    _Readback("DROPPED", Kind.LONGIN, "Samples captured but not received"),
     _Readback("QUEUE_USE", Kind.AI, "Fill level of the disk write queue", units="%", precision=1),
     _Readback("SWMR_ACTIVE", Kind.BI, "File can be read while written (SWMR)", labels=NO_YES),
     _Readback("NUM_PER_CHUNK", Kind.LONGIN, "Rows per chunk of the file"),

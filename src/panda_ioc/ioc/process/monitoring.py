@@ -58,7 +58,7 @@ METRICS: Mapping[str, Metric] = {
     "DATA:WRITE_STATUS": Metric("panda_ioc_capture_failed", "gauge", "1 if the last capture went wrong"),
     "DATA:NUM_RECEIVED": Metric("panda_ioc_samples_received", "gauge", "Samples of the capture that came"),
     "DATA:NUM_CAPTURED": Metric("panda_ioc_samples_captured", "gauge", "Samples flushed to its file"),
-    "DATA:DROPPED": Metric("panda_ioc_samples_dropped", "gauge", "Samples that the PandA sent, but that did not come"),
+    "DATA:DROPPED": Metric("panda_ioc_samples_dropped", "gauge", "Samples captured that did not come"),
     "DATA:QUEUE_USE": Metric(
         "panda_ioc_queue_use_ratio", "gauge", "How full the queue for the disk is, 0 to 1", lambda use: use / 100
     ),

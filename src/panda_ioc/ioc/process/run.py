@@ -146,8 +146,18 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         if config.console:
             importlib.import_module("panda_ioc.ioc.servers.ca.console").start()
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
+
+        def clients() -> int:
+            return ca.clients() + server.clients()
+
         at_the_end.callback(asyncio.create_task(_publish(pvs, link, services)).cancel)
-        another = await link.follow(model, services, lambda model: _is_served_by(config, plan, model))
+        at_the_end.callback(asyncio.create_task(memory.trim_after_clients(clients)).cancel)
+        another = await link.follow(
+            model,
+            services,
+            lambda model: _is_served_by(config, plan, model),
+            lambda: clients() > 0,
+        )
         await state.keep_panda(another)
         log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
         return EXIT_RESTART
