@@ -73,7 +73,9 @@ def _configuration(model: type[BaseModel], section: str = "") -> Iterator[str]:
 
 def _descriptions() -> Iterator[str]:
     """Yield each description once, with the first PV that has it, and the labels of its choices."""
-    plan = make_plan(pandabox(), "PANDA", designs=True)
+    model = pandabox()
+    yield from (f"{block.name} (block): {block.info.description}" for block in model.blocks.values())
+    plan = make_plan(model, "PANDA", designs=True)
     seen: dict[str, str] = {}
     for item in plan.items:
         labels = tuple(label for label in getattr(item, "labels", ()) if label)
