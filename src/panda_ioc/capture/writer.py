@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Bytes of samples that may wait for the disk, unless told otherwise.
-QUEUE_BYTES = 40 << 20
+QUEUE_BYTES = 32 << 20
 
 #: Seconds that samples may wait for more of them, and bytes that are enough.
 _LONGEST_WAIT = 0.1
