@@ -57,7 +57,7 @@ class Codec:
             current: text that the PandA reported last; None if unknown
 
         Returns:
-            the command; None if the put changes nothing, such as a client that writes back the text that it read
+            the command; None if the put changes nothing, as when a client writes back the text that it read
 
         Raises:
             Refusal: the value is not valid

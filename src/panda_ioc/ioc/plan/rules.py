@@ -201,7 +201,7 @@ def _scaled(ref: FieldRef) -> Record:
     return Record(
         f"{ref.name}:SCALED",
         Kind.AI,
-        "Position in UNITS: VAL x SCALE + OFFSET",
+        "Scaled position: raw x SCALE + OFFSET",
         ScaledCodec(),
         sources=(source, f"{source}.SCALE", f"{source}.OFFSET"),
         block=ref.instance,
