@@ -12,9 +12,9 @@ import pytest
 from tqdm import tqdm
 
 from panda_ioc.capture import read_columns
-from panda_ioc.capture.acquisition import Acquisition
+from panda_ioc.capture.acquisition import AcquisitionState
 from panda_ioc.capture.hdf import HdfFile
-from panda_ioc.capture.recorder import Storing
+from panda_ioc.capture.recorder import FilePlan
 from panda_ioc.capture.selection import First, Selected
 from panda_ioc.cli.capture import _Files, _ready, _record
 from panda_ioc.client import AsyncioClient
@@ -53,7 +53,7 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
     assert "cannot read" in said
     before = path.read_bytes()
     said = await panda_ioc("capture", *ports, path, "--arm", code=1)
-    assert said == f"Error: cannot make {path}: File exists\n"
+    assert said == f"Error: cannot create {path}: File exists\n"
     assert path.read_bytes() == before
 
 
@@ -266,7 +266,7 @@ def _has_rows(path: Path) -> Callable[[], bool]:
 class Broken(First):
     """A bug: it cannot take samples."""
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         if isinstance(data, FrameData):
             raise ZeroDivisionError("a bug")
         return super().take(data, acquisition)
@@ -274,7 +274,7 @@ class Broken(First):
 
 async def test_a_bug_is_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
     samples_on_arm(panda, 100, reason="")
-    files = _Files(tmp_path / "x.h5", lambda path: Storing(lambda: HdfFile(path)))
+    files = _Files(tmp_path / "x.h5", lambda path: FilePlan(lambda: HdfFile(path)))
     files.begin(0, 1, Broken)
     with tqdm(disable=True) as progress:
         async with AsyncioClient("127.0.0.1", panda.control_port, panda.data_port) as client:

@@ -144,10 +144,10 @@ async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"HDF_FILE_NAME": ""}, "there is no file name"),
+        ({"HDF_FILE_NAME": ""}, "no file name"),
         ({"HDF_DIRECTORY": "/nowhere/at/all"}, "/nowhere/at/all does not exist"),
-        ({"HDF_DIRECTORY": "/proc"}, "cannot make /proc/x.h5"),
-        ({"CAPTURE_MODE": "LAST_N"}, "LAST_N needs a number"),
+        ({"HDF_DIRECTORY": "/proc"}, "cannot create /proc/x.h5"),
+        ({"CAPTURE_MODE": "LAST_N"}, "LAST_N needs NUM_CAPTURE"),
     ],
 )
 async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dict[str, Any], reason: str) -> None:
@@ -313,7 +313,7 @@ async def test_units_that_change_end_the_file(data: DataPvs, server: Server) -> 
     write("deg")
     await data.arm()
     await data.until("CAPTURE", 0)
-    assert "what is captured has changed" in await data.get("STATUS")
+    assert "the captured fields have changed" in await data.get("STATUS")
     assert len(data.column()) == 10
 
 

@@ -49,7 +49,7 @@ FORGED = "x\n2026-01-01 00:00:00,000 PUT     put X:Y = 1 by root"
 async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
     """Neither by what is put, nor by the name of who puts it, which a client chooses."""
     async with running_ioc(panda.control_port, "TEST-FORGE", ca_ports, "--log-level", "put") as ioc:
-        with pytest.raises(RemoteError, match="has the control character"):
+        with pytest.raises(RemoteError, match="contains the control character"):
             await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)
         await ioc.wait_for("refused TEST-FORGE:DATA:HDF_FILE_NAME")
         async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), FORGED) as circuit:

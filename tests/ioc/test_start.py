@@ -42,7 +42,7 @@ async def test_no_such_host() -> None:
     [
         (b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n", "wait", "HTTP/1.1 400 Bad Request"),
         (b"\x16\x03\x01\x02\x00garbage\n\x00\xff", "wait", "garbage"),
-        (b"x" * 65536, "flood", "line of over 65536 bytes"),
+        (b"x" * 65536, "flood", "line longer than 65536 bytes"),
         (b"OK =I am a printer\n!A 1\n.\n", "wait", "this is not a PandA"),
         pytest.param(b"", "wait", "did not answer", marks=pytest.mark.long),
     ],

@@ -91,8 +91,8 @@ def test_a_part_of_a_row_is_left_out() -> None:
     ("columns", "says"),
     [
         ({}, "no columns"),
-        ({"A": TableColumn("uint", 64, 65)}, "column A is bits 65:64, which are not in one of 2 words"),
-        ({"A": TableColumn("uint", 31, 32)}, "column A is bits 32:31, which are not in one of 2 words"),
+        ({"A": TableColumn("uint", 64, 65)}, "column A has bits 65:64, which are not in one word of a row of 2 words"),
+        ({"A": TableColumn("uint", 31, 32)}, "column A has bits 32:31, which are not in one word of a row of 2 words"),
         ({"1A": TableColumn("uint", 0, 1)}, "invalid column name '1A'"),
         ({"Ä": TableColumn("uint", 0, 1)}, "invalid column name"),
         ({"A": TableColumn("uint", 0, 1), "a": TableColumn("uint", 2, 3)}, "two columns have the same name"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from ..capture.progress import Progress
-    from ..capture.recorder import Recorder, Storing
+    from ..capture.recorder import FilePlan, Recorder
     from ..capture.selection import Selection
     from ..client import AsyncioClient
     from ..protocol import Data, PandaError
@@ -79,7 +79,7 @@ def capture(
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
     from ..capture.options import ROWS_PER_CHUNK, ColumnOptions, FileOptions
-    from ..capture.recorder import Storing
+    from ..capture.recorder import FilePlan
     from ..client import AsyncioClient
 
     options = FileOptions(
@@ -92,7 +92,7 @@ def capture(
             asked = await _asked(client)
             columns = partial(stored_columns, options=ColumnOptions(raw=raw, asked=asked, bits=bits, nexus=nexus))
             stream = await _ready(client)  # first, so that no file is created if it fails
-            files = _Files(file, lambda path: Storing(lambda: HdfFile(path, options, empty=False), columns))
+            files = _Files(file, lambda path: FilePlan(lambda: HdfFile(path, options, empty=False), columns))
             files.begin(samples or 0, limit)
             with _progress(samples) as progress:
                 await _record(client, stream, files, progress, arm=arm)
@@ -116,7 +116,7 @@ class _Files:
 
     Args:
         path: path of the file; with a number format in its name, one file per acquisition
-        storing: function that returns how to write the file at a path
+        plan: function that returns the plan of the file at a path
 
     Attributes:
         made: path and progress of each closed file
@@ -124,7 +124,7 @@ class _Files:
         failed: set when the current file was closed early because of an error
     """
 
-    def __init__(self, path: Path, storing: "Callable[[Path], Storing]") -> None:
+    def __init__(self, path: Path, plan: "Callable[[Path], FilePlan]") -> None:
         from ..capture.files import numbered
 
         self.made: list[tuple[Path, Progress]] = []
@@ -132,7 +132,7 @@ class _Files:
         self.failed = asyncio.Event()
         self._path = path
         self._numbered = numbered(path)
-        self._storing = storing
+        self._plan = plan
         self._samples = self._acquisitions = 0
         self._under_way: tuple[Path, Recorder] | None = None
 
@@ -157,7 +157,7 @@ class _Files:
         self._samples, self._acquisitions = samples, acquisitions
         path = self._numbered(len(self.made) + 1) if self._numbered else self._path
         selection = (select or First)(samples, 1 if self._numbered else acquisitions)
-        self._under_way = path, Recorder(self._storing(path), selection, self._changed)
+        self._under_way = path, Recorder(self._plan(path), selection, self._changed)
 
     async def next(self) -> bool:
         """Close the current file and begin the next one; return False if the capture is complete."""
@@ -339,6 +339,6 @@ async def _receive(
 @clear_errors
 def plot(*, file: Path, output: Path | None, column: tuple[str, ...]) -> None:
     """Plot the columns of a captured FILE against time; the file may still be written."""
-    from ..capture.picture import draw
+    from ..capture.plot import draw
 
     draw(file, output, column)

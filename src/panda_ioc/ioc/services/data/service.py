@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ....capture.acquisition import Acquisition
+from ....capture.acquisition import AcquisitionState
 from ....capture.columns import Column, check_dataset_name, stored_columns
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView
@@ -256,7 +256,7 @@ class DataService(Service):
     def _ready(self) -> None:
         self._counters.wake()
 
-    def _take(self, data: Data, acquisition: Acquisition) -> None:
+    def _take(self, data: Data, acquisition: AcquisitionState) -> None:
         self._captures.take(data, acquisition)
         self._live.take(data, acquisition, keep=bool(self._settings["LIVE:ACQUIRE"]))
         self._view.wake()
