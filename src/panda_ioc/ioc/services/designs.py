@@ -21,9 +21,9 @@ from ..plan.designs import (
     LIST,
     LOAD,
     LOADED,
-    MOST_DESIGNS,
-    MOST_DIFFERENCES,
-    MOST_LEFT_OUT,
+    MAX_DESIGNS,
+    MAX_DIFFERENCES,
+    MAX_LEFT_OUT,
     NAME,
     SAVE,
     SKIP_UNKNOWN,
@@ -139,7 +139,7 @@ class Designs(Service):
             try:
                 left_out = await designfile.load(client, path, self._disk, skip_unknown=self._skip_unknown)
             finally:
-                self._pvs[LEFT_OUT].post(left_out[:MOST_LEFT_OUT])
+                self._pvs[LEFT_OUT].post(left_out[:MAX_LEFT_OUT])
                 # Update the readbacks, also after a failed load was undone.
                 await self._link.refresh_if_there()
         if not left_out:
@@ -149,7 +149,7 @@ class Designs(Service):
 
     def _show(self, found: Sequence[Difference]) -> str:
         """Post the differences between the PandA and a design; return a summary."""
-        self._pvs[DIFF].post([str(one) for one in found[:MOST_DIFFERENCES]])
+        self._pvs[DIFF].post([str(one) for one in found[:MAX_DIFFERENCES]])
         if not found:
             return "nothing differs"
         return "1 setting differs" if len(found) == 1 else f"{len(found)} settings differ"
@@ -169,4 +169,4 @@ class Designs(Service):
         """Return the names of the designs; files whose names DESIGN:NAME does not accept are left out."""
         files = (path for path in self._directory.iterdir() if path.name.endswith(_SUFFIX))
         names = (path.name.removesuffix(_SUFFIX) for path in files)
-        return sorted(name for name in names if _GOOD_NAME.fullmatch(name))[:MOST_DESIGNS]
+        return sorted(name for name in names if _GOOD_NAME.fullmatch(name))[:MAX_DESIGNS]

@@ -15,8 +15,8 @@ from ...protocol import Changes, CommandError, PandaError
 from ..log import PUT
 from ..plan import status
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Refusal
-from ..plan.kept import Kept
 from ..plan.plan import Plan
 from ..plan.record import Content, Record, Table, shorten
 from ..servers.put import Put
@@ -63,7 +63,7 @@ class Services:
         of_services = [service.initial_values() for service in self._services.values()]
         return {name: value for values in (constants, *of_services) for name, value in values.items()}
 
-    def kept(self) -> dict[str, Kept]:
+    def kept(self) -> dict[str, AutosaveEntry]:
         """Return the values of all services that autosave restores."""
         return {name: kept for service in self._services.values() for name, kept in service.kept().items()}
 
@@ -144,7 +144,7 @@ class Services:
         if not isinstance(planned, Record):
             return
         if planned.kind.is_choice and not 0 <= value < len(planned.labels):
-            raise Refusal(f"there is no choice {value:.10g}, only 0 to {len(planned.labels) - 1}")
+            raise Refusal(f"choice {value:.10g} does not exist: valid choices are 0 to {len(planned.labels) - 1}")
         if planned.kind.is_array and len(value) > planned.length:
             raise Refusal(f"too many elements: {len(value)}, {planned.name} holds at most {planned.length}")
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from ...protocol import Changes
+from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Refusal
-from ..plan.kept import Kept
 from ..plan.record import Content
 from ..servers.put import Put
 from ..servers.served import Pv
@@ -20,7 +20,7 @@ class Service:
         """Return the initial values of PVs by name; a PV without one is undefined until its first post."""
         return {}
 
-    def kept(self) -> Mapping[str, Kept]:
+    def kept(self) -> Mapping[str, AutosaveEntry]:
         """Return the values that autosave restores after a restart, by unique names."""
         return {}
 

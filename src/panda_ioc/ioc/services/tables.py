@@ -99,7 +99,7 @@ class TableState:
             values[name] = columns[column.name]
         if planned.streams:
             values[planned.beside(STATE)] = self.content.mode
-        values |= {planned.plot(name): moments for name, moments in over_time(self.columns).items()}
+        values |= {planned.plot(name): array for name, array in over_time(self.columns).items()}
         values[planned.name] = self.columns
         return values
 

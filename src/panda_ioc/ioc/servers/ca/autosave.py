@@ -7,7 +7,7 @@ from pathlib import Path
 from softioc import autosave
 
 from ....calls import Calls
-from ...plan.kept import Kept
+from ...plan.autosave import AutosaveEntry
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ SAVE_SUFFIX: str = autosave.SAV_SUFFIX
 _SAVE_PERIOD = 5.0
 
 
-def keep(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
+def keep(kept: Mapping[str, AutosaveEntry], directory: Path, name: str) -> None:
     """Save values to disk, a few seconds after each change and at shutdown.
 
     Args:

@@ -16,7 +16,7 @@ from epicscorelibs.ioc import dbCore
 from softioc import softioc
 
 from ....protocol import PandaError
-from ...log import PUT, Bounded, visible
+from ...log import PUT, Bounded, escape_nonprintable
 from ...plan.plan import Plan
 from ...plan.record import Content
 from ..put import OnPut
@@ -136,7 +136,7 @@ def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: An
 
 def _log_error(message: str) -> None:
     """Log an error message of EPICS with escaped line breaks, as text of clients in it could forge log lines."""
-    _epics_log.tell(visible(message.strip()))
+    _epics_log.tell(escape_nonprintable(message.strip()))
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from ....protocol import Changes, Data, EndData, PandaError, StartData
 from ...ending import end_at_once
 from ...link.panda import PandaLink
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ...plan.autosave import AutosaveEntry
 from ...plan.codecs import Refusal, Value
 from ...plan.data_records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
 from ...plan.data_settings import PATH_SETTINGS, SERVICE, Settings
-from ...plan.kept import Kept
 from ...plan.model import Model
 from ...plan.plan import Plan
 from ...plan.record import Content
@@ -97,13 +97,16 @@ class DataService(Service):
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
 
-    def kept(self) -> Mapping[str, Kept]:
+    def kept(self) -> Mapping[str, AutosaveEntry]:
         """Return the settings and dataset names that autosave restores, by record."""
         settings = self._settings
-        kept = {name: Kept(partial(self._get, name), partial(settings.put, name)) for name in settings.values()}
+        kept = {
+            name: AutosaveEntry(partial(self._get, name), partial(settings.put, name)) for name in settings.values()
+        }
         for record in self._records:
             if record.name.endswith(_DATASET):
-                kept[record.name] = Kept(partial(self._get, record.name), partial(self._set_dataset, record.name))
+                name = record.name
+                kept[name] = AutosaveEntry(partial(self._get, name), partial(self._set_dataset, name))
         return kept
 
     def _get(self, name: str) -> Value:
@@ -156,8 +159,6 @@ class DataService(Service):
         await self._view.close()
         self._counters.close()
         self._ends.close()
-
-    # Puts.
 
     async def _put_capture(self, value: int) -> None:
         async with self._capture_lock:
@@ -283,8 +284,6 @@ class DataService(Service):
     def _asked(self) -> frozenset[str]:
         """Return the columns selected for capture on the PandA."""
         return asked_columns(self._fields, self._known.get)
-
-    # Posts to PVs.
 
     def _show(self) -> None:
         """Post the state of the current capture, or the result of the last one."""
