@@ -4,7 +4,7 @@ import dataclasses
 from enum import Enum
 from typing import Any
 
-#: Names in the JSON of `records` that differ from those of classes (without "Codec") and attributes: programs read them.
+#: Names in the JSON that differ from those of classes (without "Codec") and attributes: programs read them.
 _JSON_NAMES = {
     "Int": "Whole",
     "Float": "Real",
