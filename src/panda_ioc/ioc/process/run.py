@@ -126,7 +126,7 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         ca, may_put = await loading
         for remark in plan.remarks:
             log.warning("%s", remark)
-        await state.restore(services.kept())
+        await state.restore(services.autosave_entries())
         pvs, server = await _make_pvs(plan, services, ca, may_put)
         at_the_end.push_async_callback(server.stop)  # when services have told clients what became of their puts
         at_the_end.push_async_callback(services.close)

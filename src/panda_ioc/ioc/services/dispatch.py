@@ -63,9 +63,11 @@ class Services:
         of_services = [service.initial_values() for service in self._services.values()]
         return {name: value for values in (constants, *of_services) for name, value in values.items()}
 
-    def kept(self) -> dict[str, AutosaveEntry]:
+    def autosave_entries(self) -> dict[str, AutosaveEntry]:
         """Return the values of all services that autosave restores."""
-        return {name: kept for service in self._services.values() for name, kept in service.kept().items()}
+        return {
+            name: entry for service in self._services.values() for name, entry in service.autosave_entries().items()
+        }
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         """Store the PVs; see `Service` for this method and the next ones."""

@@ -20,7 +20,7 @@ class Service:
         """Return the initial values of PVs by name; a PV without one is undefined until its first post."""
         return {}
 
-    def kept(self) -> Mapping[str, AutosaveEntry]:
+    def autosave_entries(self) -> Mapping[str, AutosaveEntry]:
         """Return the values that autosave restores after a restart, by unique names."""
         return {}
 

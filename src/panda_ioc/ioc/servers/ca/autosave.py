@@ -18,16 +18,16 @@ SAVE_SUFFIX: str = autosave.SAV_SUFFIX
 _SAVE_PERIOD = 5.0
 
 
-def keep(kept: Mapping[str, AutosaveEntry], directory: Path, name: str) -> None:
+def keep(entries: Mapping[str, AutosaveEntry], directory: Path, name: str) -> None:
     """Save values to disk, a few seconds after each change and at shutdown.
 
     Args:
-        kept: values by unique name
+        entries: values by unique name
         directory: directory of the file; must exist
         name: name of the file without its suffix
     """
     autosave.configure(directory, name, save_period=_SAVE_PERIOD, timestamped_backups=False)
-    for key, value in kept.items():
+    for key, value in entries.items():
         autosave.add_pv_to_autosave(value, key, fields=True)
     autosave.Autosave._save = _guarded(autosave.Autosave._save, directory)  # noqa: SLF001
 

@@ -97,17 +97,17 @@ class DataService(Service):
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
 
-    def kept(self) -> Mapping[str, AutosaveEntry]:
+    def autosave_entries(self) -> Mapping[str, AutosaveEntry]:
         """Return the settings and dataset names that autosave restores, by record."""
         settings = self._settings
-        kept = {
+        entries = {
             name: AutosaveEntry(partial(self._get, name), partial(settings.put, name)) for name in settings.values()
         }
         for record in self._records:
             if record.name.endswith(_DATASET):
                 name = record.name
-                kept[name] = AutosaveEntry(partial(self._get, name), partial(self._set_dataset, name))
-        return kept
+                entries[name] = AutosaveEntry(partial(self._get, name), partial(self._set_dataset, name))
+        return entries
 
     def _get(self, name: str) -> Value:
         return self._settings.values()[name] if name in self._settings else self._names.get(_field(name), "")
