@@ -16,7 +16,7 @@ from panda_ioc.ioc.plan.buses import BUSES
 from panda_ioc.ioc.plan.model import Block, Model
 from panda_ioc.ioc.plan.plan import Plan, make_plan
 from panda_ioc.ioc.plan.record import Access
-from panda_ioc.ioc.screens.files import is_ours, try_write, write
+from panda_ioc.ioc.screens.files import is_unchanged, try_write, write
 from panda_ioc.ioc.screens.make import as_files
 from panda_ioc.protocol import BlockInfo, Changes, EnumFieldInfo, FieldInfo, Identity
 from panda_ioc.simulator import Server, load
@@ -288,7 +288,7 @@ def test_a_file_of_ours_is_replaced(tmp_path: Path) -> None:
     write(TEXTS, tmp_path)
     write({"One.bob": "<new/>\n"}, tmp_path)
     assert (tmp_path / "One.bob").read_text().startswith("<new/>")
-    assert is_ours(tmp_path / "One.bob")
+    assert is_unchanged(tmp_path / "One.bob")
     ET.parse(tmp_path / "One.bob")
 
 
@@ -318,14 +318,14 @@ async def test_an_ioc_writes_them(panda: Server, ca_ports: Iterator[int], tmp_pa
     async with running_ioc(panda.control_port, "TEST-SCREENS", ca_ports, *options) as ioc:
         await ioc.wait_for("screens, 1 removed")
     plan = await plan_of(panda.control_port, "TEST-SCREENS")
-    assert [name for name in set(as_files(plan)) - {"Designs.bob"} if not is_ours(tmp_path / name)] == []
+    assert [name for name in set(as_files(plan)) - {"Designs.bob"} if not is_unchanged(tmp_path / name)] == []
     assert not (tmp_path / "Old.bob").exists()
 
 
 async def test_an_ioc_runs_without_them(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
     options = ("--screens-dir", str(tmp_path / "missing"))
     async with running_ioc(panda.control_port, "TEST-NO-SCREENS", ca_ports, *options) as ioc:
-        await ioc.wait_for("no screens are written")
+        await ioc.wait_for("no screens written")
         assert await caget(ioc.pv("Status"), datatype=str, timeout=5) == "CONNECTED"
         assert sum("screens" in line for line in ioc.output) == 1
 
