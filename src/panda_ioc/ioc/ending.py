@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 #: followed by a new start, as the PandA came back as another one, or somebody wants it.
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
-EXIT_ANEW = 75
+EXIT_RESTART = 75
 
 
 def end_at_once(why: str) -> NoReturn:
