@@ -247,7 +247,7 @@ async def started(folder: Path, panda: Server, tmp_path: Path, variables: dict[s
                 line = (await process.stdout.readline()).decode()
                 assert line, said
                 said += line
-        assert "HTTP is not served: another process has 127.0.0.1" in said
+        assert "cannot serve HTTP on 127.0.0.1" in said
         yield config["prefix"]
         process.terminate()
         await asyncio.wait_for(process.communicate(), 20)

@@ -31,5 +31,5 @@ async def test_it_beats_again_when_its_folder_is_back(
         folder.mkdir()
         await until(alive.exists)
         assert alive.read_text().endswith("\n127.0.0.1 8080\n")
-    assert caplog.messages == [f"cannot tell that the IOC is alive: {alive}: No such file or directory"]
+    assert caplog.messages == [f"cannot write the alive file {alive}: No such file or directory"]
     assert not alive.exists()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from aioca import DBR_CHAR_STR, caget, caput
 
-from panda_ioc.ioc.process import keeping
+from panda_ioc.ioc.process import restoring
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
 
@@ -42,8 +42,8 @@ def config_file(directory: Path, panda: Server, **sections: object) -> str:
     [
         ("prefix: X\n", "ioc.yaml:1: panda: Field required"),
         ("prefix: X\npanda:\n  host: h\n  control_prt: 1\n", "ioc.yaml:4: panda.control_prt: Extra inputs"),
-        ("prefix: X\npanda: {host: h}\npoll:\n  NOPE: 1\n", "ioc.yaml:3: poll: Value error, NOPE is none of"),
-        ("prefix: X\npanda: {host: h}\npoll: {BITS: 0}\n", "BITS is to be polled every 0.005 to 60 seconds"),
+        ("prefix: X\npanda: {host: h}\npoll:\n  NOPE: 1\n", "ioc.yaml:3: poll: Value error, unknown group NOPE: use"),
+        ("prefix: X\npanda: {host: h}\npoll: {BITS: 0}\n", "the poll period of BITS must be 0.005 to 60 s, not 0"),
         ("prefix: X\npanda: {host: h}\ndata:\n  roots: [data]\n", "data is not an absolute path"),
         ("prefix: X\npanda: myhost\n", "ioc.yaml:2: panda: Input should be a valid dictionary"),
         ("prefix: X\npanda: {host: h}\ndata: [a]\n", "ioc.yaml:3: data: Input should be a valid dictionary"),
@@ -116,7 +116,7 @@ async def test_variables_of_what_may_be_given_often(panda: Server, ca_ports: Ite
     code, output = await outcome(
         *("run", "127.0.0.1", "X"), environment={**environment(free_port()), "PANDA_IOC_POLL": "NOPE=1"}
     )
-    assert (code, "NOPE is none of" in output) == (2, True)
+    assert (code, "unknown group NOPE: use" in output) == (2, True)
 
 
 async def test_read_only(panda: Server, ca_ports: Iterator[int]) -> None:
@@ -215,9 +215,9 @@ def test_kept_settings_that_are_no_settings_are_put_aside(
 ) -> None:
     path = tmp_path / "x.softsav"
     path.write_bytes(content)
-    assert keeping.read(path) == {}
+    assert restoring.read(path) == {}
     assert (path.exists(), (tmp_path / "x.softsav.bad").read_bytes()) == (False, content)
-    assert f"{path} make no sense, and it becomes x.softsav.bad" in caplog.text
+    assert f"invalid autosave file {path}, renamed to x.softsav.bad" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -381,7 +381,7 @@ async def test_what_is_kept_is_out_of_reach(panda: Server, ca_ports: Iterator[in
     kept.write_text("DATA:NUM_CAPTURE: 7\n")
     blocked.sign.touch()
     async with running_ioc(panda.control_port, name, ca_ports, *options, extra=blocked.variables) as ioc:
-        await ioc.wait_for("is out of reach")
+        await ioc.wait_for("cannot access the state directory")
         assert await ioc.pva_get("DATA:NUM_CAPTURE") == 0
         await ioc.pva_put("DATA:NUM_CAPTURE", 8)
         assert await ioc.stop() == 0

@@ -167,9 +167,9 @@ async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_pa
 async def test_http_is_there_before_the_panda(ca_ports: Iterator[int]) -> None:
     port = free_port()
     options = ("--http-port", str(port))
-    async with running_ioc(free_port(), "TEST-FIRST", ca_ports, *options, ready="waiting for it") as ioc:
+    async with running_ioc(free_port(), "TEST-FIRST", ca_ports, *options, ready="retrying until it connects") as ioc:
         assert await get(port, "/healthz") == (200, "alive\n")
-        assert await get(port, "/readyz") == (503, "there are no PVs yet: the PandA has not been met\n")
+        assert await get(port, "/readyz") == (503, "no PVs yet: waiting for the PandA\n")
         assert (await get(port, "/metrics"))[0] == 200
         assert await ioc.stop() == 0
 
@@ -180,10 +180,10 @@ async def test_a_port_that_is_taken(panda: Server, ca_ports: Iterator[int]) -> N
         port = taken.getsockname()[1]
         options = ("--http-port", str(port))
         async with running_ioc(panda.control_port, "TEST-TAKEN", ca_ports, *options) as ioc:
-            assert f"HTTP is not served: another process has 127.0.0.1:{port}" in " ".join(ioc.output)
+            assert f"cannot serve HTTP on 127.0.0.1:{port}: another process uses the port" in " ".join(ioc.output)
             await becomes(ioc.pv("Status"), 2)
             taken.close()
-            await ioc.wait_for("HTTP is served on")
+            await ioc.wait_for("serving HTTP on")
             assert await get(port, "/healthz") == (200, "alive\n")
             assert await ioc.stop() == 0
 

@@ -115,7 +115,7 @@ async def test_an_alive_file_that_cannot_be_written(
     """The IOC serves all the same, and says why probes will not find it."""
     monkeypatch.setenv("PANDA_IOC_ALIVE_FILE", "/no/such/folder/alive")
     async with running_ioc(panda.control_port, "TEST-ALIVE", ca_ports) as ioc:
-        line = await ioc.wait_for("cannot tell that the IOC is alive")
+        line = await ioc.wait_for("cannot write the alive file")
         assert line.endswith("/no/such/folder/alive: No such file or directory")
         await becomes(ioc.pv("Status"), 2)
         assert await ioc.stop() == 0

@@ -35,8 +35,8 @@ def read(directory: Path, text: str) -> Config:
         (f"{GOOD}access: {{read_only: true}}\naccess: {{file: x}}\n", "4: access is there twice, first in line 3"),
         (f"{GOOD}poll: {{BITS: 1, bits: 2}}\n", "3: poll: Value error, BITS and bits are the same group"),
         (f"{GOOD}poll: {{BITS: true}}\n", "3: poll.BITS: Input should be a valid number"),
-        (f"{GOOD}state: {{directory: ''}}\n", "3: state.directory: Value error, a path cannot be empty"),
-        (f"{GOOD}data:\n  roots:\n  - /a\n  - ''\n", "6: data.roots.1: Value error, a path cannot be empty"),
+        (f"{GOOD}state: {{directory: ''}}\n", "3: state.directory: Value error, a path must not be empty"),
+        (f"{GOOD}data:\n  roots:\n  - /a\n  - ''\n", "6: data.roots.1: Value error, a path must not be empty"),
         (f"{GOOD}http: {{port: true}}\n", "3: http.port: Input should be a valid integer"),
         (f"{GOOD}http: {{port: '8080'}}\n", "3: http.port: Input should be a valid integer"),
         ("prefix: X\npanda: {host: h, data_port: 8889.0}\n", "2: panda.data_port: Input should be a valid integer"),
@@ -68,8 +68,8 @@ def test_a_file_is_right(tmp_path: Path, text: str, name: str, value: object) ->
     [
         (["--data-root", "rel"], {}, "Error: --data-root: Value error, rel is not an absolute path"),
         ([], {"PANDA_IOC_DATA_ROOT": "rel"}, "Error: PANDA_IOC_DATA_ROOT: Value error, rel is not"),
-        (["--state-dir", ""], {}, "Error: --state-dir: Value error, a path cannot be empty"),
-        (["--poll", "NOPE=1"], {}, "Error: --poll: Value error, NOPE is none of"),
+        (["--state-dir", ""], {}, "Error: --state-dir: Value error, a path must not be empty"),
+        (["--poll", "NOPE=1"], {}, "Error: --poll: Value error, unknown group NOPE: use"),
     ],
 )
 @pytest.mark.parametrize("from_file", [False, True])
