@@ -30,15 +30,15 @@ def load(directory: Path, text: str) -> Outer:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("one: {a: 1}\ntwo: {}\n\none: {b: 1}\n", "4: one is there twice, first in line 1"),
-        ("one:\n  a: 1\n  b: 2\n  a: 1\n", "4: a is there twice, first in line 2"),
-        ("many:\n- {a: 1}\n- a: 2\n  b: 3\n  b: 3\n", "5: b is there twice, first in line 4"),
-        ("one: &x\n  a: 1\n  a: 2\ntwo: *x\n", "3: a is there twice, first in line 2"),
-        ("other: {yes: 1, on: 2}\n", "1: on is there twice, first in line 1"),  # both are true
-        ("one: 2001-99-99\n", "1: '2001-99-99' is no timestamp: month must be in 1..12"),
-        ("one:\n  a: 0x_\n", "2: '0x_' is no int: invalid literal"),
-        ("one: {0b_: 1}\n", "1: '0b_' is no int: invalid literal"),
-        ("one:\n  a: !!bool x\n", "2: 'x' is no bool: "),
+        ("one: {a: 1}\ntwo: {}\n\none: {b: 1}\n", "4: duplicate key one, first in line 1"),
+        ("one:\n  a: 1\n  b: 2\n  a: 1\n", "4: duplicate key a, first in line 2"),
+        ("many:\n- {a: 1}\n- a: 2\n  b: 3\n  b: 3\n", "5: duplicate key b, first in line 4"),
+        ("one: &x\n  a: 1\n  a: 2\ntwo: *x\n", "3: duplicate key a, first in line 2"),
+        ("other: {yes: 1, on: 2}\n", "1: duplicate key on, first in line 1"),  # both are true
+        ("one: 2001-99-99\n", "1: '2001-99-99' is not a valid timestamp: month must be in 1..12"),
+        ("one:\n  a: 0x_\n", "2: '0x_' is not a valid int: invalid literal"),
+        ("one: {0b_: 1}\n", "1: '0b_' is not a valid int: invalid literal"),
+        ("one:\n  a: !!bool x\n", "2: 'x' is not a valid bool: "),
         ("base: &x {a: 1}\none:\n  <<: *x\n  a: text\n", "4: one.a: Input should be a valid integer"),
     ],
 )

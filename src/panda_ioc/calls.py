@@ -1,6 +1,6 @@
-"""Calls that may never be answered, by a disk or a name server, each in a thread that nobody has to wait for.
+"""Calls that may never return, to a disk or a name server: each runs in a thread for which nothing has to wait.
 
-The threads of an event loop's own pool are few, and its end waits for them; one dead disk would stop all else.
+The thread pool of an event loop is small, and shutdown waits for its threads: one dead disk would block everything.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from .protocol import PandaError
 
 T = TypeVar("T")
 
-#: Seconds that a disk may take for a call.
+#: Default time limit of a call, in s.
 DISK_TIMEOUT = 10.0
 
 
 class NoAnswerError(PandaError):
-    """A call that is not answered; the message says what it was about, and by whom."""
+    """A call that was not answered in time; the message names its subject and who did not answer."""
 
 
 class Calls:
-    """Makes calls one after the other; while one is stuck, all others are refused.
+    """An executor of one call at a time; while a call is stuck, it refuses others.
 
     Args:
-        whom: who is to answer, for messages
-        timeout: seconds that a call may take
+        whom: who answers the calls, for messages
+        timeout: time limit of a call, in s
     """
 
     def __init__(self, whom: str = "the disk", timeout: float = DISK_TIMEOUT) -> None:
@@ -36,49 +36,59 @@ class Calls:
         self._timeout = timeout
         self._turn = asyncio.Lock()
         self._last: Future[Any] | None = None
-        self._until = 0.0  # when the last call has had its time
+        self._until = 0.0  # deadline of the last call
 
     @property
     def pending(self) -> bool:
-        """Whether a call has not been answered yet."""
-        # Its thread may live on for a moment after the answer.
+        """Whether the last call is not answered yet."""
+        # The thread may live on for a moment after the answer.
         return self._last is not None and not self._last.done()
 
     async def call(self, what: str, function: Callable[..., T], *arguments: Any) -> T:
-        """Call a function in a thread.
+        """Call a function in a thread, after earlier calls.
 
         Args:
-            what: what it is about, for messages
-            function: what to call
-            *arguments: what with
+            what: subject of the call, for messages
+            function: function to call
+            *arguments: its arguments
 
         Raises:
-            NoAnswerError: it takes too long, or an earlier call still does
-            Exception: whatever the function raises
+            NoAnswerError: the call, or an earlier one, exceeds the time limit
+            Exception: any exception of the function
         """
         async with self._turn:
             await self._wait_for_abandoned()
             outcome = asyncio.wrap_future(self._started(what, function, arguments))
             try:
-                # Not `wait_for`, which in Python 3.11 forgets that it was cancelled when the answer is there.
+                # Not `wait_for`: in Python 3.11 it ignores a cancellation that coincides with the answer.
                 async with asyncio.timeout(self._timeout):
                     return await outcome
             except TimeoutError:
                 if outcome.done() and not outcome.cancelled():
-                    raise  # by the function itself
+                    raise  # raised by the function itself
                 raise self._silent(what) from None
 
     async def _wait_for_abandoned(self) -> None:
-        """Wait for the call of a task that was cancelled, for the time that it would have been waited for."""
+        """Wait for the call of a task that was cancelled, until its deadline."""
         left = self._until - time.monotonic()
         if self._last is None or self._last.done() or left <= 0:
             return
         abandoned = asyncio.wrap_future(self._last)
-        abandoned.add_done_callback(lambda call: call.cancelled() or call.exception())  # nobody wants it any more
+        abandoned.add_done_callback(lambda call: call.cancelled() or call.exception())  # discard its exception
         await asyncio.wait({abandoned}, timeout=left)
 
     def wait(self, what: str, function: Callable[..., T], *arguments: Any) -> T:
-        """The same, for one thread that is no event loop's, and may wait itself, also for an earlier call."""
+        """Do the same from a thread without an event loop; it blocks, and also waits for an earlier call.
+
+        Args:
+            what: subject of the call, for messages
+            function: function to call
+            *arguments: its arguments
+
+        Raises:
+            NoAnswerError: the call, or an earlier one, exceeds the time limit
+            Exception: any exception of the function
+        """
         if self._last is not None:
             futures.wait((self._last,), self._timeout)
         outcome = self._started(what, function, arguments)
@@ -91,9 +101,9 @@ class Calls:
 
     def _started(self, what: str, function: Callable[..., T], arguments: tuple[Any, ...]) -> Future[T]:
         if self.pending:
-            raise NoAnswerError(f"{what}: {self._whom} has not answered yet what it was asked before")
+            raise NoAnswerError(f"{what}: {self._whom} has not answered yet: an earlier call is still pending")
         future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # who gives up waiting does not end it
+        future.set_running_or_notify_cancel()  # a caller that stops waiting cannot cancel the call
         threading.Thread(target=_run, args=(future, function, arguments), name="call", daemon=True).start()
         self._last, self._until = future, time.monotonic() + self._timeout
         return future
@@ -105,7 +115,7 @@ class Calls:
 def _run(future: Future[T], function: Callable[..., T], arguments: tuple[Any, ...]) -> None:
     try:
         result = function(*arguments)
-    except Exception as error:  # noqa: BLE001 - it is raised where the call is waited for
+    except Exception as error:  # noqa: BLE001 - raised again where the result is awaited
         future.set_exception(error)
     else:
         future.set_result(result)

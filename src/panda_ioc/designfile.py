@@ -1,8 +1,8 @@
-"""Whole setups of a PandA as files: saved, and loaded all or nothing.
+"""Designs: files with all settings of a PandA, saved, loaded all or nothing, and compared.
 
-A PandA tells SCALE and OFFSET with 10 digits, so whoever writes what was told may change them. They are written last,
-when all else was taken, and only where they differ: so where a design is refused they are as they were, and what had to
-be brought back with 10 digits is named.
+A PandA reports SCALE and OFFSET with 10 digits, so writing back what it reported may change them. They are therefore
+written last, after all other settings were accepted, and only if they differ. If the PandA refuses a design, they are
+usually unchanged; those that had to be restored with 10 digits are named.
 """
 
 import re
@@ -12,42 +12,43 @@ from pathlib import Path
 from . import textfile
 from .calls import Calls
 from .client import AsyncioClient
+from .opening import opened
 from .protocol import GetWholeState, Identify, LocalProtocolError, PandaError, Request, SetState, State, StateError
 from .protocol.state import ROUNDED_ATTRIBUTES
 from .settings import Difference, compare, parse
 
-#: Seconds that all settings of a PandA may take.
+#: Time limit for reading or writing all settings of a PandA, in s.
 TIMEOUT = 30.0
 
-#: Bytes that a file may have: many times what the largest PandA makes of all its tables.
+#: Size limit of a file in bytes: many times the size of all tables of the largest PandA.
 MAX_BYTES = 100_000_000
 
-#: Names that a message shows of those that are not exact.
+#: Maximum number of names in a message.
 _SHOWN = 5
 
-#: What a PandA answers to a name, a bus entry or a label that it does not have, as server 4.1 says it.
+#: Replies of server 4.1 to a block, field, attribute, bus entry or label that the PandA does not have.
 _UNKNOWN = re.compile(
     "No such (block|field|attribute)|(Invalid|Missing) block number|Metadata key .* not found"
     "|Invalid (bit bus|position) selection|Invalid enumeration value"
 )
 
-_TO_TEN_DIGITS = "to the 10 digits that the PandA tells: "
+_ROUNDED = "rounded to 10 digits: "
 
 
 class DesignError(PandaError):
-    """A design that cannot be saved or loaded; the message says which and why."""
+    """A design that cannot be saved or loaded; the message names it and gives the reason."""
 
 
 async def save(client: AsyncioClient, path: Path, disk: Calls) -> str:
     """Save all settings of a PandA.
 
     Args:
-        client: connected, and not used to poll for changes: it will count all as told
-        path: of the file, which is replaced if there is one
-        disk: makes the calls for the file
+        client: connected, and not used to poll for changes: reading the settings marks all changes as seen
+        path: path of the file; an existing file is replaced
+        disk: executor for calls on the file
 
     Returns:
-        what is not in the file as it is on the PandA, for people; "" if all is
+        a note for users about settings that are not saved exactly; "" if all are
 
     Raises:
         DesignError: the file cannot be written
@@ -56,57 +57,57 @@ async def save(client: AsyncioClient, path: Path, disk: Calls) -> str:
     """
     state = await _state(client)
     try:
-        await disk.call(str(path), textfile.replace, path, "".join(f"{line}\n" for line in state.lines))
+        await disk.call(str(path), opened, textfile.replace, path, "".join(f"{line}\n" for line in state.lines))
     except OSError as error:
         raise DesignError(f"{path}: {error.strerror}") from error
-    notes = [f"{_TO_TEN_DIGITS}{_some(state.rounded)}"] if state.rounded else []
+    notes = [f"{_ROUNDED}{_some(state.rounded)}"] if state.rounded else []
     if state.left_out:
         notes.append(f"left out: {_some(f'{name} ({reason})' for name, reason in state.left_out.items())}")
     return "; ".join(notes)
 
 
 async def load(client: AsyncioClient, path: Path, disk: Calls, *, skip_unknown: bool = False) -> list[str]:
-    """Load settings into a PandA; if it refuses any of them, or does not answer, bring back what was before.
+    """Load settings into a PandA; if it refuses any, or does not answer, restore the previous settings.
 
     Args:
         client: as for `save`
-        path: as for `save`
-        disk: as for `save`
-        skip_unknown: leave out what this PandA does not have, as other firmware may: blocks, fields, attributes, bus
-            entries and labels; what it refuses for another reason is refused as ever
+        path: path of the file
+        disk: executor for calls on the file
+        skip_unknown: skip what this PandA does not have, for example because of other firmware: blocks, fields,
+            attributes, bus entries and labels; a setting refused for another reason still fails the load
 
     Returns:
-        what was left out, and why: "NOPE.X=1: No such block"; nothing without `skip_unknown`
+        skipped settings, each with the reason; empty without `skip_unknown`
 
     Raises:
-        DesignError: the file cannot be read, is no whole design, or the PandA refused some of it or was lost; the
-            message says what is set now, or that it is not known
-        NoAnswerError: the disk does not answer; nothing was set
-        PandaError: see `AsyncioClient.send`; nothing was set
+        DesignError: the file cannot be read or is incomplete, the PandA refused settings, or the connection was lost;
+            the message says whether the previous settings are restored
+        NoAnswerError: the disk does not answer; the settings are unchanged
+        PandaError: see `AsyncioClient.send`; the settings are unchanged
     """
     wanted = await disk.call(str(path), read, path)
     before = await _state(client)
-    first, last = _in_turn(wanted, before)
+    first, last = _ordered(wanted, before)
     written: list[Request] = []
     left_out: list[str] = []
     try:
         for requests in (first, last):
             written += requests
             left_out += await _write(client, requests, skip_unknown=skip_unknown)
-    except LocalProtocolError as error:  # nothing was sent
+    except LocalProtocolError as error:  # raised before anything is sent
         raise DesignError(f"{path}: {error}") from error
     except PandaError as error:
-        outcome = await _bring_back(client, before, set(map(_name, written)))
+        outcome = await _restore(client, before, set(map(_name, written)))
         if isinstance(error, StateError):
-            raise DesignError(f"the PandA refused {path}, {outcome}: {_lines(error)}") from error
-        raise DesignError(f"loading {path} did not come to an end, {outcome}: {error}") from error
+            raise DesignError(f"the PandA refused {path}: {_lines(error)}; {outcome}") from error
+        raise DesignError(f"loading {path} failed: {error}; {outcome}") from error
     if len(left_out) == len(wanted.requests()):
-        raise DesignError(f"{path}: the PandA has nothing of what it sets, so nothing was set: {'; '.join(left_out)}")
+        raise DesignError(f"{path}: nothing was set: the PandA does not have any of it: {'; '.join(left_out)}")
     return left_out
 
 
 async def _write(client: AsyncioClient, requests: Sequence[Request], *, skip_unknown: bool) -> list[str]:
-    """Write settings; return what was left out, which is what the PandA does not have."""
+    """Write settings; return those that were skipped because the PandA does not have them."""
     try:
         await client.send(_to_set(requests), timeout=TIMEOUT)
     except StateError as error:
@@ -117,16 +118,19 @@ async def _write(client: AsyncioClient, requests: Sequence[Request], *, skip_unk
 
 
 async def differences(client: AsyncioClient, path: Path, disk: Calls) -> list[Difference]:
-    """Compare a design with the settings that a PandA has: from the design (a) to the PandA (b).
+    """Compare a design (a) with the current settings of a PandA (b).
 
     Args:
         client: as for `save`
-        path: as for `save`
-        disk: as for `save`
+        path: path of the file
+        disk: executor for calls on the file
+
+    Returns:
+        differences from the design to the PandA
 
     Raises:
-        DesignError: the file cannot be read, or is no whole design
-        SettingsError: a table in it cannot be read
+        DesignError: the file cannot be read or is incomplete
+        SettingsError: a table in it is invalid
         NoAnswerError: the disk does not answer
         PandaError: see `AsyncioClient.send`
     """
@@ -139,36 +143,36 @@ def _compare(path: Path, lines: Sequence[str]) -> list[Difference]:
 
 
 async def _state(client: AsyncioClient) -> State:
-    """All settings, of a PandA that answers: one that does not is not waited for as long as all settings may take."""
+    """Return all settings; check with a short time limit first that the PandA answers at all."""
     await client.send(Identify())
     return await client.send(GetWholeState(), timeout=TIMEOUT)
 
 
-def _in_turn(wanted: SetState, before: State) -> tuple[list[Request], list[Request]]:
-    """What is written first, and the scales and offsets that are written if all of that was taken.
+def _ordered(wanted: SetState, before: State) -> tuple[list[Request], list[Request]]:
+    """Return what to write first, and the scales and offsets to write after all of that was accepted.
 
-    Those that the PandA has, as far as it tells, are not written. One that it does not have is written first, for it to
-    say so.
+    Scales and offsets that the PandA reports as set already are not written. Those that it does not have are written
+    first, so that it refuses them.
     """
-    told = _settings(before.lines)
+    reported = _settings(before.lines)
     first: list[Request] = []
     last: dict[str, Request] = {}
     for request in wanted.requests():
         name = _name(request)
-        if name.endswith(ROUNDED_ATTRIBUTES) and name in told:
+        if name.endswith(ROUNDED_ATTRIBUTES) and name in reported:
             last[name] = request
         else:
             first.append(request)
-    return first, [request for name, request in last.items() if request != told[name]]
+    return first, [request for name, request in last.items() if request != reported[name]]
 
 
-async def _bring_back(client: AsyncioClient, before: State, written: set[str]) -> str:
-    """Write what was before; return what became of it, as a part of a sentence.
+async def _restore(client: AsyncioClient, before: State, written: set[str]) -> str:
+    """Write the previous settings; return the outcome as a clause for a message.
 
     Args:
         client: as for `load`
-        before: what was before
-        written: the names of all that was sent, whether it was taken or not
+        before: previous settings
+        written: names of all settings that were sent, accepted or not
     """
     wanted = _settings(before.lines)
     try:
@@ -182,17 +186,17 @@ async def _bring_back(client: AsyncioClient, before: State, written: set[str]) -
         await client.send(_to_set(wanted[name] for name in wanted if name not in untouched), timeout=TIMEOUT)
         now = _settings((await _state(client)).lines)
     except StateError as error:
-        return f"and not all could be brought back: {_lines(error)}"
+        return f"some previous settings could not be restored: {_lines(error)}"
     except PandaError as error:
-        return f"and it is not known what is set now ({error})"
+        return f"its settings are now unknown: {error}"
     different = [_difference(name, wanted, now) for name in wanted if wanted[name] != now.get(name)]
     if different:
-        return f"and not all could be brought back: {_some(different, '; ')}"
-    return "all is as it was before" + (f", {_TO_TEN_DIGITS}{_some(rounded)}" if rounded else "")
+        return f"some previous settings could not be restored: {_some(different, '; ')}"
+    return "the previous settings are restored" + (f", {_ROUNDED}{_some(rounded)}" if rounded else "")
 
 
 def _settings(lines: Iterable[str]) -> dict[str, Request]:
-    """What a state sets, by name."""
+    """Return the settings in the lines of a state, by name."""
     return {_name(request): request for request in SetState(list(lines)).requests()}
 
 
@@ -210,33 +214,36 @@ def _to_set(requests: Iterable[Request]) -> SetState:
 def _difference(name: str, before: Mapping[str, Request], now: Mapping[str, Request]) -> str:
     was, is_now = before.get(name), now.get(name)
     if was is None or is_now is None or was.body is not None or is_now.body is not None:
-        return f"{name} is not as it was"
+        return f"{name} differs"
     return f"{name} is {is_now.line.partition('=')[2]}, was {was.line.partition('=')[2]}"
 
 
 def read(path: Path) -> SetState:
-    """Read a design, checked for being whole. It may take long: for a thread, not for an event loop.
+    """Read a design and check that it is complete. This may block: call it in a thread, not in an event loop.
+
+    Args:
+        path: path of the file
 
     Raises:
-        DesignError: the file cannot be read, or is no whole design
+        DesignError: the file cannot be read or is incomplete
     """
     try:
-        with path.open("rb") as file:
+        with opened(lambda: path.open("rb")) as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DesignError(f"{path}: {error.strerror}") from error
     if len(content) > MAX_BYTES:
-        raise DesignError(f"{path}: has more than {MAX_BYTES // 1_000_000} MB, which no design has")
+        raise DesignError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB, the size limit of a design")
     try:
         lines = content.decode().split("\n")
     except UnicodeDecodeError as error:
-        raise DesignError(f"{path}: is not text in UTF-8") from error
+        raise DesignError(f"{path}: not a text file in UTF-8") from error
     if not lines[-1]:
-        lines.pop()  # the end of the last line, and no blank one that could end a table
+        lines.pop()  # the end of the last line; a blank line would end a table
     wanted = SetState(lines)
     try:
         if not wanted.requests():
-            raise DesignError(f"{path}: there is no setting in it")
+            raise DesignError(f"{path}: no settings in the file")
     except LocalProtocolError as error:
         raise DesignError(f"{path}: {error}") from error
     return wanted
@@ -247,7 +254,7 @@ def _lines(error: StateError) -> str:
 
 
 def _some(names: Iterable[str], between: str = ", ") -> str:
-    """The first of some names, and how many there are besides."""
+    """Join the first names, and the number of the others."""
     names = list(names)
     more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
     return between.join(names[:_SHOWN] + more)

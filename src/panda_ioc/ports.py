@@ -1,4 +1,4 @@
-"""The ports of a PandA, unless it is told otherwise."""
+"""Default TCP ports of a PandA."""
 
 CONTROL_PORT = 8888
 DATA_PORT = 8889

@@ -1,4 +1,4 @@
-"""Read a YAML file into a pydantic model, with messages that name the file and the line."""
+"""Reads YAML files into pydantic models, with error messages that give file and line."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +9,10 @@ from pydantic import BaseModel, ValidationError
 
 from .protocol import PandaError
 
-#: The one in C is ten times as fast, and not everywhere.
+#: The C loader is ten times faster, but not available everywhere.
 _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-#: The key that takes over what another mapping has.
+#: The tag of the merge key `<<`.
 _MERGE = "tag:yaml.org,2002:merge"
 
 M = TypeVar("M", bound=BaseModel)
@@ -21,17 +21,17 @@ Location = tuple[int | str, ...]
 
 
 class YamlFileError(PandaError):
-    """A file that cannot be read, is not YAML, or does not say what it must; the message says where."""
+    """A file that cannot be read, is not YAML, or has invalid content; the message gives file and line."""
 
 
 class _Loader(_FastLoader):  # type: ignore[misc]
-    """Tells where it is that a value is none: PyYAML lets out what Python says of dates and numbers that it tries."""
+    """A loader that reports where a value is invalid; PyYAML passes on plain errors of int() and date()."""
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - as its base
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - inherited
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
-            problem = f"{node.value!r} is no {node.tag.rpartition(':')[2]}: {error}"
+            problem = f"{node.value!r} is not a valid {node.tag.rpartition(':')[2]}: {error}"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
 
 
@@ -39,12 +39,15 @@ def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda conte
     """Read and validate a file.
 
     Args:
-        path: where it is
-        model: what it must be
-        change: is given what is in it, gives what is validated
+        path: path of the file
+        model: class to validate the content with
+        change: converts the content before it is validated
+
+    Returns:
+        the validated content
 
     Raises:
-        YamlFileError: with one line for each thing that is wrong
+        YamlFileError: the file cannot be read or is invalid; the message has one line per problem
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -56,14 +59,14 @@ def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda conte
     except OSError as error:
         raise YamlFileError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise YamlFileError(f"{path}: is not UTF-8 at byte {error.start}") from error
+        raise YamlFileError(f"{path}: not valid UTF-8 at byte {error.start}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise YamlFileError(f"{path}:{line}: {error.problem}") from error
     except yaml.YAMLError as error:
         raise YamlFileError(f"{path}: {' '.join(str(error).split())}") from error
     except RecursionError as error:
-        raise YamlFileError(f"{path}: is nested too deeply") from error
+        raise YamlFileError(f"{path}: nested too deeply") from error
     try:
         return model.model_validate(change(content))
     except ValidationError as error:
@@ -74,7 +77,7 @@ def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda conte
 
 
 def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
-    """All mappings of a document, each once, however often it is referred to."""
+    """Yield all mappings of a document, each once, even if several aliases refer to it."""
     seen: set[int] = set()
     left = [root] if root else []
     while left:
@@ -90,10 +93,10 @@ def _mappings(root: yaml.Node | None) -> Iterator[yaml.MappingNode]:
 
 
 def _check_keys(loader: Any, mapping: yaml.MappingNode) -> None:
-    """Refuse keys that are there twice: YAML forbids them, and PyYAML takes the last.
+    """Refuse duplicate keys: YAML forbids them, but PyYAML accepts the last one.
 
     Raises:
-        yaml.MarkedYAMLError: a key is there twice, or cannot be read
+        yaml.MarkedYAMLError: a key is a duplicate, or invalid
     """
     first: dict[Any, yaml.Node] = {}
     for key, _ in mapping.value:
@@ -101,16 +104,16 @@ def _check_keys(loader: Any, mapping: yaml.MappingNode) -> None:
             continue
         before = first.setdefault(loader.construct_object(key), key)
         if before is not key:
-            problem = f"{key.value} is there twice, first in line {before.start_mark.line + 1}"
+            problem = f"duplicate key {key.value}, first in line {before.start_mark.line + 1}"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
 
 
 def _line(node: yaml.Node | None, location: Location) -> int:
-    """The line of what a location means, or of the nearest thing around it that is there."""
+    """Return the line of a location, or of the nearest enclosing node that exists."""
     line = node.start_mark.line + 1 if node else 1
     for step in location:
         if isinstance(node, yaml.MappingNode):
-            for key, value in reversed(node.value):  # what is merged comes first, and counts least
+            for key, value in reversed(node.value):  # merged keys come first, and have the lowest priority
                 if key.value == str(step):
                     line, node = key.start_mark.line + 1, value
                     break

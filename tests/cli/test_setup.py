@@ -25,7 +25,7 @@ async def test_save_and_load(panda: Server, port: str, tmp_path: Path) -> None:
     refused = await panda_ioc("load", "127.0.0.1", file, "--control-port", port, code=1)
     assert "NOPE.X=1: No such block" in refused
     assert "SEQ1.TABLE<: Table write is not a whole number of rows" in refused
-    assert "all is as it was before" in refused
+    assert "the previous settings are restored" in refused
     assert pulses.raw == 12
 
 
@@ -36,7 +36,7 @@ async def test_files_that_cannot_be_used(port: str, tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("what is this\n", encoding="utf-8")
     assert "'what is this' is neither" in await panda_ioc("load", "127.0.0.1", tmp_path / "bad", *options, code=1)
     (tmp_path / "latin").write_bytes(b"\xff")
-    assert "not text in UTF-8" in await panda_ioc("load", "127.0.0.1", tmp_path / "latin", *options, code=1)
+    assert "not a text file in UTF-8" in await panda_ioc("load", "127.0.0.1", tmp_path / "latin", *options, code=1)
 
 
 async def test_a_file_is_replaced_whole_or_not_at_all(panda: Server, port: str, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ async def test_text_that_looks_like_a_number_is_text(panda: Server) -> None:
         (("jump", "motor=INENC1"), 1, "jump.to: Field required"),
         (("fly",), 1, "fly: Extra inputs are not permitted"),
         (("jump", "motor"), 2, "'motor' is not NAME=VALUE"),
-        (("level", "input=INENC1", "high=true"), 1, "INENC1 is no input"),
+        (("level", "input=INENC1", "high=true"), 1, "INENC1 is not an input"),
     ],
 )
 async def test_driving_what_makes_no_sense(panda: Server, arguments: tuple[str, ...], code: int, says: str) -> None:
@@ -113,6 +113,6 @@ async def test_what_makes_no_sense(tmp_path: Path) -> None:
     assert f"{bad}:2: steps.0.fly: Extra inputs" in await panda_ioc("simulator", "--scenario", bad, code=1)
     bad.write_text("settings: [NOPE.X=1]\n")
     ports = ("--control-port", "0", "--data-port", "0")
-    assert "setting of the scenario was refused" in await panda_ioc("simulator", *ports, "--scenario", bad, code=1)
+    assert "refused a setting of the scenario" in await panda_ioc("simulator", *ports, "--scenario", bad, code=1)
     bad.write_text("name: x\nblocks: {A: {count: 1, fields: {V: {type: param uint, value: many}}}}\n")
-    assert "A.V cannot be 'many': Number missing" in await panda_ioc("simulator", "--device", bad, code=1)
+    assert "A.V: invalid initial value 'many': Number missing" in await panda_ioc("simulator", "--device", bad, code=1)

@@ -60,7 +60,7 @@ async def test_a_design_is_tried_with_all_products(design: Path, tmp_path: Path)
         *("--expect", "PCAP.samples=21", "--expect", "TTLOUT1.pulses=21", "--expect", "TTLOUT1.early=10"),
     )
     assert "Acquisition 1: 21 samples" in said
-    assert "The detector at TTLOUT1 was triggered too early 10 times" in said
+    assert "The detector at TTLOUT1 ignored 10 early triggers" in said
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     assert "$timescale 1 ns $end" in (tmp_path / "x.vcd").read_text()
     with h5py.File(tmp_path / "x.h5") as file:
@@ -83,9 +83,9 @@ async def test_what_does_not_hold_is_told_with_an_exit_code_of_1(design: Path) -
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--expect", "PCAP.samples"], "'PCAP.samples' is no expectation"),
-        (["--expect", "PCAP.sample=1"], "nothing is known of PCAP.sample"),
-        (["--watch", "PULSE1.OUTA"], "no signal is called 'PULSE1.OUTA'; did you mean PULSE1.OUT?"),
+        (["--expect", "PCAP.samples"], "'PCAP.samples' is not an expectation"),
+        (["--expect", "PCAP.sample=1"], "unknown name PCAP.sample"),
+        (["--watch", "PULSE1.OUTA"], "no signal matches 'PULSE1.OUTA'; did you mean PULSE1.OUT?"),
         (["--scenario", "/nowhere.yaml"], "/nowhere.yaml: No such file or directory"),
         (["--picture", "/nowhere/x.png"], "/nowhere/x.png"),
         (["--picture", "x.xyz"], "x.xyz: Format 'xyz' is not supported"),
@@ -93,7 +93,7 @@ async def test_what_does_not_hold_is_told_with_an_exit_code_of_1(design: Path) -
         (["--hdf5", "/nowhere/x.h5"], "cannot make /nowhere/x.h5"),
         (["--report", "/nowhere/x.json"], "/nowhere/x.json"),
         (["--for", "nan"], "--for"),
-        (["--between", "2", "1", "--picture", "x.png"], "--between must be two times"),
+        (["--between", "2", "1", "--picture", "x.png"], "--between needs two times"),
         (["--from", "127.0.0.1"], "--from HOST brings its own --design"),
     ],
 )
@@ -145,6 +145,6 @@ def test_what_cannot_be_compared_or_drawn_is_told(tmp_path: Path) -> None:
         (("diff", nowhere, nowhere), "nowhere: No such file or directory"),
         (("diff", "127.0.0.1:1", nowhere), "127.0.0.1:1"),
         (("wiring", tmp_path / "empty", "-o", tmp_path / "x.svg"), "no block is wired to another one"),
-        (("wiring", DEMO, "-o", tmp_path / "x.gif"), "the ending must be one of"),
+        (("wiring", DEMO, "-o", tmp_path / "x.gif"), "the suffix must be one of"),
     ):
         assert told in here(*arguments, code=2)

@@ -21,13 +21,14 @@ from panda_ioc.simulator import Server, load
 from ..acquire import capture_counter, samples_on_arm
 from ..capture.test_reading import write as write_raw_file
 from ..ioc.process import Ioc, running_ioc
+from .howto import HOWTOS
 from .pages import PAGES, ROOT, commands, examples, page
 
 TOOLS = ROOT / "tests" / "ioc" / "epicstools"
 SIMULATOR = ROOT / "src" / "panda_ioc" / "simulator"
 
 #: Pages whose commands other tests run.
-ELSEWHERE = {"clients.md", "tutorial.md", "try.md", "examples.md"}
+ELSEWHERE = {"clients.md", "tutorial.md", "try.md", "examples.md", *(Path(page).name for page in HOWTOS)}
 
 #: Commands that no test here runs, and the reason.
 NOT_RUN = {
@@ -240,6 +241,7 @@ def test_all_python_and_yaml_is_run_by_some_test() -> None:
         "extending.md",
         "try.md",
         "examples.md",
+        *(Path(page).name for page in HOWTOS),
     }
     for path in PAGES:
         if any(example.language in {"python", "yaml"} for example in examples(path.name)):

@@ -1,65 +1,130 @@
-"""Clients until no file descriptor is left."""
+"""Clients until no file descriptor is left, as fast as they can come; run with busy processes beside it, too."""
 
-import asyncio
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 from aioca import caput
 
+from panda_ioc.ioc.process.http import MOST_CONNECTIONS
 from panda_ioc.simulator import Server
 
 from ..conftest import free_port, until
-from .process import Ioc, running_ioc
+from .process import Ioc, becomes, running_ioc
 from .test_http import get
 
 LIMIT = 256
 
+#: What clients cannot have: that of the PandA and files, connections that EPICS has in its queue, and those of HTTP.
+OWN = 24
+RESERVE = OWN + 24 + MOST_CONNECTIONS
 
-@pytest.mark.slow
-async def test_more_clients_than_there_are_descriptors(panda: Server, ca_ports: Iterator[int]) -> None:
+IDLE = 236
+
+
+@contextmanager
+def idle_clients(*ports: int) -> Iterator[None]:
+    """Clients that come all at once, to each port from a thread of its own, say nothing, and stay."""
+    clients: list[socket.socket] = []
+
+    def connect(port: int) -> None:
+        for _ in range(IDLE):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+            clients.append(client)
+
+    threads = [threading.Thread(target=connect, args=(port,)) for port in ports]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        yield
+    finally:
+        for client in clients:
+            client.close()
+
+
+#: EPICS takes 15 s after a connection that it could not accept to accept the next.
+SLOW = [pytest.param(flooded, marks=pytest.mark.long) for flooded in (("CA",), ("PVA", "CA", "HTTP"))]
+
+
+@pytest.mark.parametrize("flooded", [("PVA",), ("HTTP",), *SLOW], ids="+".join)
+async def test_more_clients_than_there_are_descriptors(
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path, flooded: tuple[str, ...]
+) -> None:
     http = free_port()
     async with running_ioc(
-        *(panda.control_port, "TEST-DESCRIPTORS", ca_ports, "--http-port", str(http)),
+        *(panda.control_port, f"TEST-FULL-{''.join(flooded)}", ca_ports, "--http-port", str(http)),
         *("--data-port", str(panda.data_port)),
         before=("prlimit", f"--nofile={LIMIT}:{LIMIT}"),
     ) as ioc:
+        environment = ioc.environment
+        ports = {
+            "PVA": int(environment["EPICS_PVA_SERVER_PORT"]),
+            "CA": int(environment["EPICS_CA_SERVER_PORT"]),
+            "HTTP": http,
+        }
         process = psutil.Process(ioc.process.pid)
         await caput(ioc.pv("PULSE1:PULSES"), 1, wait=True, timeout=10)
-        idle = [connecting(int(ioc.environment["EPICS_PVA_SERVER_PORT"])) for _ in range(LIMIT - 20)]
-        try:
-            await ioc.wait_for("no more clients are let in", timeout=60)
-            before = process.cpu_times()
-            await asyncio.sleep(1)
-            now = process.cpu_times()
-            # Some hundredths are right; one that cannot accept and tries again takes nearly two.
-            assert now.user + now.system - before.user - before.system < 0.5
-            await caput(ioc.pv("PULSE1:PULSES"), 2, wait=True, timeout=10)
-            assert await get(http, "/healthz") == (200, "alive\n")
+        assert await ioc.pva_get("PULSE1:PULSES") == 1
+        with idle_clients(*(ports[name] for name in flooded)):
+            if flooded == ("HTTP",):  # it bounds its clients itself
+                await until(lambda: process.num_fds() >= MOST_CONNECTIONS)
+            else:
+                await ioc.wait_for("no more clients are let in", timeout=60)
+                _accepts_nobody([ports[name] for name in ("PVA", "CA")])
+            assert process.num_fds() <= LIMIT - OWN
+            await _is_well(ioc, panda, http, tmp_path)
+            # What runs away is told a hundred thousand times a second.
             assert len(ioc.output) < 100
-        finally:
-            for client in idle:
-                client.close()
-        await serves_again(ioc, process)
+        if flooded != ("HTTP",):
+            await ioc.wait_for("descriptors are free again", timeout=30)
+        await until(lambda: process.num_fds() < LIMIT - RESERVE - 32)
+        _accepts(ports.values())
         assert await ioc.stop() == 0
 
 
-def connecting(port: int) -> socket.socket:
-    """A client that comes, says nothing, and stays."""
-    client = socket.socket()
-    client.setblocking(False)
-    client.connect_ex(("127.0.0.1", port))
-    return client
+async def _is_well(ioc: Ioc, panda: Server, http: int, directory: Path) -> None:
+    """Whoever was connected is served, and there are descriptors for probes, for files and for the PandA."""
+    assert await get(http, "/healthz") == (200, "alive\n")
+    await caput(ioc.pv("PULSE1:PULSES"), 2, wait=True, timeout=10)
+    await ioc.pva_put("DATA:HDF_DIRECTORY", str(directory))
+    await ioc.pva_put("DATA:HDF_FILE_NAME", "x.h5")
+    await ioc.pva_put("DATA:CAPTURE", 1)
+    assert (directory / "x.h5").exists()
+    await ioc.pva_put("DATA:CAPTURE", 0)
+    panda.cut()
+    await becomes(ioc.pv("IOC:RECONNECTS"), 1, 20)
+    await caput(ioc.pv("PULSE1:PULSES"), 3, wait=True, timeout=10)
+    assert panda.panda.fields["PULSE1.PULSES"].raw == 3
 
 
-async def serves_again(ioc: Ioc, process: psutil.Process) -> None:
-    await ioc.wait_for("there are file descriptors again", timeout=30)
-    await until(lambda: process.num_fds() < LIMIT - 64)
-    assert await ioc.pva_get("PULSE1:PULSES") == 2
+def _accepts_nobody(ports: list[int]) -> None:
+    for port in ports:
+        with pytest.raises(TimeoutError):
+            socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
+
+
+def _accepts(ports: Iterable[int]) -> None:
+    for port in ports:
+        socket.create_connection(("127.0.0.1", port), timeout=20).close()
 
 
 async def test_the_soft_limit_is_raised_to_the_hard_one(panda: Server, ca_ports: Iterator[int]) -> None:
+    """But for the reserve, which is there when clients are kept out."""
     few = ("prlimit", "--nofile=200:1000")
     async with running_ioc(panda.control_port, "TEST-SOFT", ca_ports, before=few) as ioc:
-        assert psutil.Process(ioc.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (1000, 1000)
+        assert psutil.Process(ioc.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (1000 - RESERVE, 1000)
+
+
+async def test_too_few_descriptors_for_a_reserve(panda: Server, ca_ports: Iterator[int]) -> None:
+    few = ("prlimit", "--nofile=150:150")
+    async with running_ioc(panda.control_port, "TEST-FEW", ca_ports, before=few) as ioc:
+        assert await ioc.wait_for("only 150 file descriptors are allowed")
+        assert await ioc.pva_get("PULSE1:PULSES") == 0

@@ -1,16 +1,15 @@
 """Metrics and probes over HTTP, whoever else connects."""
 
 import asyncio
-import itertools
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,7 +17,8 @@ from panda_ioc.ioc.process.http import MOST_CONNECTIONS, Answer, HttpServer
 from panda_ioc.simulator import Server
 
 from ..command import outcome
-from ..conftest import free_port
+from ..conftest import free_port, until
+from . import slow_clients
 from .process import becomes, environment, running_ioc
 
 
@@ -58,33 +58,23 @@ async def test_http(ca_ports: Iterator[int]) -> None:
             assert await ioc.stop() == 0
 
 
-async def test_http_while_slow_clients_want_all_of_it(panda: Server, ca_ports: Iterator[int]) -> None:
-    """Those who send their request letter by letter, as many as there may be and again as many, and go away."""
+@pytest.mark.parametrize("count", [2 * MOST_CONNECTIONS, 1000])
+async def test_http_while_slow_clients_want_all_of_it(panda: Server, ca_ports: Iterator[int], count: int) -> None:
+    """Those who send their request letter by letter, and come again when they are closed."""
     port = free_port()
-
-    async def slow() -> None:
-        with suppress(OSError):
-            while True:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                try:
-                    for letter in itertools.cycle(b"X"):
-                        writer.write(bytes([letter]))
-                        await writer.drain()
-                        if await _is_closed_within(reader, 0.2):
-                            break
-                finally:
-                    writer.transport.abort()
-
-    async with running_ioc(panda.control_port, "TEST-MANY", ca_ports, "--http-port", str(port)) as ioc:
-        slow_ones = [asyncio.create_task(slow()) for _ in range(2 * MOST_CONNECTIONS)]
+    prefix = f"TEST-SLOW-{count}"
+    async with running_ioc(panda.control_port, prefix, ca_ports, "--http-port", str(port)) as ioc:
+        process = psutil.Process(ioc.process.pid)
+        idle = process.num_fds()
+        slow_ones = await asyncio.create_subprocess_exec(sys.executable, slow_clients.__file__, str(port), str(count))
         try:
+            await until(lambda: process.num_fds() >= idle + MOST_CONNECTIONS // 2)
             for _ in range(10):
-                assert await asyncio.wait_for(get(port, "/healthz"), 2) == (200, "alive\n")
-                await asyncio.sleep(0.05)
+                assert await asyncio.wait_for(get(port, "/healthz"), 5) == (200, "alive\n")
+            assert process.num_fds() <= idle + 2 * MOST_CONNECTIONS
         finally:
-            for task in slow_ones:
-                task.cancel()
-            await asyncio.wait(slow_ones)
+            slow_ones.kill()
+            await slow_ones.wait()
         assert await ioc.stop() == 0
         assert not [line for line in ioc.output if "Traceback" in line or "Error" in line]
 

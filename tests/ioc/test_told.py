@@ -32,7 +32,7 @@ def read(directory: Path, text: str) -> Config:
             "2: prefix: Value error, 'A$(B)' cannot be the prefix of record names: $",
         ),
         ("panda: {host: h}\nprefix: ''\n", "2: prefix: Value error, '' cannot be the prefix of record names: it is e"),
-        (f"{GOOD}access: {{read_only: true}}\naccess: {{file: x}}\n", "4: access is there twice, first in line 3"),
+        (f"{GOOD}access: {{read_only: true}}\naccess: {{file: x}}\n", "4: duplicate key access, first in line 3"),
         (f"{GOOD}poll: {{BITS: 1, bits: 2}}\n", "3: poll: Value error, BITS and bits are the same group"),
         (f"{GOOD}poll: {{BITS: true}}\n", "3: poll.BITS: Input should be a valid number"),
         (f"{GOOD}state: {{directory: ''}}\n", "3: state.directory: Value error, a path must not be empty"),

@@ -1,4 +1,4 @@
-"""Conversations with the control port as data: what is said, and what a real server replies.
+"""Conversations with the control port as data: commands, and the replies of a real server.
 
 A file in `conversations/` has these lines:
 
@@ -32,7 +32,7 @@ _LINE = re.compile(r"(\d?)(>\*\d+ |> ?|<[~?] |< ?|! ?|#)(.*)", re.DOTALL)
 
 @dataclass
 class Step:
-    """Something said, and what must come of it.
+    """A command, and the expected reply.
 
     Attributes:
         about: the last comment before it
@@ -52,12 +52,12 @@ class Step:
 
 
 def unescaped(text: str) -> bytes:
-    """The bytes that a line stands for."""
+    """Return the bytes of a line."""
     return text.encode().decode("unicode_escape").encode("latin-1") if "\\x" in text else text.encode()
 
 
 def steps(path: Path) -> Iterator[Step]:
-    """Read a file."""
+    """Read a conversation from a file."""
     about = ""
     step: Step | None = None
     for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
@@ -93,7 +93,7 @@ class Talk:
         self._open: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
 
     async def play(self, step: Step) -> str:
-        """Do a step; return what is wrong with the reply, or nothing."""
+        """Execute a step; return the error in the reply, or an empty text."""
         if step.connection not in self._open:
             self._open[step.connection] = await asyncio.open_connection(*self._address, limit=1 << 24)
         reader, writer = self._open[step.connection]
@@ -111,7 +111,7 @@ class Talk:
 
     @staticmethod
     async def _reply(reader: asyncio.StreamReader, step: Step) -> list[bytes]:
-        """All that must come; where the reply is expected to end otherwise, this waits until it does."""
+        """Receive a whole reply; if it does not end as expected, wait until the time limit."""
         if step.end == "EOF":
             return (await reader.read()).splitlines()
         lines: list[bytes] = []
@@ -128,14 +128,14 @@ class Talk:
         await writer.wait_closed()
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for connection in list(self._open):
             await self._end(connection)
 
 
 @asynccontextmanager
 async def talking(host: str, port: int) -> AsyncIterator[Talk]:
-    """Talk with a server."""
+    """Hold a conversation with a server."""
     talk = Talk(host, port)
     try:
         yield talk
@@ -144,7 +144,7 @@ async def talking(host: str, port: int) -> AsyncIterator[Talk]:
 
 
 def difference(step: Step, reply: list[bytes]) -> str:
-    """What is wrong with a reply; nothing if it is right."""
+    """Return the error in a reply; an empty text if it is correct."""
     there = list(reply)
     missing: list[str] = []
     for wanted in sorted(step.expected, key=lambda line: isinstance(line, re.Pattern)):

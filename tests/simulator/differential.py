@@ -41,7 +41,7 @@ _OPTIONS = ("Value", "Diff", "Sum", "Min", "Max", "Mean", "No", "value", "x", ""
 
 
 def function(chance: random.Random, depth: int = 4) -> str:
-    """A function of a LUT, which need not be right."""
+    """Return a function of a LUT, possibly an invalid one."""
     if not depth or chance.random() < 0.2:
         return chance.choice(["A", "B", "C", "D", "E", "0", "1", "A", "B", "C", "D", "E", "12", "0x5", ""])
     part = function(chance, depth - 1)
@@ -56,7 +56,7 @@ def function(chance: random.Random, depth: int = 4) -> str:
 
 
 def value_of(field: Field, chance: random.Random) -> str:
-    """A value for a field, which need not be right."""
+    """Return a value for a field, possibly an invalid one."""
     kind = field.spec.subtype or field.spec.kind
     if kind == "lut":
         return function(chance)
@@ -81,14 +81,14 @@ _ATTRIBUTES: dict[str, Callable[[random.Random], str]] = {
 
 
 def commands(panda: Panda, chance: random.Random) -> Iterator[list[str]]:
-    """Commands for ever, each with its lines."""
+    """Yield commands without end, each as its lines."""
     kinds: dict[str, list[Field]] = {}
     for field in panda.fields.values():
         kinds.setdefault(field.spec.type, []).append(field)
     of_kind = list(kinds.values())
     systems = ["*CAPTURE?", "*CHANGES.CONFIG?", "*CHANGES.ATTR?", "*CHANGES.METADATA?", "*METADATA.*?", "*BITS?"]
     while True:
-        field = chance.choice(chance.choice(of_kind))  # every type as often as any other
+        field = chance.choice(chance.choice(of_kind))  # all types with the same probability
         attribute = chance.choice(["", *field.attributes, "NOPE"])
         name = f"{field.name}.{attribute}" if attribute else field.name
         block = field.name.partition(".")[0]
@@ -109,7 +109,7 @@ def commands(panda: Panda, chance: random.Random) -> Iterator[list[str]]:
 
 
 def comparable(panda: Panda, command: Sequence[str], reply: Sequence[str]) -> object:
-    """What of a reply must be the same: not the value of what blocks say, nor an order that has no meaning."""
+    """Return the comparable part of a reply: without values of blocks, and in a fixed order."""
     field = panda.fields.get(".".join(command[0].rstrip("?").split(".")[:2]))
     told_by_blocks = field is not None and field.group in {ChangeGroup.READ, ChangeGroup.BITS, ChangeGroup.POSN}
     if told_by_blocks and command[0].endswith((".RAW?", ".SCALED?", f"{field.name if field else ''}?")):
@@ -120,7 +120,7 @@ def comparable(panda: Panda, command: Sequence[str], reply: Sequence[str]) -> ob
 
 
 async def compare(host: str, port: int, spec: DeviceSpec, count: int, seed: int) -> list[str]:
-    """Send commands to both; return what differs."""
+    """Send commands to both servers; return the differences."""
     panda = Panda(spec)
     session = Session(Context(panda, Capture(panda)))
     chosen = commands(panda, random.Random(seed))
@@ -150,7 +150,7 @@ async def _reply(reader: asyncio.StreamReader) -> list[str]:
 
 
 def main() -> None:
-    """Compare, and end with an error if something differs."""
+    """Compare two servers; exit with an error if there is a difference."""
     parser = argparse.ArgumentParser(description="Compare the replies of a server with those of the simulator.")
     parser.add_argument("server", help="HOST[:PORT] of the control port")
     parser.add_argument("--device", type=Path, default=PANDABOX, help="device file of what the server has")

@@ -1,4 +1,4 @@
-"""The control port: who sends many commands at once does not keep others waiting."""
+"""The control port: a client that sends many commands does not block others."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ MANY = 12000
 
 
 async def burst(panda: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection that sent many commands, of which some are done and some are not."""
+    """A connection that sent many commands, some of which are still pending."""
     reader, writer = await asyncio.open_connection("127.0.0.1", panda.control_port)
     writer.write(b"".join(b"COUNTER1.START=%d\n" % number for number in range(1, MANY + 1)) + b"COUNTER1.START?\n")
     async with asyncio.timeout(10):
@@ -24,7 +24,7 @@ def done(panda: Server) -> int:
 
 
 @pytest.mark.parametrize("port", ["control", "data"])
-async def test_other_connections_are_answered_while_many_commands_are_done(panda: Server, port: str) -> None:
+async def test_other_connections_are_served_while_many_commands_are_pending(panda: Server, port: str) -> None:
     number, line = (panda.control_port, b"*IDN?\n") if port == "control" else (panda.data_port, b"\n")
     other, other_writer = await asyncio.open_connection("127.0.0.1", number)
     reader, writer = await burst(panda)
@@ -52,11 +52,11 @@ async def test_replies_to_many_commands_are_in_order(panda: Server, delay: float
             assert await reader.readline() == b"OK\n"
             if number % 100 == 0:
                 assert await reader.readline() == b"OK\n"
-        assert await reader.read() == b""  # a line was too long
+        assert await reader.read() == b""  # closed because a line was too long
     writer.close()
 
 
-async def test_nothing_is_done_for_who_went_away(panda: Server) -> None:
+async def test_pending_commands_of_a_closed_connection_are_dropped(panda: Server) -> None:
     other, other_writer = await asyncio.open_connection("127.0.0.1", panda.control_port)
     _, writer = await burst(panda)
     writer.transport.abort()

@@ -23,7 +23,7 @@ RECORDED = ["pandabox", "system-commands", "tables", "changes"]
 
 @pytest.fixture
 async def talk() -> AsyncIterator[Talk]:
-    """Talk with a fresh simulator, or with a server that the environment names."""
+    """Connect to a new simulator, or to the server that PANDA_SERVER names."""
     named = os.environ.get("PANDA_SERVER")
     if named:
         host, _, port = named.partition(":")
@@ -43,7 +43,7 @@ async def test_a_conversation(talk: Talk, name: str) -> None:
     assert not wrong, f"{len(wrong)} replies differ:\n" + "\n".join(wrong[:40])
 
 
-def test_a_line_that_is_too_long_ends_the_connection_after_what_came_before() -> None:
+def test_a_line_that_is_too_long_closes_the_connection_after_earlier_replies() -> None:
     peers = Peers()
     replies = peers.session.receive(b"*CLOCK_FREQ?\n" + b"*ECHO " + b"x" * 1017 + b"?\n")
     assert next(replies) == b"OK =125000000\n"
@@ -54,7 +54,7 @@ def test_a_line_that_is_too_long_ends_the_connection_after_what_came_before() ->
     assert peers.say("*METADATA.DESIGN=" + "x" * 1005) == ["OK"]
 
 
-def test_a_table_that_is_cut_off_stays_and_can_be_written_again() -> None:
+def test_a_truncated_table_write_has_no_effect() -> None:
     one = Peers()
     other = Peers(panda=one.panda)
     assert one.say("PGEN1.TABLE<", "1", "") == ["OK"]

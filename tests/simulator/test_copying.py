@@ -1,4 +1,4 @@
-"""A real PandA as a device file: what is served from it answers as the PandA did."""
+"""Copies of a PandA as a device file: the simulator replies as the PandA did."""
 
 import asyncio
 from pathlib import Path
@@ -27,7 +27,7 @@ from panda_ioc.yamlfile import YamlFileError
 
 
 async def told(control_port: int, data_port: int) -> dict[str, Any]:
-    """All that a PandA says of itself and its settings."""
+    """Return the whole introspection of a PandA, and its settings."""
     async with AsyncioClient("127.0.0.1", control_port, data_port) as client:
         blocks = await client.send(GetBlockInfo())
         return {
@@ -86,7 +86,7 @@ def answers(**changed: Any) -> Answers:
     return Answers(**{**plain, **changed})
 
 
-def test_types_that_are_not_known_are_left_out_and_told(tmp_path: Path) -> None:
+def test_fields_of_unknown_types_are_left_out_and_reported(tmp_path: Path) -> None:
     device, left_out = device_of(answers(), "odd")
     assert left_out == ["ODD.NEW (param quaternion)"]
     file = tmp_path / "odd.yaml"
@@ -101,26 +101,26 @@ def test_types_that_are_not_known_are_left_out_and_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"bits": ["PULSE1.OUT"]}, "bits must have every bit_out once"),
-        ({"bits": ["PULSE1.OUT", "PULSE1.OUT", "PULSE2.OUT"]}, "bits must have every bit_out once"),
+        ({"bits": ["PULSE1.OUT"]}, "bits must list every bit_out exactly once"),
+        ({"bits": ["PULSE1.OUT", "PULSE1.OUT", "PULSE2.OUT"]}, "bits must list every bit_out exactly once"),
         ({"blocks": {"PULSE": BlockInfo(0)}}, "count"),
         ({"blocks": {"not a name": BlockInfo(1)}}, "not a name"),
         ({"captures": ["Median"]}, "captures"),
         ({"state": ["X=1\nY=2"]}, "settings"),
     ],
 )
-def test_a_panda_that_makes_no_sense(changed: dict[str, Any], says: str) -> None:
+def test_an_inconsistent_panda_is_refused(changed: dict[str, Any], says: str) -> None:
     with pytest.raises(CannotCopyError, match=says):
         device_of(answers(**changed), "odd")
 
 
-def test_settings_that_are_refused_are_told_and_the_rest_is_set(caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_settings_are_logged_and_the_others_applied(caplog: pytest.LogCaptureFixture) -> None:
     sim = Simulation(load().model_copy(update={"settings": ("PULSE1.WIDTH=1", "NOPE.X=1", "BITS.A=1")}))
-    assert "does not take all of its settings: NOPE.X=1: No such block" in caplog.text
+    assert "refused some of the settings in its device file: NOPE.X=1: No such block" in caplog.text
     assert sim.say("BITS.A?") == ["OK =1"]
 
 
-def test_readings_that_make_no_sense(tmp_path: Path) -> None:
+def test_invalid_readings(tmp_path: Path) -> None:
     file = tmp_path / "device.yaml"
     file.write_text("name: x\nblocks: {}\nbits: [A.OUT]\n")
     with pytest.raises(YamlFileError, match="A.OUT"):

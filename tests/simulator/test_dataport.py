@@ -1,4 +1,4 @@
-"""The data port of the simulated PandA sends what a real one sent of the same samples."""
+"""The data port of the simulated PandA sends the same bytes as a real one for the same samples."""
 
 import asyncio
 import random
@@ -52,7 +52,7 @@ def set_up(panda: Server) -> None:
 
 
 async def answer(panda: Server, options: str, length: int) -> bytes:
-    """What a client with some options is sent, up to a length."""
+    """Return the first bytes that a client with some options receives."""
     reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
     try:
         writer.write(f"{options}\n".encode())
@@ -103,7 +103,7 @@ async def test_bad_options(panda: Server, options: str) -> None:
     writer.close()
 
 
-async def test_a_reader_that_falls_behind_is_told(panda: Server) -> None:
+async def test_a_slow_client_gets_a_data_overrun(panda: Server) -> None:
     set_up(panda)
     panda.capture.buffer_bytes = 60 * 100
     panda.faults.stall.clear()
@@ -124,7 +124,7 @@ async def test_a_reader_that_falls_behind_is_told(panda: Server) -> None:
     writer.close()
 
 
-def test_samples_that_come_a_few_at_a_time_are_found_again() -> None:
+def test_samples_in_small_batches_are_read_back() -> None:
     layout = Layout((Item("A.B", "Value", "int32", 1),))
     acquisition = Acquisition(layout, buffer_bytes=4 * 1000)
     chance = random.Random(1)
@@ -145,7 +145,7 @@ def test_samples_that_come_a_few_at_a_time_are_found_again() -> None:
 
 
 async def ascii_lines(panda: Server, *settings: str, options: str = "ASCII RAW NO_HEADER ONE_SHOT") -> list[str]:
-    """What is sent of one sample, whose words are 1, 2, 3 ... with the highest bit set."""
+    """Return the bytes of a sample with the words 1, 2, 3 ... with the highest bit set."""
     assert panda.simulation.say(*settings) == ["OK"] * len(settings)
     reader, writer = await asyncio.open_connection("127.0.0.1", panda.data_port)
     writer.write(f"{options}\n".encode())
@@ -172,7 +172,7 @@ async def test_options_with_more_than_one_space_between_them(panda: Server) -> N
 
 
 async def test_a_sample_has_less_than_64_words(panda: Server) -> None:
-    """A position in all ways has 11 words; the gate duration is one more."""
+    """A position captured in all ways has 11 words, plus one for the gate duration."""
     say = panda.simulation.say
     positions = [f"COUNTER{number}.OUT.CAPTURE=Value Diff Sum Min Max Mean StdDev" for number in range(1, 6)]
     times = [f"PCAP.{name}.CAPTURE=Value" for name in ("TS_START", "TS_END", "TS_TRIG")]

@@ -1,4 +1,4 @@
-"""Device files: what is wrong with one is said with its line."""
+"""Device files: error messages give the line."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_block_names_that_end_in_digits(tmp_path: Path) -> None:
         (GOOD.replace("OUT: {type: pos_out}", "OUT: {type: table}", 1), 6, "needs columns"),
     ],
 )
-def test_what_is_wrong(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_invalid_files(tmp_path: Path, text: str, line: int, says: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(YamlFileError) as caught:
         load(path)
@@ -74,5 +74,5 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(YamlFileError, match="No such file"):
         load(tmp_path / "nowhere.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"name: \xb5")
-    with pytest.raises(YamlFileError, match="not UTF-8"):
+    with pytest.raises(YamlFileError, match="not valid UTF-8"):
         load(tmp_path / "latin.yaml")

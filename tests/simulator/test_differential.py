@@ -1,4 +1,4 @@
-"""The comparison with another server finds nothing where there is nothing, and a difference where there is one."""
+"""The comparison with another server finds a difference if and only if there is one."""
 
 from panda_ioc.simulator import Server, load
 from panda_ioc.simulator.spec import DeviceSpec

@@ -1,4 +1,4 @@
-"""The engine: wires take their ticks, nothing costs but what happens, and moving positions are exact."""
+"""The engine: wires have their delays, idle ticks cost nothing, and moving positions are exact."""
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from panda_ioc.simulator.motion import FRACTION, Ramp
 
 
 class Probe(Block):
-    """Notes what comes in."""
+    """A block that records its inputs."""
 
     BIT: int = bit_in()
     POS: int = pos_in()
@@ -32,7 +32,7 @@ class Probe(Block):
 
 
 class Mover(Block):
-    """Says where it is, and understands that it moves."""
+    """A block that outputs a moving position."""
 
     SET: object = pos_in(moving=True)
     OUT: object = pos_out()
@@ -42,7 +42,7 @@ class Mover(Block):
 
 
 class Later(Block):
-    """Wants to be called long after anything came in."""
+    """A block that asks for a call long after each input."""
 
     BIT: int = bit_in()
     OUT: int = bit_out()
@@ -58,7 +58,7 @@ def probed(engine: Engine, source: Node, port: str, ticks: int, to: str = "BIT")
     return probe
 
 
-def test_a_wire_takes_its_ticks() -> None:
+def test_a_wire_has_its_delay() -> None:
     engine = Engine()
     bits = engine.add("BITS", Bits())
     near, far = (probed(engine, bits, "OUTA", ticks) for ticks in (1, 35))
@@ -70,7 +70,7 @@ def test_a_wire_takes_its_ticks() -> None:
     assert far.seen == [(145, "BIT", 1), (147, "BIT", 0)]
 
 
-def test_another_wire_takes_what_is_on_its_way() -> None:
+def test_a_new_wire_drops_values_in_transit() -> None:
     engine = Engine()
     bits = engine.add("BITS", Bits())
     probe = probed(engine, bits, "OUTA", 10)
@@ -99,7 +99,7 @@ def test_hours_of_idle_are_free() -> None:
     assert engine.now == 10**15
 
 
-def test_a_block_that_changes_its_mind_is_called_once() -> None:
+def test_a_rescheduled_block_is_called_once() -> None:
     engine = Engine()
     clock, later = engine.add("CLOCK", Clock()), engine.add("LATER", Later())
     engine.connect(clock.slots["OUT"], later, "BIT", 1)
@@ -116,7 +116,7 @@ def test_a_block_that_changes_its_mind_is_called_once() -> None:
     assert (engine.events, engine.next_due(), engine.queued) == (events + 1, None, 0)
 
 
-def test_what_is_due_in_the_same_tick_stays_when_a_block_changes_its_mind() -> None:
+def test_rescheduling_a_block_keeps_other_events_of_the_tick() -> None:
     engine = Engine()
     bits, later = engine.add("BITS", Bits()), engine.add("LATER", Later())
     probe = probed(engine, bits, "OUTA", 1)
@@ -134,14 +134,14 @@ def test_what_is_due_in_the_same_tick_stays_when_a_block_changes_its_mind() -> N
     assert (10**9 + 3, "BIT", 1) in probe.seen
 
 
-def test_a_run_can_be_cut_into_pieces() -> None:
+def test_a_run_can_be_split() -> None:
     engine = Engine()
     clock = engine.add("CLOCK", Clock())
     engine.put(1, clock, {"PERIOD": 2, "ENABLE": 1})
     assert not engine.run(10**9, limit=50)
     assert 50 <= engine.events <= 52
     assert 40 < engine.now < 60
-    with pytest.raises(ValueError, match="is over"):
+    with pytest.raises(ValueError, match="has passed"):
         engine.put(engine.now, clock, {"ENABLE": 0})
     engine.put(engine.now + 1, clock, {"ENABLE": 0})
     assert engine.run(10**9, limit=50)
@@ -154,12 +154,12 @@ def test_calls_come_before_the_blocks_of_their_tick() -> None:
     engine.call_at(50, lambda: engine.write(bits, {"A": 1}))
     engine.run(100)
     assert probe.seen == [(52, "BIT", 1)]
-    with pytest.raises(ValueError, match="is over"):
+    with pytest.raises(ValueError, match="has passed"):
         engine.call_at(100, lambda: None)
 
 
 class Forgetful(Block):
-    """Asks to be called in a tick that is over."""
+    """A block that asks for a call in the past."""
 
     A: int = param()
 
@@ -167,11 +167,11 @@ class Forgetful(Block):
         return now if "A" in changes else None
 
 
-def test_a_block_that_asks_for_the_past_is_told() -> None:
+def test_a_block_cannot_ask_for_a_call_in_the_past() -> None:
     engine = Engine()
     node = engine.add("BAD", Forgetful())
     engine.put(5, node, {"A": 1})
-    with pytest.raises(RuntimeError, match="BAD asked in tick 5 to be called in tick 5"):
+    with pytest.raises(RuntimeError, match="BAD asked in tick 5 for a call in tick 5"):
         engine.run(100)
 
 
@@ -180,7 +180,7 @@ positions = st.integers(-(2**20), 2**20)
 
 @given(positions, st.integers(-(2**46), 2**46), st.integers(1, 60), positions)
 def test_a_moving_position_reaches_a_block_count_by_count(base: int, rate: int, ticks: int, later: int) -> None:
-    """A block that knows nothing of moving positions sees the same as if every count had been sent to it."""
+    """A block without support for moving positions sees each count."""
     ramp = Ramp(5, base << FRACTION, rate)
     engine = Engine()
     mover = engine.add("MOVER", Mover())

@@ -1,4 +1,4 @@
-"""What goes wrong at the ports, on request."""
+"""Faults injected at the ports."""
 
 import asyncio
 import gc
@@ -24,7 +24,7 @@ async def drive(client: AsyncioClient, action: str, **parameters: object) -> Non
 
 
 async def refused_connection(client: AsyncioClient) -> None:
-    """Wait until the connection is gone."""
+    """Wait until the connection is closed."""
     with pytest.raises(PandaConnectionError):
         async with asyncio.timeout(5):
             while True:
@@ -71,7 +71,7 @@ async def test_slow_replies_come_late_and_in_order(panda: Server) -> None:
 
 
 async def come_back(panda: Server, timeout: float = 5.0) -> AsyncioClient:
-    """A client of one that restarts."""
+    """Connect to a server that is restarting."""
     async with asyncio.timeout(timeout):
         while True:
             try:
@@ -82,7 +82,7 @@ async def come_back(panda: Server, timeout: float = 5.0) -> AsyncioClient:
             return client
 
 
-async def test_it_comes_back_as_something_else(panda: Server) -> None:
+async def test_a_restart_with_another_device(panda: Server) -> None:
     async with client_of(panda) as client:
         await client.send(Put("BITS.A", "1"))
         before = await client.send(GetBlockInfo())
@@ -112,7 +112,7 @@ async def test_a_restart_from_python_plays_the_scenario_again() -> None:
             assert await client.send(Get("BITS.B")) == b"1"
 
 
-async def test_it_comes_back_without_what_its_scenario_sets(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_restart_without_a_block_that_the_scenario_sets(caplog: pytest.LogCaptureFixture) -> None:
     scenario = Scenario.model_validate(
         {
             "settings": ["BITS.B=1", "SEQ1.TABLE<", "1 0 0 1", "", "SEQ2.REPEATS=5", "BITS.C=1"],
@@ -132,15 +132,15 @@ async def test_it_comes_back_without_what_its_scenario_sets(caplog: pytest.LogCa
             while await client.send(Get("TTLIN1.VAL")) != b"1":
                 pass
         await client.close()
-    assert "does not fit any more: SEQ1.TABLE<: No such block" in caplog.text
-    assert "does not fit any more: SEQ2.REPEATS=5: No such block" in caplog.text
-    assert "step health at 0 s: there is no field SEQ1.HEALTH" in caplog.text
+    assert "restarted PandA refused: SEQ1.TABLE<: No such block" in caplog.text
+    assert "restarted PandA refused: SEQ2.REPEATS=5: No such block" in caplog.text
+    assert "step health at 0 s: unknown field SEQ1.HEALTH" in caplog.text
     assert "BITS" not in caplog.text
 
 
 @pytest.mark.parametrize("block", ["SEQ", "PCAP", "INENC"])
-async def test_a_copy_of_a_panda_comes_back_without_a_block(block: str) -> None:
-    """In such a device file the order of the buses is told, and what its fields show."""
+async def test_a_copy_of_a_panda_restarts_without_a_block(block: str) -> None:
+    """Such a device file has the order of the buses and readings of fields."""
     spec = load()
     readings = {f"{block}1.HEALTH" if spec.blocks[block].count > 1 else f"{block}.HEALTH": "OK"}
     update = {"bits": tuple(spec.bus("bit_out")), "positions": tuple(spec.bus("pos_out")), "readings": readings}
@@ -153,13 +153,13 @@ async def test_a_copy_of_a_panda_comes_back_without_a_block(block: str) -> None:
         await client.close()
 
 
-async def test_it_comes_back_when_its_port_is_free_again(panda: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_restart_waits_for_a_free_port(panda: Server, caplog: pytest.LogCaptureFixture) -> None:
     async with client_of(panda) as client:
         await drive(client, "restart", down=0.5)
         await refused_connection(client)
     with socket.create_server(("127.0.0.1", panda.data_port)):
         async with asyncio.timeout(10):
-            while "it cannot come back yet" not in caplog.text:  # noqa: ASYNC110 - only the log tells
+            while "cannot reopen its ports" not in caplog.text:  # noqa: ASYNC110 - only the log tells
                 await asyncio.sleep(0.01)
     await (await come_back(panda)).close()
 
@@ -180,12 +180,12 @@ async def test_data_connections_end_with_a_restart(panda: Server, caplog: pytest
 
 
 @pytest.mark.long
-async def test_a_client_that_does_not_read_does_not_keep_it_from_restarting(panda: Server) -> None:
+async def test_a_client_that_does_not_read_cannot_block_a_restart(panda: Server) -> None:
     with socket.create_connection(("127.0.0.1", panda.control_port)) as silent:
         silent.setblocking(False)
         loop = asyncio.get_running_loop()
         line = b"*ECHO " + b"x" * 1000 + b"?\n"
-        with pytest.raises(TimeoutError):  # it takes no more, as its replies are not read
+        with pytest.raises(TimeoutError):  # the server stops reading, because its replies are not read
             while True:
                 await asyncio.wait_for(loop.sock_sendall(silent, line * 100), 0.5)
         async with asyncio.timeout(5):
@@ -195,7 +195,7 @@ async def test_a_client_that_does_not_read_does_not_keep_it_from_restarting(pand
                 await asyncio.sleep(0)
 
 
-async def test_a_stalled_data_port_goes_on(panda: Server) -> None:
+async def test_a_stalled_data_port_continues(panda: Server) -> None:
     async with client_of(panda) as client:
         await drive(client, "stall")
         assert not panda.faults.stall.is_set()
@@ -205,9 +205,9 @@ async def test_a_stalled_data_port_goes_on(panda: Server) -> None:
         assert panda.faults.cut == 100
 
 
-async def test_what_makes_no_sense_is_an_error(panda: Server) -> None:
+async def test_an_invalid_fault_is_an_error(panda: Server) -> None:
     async with client_of(panda) as client:
-        with pytest.raises(CommandError, match="TTLIN77 is no input"):
+        with pytest.raises(CommandError, match="TTLIN77 is not an input"):
             await drive(client, "level", input="TTLIN77", high=True)
 
 

@@ -1,4 +1,4 @@
-"""Commands that nobody foresaw: whatever is sent to the control port, each command has one reply of a known form."""
+"""Random input to the control port: each command has one reply of a known form."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ EVENTS = 200
 
 @cache
 def names() -> list[str]:
-    """What can be named: fields, their attributes, keys of the system commands, blocks."""
+    """Return valid names: fields, their attributes, keys of the system commands, blocks."""
     panda = Simulation(SPEC).panda
     fields = [name for name in panda.fields if re.match(r"[A-Z_]*1?\.", name)]  # one of each kind of block
     return [
@@ -77,7 +77,7 @@ COMMANDS = st.one_of(QUERIES, ASSIGNMENTS, TABLES, TEXT.map(lambda text: [text])
 
 
 def expected(line: str) -> re.Pattern[str] | None:
-    """The form of the reply to the first line of a command; None if it begins a table write."""
+    """Return the form of the reply to the first line of a command; None for a table write."""
     form = next((character for character in line.partition("\0")[0] if character in "?=<"), "")
     return {"?": VALUE, "=": DONE, "<": None, "": NO_FORM}[form]
 
@@ -124,16 +124,16 @@ def test_any_bytes_give_the_same_replies_in_any_split(data: bytes, cuts: list[in
     assert replies(pieces) == whole
 
 
-async def test_garbage_over_tcp_harms_nobody_else(panda: Server) -> None:
-    """Each connection ends by itself or goes on answering; another one is served all the while."""
+async def test_garbage_over_tcp_does_not_affect_other_connections(panda: Server) -> None:
+    """Each connection is closed or continues to reply; another one is served meanwhile."""
     chance = random.Random(7)
     words = [b"PULSE1.", b"SEQ1.TABLE<", b"?", b"=", b"\n", b"\n\n", b"*CHANGES?\n", b"\0", b"\xff", b"x" * 600]
     async with asyncio.timeout(60), AsyncioClient("127.0.0.1", panda.control_port) as other:
         for turn in range(100):
             reader, writer = await asyncio.open_connection("127.0.0.1", panda.control_port)
             writer.write(b"".join(chance.choices(words, k=chance.randrange(12))) + b"\n\n*ECHO turn?\n")
-            if turn % 2:  # the other half goes away without a word
-                with contextlib.suppress(asyncio.IncompleteReadError):  # a line was too long
+            if turn % 2:  # the other half disconnects without reading
+                with contextlib.suppress(asyncio.IncompleteReadError):  # closed because a line was too long
                     await reader.readuntil(b"OK =turn\n")
             writer.close()
             assert await other.send(GetLine("*CLOCK_FREQ")) == "125000000"

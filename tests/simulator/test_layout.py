@@ -1,4 +1,4 @@
-"""The columns of captured samples, and how raw ones become scaled ones."""
+"""The columns of captured samples, and the scaling of raw samples."""
 
 import math
 from pathlib import Path
@@ -17,14 +17,14 @@ GATE = Item("PCAP.GATE_DURATION", "Value", "int32", 1, 8e-9, 0.0, "s", only_raw=
 
 
 def columns(*settings: str) -> tuple[list[str], list[str]]:
-    """The columns of raw and of scaled data with some settings."""
+    """Return the columns of raw and of scaled data with some settings."""
     sim = Simulation(load())
     assert sim.say(*settings) == ["OK"] * len(settings)
     layout = layout_of(sim.panda)
     return [item.column for item in layout.items], list(layout.scaled_dtype.names or ())
 
 
-def test_a_deviation_brings_the_sum_that_it_needs() -> None:
+def test_a_deviation_adds_the_sum_that_it_needs() -> None:
     raw, scaled = columns(
         "COUNTER1.OUT.CAPTURE=Mean", "COUNTER2.OUT.CAPTURE=Value StdDev", "COUNTER3.OUT.CAPTURE=Mean StdDev"
     )
@@ -53,7 +53,7 @@ def test_a_gate_duration_that_is_captured_is_not_added() -> None:
 
 
 def scaled(gate: int, total: int, squares: int) -> tuple[float, float]:
-    """The mean and the deviation of one window: its gate duration as an unsigned number, its sum, its squares."""
+    """Return the mean and deviation of a window, given its gate duration, sum and sum of squares."""
     layout = Layout(
         (GATE, Item("A.B", "Mean", "int64", 2, 2.0, 1.0), Item("A.B", "StdDev", "int96", 3, 2.0, 1.0)),
     )
@@ -77,8 +77,8 @@ def test_means_of_no_tick_are_not_numbers(total: int) -> None:
     assert math.isnan(deviation)
 
 
-def test_squares_that_cannot_be_are_no_deviation() -> None:
-    """As where SHIFT_SUM has cut them."""
+def test_impossible_squares_give_nan() -> None:
+    """SHIFT_SUM can truncate them to impossible values."""
     _, deviation = scaled(3, 10, 33)
     assert math.isnan(deviation)
 
@@ -87,7 +87,7 @@ def test_squares_that_cannot_be_are_no_deviation() -> None:
     "name", ["mixed-1000-ok", "stddev", "escaped-units", "two-acquisitions", "hardware-time", "value-only-20-ok"]
 )
 def test_recorded_data(name: str) -> None:
-    """Raw samples of a real server scale to those that it sent scaled, to the last bit."""
+    """Scaled raw samples of a real server equal its scaled samples, to the last bit."""
     starts, frames = {}, {}
     for form in ("raw", "scaled"):
         connection = DataConnection()

@@ -23,19 +23,19 @@ BINARY: dict[str, Callable[[bool, bool], bool]] = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function: how it is written, how tight its loosest operator binds, and its value for some inputs."""
+    """A function: its text, the precedence of its outermost operator, and its value for given inputs."""
 
     text: str
     tightness: int
     value: Callable[[dict[str, bool]], bool]
 
     def within(self, tightness: int) -> str:
-        """Its text, in brackets if an operator beside it would take it apart."""
+        """Return the text, in brackets if the precedence of a neighbouring operator requires it."""
         return self.text if self.tightness >= tightness else f"({self.text})"
 
 
 def chosen(chance: random.Random, depth: int) -> Function:
-    """A function made by chance, written with no more brackets than it needs."""
+    """Return a random function, written with as few brackets as possible."""
     kind = chance.choice(["name", "not", "choice", *BINARY] if depth else ["name"])
     spaces = chance.choice(["", "", " "])
     tightest = len(BINARY) + 2
@@ -51,14 +51,14 @@ def chosen(chance: random.Random, depth: int) -> Function:
         return Function(text, 0, lambda inputs: yes.value(inputs) if test.value(inputs) else no.value(inputs))
     left, right = chosen(chance, depth - 1), chosen(chance, depth - 1)
     tightness = 1 + list(BINARY).index(kind)
-    # Only `=>` is not associative: a chain of it is written with brackets.
+    # Only `=>` is not associative: write a chain of it with brackets.
     beside = tightness + (kind == "=>")
     text = f"{left.within(beside)}{spaces}{kind}{spaces}{right.within(beside)}"
     return Function(text, tightness, lambda inputs: BINARY[kind](left.value(inputs), right.value(inputs)))
 
 
 def rows(function: Function) -> int:
-    """The table of a function, row by row."""
+    """Return the truth table of a function, row by row."""
     return sum(
         function.value({"0": False, "1": True, **{name: bool(row >> place & 1) for place, name in enumerate("EDCBA")}})
         << row
@@ -66,7 +66,7 @@ def rows(function: Function) -> int:
     )
 
 
-def test_functions_made_by_chance() -> None:
+def test_random_functions() -> None:
     chance = random.Random(18)
     for _ in range(3000):
         function = chosen(chance, chance.randrange(5))
@@ -107,7 +107,7 @@ def test_known_values(function: str, value: int) -> None:
         ("0xg", "Unexpected character after input"),
     ],
 )
-def test_what_is_no_function(text: str, error: str) -> None:
+def test_invalid_functions(text: str, error: str) -> None:
     with pytest.raises(Refused) as caught:
         table(text)
     assert str(caught.value) == error

@@ -1,4 +1,4 @@
-"""Values that move by themselves, against the same tick by tick."""
+"""Moving values, compared with a calculation tick by tick."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ def test_sums(ramp: Ramp, window: tuple[int, int]) -> None:
 
 
 @given(positions, windows)
-def test_sums_of_what_stands(position: int, window: tuple[int, int]) -> None:
+def test_sums_of_a_constant(position: int, window: tuple[int, int]) -> None:
     ramp = Ramp(0, position << FRACTION, 0)
     for summed in (total, squares):
         assert summed(position, *window) == summed(ramp, *window)

@@ -1,4 +1,4 @@
-"""Motors that go as a file says."""
+"""Motors that follow a file."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_hdf5(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="y.h5: cannot be read as HDF5"):
         read(tmp_path / "y.h5", Columns("x", "t"))
     for name in ("image", "entry", "nothing"):
-        with pytest.raises(Refused, match=f"{name} is no dataset of one dimension"):
+        with pytest.raises(Refused, match=f"{name} is not a one-dimensional dataset"):
             read(tmp_path / "x.h5", Columns(name, None, period=1e-3))
 
 
@@ -66,7 +66,7 @@ def test_a_motor_goes_in_straight_lines_through_all_positions(tmp_path: Path) ->
     play(load_scenario(scenario), Stage(sim, Faults()))
     origin = sim.engine.now + 1
     sim.advance(TICKS // 100)
-    # The step is done at its tick; the motor begins a tick later, and a tick more takes it to the encoder.
+    # The motor starts one tick after the step, and the encoder sees it another tick later.
     begin = origin + TICKS // 1000 + 1 + 1
     at = begin + np.rint(TIMES * 125_000).astype(int)
     assert recorded.at(at).tolist() == (1000 * X + 7).tolist()
@@ -78,37 +78,37 @@ def test_a_motor_goes_in_straight_lines_through_all_positions(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "position", "told"),
     [
-        ("t,x\n0,1\n1,2\n", "y", "has no column 'y'; it has t, x"),
-        ("0,1\n1,2\n", "3", "has no column '3'; it has 1 to 2"),
-        ("t,x\n0,1\n", "x", "has 1 rows"),
-        ("t,x\n0,1\n0,2\n", "x", "the time of row 2 is not after"),
-        ("t,x\n0,1\n1,a\n", "x", "is not a table of numbers"),
-        ("t,x\n0,1\n1,nan\n", "x", "x must be 2 finite numbers"),
-        ("t,x\n0,1\n1\n", "x", "is not a table of numbers"),
-        ("t,x\n0,1\n1e9,1\n", "x", "takes 1e\\+09 s; set time_units"),
-        ("", "x", "has no column"),
-        ("t,x\n0,1\n1,1e12\n", "x", "do not fit 32 bits: set the scale"),
+        ("t,x\n0,1\n1,2\n", "y", "no column 'y': use one of t, x"),
+        ("0,1\n1,2\n", "3", "no column '3': use one of 1 to 2"),
+        ("t,x\n0,1\n", "x", ": 1 rows"),
+        ("t,x\n0,1\n0,2\n", "x", "row 2 must be at least 8 ns later"),
+        ("t,x\n0,1\n1,a\n", "x", "not a table of numbers"),
+        ("t,x\n0,1\n1,nan\n", "x", "x must have 2 finite numbers"),
+        ("t,x\n0,1\n1\n", "x", "not a table of numbers"),
+        ("t,x\n0,1\n1e9,1\n", "x", "lasts 1e\\+09 s, .* check time_units"),
+        ("", "x", "no column"),
+        ("t,x\n0,1\n1,1e12\n", "x", "exceed 32 bits: change the scale"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_told(text: str, position: str, told: str, tmp_path: Path) -> None:
+def test_invalid_files(text: str, position: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text)
     with pytest.raises(Refused, match=told):
         Simulation(load()).outside.motor("INENC1").follow(path, Columns(position, "1"))
 
 
-def test_a_scenario_whose_file_is_not_there_is_refused_when_it_is_read(tmp_path: Path) -> None:
+def test_a_scenario_with_a_missing_file_is_refused_on_load(tmp_path: Path) -> None:
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text("steps: [{at: 2, follow: {motor: INENC2, file: x.csv}}]")
     with pytest.raises(ScenarioError, match=r"step follow at 2 s: .*x\.csv: No such file"):
         load_scenario(scenario)
-    with pytest.raises(Refused, match="is no file"):
+    with pytest.raises(Refused, match="not a regular file"):
         read(tmp_path, Columns("1", None, period=1.0))
 
 
 def test_a_client_cannot_make_the_simulator_read_files(tmp_path: Path) -> None:
     csv(tmp_path / "x.csv")
-    with pytest.raises(Refused, match="follow is a step of scenario files alone"):
+    with pytest.raises(Refused, match="follow is allowed in scenario files only"):
         drive(
             json.dumps({"follow": {"motor": "INENC1", "file": str(tmp_path / "x.csv")}}),
             Stage(Simulation(load()), Faults()),

@@ -1,4 +1,4 @@
-"""Motors and inputs: they go where they are told, and blocks see it to the tick."""
+"""Motors and inputs: they do what they are asked, and blocks see it exact to the tick."""
 
 import math
 
@@ -16,7 +16,7 @@ MS = 125_000
 
 
 def values(profile: Profile, ticks: range) -> list[int]:
-    """What a profile says at some ticks; 0 before it begins."""
+    """Return the values of a profile at some ticks; 0 before it begins."""
     found = []
     value: object = 0
     following = next(profile, None)
@@ -29,9 +29,7 @@ def values(profile: Profile, ticks: range) -> list[int]:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(1, 1e6), st.floats(1, 1e7) | st.just(math.inf))
-def test_a_motor_gets_there_in_the_time_that_it_takes(
-    position: float, to: float, speed: float, acceleration: float
-) -> None:
+def test_a_motor_arrives_on_time(position: float, to: float, speed: float, acceleration: float) -> None:
     last = position
     way = abs(to - position)
     top = min(speed, math.sqrt(way * acceleration)) if way else speed
@@ -107,7 +105,7 @@ def test_an_encoder_follows_its_motor() -> None:
 
 
 def test_a_scan() -> None:
-    """A motor sweeps, PCOMP triggers, PCAP captures: the positions are those asked for."""
+    """A motor sweeps, PCOMP triggers, PCAP captures: the captured positions are as configured."""
     sim = Simulation(load())
     settings = {
         "PCOMP1.INP": "INENC1.VAL", "PCOMP1.START": "1000", "PCOMP1.STEP": "100", "PCOMP1.WIDTH": "50",
@@ -129,18 +127,18 @@ def test_a_scan() -> None:
 @pytest.mark.parametrize(
     ("do", "says"),
     [
-        (lambda outside: outside.motor("TTLIN1"), "TTLIN1 is no encoder input"),
-        (lambda outside: outside.input("TTLOUT1"), "TTLOUT1 is no input"),
-        (lambda outside: outside.input("nothing"), "nothing is no input"),
-        (lambda outside: outside.output("TTLIN1"), "TTLIN1 is no output"),
-        (lambda outside: outside.motor("INENC1").move(1e10, 5), "1e.10 is no position"),
-        (lambda outside: outside.motor("INENC1").move(1, 0), "0 is no speed"),
-        (lambda outside: outside.motor("INENC1").move(1, math.nan), "nan is no speed"),
-        (lambda outside: outside.motor("INENC1").sine(5, math.inf), "inf is no time"),
-        (lambda outside: outside.input("TTLIN1").pulses(2, 1), "a width of 2 s does not fit"),
+        (lambda outside: outside.motor("TTLIN1"), "TTLIN1 is not an encoder input"),
+        (lambda outside: outside.input("TTLOUT1"), "TTLOUT1 is not an input"),
+        (lambda outside: outside.input("nothing"), "nothing is not an input"),
+        (lambda outside: outside.output("TTLIN1"), "TTLIN1 is not an output"),
+        (lambda outside: outside.motor("INENC1").move(1e10, 5), "position 1e.10 is out of range"),
+        (lambda outside: outside.motor("INENC1").move(1, 0), "speed 0 is out of range"),
+        (lambda outside: outside.motor("INENC1").move(1, math.nan), "speed nan is out of range"),
+        (lambda outside: outside.motor("INENC1").sine(5, math.inf), "time inf is out of range"),
+        (lambda outside: outside.input("TTLIN1").pulses(2, 1), "a pulse width of 2 s needs"),
     ],
 )
-def test_what_makes_no_sense(do: object, says: str) -> None:
+def test_invalid_requests(do: object, says: str) -> None:
     assert callable(do)
     with pytest.raises(Refused, match=says):
         do(Simulation(load()).outside)
@@ -153,7 +151,7 @@ def test_slow_motors_do_not_take_memory() -> None:
     assert corners < 20_000
 
 
-def test_outside_is_made_when_it_is_needed() -> None:
+def test_sources_are_made_on_demand() -> None:
     sim = Simulation(load())
     nodes = len(sim.engine.nodes)
     assert isinstance(sim.outside, Outside)

@@ -1,4 +1,4 @@
-"""What is recorded is what the signals did, in each tick, and recording changes nothing."""
+"""Recordings are exact in each tick, and do not affect the simulation."""
 
 import random
 
@@ -91,7 +91,7 @@ def test_patterns_name_signals_and_readbacks(sim: Simulation) -> None:
     assert list(sim.record("SEQ?.OUTA", "TTLOUT1")) == ["SEQ1.OUTA", "SEQ2.OUTA", "TTLOUT1"]
     assert set(sim.record("SEQ1.*")) == {"SEQ1.ACTIVE", *(f"SEQ1.OUT{letter}" for letter in "ABCDEF")}
     assert "PCAP.HEALTH" in sim.record("*.HEALTH")
-    with pytest.raises(Refused, match=r"no signal is called 'PULSE1.OUTA'; did you mean PULSE1.OUT\?"):
+    with pytest.raises(Refused, match=r"no signal matches 'PULSE1.OUTA'; did you mean PULSE1.OUT\?"):
         sim.record("PULSE1.OUTA")
 
 
@@ -116,7 +116,7 @@ def test_a_stopped_recording_stays_as_it_is(sim: Simulation) -> None:
     assert second.changes > first.changes
 
 
-def test_until_comes_to_the_very_tick(sim: Simulation) -> None:
+def test_until_is_exact_to_the_tick(sim: Simulation) -> None:
     ok(sim, *WIRED)
     recorded = sim.record("TTLOUT1", "INENC1.VAL")
     ok(sim, "BITS.A=1")
@@ -128,13 +128,13 @@ def test_until_comes_to_the_very_tick(sim: Simulation) -> None:
     assert recorded["INENC1.VAL"].at([tick - 1, tick]).tolist() == [123, 124]
     assert recorded["INENC1.VAL"].at(sim.until("INENC1.VAL", 200)) == 200
     assert sim.until("COUNTER1.OUT", above=300, limit=0.001) > tick
-    with pytest.raises(TimeoutError, match=r"INENC1.VAL was not as wanted within 0.01 s"):
+    with pytest.raises(TimeoutError, match=r"INENC1.VAL did not reach the wanted value within 0.01 s"):
         sim.until("INENC1.VAL", below=-3, limit=0.01)
 
 
 @pytest.mark.parametrize("wanted", [{}, {"value": 1, "above": 0}, {"above": 1, "below": 5}])
-def test_until_must_be_told_one_thing(sim: Simulation, wanted: dict[str, int]) -> None:
+def test_until_needs_exactly_one_condition(sim: Simulation, wanted: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="one of value, above and below"):
         sim.until("TTLOUT1", **wanted)
-    with pytest.raises(Refused, match="names 2 signals"):
+    with pytest.raises(Refused, match="matches 2 signals"):
         sim.until("SEQ?.OUTA", 1)

@@ -1,4 +1,4 @@
-"""A simulation against the clock on the wall."""
+"""A simulation compared with real time."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ def server(speed: float) -> Server:
 
 
 async def captured(client: AsyncioClient, samples: int) -> list[int]:
-    """Arm, take so many samples, disarm; the counts."""
+    """Arm, receive a number of samples, disarm; return the counts."""
     counts: list[int] = []
     async for data in client.data(scaled=False):
         if isinstance(data, ReadyData):
@@ -80,7 +80,7 @@ async def test_idle_is_free() -> None:
         assert panda.simulation.engine.events == events
 
 
-async def test_too_much_to_do_is_said_and_the_ports_stay_responsive(caplog: pytest.LogCaptureFixture) -> None:
+async def test_overload_is_logged_and_the_ports_stay_responsive(caplog: pytest.LogCaptureFixture) -> None:
     async with server(1.0) as panda, AsyncioClient("127.0.0.1", panda.control_port, panda.data_port) as client:
         await client.send(Put("CLOCK1.PERIOD", "1.6e-8"))
         await client.send(Put("CLOCK1.ENABLE", "ONE"))

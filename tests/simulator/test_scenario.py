@@ -1,4 +1,4 @@
-"""Scenarios and single steps: what can happen to a simulated PandA, and what is said when it makes no sense."""
+"""Scenarios and single steps: their effects, and messages for invalid ones."""
 
 import gc
 import json
@@ -39,7 +39,7 @@ def test_the_demo_scans_again_and_again(stage: Stage) -> None:
 
 
 def test_the_demo_does_not_grow_with_age(stage: Stage) -> None:
-    """Setting a mux looks at all that is due, so that it costs the same later means that no more is due."""
+    """Setting a mux scans the event queue; if its cost does not grow, the queue does not grow."""
     play(load_scenario(DEMO), stage)
     queued, blocks = [], []
     for _ in range(5):
@@ -80,9 +80,9 @@ repeat: 1.0
     [
         ("steps: 3", 1, "steps"),
         ("repeat: 0\nsteps: []", 1, "repeat"),
-        ("settings: []\nsteps:\n  - {at: 2, arm: {}}\nrepeat: 1\n", 1, "cannot begin again after 1 s"),
-        ("steps:\n  - {at: 0, arm: {}}\n  - {at: 1}\n", 3, "a step has one action"),
-        ("steps:\n  - {arm: {}, stall: {}}\n", 2, "here are 2"),
+        ("settings: []\nsteps:\n  - {at: 2, arm: {}}\nrepeat: 1\n", 1, "1 s is too short"),
+        ("steps:\n  - {at: 0, arm: {}}\n  - {at: 1}\n", 3, "a step needs exactly one action"),
+        ("steps:\n  - {arm: {}, stall: {}}\n", 2, "not 2: one of"),
         ("steps:\n  - {at: .nan, arm: {}}\n", 2, "at"),
         ("steps:\n  - {fly: {}}\n", 2, "fly"),
         ("steps:\n  - at: 1\n    move: {motor: INENC1, to: 5, speed: fast}\n", 3, "speed"),
@@ -91,7 +91,7 @@ repeat: 1.0
         ('settings: ["PULSE1.WIDTH=1\\nBITS.A=1"]', 1, "settings.0"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_invalid_files_are_reported_with_the_line(tmp_path: Path, text: str, line: int, says: str) -> None:
     path = tmp_path / "scenario.yaml"
     path.write_text(text)
     with pytest.raises(YamlFileError, match=says) as caught:
@@ -99,18 +99,18 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, text: s
     assert f"scenario.yaml:{line}:" in str(caught.value)
 
 
-def test_a_setting_that_is_refused_ends_it(stage: Stage) -> None:
+def test_a_refused_setting_is_an_error(stage: Stage) -> None:
     with pytest.raises(ScenarioError, match="Invalid bit bus selection .and 1 more"):
         play(Scenario(settings=("BITS.A=1", "PCAP.TRIG=nothing", "NOPE.X=1")), stage)
 
 
-def test_a_step_that_makes_no_sense_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_step_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     steps = [{"at": 0.1, "level": {"input": "TTLIN9", "high": True}}, {"at": 0.2, "cut": {}}]
     play(Scenario.model_validate({"steps": steps}), stage)
     with caplog.at_level(logging.WARNING):
         stage.simulation.advance(SECOND)
-    assert "step level at 0.1 s: TTLIN9 is no input" in caplog.text
-    assert "there is no server" in caplog.text
+    assert "step level at 0.1 s: TTLIN9 is not an input" in caplog.text
+    assert "this simulation has no server" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -118,18 +118,18 @@ def test_a_step_that_makes_no_sense_is_logged(stage: Stage, caplog: pytest.LogCa
     [
         ("no json", "Invalid JSON"),
         ('{"fly": {}}', "fly: Extra inputs"),
-        ("{}", "a step has one action of move, sine"),
+        ("{}", "a step needs exactly one action, not 0: one of move, sine"),
         ('{"move": {"motor": "INENC1", "to": 1}}', "move.speed: Field required"),
-        ('{"move": {"motor": "INENC9", "to": 1, "speed": 1}}', "INENC9 is no encoder input"),
-        ('{"health": {"field": "PCAP.TRIG"}}', "PCAP.TRIG is not a field that is only read"),
+        ('{"move": {"motor": "INENC9", "to": 1, "speed": 1}}', "INENC9 is not an encoder input"),
+        ('{"health": {"field": "PCAP.TRIG"}}', "PCAP.TRIG is not a read-only field"),
         ('{"health": {"field": "SEQ1.HEALTH", "shows": "ill"}}', "Invalid enumeration value"),
-        ('{"broken": {"field": "SEQ1.NOPE"}}', "there is no field SEQ1.NOPE"),
-        ('{"restart": {"without": ["NOPE"]}}', "there is no block NOPE"),
-        ('{"restart": {}}', "there is no server"),
+        ('{"broken": {"field": "SEQ1.NOPE"}}', "unknown field SEQ1.NOPE"),
+        ('{"restart": {"without": ["NOPE"]}}', "unknown block NOPE"),
+        ('{"restart": {}}', "this simulation has no server"),
         ('{"commands": {"lines": ["PULSE1.OUT=1"]}}', "Field not writeable"),
     ],
 )
-def test_driving_what_makes_no_sense(stage: Stage, text: str, says: str) -> None:
+def test_invalid_steps_are_refused(stage: Stage, text: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
         drive(text, stage)
 
@@ -179,7 +179,7 @@ def test_a_step_later(stage: Stage) -> None:
 
 
 def test_every_action_has_a_description() -> None:
-    """They are what the documentation is made of."""
+    """The documentation is generated from them."""
     for name in Step.actions():
         annotation = Step.model_fields[name].annotation
         (model, _) = annotation.__args__  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""A whole PandA, wired and armed through its commands: exact in every tick, and the same every time."""
+"""A whole PandA, configured by commands: exact in every tick, and reproducible."""
 
 import random
 
@@ -44,7 +44,7 @@ COUNT = (
 
 
 @pytest.mark.parametrize(("delay", "first"), [(0, 0), (1, 1)])
-def test_pcap_takes_a_counter_of_the_same_trigger_before_it_counts_or_one_tick_later_after(
+def test_pcap_captures_a_counter_with_the_same_trigger_before_or_after_it_counts(
     sim: Simulation, delay: int, first: int
 ) -> None:
     ok(sim, *COUNT, f"PCAP.TRIG.DELAY={delay}", "*PCAP.ARM=")
@@ -88,7 +88,7 @@ def test_triggers_that_come_too_close_are_a_framing_error(sim: Simulation) -> No
 
 
 def test_every_way_to_capture(sim: Simulation) -> None:
-    """A counter that goes up every 20 ticks, with a trigger every 100, captured in all ways."""
+    """Capture a counter that increments every 20 ticks, with a trigger every 100 ticks, in all ways."""
     place = sim.panda.buses.bits.index("CLOCK1.OUT")
     ok(
         sim,
@@ -172,7 +172,7 @@ NOT_SIMULATED = {
 
 
 def test_every_field_of_a_pandabox_reaches_a_block(sim: Simulation) -> None:
-    """Those that do nothing are few, and known."""
+    """The few fields without an effect are listed here."""
     missing = set()
     for name, field in sim.panda.fields.items():
         instance, _, port = name.partition(".")
@@ -187,7 +187,7 @@ def test_every_field_of_a_pandabox_reaches_a_block(sim: Simulation) -> None:
 
 
 def run_anything(seed: int, slices: list[int]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
-    """Wire blocks at random, let motors run and time pass in some pieces, and take what was captured."""
+    """Wire blocks at random, move motors, let time pass in pieces, and return the captured samples."""
     chance = random.Random(seed)
     sim = Simulation(load())
     ok(sim, *COUNT, "COUNTER2.OUT.CAPTURE=Min Max Mean", "PCAP.BITS0.CAPTURE=Value", "PCAP.BITS1.CAPTURE=Value")
@@ -217,7 +217,7 @@ def test_the_same_wiring_gives_the_same_samples_every_time(seed: int, monkeypatc
     once = run_anything(seed, [20_000])
     assert len(once[0]) > 100
     assert run_anything(seed, [1] * 50 + [950] + [1000] * 19) == once
-    # Blocks that are called for each count and each change, also where they said that it does not matter.
+    # Call blocks for each count and each change, even in their quiet range.
     monkeypatch.setattr(engine, "_all_quiet", lambda *_: False)
     monkeypatch.setattr(Pcomp, "_band", lambda block: (block.INP, block.INP))
     assert run_anything(seed, [20_000]) == once

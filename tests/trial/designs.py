@@ -1,4 +1,4 @@
-"""Designs that are tried: a snake scan of any size, and the demo and a beamline from files."""
+"""Designs for trials: a snake scan of any size, and the demo and a beamline from files."""
 
 import binascii
 from pathlib import Path
@@ -35,13 +35,13 @@ SNAKE = (
 
 
 def positions(lines: int, points: int) -> np.ndarray:
-    """The positions of a snake scan in counts, (lines, points): forth in even lines, back in odd ones."""
+    """Return the positions of a snake scan in counts, shape (lines, points): backwards in odd lines."""
     line = 1000 + 10 * np.arange(points)
     return np.stack([line if number % 2 == 0 else line[::-1] for number in range(lines)])
 
 
 def snake_table(lines: int, points: int) -> list[str]:
-    """The table of SEQ for it: a pulse of OUTA at each position; as lines of a design."""
+    """Return a SEQ table with a pulse of OUTA at each position, as lines of a design."""
     where = positions(lines, points)
     trigger = np.where(np.arange(lines) % 2 == 0, UP, DOWN)[:, None]
     flags = np.broadcast_to(1 | trigger << 16 | 1 << 20, where.shape)
@@ -52,7 +52,7 @@ def snake_table(lines: int, points: int) -> list[str]:
 
 
 def snake(lines: int, points: int) -> tuple[list[str], Scenario, float]:
-    """A snake scan: its design, its scenario, and how long it takes."""
+    """Return the design, scenario and duration of a snake scan."""
     low, high, speed = 500, 1500 + 10 * points, 10_000
     seconds = (high - low) / speed + 0.3
     steps = []
@@ -68,11 +68,11 @@ def snake(lines: int, points: int) -> tuple[list[str], Scenario, float]:
 
 
 def demo() -> tuple[list[str], Scenario, float]:
-    """The demo, for two sweeps."""
+    """Return the demo, with the duration of two sweeps."""
     return [], load_scenario(DEMO), 12.0
 
 
 def beamline() -> tuple[list[str], Scenario, float]:
-    """A design of 25 blocks and more, with a detector that answers, and a change on the way."""
+    """Return a design of more than 25 blocks, with a detector that answers, and a change during the run."""
     scenario = load_scenario(BEAMLINE)
     return list(scenario.settings), scenario.model_copy(update={"settings": ()}), 0.03

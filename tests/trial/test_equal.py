@@ -1,4 +1,4 @@
-"""A trial gives what a running simulator gives through its ports: sample by sample, and tick by tick."""
+"""A trial gives the same results as a simulator with ports: sample by sample, and tick by tick."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,7 +29,7 @@ Design = tuple[list[str], Scenario, float]
 
 
 async def with_ports(design: Design, folder: Path, acquisitions: int) -> tuple[Recording, Path]:
-    """Load a design through the control port, let its scenario happen, capture with `panda-ioc capture`."""
+    """Load a design through the control port, run its scenario, capture with `panda-ioc capture`."""
     lines, scenario, seconds = design
     file = folder / "captured.h5"
     pipe: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
@@ -63,7 +63,7 @@ def tried(design: Design, file: Path) -> Outcome:
 
 
 def armed(design: Design) -> Design:
-    """With PCAP armed at the start."""
+    """Return the scenario with a step that arms PCAP at the start."""
     lines, scenario, seconds = design
     steps = [{"arm": {}}, *(step.model_dump(exclude_none=True) for step in scenario.steps)]
     return lines, Scenario.model_validate({"steps": steps}), seconds
@@ -90,7 +90,7 @@ async def test_a_trial_equals_the_simulator_with_ports(
 
 
 def content(path: Path) -> dict[str, Any]:
-    """All that a file has, but for what the clock on the wall said and why the last acquisition was cut short."""
+    """Return the content of a file, except for real times and the end reason of the last acquisition."""
     told: dict[str, Any] = {}
 
     def visit(name: str, item: Any) -> None:

@@ -32,7 +32,7 @@ def outcome() -> Outcome:
 
 
 def changes(path: Path) -> Iterator[tuple[str, int, str]]:
-    """All changes in a VCD file, as pyvcd reads it: the signal, the time in ns, the value."""
+    """Return all changes in a VCD file: signal, time in ns, value."""
     reader = pytest.importorskip("vcd.reader")
     names, scope, now = {}, "", 0
     with path.open("rb") as file:
@@ -73,9 +73,9 @@ def test_a_timing_diagram_of_each_format_and_zoom(outcome: Outcome, tmp_path: Pa
     for ending, mark in ((".png", PNG), (".svg", b"<?xml"), (".pdf", b"%PDF")):
         draw_timing(outcome, names, tmp_path / f"x{ending}", between=(0.1, 0.2), title="a title", note="a note")
         assert (tmp_path / f"x{ending}").read_bytes().startswith(mark)
-    with pytest.raises(TrialError, match="there is nothing to draw"):
+    with pytest.raises(TrialError, match="nothing to draw"):
         draw_timing(run(Plan(load(), seconds=1e-6)), [], tmp_path / "x.png")
-    with pytest.raises(TrialError, match="--between must be two times"):
+    with pytest.raises(TrialError, match="--between needs two times"):
         draw_timing(outcome, names, tmp_path / "x.png", between=(0.2, 0.1))
     with pytest.raises(TrialError, match="--between begins at 99 s, but the trial ends at"):
         draw_timing(outcome, names, tmp_path / "x.png", between=(99, 100))
@@ -83,7 +83,7 @@ def test_a_timing_diagram_of_each_format_and_zoom(outcome: Outcome, tmp_path: Pa
         draw_timing(outcome, names, tmp_path / "nowhere" / "x.png")
 
 
-def test_readbacks_are_drawn_with_their_labels_and_names_that_people_gave_as_they_are(tmp_path: Path) -> None:
+def test_readbacks_are_drawn_with_labels_and_user_labels_are_literal(tmp_path: Path) -> None:
     design, scenario, seconds = snake(2, 20)
     names = ['*METADATA.LABEL_INENC1=$x$ \\frac{ <b>&"', "INENC1.VAL.UNITS=$\\mu"]
     watch = ["SEQ1.STATE", "SEQ1.TABLE_LINE", "INENC1.VAL", "*.HEALTH"]
@@ -166,7 +166,7 @@ def test_the_wiring_of_a_design() -> None:
     assert "TTLIN5" not in made.boxes
 
 
-def test_a_design_of_another_panda_is_drawn_by_what_its_values_look_like() -> None:
+def test_unknown_fields_of_a_design_are_drawn_by_their_values() -> None:
     made = diagram(
         parse(["FOO1.TRIG=BAR2.OUT", "FOO1.TRIG.DELAY=4", "FOO1.MODE=fast", "FOO1.N=0", "BAR2.X=ZERO"]), load()
     )
@@ -204,7 +204,7 @@ def test_boxes_are_drawn_apart_from_each_other(scenario: Path, tmp_path: Path) -
     assert max(inputs) < min(outputs)
 
 
-def test_names_that_people_gave_do_no_harm(tmp_path: Path) -> None:
+def test_user_labels_are_escaped(tmp_path: Path) -> None:
     pytest.importorskip("pygraphviz")
     hostile = ['*METADATA.LABEL_CLOCK1=<b>"\\N&\x01', "TTLOUT1.VAL=CLOCK1.OUT", 'A"\\>b>;.B&=C\x02"{}.OUT', "A.B=1"]
     made = diagram(parse(hostile), load())
@@ -212,20 +212,20 @@ def test_names_that_people_gave_do_no_harm(tmp_path: Path) -> None:
     for ending in (".svg", ".png", ".pdf", ".dot"):
         draw(as_dot(made), tmp_path / f"x{ending}")
     assert "&lt;b&gt;" in (tmp_path / "x.svg").read_text()
-    with pytest.raises(TrialError, match=r"the ending must be one of .dot, .svg"):
+    with pytest.raises(TrialError, match=r"the suffix must be one of .dot, .svg"):
         draw(as_dot(made), tmp_path / "x.gif")
     with pytest.raises(TrialError, match="No such file"):
         draw(as_dot(made), tmp_path / "nowhere" / "x.svg")
 
 
-def test_without_the_libraries_it_is_said_what_to_install(tmp_path: Path) -> None:
+def test_missing_libraries_are_reported_with_what_to_install(tmp_path: Path) -> None:
     program = f"""
 import sys
 sys.modules["pygraphviz"] = sys.modules["vcd"] = sys.modules["matplotlib"] = None
 from pathlib import Path
 from panda_ioc.simulator import load
-from panda_ioc.trial import dot, errors, run, timing, vcd
-outcome = run.run(run.Plan(load(), seconds=1e-6))
+from panda_ioc.trial import Plan, TrialError, dot, run, timing, vcd
+outcome = run(Plan(load(), seconds=1e-6))
 for call in (
     lambda: dot.draw("digraph {{}}", Path("{tmp_path}/x.svg")),
     lambda: timing.draw(outcome, ["CLOCK1.OUT"], Path("{tmp_path}/x.png")),
@@ -233,7 +233,7 @@ for call in (
 ):
     try:
         call()
-    except errors.TrialError as error:
+    except TrialError as error:
         print(error)
 dot.draw("digraph {{}}", Path("{tmp_path}/x.dot"))
 """

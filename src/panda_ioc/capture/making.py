@@ -8,6 +8,8 @@ from typing import Any
 
 import h5py
 
+from ..opening import opened
+
 
 def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     """Make a file; where that fails, none is left.
@@ -19,6 +21,10 @@ def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     Raises:
         OSError: it cannot be made
     """
+    return opened(_made, path, cache)
+
+
+def _made(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     try:
         return h5py.File(path, "x", libver="latest", **cache)
     except FileExistsError:

@@ -13,6 +13,7 @@ import stat
 import time
 from pathlib import Path
 
+from ..opening import opened
 from .errors import CaptureError
 from .superblock import read_superblock
 
@@ -138,7 +139,7 @@ def _check_replaceable(path: Path, real: Path) -> None:
     try:
         if not stat.S_ISREG(real.stat().st_mode):
             raise CaptureError(f"cannot replace {path}: it is not a regular file")
-        descriptor = _opened(real)
+        descriptor = opened(_opened, real)
         try:
             written = not _lock(descriptor, fcntl.LOCK_SH)
             block = read_superblock(descriptor)

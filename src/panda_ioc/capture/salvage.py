@@ -14,6 +14,7 @@ from pathlib import Path
 
 import h5py
 
+from ..opening import opened
 from .superblock import mark_closed
 
 _ERRORS = (OSError, RuntimeError, KeyError)
@@ -35,11 +36,11 @@ def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -
     close_unwritten(file)
     try:
         mark_closed(path)
-        again = h5py.File(path, "r+", locking=False)
+        again = opened(h5py.File, path, "r+", locking=False)
         _cut(again, names, rows)
         close_unwritten(again)
         mark_closed(path)
-        with h5py.File(path, "r", locking=False) as closed:
+        with opened(h5py.File, path, "r", locking=False) as closed:
             lengths = {len(closed[name]) for name in names}
     except _ERRORS:
         return f"; open it with h5py.File({str(path)!r}, swmr=True): {rows} rows are complete"

@@ -12,6 +12,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..opening import opened
+
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 #: Signature, version, size of addresses, size of lengths, flags, base address, extension, end of file, root group.
@@ -56,7 +58,7 @@ def mark_closed(path: Path) -> bool:
     Raises:
         OSError: the file cannot be read or written
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = opened(os.open, path, os.O_RDWR | os.O_CLOEXEC)
     try:
         values = _values(os.pread(descriptor, _BYTES, 0))
         if values is None:

@@ -25,8 +25,8 @@ _MAX_QUEUED = 1 << 24
 #: Bytes that anything else in the queue counts for, and a frame beside its samples: a beginning has all fields.
 _EVENT_BYTES = 1 << 12
 
-#: Frames that are parsed in one turn of the event loop, which takes some milliseconds, and events that are given.
-_FRAMES_A_TURN = 256
+#: Frames that are parsed in one turn of the event loop, which takes about a millisecond, and events that are given.
+_FRAMES_A_TURN = 64
 _EVENTS_A_TURN = 16
 
 

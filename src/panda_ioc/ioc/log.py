@@ -63,7 +63,7 @@ class Repeated:
 
 
 class Bounded:
-    """Says so many lines in some time, and then how many were left out.
+    """Says so many different lines in some time, and then how many were left out.
 
     Args:
         say: takes a line for the log
@@ -80,17 +80,19 @@ class Bounded:
     ) -> None:
         self._say = say
         self._lines, self._period, self._clock = lines, period, clock
-        self._began, self._said, self._left_out = clock(), 0, 0
+        self._began, self._left_out = clock(), 0
+        self._said: set[str] = set()
 
     def tell(self, text: str) -> None:
-        """Say a line, unless there were too many."""
+        """Say a line, unless it was said in this time, or there were too many."""
         now = self._clock()
         if now - self._began >= self._period:
             if self._left_out:
                 self._say(f"{self._left_out} lines like the last ones were left out")
-            self._began, self._said, self._left_out = now, 0, 0
-        if self._said < self._lines:
-            self._said += 1
+            self._began, self._left_out = now, 0
+            self._said.clear()
+        if len(self._said) < self._lines and text not in self._said:
+            self._said.add(text)
             self._say(text)
         else:
             self._left_out += 1

@@ -1,6 +1,6 @@
-"""The attributes of fields: what can be asked and set beside a value.
+"""The attributes of fields, such as UNITS, SCALE and CAPTURE.
 
-`ATTRIBUTES` says which type has which. Their descriptions and errors are those that server 4.1 gave.
+`_OF_TYPE` lists the attributes of each type. Descriptions and errors are those of server 4.1.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from .codecs import Time, Unsigned
 from .fields import Attribute, Field, Value
 from .numbers import TIME_UNITS, Refused, format_float, parse_float
 
-#: Bytes of units that can be read back; more can be set.
+#: Length limit for reading units, in bytes; longer ones can be set.
 _LONGEST_UNITS = 249
 
 _CAPTURE = "Capture options"
@@ -18,7 +18,7 @@ _CAPTURE = "Capture options"
 
 @dataclass(frozen=True)
 class Buses:
-    """What can be chosen and captured: the entries of the two buses, and the ways to capture a position."""
+    """The entries of the two buses, and the ways to capture a position."""
 
     bits: Sequence[str]
     positions: Sequence[str]
@@ -26,7 +26,7 @@ class Buses:
 
     @property
     def capture_labels(self) -> list[str]:
-        """The ways to capture a position that have a name of their own; any other combination works too."""
+        """Labels of the ways to capture a position; other combinations are accepted too."""
         combinations = (
             "No",
             "Value",
@@ -65,21 +65,21 @@ def _table_bits(field: Field, _buses: Buses) -> Attributes:
 
 
 def _readable(field: Field) -> Field:
-    """The field; Refused where its value is."""
+    """Return the field; raise Refused if it cannot be read."""
     field.read()
     return field
 
 
 def _time(field: Field, _buses: Buses) -> Attributes:
     codec = field.codec
-    assert isinstance(codec, Time)  # noqa: S101 - by the table of types
+    assert isinstance(codec, Time)  # noqa: S101 - guaranteed by the table of types
 
     def write_units(text: str) -> None:
         if text not in TIME_UNITS:
             raise Refused("Invalid time units")
         codec.units = text
         field.changed(f"{field.name}.UNITS")
-        field.changed(field.name)  # the same time now reads differently
+        field.changed(field.name)  # the same time now has another text
 
     def write_raw(text: str) -> None:
         field.set(codec.parse_raw(text))
@@ -147,7 +147,7 @@ def _scaling(field: Field, _buses: Buses) -> Attributes:
 
 
 def _capture_position(field: Field, buses: Buses) -> Attributes:
-    """Any of the ways, in any order; none for No and for an empty text."""
+    """Accept any set of ways in any order; No and an empty text mean none."""
     chosen = "No"
 
     def write(text: str) -> None:
@@ -164,7 +164,7 @@ def _capture_position(field: Field, buses: Buses) -> Attributes:
 
 
 def _capture_value(field: Field, _buses: Buses) -> Attributes:
-    """One of two labels: unlike a position, it has no empty choice."""
+    """Accept one of two labels; unlike for a position, an empty text is refused."""
     chosen = "No"
 
     def write(text: str) -> None:
@@ -181,7 +181,7 @@ def _info(field: Field, _buses: Buses) -> Attributes:
     return {"INFO": Attribute("Class information for field", lambda: field.spec.type)}
 
 
-#: The attributes of each type, or else of each subtype, besides INFO.
+#: The attributes except for INFO, by type, or else by subtype.
 _OF_TYPE: Mapping[str, tuple[Callable[[Field, Buses], Attributes], ...]] = {
     "uint": (_max,),
     "scalar": (_fixed_scaling,),
@@ -197,7 +197,7 @@ _OF_TYPE: Mapping[str, tuple[Callable[[Field, Buses], Attributes], ...]] = {
 
 
 def make_attributes(field: Field, buses: Buses) -> Attributes:
-    """The attributes of a field, in the state that a PandA is switched on with."""
+    """Return the attributes of a field, in the power-on state of a PandA."""
     attributes: Attributes = {}
     makers = _OF_TYPE.get(field.spec.type) or _OF_TYPE.get(field.spec.subtype or field.spec.kind, ())
     for make in (*makers, _info):

@@ -1,4 +1,4 @@
-"""What PCAP has captured: the acquisition under way, and all that data clients may still read of it."""
+"""The captured data: the current acquisition, and the samples that data clients may still read."""
 
 import asyncio
 import bisect
@@ -12,26 +12,31 @@ from .layout import Layout, layout_of
 from .numbers import Refused
 from .panda import Panda
 
-#: Bytes of raw samples that are kept for slow clients, as a real server does.
+#: Bytes of raw samples that are buffered for slow clients, as in a real server.
 BUFFER_BYTES = 256 << 20
 
 Words = npt.NDArray[np.uint32]
 
-#: Words of a raw sample that PCAP cannot capture any more.
+#: Words of a raw sample from which on PCAP refuses to arm.
 _TOO_MANY_WORDS = 64
 
-#: Samples that come a few at a time are put together into blocks of so many.
+#: Samples that arrive in small numbers are collected into blocks of this many.
 _BLOCK = 4096
 
 
 class Acquisition:
-    """The samples of one acquisition, for any number of readers at their own pace.
+    """The samples of one acquisition, which any number of clients read, each at its own speed.
+
+    Args:
+        layout: columns
+        buffer_bytes: limit of buffered raw samples; older ones are dropped
 
     Attributes:
-        layout: its columns
+        layout: columns
         arm_time, start_time: ISO 8601 in UTC with nanoseconds; start_time is "" until it starts
-        samples: how many there are so far
-        reason: why it ended; "" until then
+        hw_time_offset_ns: hardware time stamp minus start_time in ns; None if not in the header
+        samples: number of samples so far
+        reason: reason why it ended; "" until then
     """
 
     def __init__(self, layout: Layout, buffer_bytes: int = BUFFER_BYTES) -> None:
@@ -44,22 +49,22 @@ class Acquisition:
         self._limit = max(1, buffer_bytes // (layout.words * 4))
         self._block = max(1, min(_BLOCK, self._limit // 4))
         self._blocks: list[Words] = []
-        self._firsts: list[int] = []  # the number of the first sample of each block
-        self._growing = np.empty((0, layout.words), np.uint32)  # what the last block is a part of, if it may grow
+        self._firsts: list[int] = []  # number of the first sample of each block
+        self._growing = np.empty((0, layout.words), np.uint32)  # the memory of the last block, if it can grow
         self._changed = asyncio.Event()
 
     @property
     def first(self) -> int:
-        """The first sample that is still kept."""
+        """Number of the oldest sample in the buffer."""
         return self._firsts[0] if self._firsts else self.samples
 
     def start(self) -> None:
-        """PCAP is enabled: readers are given the header."""
+        """Record the start time, when PCAP is enabled; clients then get the header."""
         self.start_time = iso_now()
         self._notify()
 
     def append(self, words: Words) -> None:
-        """Add samples: an array of shape (samples, words)."""
+        """Add samples: shape (samples, words), dtype uint32."""
         if not len(words):
             return
         if len(words) >= self._block:
@@ -74,7 +79,7 @@ class Acquisition:
         self._notify()
 
     def _grow(self, words: Words) -> None:
-        """Add a few samples to the last block, or begin another one with them."""
+        """Add a few samples to the last block, or to a new one."""
         used = self.samples - self._firsts[-1] if len(self._growing) else 0
         if used + len(words) > len(self._growing):
             self._growing = np.empty((self._block, self.layout.words), np.uint32)
@@ -85,14 +90,22 @@ class Acquisition:
         self._blocks[-1] = self._growing[: used + len(words)]
 
     def end(self, reason: str) -> None:
-        """Nothing follows."""
+        """End the acquisition; no samples follow."""
         if not self.start_time:
             self.start()
         self.reason = reason
         self._notify()
 
     def read(self, at: int, limit: int) -> Words | None:
-        """Some samples from a place on, at most so many; None if the place is no longer kept."""
+        """Return samples from a given number on.
+
+        Args:
+            at: number of the first sample
+            limit: maximum number of samples
+
+        Returns:
+            shape (samples, words), dtype uint32; empty if there are no samples yet; None if they were dropped
+        """
         if at < self.first and self.samples:
             return None
         if at >= self.samples:
@@ -102,7 +115,7 @@ class Acquisition:
         return self._blocks[block][start : start + limit]
 
     async def wait(self) -> None:
-        """Wait until something happened to it."""
+        """Wait for the next change: start, new samples or end."""
         await self._changed.wait()
 
     def _notify(self) -> None:
@@ -111,13 +124,21 @@ class Acquisition:
 
 
 class Capture:
-    """PCAP, as the two ports see it.
+    """PCAP as the two ports see it.
 
-    What makes samples (the live blocks, or a test) is told by `on_arm` and `on_disarm`, and calls `start`,
-    `append` and `end`.
+    The source of samples (the simulated block, or a test) sets `on_arm` and `on_disarm`, and calls `start`, `append`
+    and `end`.
 
     Args:
-        panda: says what is chosen for capture
+        panda: has the capture settings
+
+    Attributes:
+        acquisition: the current acquisition, or the last one; None before the first
+        completion: reply to `*PCAP.COMPLETION?`
+        readers: number of data clients
+        buffer_bytes: limit of buffered raw samples per acquisition
+        on_arm: called with the columns when PCAP is armed
+        on_disarm: called when it is disarmed
     """
 
     def __init__(self, panda: Panda) -> None:
@@ -132,21 +153,25 @@ class Capture:
 
     @property
     def busy(self) -> bool:
-        """Whether an acquisition is under way."""
+        """Whether an acquisition is in progress."""
         return self.acquisition is not None and not self.acquisition.reason
 
     @property
     def captured(self) -> int:
-        """Samples of the acquisition under way, or of the last one."""
+        """Number of samples of the current acquisition, or of the last one."""
         return self.acquisition.samples if self.acquisition else 0
 
     @property
     def status(self) -> str:
-        """The reply to `*PCAP.STATUS?`."""
+        """Reply to `*PCAP.STATUS?`."""
         return f"{'Busy' if self.busy else 'Idle'} {self.readers} {self.readers if self.busy else 0}"
 
     def arm(self) -> None:
-        """Begin an acquisition of what is chosen."""
+        """Start an acquisition of the selected fields.
+
+        Raises:
+            Refused: an acquisition is in progress, nothing is selected, or too much is selected
+        """
         if self.busy:
             raise Refused("Data capture already in progress")
         layout = layout_of(self._panda)
@@ -162,22 +187,22 @@ class Capture:
         self.on_arm(layout)
 
     def disarm(self) -> None:
-        """Stop; nothing happens when idle."""
+        """Disarm PCAP; do nothing when idle."""
         if self.busy:
             self.on_disarm()
 
     def start(self) -> None:
-        """PCAP was enabled."""
+        """Record that PCAP was enabled."""
         if self.acquisition is not None and self.busy:
             self.acquisition.start()
 
     def append(self, words: Words) -> None:
-        """Samples were captured: an array of shape (samples, words)."""
+        """Add captured samples: shape (samples, words), dtype uint32."""
         if self.acquisition is not None and self.busy:
             self.acquisition.append(words)
 
     def end(self, reason: str) -> None:
-        """The acquisition is over."""
+        """End the current acquisition, if any."""
         if self.acquisition is not None and self.busy:
             self.acquisition.end(reason)
             self.completion = reason
@@ -188,13 +213,13 @@ class Capture:
             self._panda.set_raw("PCAP.ACTIVE", active)
 
     async def next(self, after: Acquisition | None) -> Acquisition:
-        """Wait for an acquisition that is not the one that a reader has had."""
+        """Wait for an acquisition other than the one that a client has read; return it."""
         while self.acquisition is None or self.acquisition is after:
             await self._armed.wait()
         return self.acquisition
 
 
 def iso_now() -> str:
-    """The time in UTC, ISO 8601 with nanoseconds."""
+    """Return the time in UTC, as ISO 8601 with nanoseconds."""
     now = datetime.now(UTC)
     return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond:06d}000Z"

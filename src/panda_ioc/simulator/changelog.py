@@ -1,14 +1,14 @@
-"""What changed when, so that every connection can be told what is new to it.
+"""A log of changes, from which each connection gets those that it has not seen.
 
-Each change has a serial number. A connection remembers the number up to which it was told, group by group;
-the log keeps for every name only its last change, newest last, so an answer costs what it reports.
+Each change has a serial number. A connection remembers, for each group, the last number that it has seen. The log keeps
+only the last change of each name, newest last, so the cost of a reply is proportional to its length.
 """
 
 from collections.abc import Callable
 
 from ..protocol import ChangeGroup
 
-#: All groups in the order in which `*CHANGES?` reports them.
+#: All groups, in the order in which `*CHANGES?` reports them.
 GROUPS: tuple[ChangeGroup, ...] = tuple(group for group in ChangeGroup if group is not ChangeGroup.ALL)
 
 
@@ -22,20 +22,20 @@ class ChangeLog:
         self._last: dict[str, int] = {}
 
     def add(self, name: str, line: Callable[[], str], failed: Callable[[], bool]) -> None:
-        """Declare something that can change, how it is reported, and whether it fails. It counts as changed."""
+        """Register a name, the function that reports it and the one that says if it fails. It counts as changed."""
         self._lines[name] = line
         self._failed[name] = failed
         self._order[name] = len(self._order)
         self._last[name] = 0
 
     def touch(self, name: str, serial: int) -> None:
-        """Note a change."""
+        """Record a change."""
         if name in self._lines:
             self._last.pop(name)
             self._last[name] = serial
 
     def since(self, serial: int) -> list[str]:
-        """Report what changed after a serial number; everything for -1, also what cannot be read."""
+        """Return the lines of what changed after a serial number; everything, also fields in error, for -1."""
         names = []
         for name in reversed(self._last):
             if self._last[name] <= serial:

@@ -1,4 +1,4 @@
-"""Values as text and as integers: one codec for each kind of value that a PandA has."""
+"""Codecs between the text of a value and its integer: one for each kind of value that a PandA has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from .numbers import (
 
 
 class Codec(Protocol):
-    """How the text of a value is made of its integer, and the other way round."""
+    """A conversion between the text of a value and the integer in its register."""
 
     def parse(self, text: str) -> int:
-        """The integer; Refused if the text means none."""
+        """Return the integer; raise Refused if the text is not valid."""
 
     def format(self, raw: int) -> str:
-        """The text."""
+        """Return the text."""
 
 
 @dataclass
 class Unsigned:
-    """A uint: wraps at 32 bits; what is left must not exceed the maximum."""
+    """A uint: the number wraps at 32 bits, then must not exceed the maximum."""
 
     maximum: int = 2**32 - 1
     too_large: str = "Number out of range"
@@ -48,7 +48,7 @@ class Unsigned:
 
 @dataclass
 class Signed:
-    """An int: wraps at 32 bits."""
+    """An int: the number wraps at 32 bits."""
 
     def parse(self, text: str) -> int:
         return wrap_signed(parse_integer(text))
@@ -59,7 +59,7 @@ class Signed:
 
 @dataclass
 class Bit:
-    """0 or 1: one character, no number."""
+    """A bit: exactly the character 0 or 1."""
 
     def parse(self, text: str) -> int:
         if text[:1] not in {"0", "1"}:
@@ -74,7 +74,7 @@ class Bit:
 
 @dataclass
 class Scalar:
-    """A number with a scale and an offset."""
+    """A float with a scale and an offset, stored as a signed 32-bit integer."""
 
     scale: float
     offset: float
@@ -88,7 +88,7 @@ class Scalar:
 
 @dataclass
 class Choice:
-    """One of some labels, kept as its number."""
+    """A label, stored as its index."""
 
     labels: Sequence[str]
     unknown: str = "Invalid enumeration value"
@@ -108,7 +108,7 @@ _BAD_TIME = "Time setting out of range"
 
 @dataclass
 class Time:
-    """A time in ticks, shown in units that can be changed; changing them leaves the time as it is."""
+    """A time in ticks, shown in selectable units; a change of units does not change the time."""
 
     maximum: int
     units: str = "s"
@@ -123,7 +123,7 @@ class Time:
         return format_float(raw * TICK / TIME_UNITS[self.units])
 
     def parse_raw(self, text: str) -> int:
-        """A time in ticks: the exact form, as the other one has 10 digits only."""
+        """Return a time given in ticks: exact, while the scaled text has only 10 digits."""
         return self._checked(parse_integer(text))
 
     def _checked(self, ticks: int) -> int:
@@ -134,7 +134,7 @@ class Time:
 
 @dataclass
 class Lut:
-    """A logic function: its table is the integer, but it reads back as it was written."""
+    """A logic function: the integer is its truth table, the text reads back as it was written."""
 
     text: str = "0x00000000"
 
@@ -143,13 +143,13 @@ class Lut:
         self.text = text
         return table
 
-    def format(self, raw: int) -> str:  # noqa: ARG002 - it reads as it was written
+    def format(self, raw: int) -> str:  # noqa: ARG002 - the text reads back as written
         return self.text
 
 
 @dataclass
 class Action:
-    """Written without a value."""
+    """An action, which is written without a value."""
 
     def parse(self, text: str) -> int:
         if text:
@@ -157,5 +157,5 @@ class Action:
         return 0
 
     def format(self, raw: int) -> str:
-        """Never asked for: an action cannot be read."""
+        """Raise NotImplementedError: an action cannot be read."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Which words PCAP is to capture for the columns of a sample."""
+"""The words that PCAP captures for the columns of a sample."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from .layout import Item
 
 _SUM = (capture.SUM_LOW, capture.SUM_HIGH)
 
-#: The modes of a position that make each way to capture it.
+#: The capture modes of a position that each way to capture it needs.
 _MODES: Mapping[str, tuple[int, ...]] = {
     "Value": (capture.VALUE,),
     "Diff": (capture.DIFF,),
@@ -29,11 +29,11 @@ _EXTENSIONS: Mapping[str, tuple[int, ...]] = {
 
 
 def codes(items: Sequence[Item], positions: Sequence[str]) -> list[int]:
-    """The code of each word of a sample, in order; what PCAP cannot capture is 0.
+    """Return the code of each word of a sample, in order; 0 for words that PCAP cannot capture.
 
     Args:
-        items: the columns
-        positions: the position bus
+        items: columns of the sample
+        positions: entries of the position bus, in order
     """
     slots = {name: slot for slot, name in enumerate(positions) if slot < capture.POSITIONS}
     return [code for item in items for code in _codes(item, slots)]

@@ -1,8 +1,8 @@
-"""What each command of the control port does.
+"""The commands of the control port.
 
-A command is a name and one of three forms: a query, an assignment, a table write. Those that start with `*`
-are in `system`; all others name a block, a field, an attribute. A reply is the text of a value, or a list of
-lines; `Refused` is raised for an ERR.
+A command is a name in one of three forms: a query, an assignment, a table write. Names that start with `*` are handled
+in `system`; all others name a block, a field or an attribute. The result of a query is the text of a value, or a list
+of lines; `Refused` becomes an ERR reply.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from .tables import FORMATS, TableField
 
 
 def query(context: Context, name: str) -> Value:
-    """Answer `name?`."""
+    """Return the result of `name?`."""
     context.panda.refresh()
     if name.startswith("*"):
         command, scanner = system_command(name)
@@ -41,7 +41,7 @@ def query(context: Context, name: str) -> Value:
 
 
 def assign(context: Context, name: str, value: str) -> None:
-    """Do `name=value`."""
+    """Execute `name=value`."""
     if name.startswith("*"):
         command, scanner = system_command(name)
         if command.assign is None:
@@ -65,8 +65,8 @@ class TableWrite:
     """A table write in progress.
 
     Attributes:
-        put: takes the lines when they are complete
-        table: which table, None where the lines go somewhere else
+        put: called with the lines when the write is complete
+        table: the table; None if the lines are for a metadata key
     """
 
     put: Callable[[Sequence[str]], None]
@@ -74,7 +74,7 @@ class TableWrite:
 
 
 def begin_write(context: Context, name: str, form: str) -> TableWrite:
-    """Begin `name<form`: find out where the lines will go, or why they are refused."""
+    """Begin `name<form`: return where the lines go, or raise Refused."""
     scanner = Scanner(name)
     if scanner.accept("*"):
         return _begin_system_write(context, scanner, form)
@@ -103,7 +103,7 @@ def _begin_system_write(context: Context, scanner: Scanner, form: str) -> TableW
 
 
 def _block(panda: Panda, scanner: Scanner) -> str:
-    """A block, with or without its number; a field must follow it."""
+    """Read a block name, with or without its number; a field name must follow."""
     name = scanner.name()
     panda.kind(name)
     if not scanner.accept("."):

@@ -1,4 +1,4 @@
-"""One connection to the control port of a simulated PandA."""
+"""A connection to the control port of a simulated PandA."""
 
 import asyncio
 import time
@@ -10,29 +10,29 @@ from .faults import Faults
 from .running import Runner
 from .session import LineTooLong, Session
 
-#: Seconds of work on the commands of one connection, until others have their turn.
+#: Seconds of work on the commands of one connection before others get their turn.
 _TURN = 0.005
 
 
 def client_line(port: str, peer: Any) -> str:
-    """A line of `*WHO?`: since when, which port, and the address of the client."""
+    """Return a line of the reply to `*WHO?`: connection time, port, and address of the client."""
     return f"{iso_now()} {port} {':'.join(map(str, peer[:2]))}"
 
 
 class ControlPort(asyncio.Protocol):
-    """One connection: what comes in goes to a session, and its replies go out.
+    """A connection, which passes received bytes to a session and sends its replies.
 
-    However many commands come at once, it works on them for a moment only, and goes on when the event loop was
-    everywhere else.
+    If many commands arrive together, it processes them in short turns, so that the event loop serves other connections
+    in between.
 
     Args:
-        session: answers
-        runner: is told before and after each batch of commands
-        faults: what the port is to do wrong
-        connections: all connections; it enters itself
+        session: computes the replies
+        runner: advances the simulation before each batch of commands, and is scheduled after it
+        faults: faults to inject
+        connections: all connections; the connection adds and removes itself
 
     Attributes:
-        client: what `*WHO?` tells of it
+        client: line of the reply to `*WHO?`
     """
 
     def __init__(self, session: Session, runner: Runner, faults: Faults, connections: "set[ControlPort]") -> None:
@@ -42,12 +42,12 @@ class ControlPort(asyncio.Protocol):
         self._connections = connections
         self.client = ""
         self._transport: asyncio.Transport | None = None
-        self._held: set[str] = set()  # why no commands are read
-        self._replies: Iterator[bytes] | None = None  # to what was received and is not done yet
-        self._later: dict[str, asyncio.Handle] = {}  # what ends the reasons that end by themselves
+        self._held: set[str] = set()  # reasons why reading is paused
+        self._replies: Iterator[bytes] | None = None  # to commands that were received and not processed yet
+        self._later: dict[str, asyncio.Handle] = {}  # timers that end a reason
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - guaranteed by asyncio
         self._transport = transport
         self.client = client_line("config", transport.get_extra_info("peername"))
         self._connections.add(self)
@@ -56,30 +56,30 @@ class ControlPort(asyncio.Protocol):
         self._work(self._session.receive(data))
 
     def close(self) -> None:
-        """End the connection in an orderly way, unless its replies are not read: it would never end."""
+        """Close the connection after its replies are sent; abort it if the client does not read them."""
         if self._transport is not None:
             (self._transport.abort if self._transport.get_write_buffer_size() else self._transport.close)()
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Abort the connection."""
         if self._transport is not None:
             self._transport.abort()
 
     def pause_writing(self) -> None:
-        """The client does not read its replies: take no more commands until it does."""
+        """Stop reading commands while the client does not read its replies."""
         self._hold("full")
 
     def resume_writing(self) -> None:
         self._release("full")
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause does not matter
         for handle in self._later.values():
             handle.cancel()
         self._session.close()
         self._connections.discard(self)
 
     def _work(self, replies: Iterator[bytes]) -> None:
-        """Do what was received, for a moment."""
+        """Process received commands for one turn."""
         self._runner.sync()
         done: list[bytes] = []
         too_long = False
@@ -99,7 +99,7 @@ class ControlPort(asyncio.Protocol):
             self._later["turn"] = loop.call_soon(self._release, "turn")
         delay = self._faults.reply_delay
         if delay:
-            self._hold("slow")  # so that replies do not pile up, and stay in order
+            self._hold("slow")  # so that replies stay in order and do not pile up
             self._later["slow"] = loop.call_later(delay, self._send_late, b"".join(done), too_long)
         else:
             self._send(b"".join(done), too_long)
@@ -121,7 +121,7 @@ class ControlPort(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _release(self, why: str) -> None:
-        """One reason less to wait: go on with what was received, then with what comes."""
+        """Remove a reason to pause; when none is left, process what was received, then resume reading."""
         self._held.discard(why)
         if self._held or self._transport is None or self._transport.is_closing():
             return

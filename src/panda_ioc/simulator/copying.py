@@ -1,6 +1,6 @@
-"""A real PandA as a device file: what it says of itself, put into the form that this simulator serves.
+"""A copy of a real PandA as a device file: converts its introspection into the format of this simulator.
 
-It asks nothing: whoever has a client gives it the answers.
+This module sends nothing: the caller collects the replies with a client.
 """
 
 import re
@@ -27,21 +27,21 @@ from .spec import FIELD_TYPES, BlockSpec, DeviceSpec, FieldSpec, MetadataSpec
 
 
 class CannotCopyError(PandaError):
-    """A PandA that says of itself what makes no sense."""
+    """A PandA whose introspection is inconsistent, so that it cannot be copied."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a PandA says of itself.
+    """The replies of a PandA to introspection.
 
     Attributes:
-        identity: its versions
-        blocks, fields: of what kind they are
+        identity: versions
+        blocks, fields: descriptions of blocks and fields, by name
         bits, positions: the two buses, in order
-        captures: the ways to capture a position
-        metadata: all of it
-        state: all its settings, as `GetState` gives them
-        readings: the values of all fields that are only read
+        captures: ways to capture a position
+        metadata: all keys with their values
+        state: all settings, as `GetState` returns them
+        readings: values of all read-only fields
     """
 
     identity: Identity
@@ -56,13 +56,17 @@ class Answers:
 
 
 def device_of(answers: Answers, name: str) -> tuple[DeviceSpec, list[str]]:
-    """Make a device of what a PandA says.
+    """Convert replies to a device description.
+
+    Args:
+        answers: replies of a PandA
+        name: name of the device
 
     Returns:
-        the device, and what was left out of it: fields of types that the simulator does not know
+        the description, and the fields that it lacks because the simulator does not have their type
 
     Raises:
-        CannotCopyError: it makes no sense
+        CannotCopyError: the replies are inconsistent
     """
     left_out: list[str] = []
     try:
@@ -94,16 +98,16 @@ def device_of(answers: Answers, name: str) -> tuple[DeviceSpec, list[str]]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise CannotCopyError(f"the PandA says of itself what makes no sense: {where}: {first['msg']}") from error
+        raise CannotCopyError(f"the description of the PandA is inconsistent: {where}: {first['msg']}") from error
 
 
 def as_text(device: DeviceSpec) -> str:
-    """A device as the text of a device file."""
+    """Return the text of the device file."""
     return yaml.dump(device.model_dump(mode="json", exclude_defaults=True), Dumper=_Dumper, sort_keys=False, width=120)
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - nothing is ever an alias
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - write every value in full
         return True
 
 
@@ -138,13 +142,13 @@ def _table(_name: str, info: Any) -> dict[str, Any]:
 
 
 def _word(name: str, _info: Any) -> dict[str, Any]:
-    """Which word of the bit bus: its name ends in the number."""
+    """Return the word of the bit bus, which is the number at the end of the name."""
     number = re.search(r"\d{1,3}$", name)
     return {"word": int(number[0]) if number else 0}
 
 
 def _metadata(answers: Answers) -> dict[str, Any]:
-    """The keys besides the labels of blocks, which every device has; what cannot be written is not in the state."""
+    """Return the keys except for the labels of blocks, which every device has; read-only keys are not in the state."""
     keys = {key: value for key, value in answers.metadata.items() if not key.startswith("LABEL_")}
     written = {line.partition("=")[0] for line in answers.state if line.startswith("*METADATA.")}
     return {
@@ -156,7 +160,7 @@ def _metadata(answers: Answers) -> dict[str, Any]:
     }
 
 
-#: What a FieldSpec needs besides type and description, by what the protocol tells of a field.
+#: The members of a FieldSpec in addition to type and description, by class of FieldInfo.
 _MEMBERS: Mapping[type[FieldInfo], Callable[[str, Any], dict[str, Any]]] = {
     UintFieldInfo: lambda _, info: {"max": info.max_value},
     ScalarFieldInfo: lambda _, info: {"units": info.units, "scale": info.scale, "offset": info.offset},

@@ -1,4 +1,4 @@
-"""The data port of a simulated PandA: one connection, from its options to the end of each acquisition."""
+"""A connection to the data port of a simulated PandA, from its options to the end of each acquisition."""
 
 import asyncio
 import binascii
@@ -15,17 +15,17 @@ from .faults import Faults
 from .layout import text_header, xml_header
 from .numbers import Refused, format_float
 
-#: Bytes of samples in a frame, as real servers make them.
+#: Size limits of a frame in bytes, as in real servers.
 _RAW_FRAME = 2 << 20
 _SCALED_FRAME = 64 << 10
 
-#: Bytes of samples in a line of base64.
+#: Bytes of data in a line of base64.
 _BASE64_LINE = 57
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a client wants its data."""
+    """The data format that a client requested; the defaults are those of the protocol."""
 
     format: str = "ASCII"
     scaled: bool = True
@@ -35,7 +35,7 @@ class Options:
     one_shot: bool = False
 
 
-#: What each word of the options line changes.
+#: The effect of each word of the options line.
 _WORDS: dict[str, dict[str, Any]] = {
     **{name: {"format": name} for name in ("FRAMED", "UNFRAMED", "BASE64", "ASCII")},
     "RAW": {"scaled": False},
@@ -52,7 +52,7 @@ _FORMAT_NAMES = {"FRAMED": "Framed", "UNFRAMED": "Unframed", "BASE64": "Base64",
 
 
 def parse_options(line: str) -> Options:
-    """Read an options line: words with spaces or tabs between them; later words win."""
+    """Parse an options line: words separated by spaces or tabs; later words override earlier ones."""
     options = Options()
     for word in re.split("[ \t]+", line) if line else ():
         if word not in _WORDS:
@@ -62,7 +62,13 @@ def parse_options(line: str) -> Options:
 
 
 class DataPort:
-    """One connection to the data port."""
+    """A connection to the data port.
+
+    Args:
+        connection: non-blocking socket; the caller closes it
+        capture: source of acquisitions
+        faults: faults to inject
+    """
 
     def __init__(self, connection: socket.socket, capture: Capture, faults: Faults) -> None:
         self._socket = connection
@@ -71,7 +77,7 @@ class DataPort:
         self._loop = asyncio.get_running_loop()
 
     async def serve(self) -> None:
-        """Serve until the client goes, or has had its one acquisition."""
+        """Serve until the client disconnects, or has received its acquisition in one-shot mode."""
         line = await self._options_line()
         try:
             options = parse_options(line)
@@ -142,12 +148,12 @@ class DataPort:
             if self._faults.cut < 0:
                 data = data[: self._faults.cut]
                 await self._loop.sock_sendall(self._socket, data)
-                raise ConnectionAbortedError("cut on request")
+                raise ConnectionAbortedError("connection cut by fault injection")
         await self._loop.sock_sendall(self._socket, data)
 
 
 def samples_at_once(acquisition: Acquisition, options: Options) -> int:
-    """How many samples a frame holds at most."""
+    """Return the maximum number of samples in a frame."""
     limit, dtype = (
         (_SCALED_FRAME, acquisition.layout.scaled_dtype)
         if options.scaled
@@ -157,7 +163,7 @@ def samples_at_once(acquisition: Acquisition, options: Options) -> int:
 
 
 def header(acquisition: Acquisition, options: Options, missed: int) -> bytes:
-    """The header of an acquisition."""
+    """Return the header of an acquisition."""
     layout = acquisition.layout
     about = [("arm_time", acquisition.arm_time), ("start_time", acquisition.start_time)]
     if acquisition.hw_time_offset_ns is not None:
@@ -175,7 +181,13 @@ def header(acquisition: Acquisition, options: Options, missed: int) -> bytes:
 
 
 def encoded(acquisition: Acquisition, words: Words, options: Options) -> bytes:
-    """Samples as a client is sent them."""
+    """Return samples in the format that the client requested.
+
+    Args:
+        acquisition: the acquisition that they belong to
+        words: raw samples, shape (samples, words), dtype uint32
+        options: data format
+    """
     layout = acquisition.layout
     data = np.ascontiguousarray(words, "<u4").tobytes()
     if options.scaled:
@@ -189,7 +201,7 @@ def encoded(acquisition: Acquisition, words: Words, options: Options) -> bytes:
         return b"BIN " + (len(data) + 8).to_bytes(4, "little") + data
     if options.format == "BASE64":
         lines = (data[start : start + _BASE64_LINE] for start in range(0, len(data), _BASE64_LINE))
-        # A real server sends the NUL that ends its string, too.
+        # A real server also sends the NUL that ends its string.
         return b"".join(b" " + binascii.b2a_base64(line, newline=False) + b"\0\n" for line in lines)
     return data
 

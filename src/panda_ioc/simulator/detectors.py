@@ -1,4 +1,4 @@
-"""Detectors: they answer a trigger, and are deaf for some time after it."""
+"""Simulated detectors: they answer a trigger, and ignore further ones during their dead time."""
 
 import logging
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How a detector behaves; all times in ticks.
+    """The times of a detector, in ticks.
 
     Attributes:
-        dead_time: from a trigger until the next one is taken: exposure and readout
-        delay: from a trigger to the rising edge of the answer
-        width: of the answer
-        falling: whether the falling edge triggers, not the rising one
+        dead_time: time after an accepted trigger in which further ones are ignored: exposure and readout
+        delay: time from a trigger to the rising edge of the answer
+        width: width of the answer
+        falling: whether the falling edge triggers instead of the rising one
     """
 
     dead_time: int
@@ -28,29 +28,29 @@ class Behaviour:
 
     @classmethod
     def of(cls, dead_time: float, delay: float, width: float | None, *, falling: bool) -> "Behaviour":
-        """Make it of seconds; without a width, the answer lasts until the next trigger is taken.
+        """Convert times in s; without a width, the answer lasts until the end of the dead time.
 
         Raises:
-            Refused: the answer would not be over by then
+            Refused: the answer would last longer than the dead time
         """
         dead, after = round(dead_time * TICKS), round(delay * TICKS)
         long = dead - after if width is None else round(width * TICKS)
         if dead < 1 or after < 0 or long < 1 or after + long > dead:
             raise Refused(
-                f"a detector must be dead for longer than its answer takes, not for {dead_time:g} s with a delay of "
-                f"{delay:g} s and a width of {'the rest' if width is None else f'{width:g} s'}"
+                f"a dead time of {dead_time:g} s is too short for a delay of {delay:g} s"
+                f"{'' if width is None else f' and a width of {width:g} s'}"
             )
         return cls(dead, after, long, falling)
 
 
 class Detector(Block):
-    """What is triggered by an output, and answers at an input.
+    """A detector that is triggered by an output and answers at an input.
 
     Attributes:
-        name: of the output
-        behaviour: how it behaves
-        frames: triggers that it took
-        early: the ticks of those that came too early, and were ignored
+        name: name of the output
+        behaviour: times of the detector
+        frames: number of accepted triggers
+        early: ticks of the triggers that came too early and were ignored
     """
 
     TRIGGER: int = bit_in(outside=True)
@@ -63,7 +63,7 @@ class Detector(Block):
         self.frames = 0
         self.early: list[int] = []
         self.TRIGGER = level
-        self._ready = 0  # from this tick on, a trigger is taken
+        self._ready = 0  # first tick in which the next trigger is accepted
         self._rises: int | None = None
         self._falls: int | None = None
 
@@ -80,8 +80,8 @@ class Detector(Block):
         if now < self._ready:
             if not self.early:
                 _log.warning(
-                    "the detector at %s was triggered %g s too early, at %.9g s; told once",
-                    *(self.name, (self._ready - now) / TICKS, now / TICKS),
+                    "the detector at %s ignored a trigger at %.9g s, %g s too early; only the first is logged",
+                    *(self.name, now / TICKS, (self._ready - now) / TICKS),
                 )
             self.early.append(now)
             return
@@ -89,4 +89,4 @@ class Detector(Block):
         self._ready = now + self.behaviour.dead_time
         self._rises = now + self.behaviour.delay
         self._falls = self._rises + self.behaviour.width
-        self.ANSWER = 0  # the last answer is over when the next trigger is taken
+        self.ANSWER = 0  # an accepted trigger ends the previous answer

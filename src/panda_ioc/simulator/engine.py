@@ -1,8 +1,8 @@
-"""The clock of the simulation: blocks, the wires between them, and what is due when.
+"""The event queue of the simulation: blocks, the wires between them, and scheduled events.
 
-Time is a number of ticks. A tick costs something only if something is due in it: a value that arrives at a
-block, or a block that asked to be called. Every wire takes at least one tick, so within a tick no block sees what
-another one does, their order does not matter, and the same inputs give the same outputs every time.
+Time is counted in ticks. A tick costs computing time only if something is due in it: a value that arrives at a block,
+or a call that a block asked for. Every wire takes at least one tick, so within a tick no block sees the outputs of
+another: their order does not matter, and the same inputs always give the same outputs.
 """
 
 import heapq
@@ -14,22 +14,22 @@ from typing import Any
 from .blocks.base import ANY, Block, Kind
 from .motion import Value, at, delayed
 
-#: Ticks of the clock in a second.
+#: Ticks of the clock per second.
 TICKS = 125_000_000
 
-#: Ticks in the queue in which nothing is due any more, besides as many as those in which something is.
+#: Number of outdated ticks in the queue, beyond the number of valid ones, at which it is rebuilt.
 _STALE = 100
 
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """An entry of a bus, or the pin of a connector: what an output says, and who listens.
+    """An output: an entry of a bus, or the pin of a connector.
 
     Attributes:
         name: "PULSE1.OUT"
-        value: what it is since the last change
-        wires: where it goes: the block, its input, and how many ticks later
-        watchers: called with the tick and the value of each change; they must not change anything
+        value: value since the last change
+        wires: destinations: block, input, delay in ticks
+        watchers: called with the tick and value of each change; they must not change anything
     """
 
     name: str
@@ -40,17 +40,18 @@ class Slot:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """A block in its place.
+    """A block in the engine.
 
     Attributes:
         name: "PULSE1"
-        block: what it is
-        slots: the slot of each output, by its port
-        wake: the tick in which it is to be called if nothing happens before
-        following: positions that move by themselves, at inputs that want to know each count
-        meets_moving: whether a value that moves by itself ever came here
-        sources: the slot that each input is connected to
-        said, say: what the outputs were after the last call, and how they are read all at once
+        block: the block
+        slots: slot of each output, by port
+        wake: tick of the next call if nothing happens before; None for no call
+        following: moving positions at inputs that need a call for each count
+        meets_moving: whether a moving value ever arrived here
+        sources: slot that each input is connected to
+        outputs: values of all outputs after the last call
+        read_outputs: returns the current values of all outputs
     """
 
     name: str
@@ -60,18 +61,18 @@ class Node:
     following: dict[str, Value] = field(default_factory=dict)
     meets_moving: bool = False
     sources: dict[str, Slot] = field(default_factory=dict)
-    said: tuple[Any, ...] = ()
-    say: Callable[[Block], tuple[Any, ...]] = lambda _: ()
+    outputs: tuple[Any, ...] = ()
+    read_outputs: Callable[[Block], tuple[Any, ...]] = lambda _: ()
 
 
 class Engine:
     """Runs blocks.
 
     Attributes:
-        now: the last tick that is over
-        nodes: the blocks by name
-        changed: slots that changed since somebody last looked, and emptied this
-        events: how often something was due at a block
+        now: last tick that has passed
+        nodes: blocks by name
+        changed: slots that changed since the owner of the fields last replaced this set
+        events: number of visits to blocks
     """
 
     def __init__(self) -> None:
@@ -85,55 +86,55 @@ class Engine:
         self._running = False
 
     def add(self, name: str, block: Block) -> Node:
-        """Put a block in its place."""
+        """Add a block."""
         outputs = block.names(Kind.BIT_OUT, Kind.POS_OUT)
         slots = {port: Slot(f"{name}.{port}", vars(block)[port]) for port in outputs}
         node = Node(name, block, slots)
         if outputs:
             read = attrgetter(*outputs)
-            node.say = read if len(outputs) > 1 else lambda block: (read(block),)
-            node.said = node.say(block)
+            node.read_outputs = read if len(outputs) > 1 else lambda block: (read(block),)
+            node.outputs = node.read_outputs(block)
         self.nodes[name] = node
         return node
 
     def put(self, tick: int, node: Node, values: Mapping[str, Value]) -> None:
-        """Set inputs or parameters of a block in a tick to come."""
+        """Set inputs or parameters of a block in a future tick."""
         if tick <= self.now:
-            raise ValueError(f"tick {tick} is over; the last one was {self.now}")
+            raise ValueError(f"tick {tick} has passed: the current tick is {self.now}")
         self._bucket(tick).setdefault(node, {}).update(values)
         node.meets_moving = node.meets_moving or not all(isinstance(value, int) for value in values.values())
 
     def write(self, node: Node, values: Mapping[str, Value]) -> None:
         """Set inputs or parameters of a block in the next tick, and let that tick pass.
 
-        Where time passes already, in a call from `run`, that does not wait for it.
+        During a call from `run`, only schedule it.
         """
         self.put(self.now + 1, node, values)
         self.settle()
 
     def settle(self) -> None:
-        """Let a tick pass, unless time passes already."""
+        """Let a tick pass, except during a call from `run`."""
         if not self._running:
             self.run(self.now + 1)
 
     def call_at(self, tick: int, call: Callable[[], None]) -> None:
-        """Have something called in a tick to come, before its blocks; what it sets arrives a tick later."""
+        """Schedule a call in a future tick, before the blocks of that tick; what it sets arrives a tick later."""
         if tick <= self.now:
-            raise ValueError(f"tick {tick} is over; the last one was {self.now}")
+            raise ValueError(f"tick {tick} has passed: the current tick is {self.now}")
         self._bucket(tick)
         self._calls.setdefault(tick, []).append(call)
 
     def connect(self, slot: Slot, node: Node, port: str, ticks: int) -> None:
-        """Lay a wire to an input, instead of the one that it has. What was on its way there is lost."""
+        """Connect a slot to an input by a wire, replacing the existing one; values on the way there are lost."""
         if ticks < 1:
-            raise ValueError("a wire takes at least one tick")
+            raise ValueError(f"the delay of a wire must be at least 1 tick, not {ticks}")
         self.disconnect(node, port)
         slot.wires.append((node, port, ticks))
         node.sources[port] = slot
         self.put(self.now + ticks, node, {port: delayed(slot.value, ticks)})
 
     def disconnect(self, node: Node, port: str) -> None:
-        """Take the wire of an input away, with all that was on its way there."""
+        """Remove the wire of an input; values on the way there are lost."""
         slot = node.sources.pop(port, None)
         if slot is None:
             return
@@ -146,11 +147,11 @@ class Engine:
         """Let time pass.
 
         Args:
-            until: the last tick
-            limit: stop after about so many events
+            until: last tick
+            limit: maximum number of events to process, approximately; None for no limit
 
         Returns:
-            whether it is over; False if the limit was reached before
+            True if all ticks passed; False if the limit was reached before
         """
         last = None if limit is None else self.events + limit
         self._running = True
@@ -180,14 +181,14 @@ class Engine:
         return True
 
     def next_due(self) -> int | None:
-        """The next tick in which something may happen."""
+        """Return the next tick in which something may happen; None if nothing is scheduled."""
         while self._ticks and self._ticks[0] not in self._due:
             heapq.heappop(self._ticks)
         return self._ticks[0] if self._ticks else None
 
     @property
     def queued(self) -> int:
-        """How many ticks wait for their turn."""
+        """Number of ticks in the queue."""
         return len(self._ticks)
 
     def _bucket(self, tick: int) -> dict[Node, dict[str, Value]]:
@@ -198,13 +199,13 @@ class Engine:
         return bucket
 
     def _call_next(self, node: Node, wake: int | None, now: int) -> None:
-        """Call a block in a tick to come, and not when it wanted to be called before.
+        """Schedule the next call of a block, replacing the one that it asked for before.
 
         Raises:
-            RuntimeError: the tick is over: time would run backwards for all that comes later
+            RuntimeError: the tick has passed, a defect of the block: time cannot run backwards
         """
         if wake is not None and wake <= now:
-            raise RuntimeError(f"{node.name} asked in tick {now} to be called in tick {wake}, which is over")
+            raise RuntimeError(f"{node.name} asked in tick {now} for a call in tick {wake}, which has passed")
         if node.wake is not None and node.wake > now:
             self._forget(node, node.wake)
         node.wake = wake
@@ -212,10 +213,10 @@ class Engine:
             self._bucket(wake).setdefault(node, {})
 
     def _forget(self, node: Node, tick: int) -> None:
-        """Take back the call that a block asked for: it has other plans.
+        """Cancel the call that a block asked for.
 
-        A motor changes its speed every millisecond, and each time the tick in which its encoder would overflow is
-        another one, hours ahead: such calls must not pile up.
+        A motor changes its speed every millisecond, and with it the tick, hours ahead, in which its encoder would
+        overflow: such calls must not pile up.
         """
         bucket = self._due[tick]
         if not bucket[node]:
@@ -244,10 +245,10 @@ class Engine:
             wake = _earlier(wake, _next_call(block, name, value, now))
         if wake != node.wake:
             self._call_next(node, wake, now)
-        said = node.say(block)
-        if said != node.said:
-            before, node.said = node.said, said
-            for slot, old, new in zip(node.slots.values(), before, said, strict=True):
+        outputs = node.read_outputs(block)
+        if outputs != node.outputs:
+            before, node.outputs = node.outputs, outputs
+            for slot, old, new in zip(node.slots.values(), before, outputs, strict=True):
                 if old != new:
                     self._set(slot, new, now)
 
@@ -271,7 +272,7 @@ class Engine:
 
 
 def _follow_all(node: Node, values: Mapping[str, Value]) -> bool:
-    """Note which inputs move by themselves without their block understanding that; say whether one stopped."""
+    """Update the moving values at inputs whose block needs each count; return whether one stopped."""
     stopped = False
     for name, value in values.items():
         if isinstance(value, int):
@@ -282,7 +283,7 @@ def _follow_all(node: Node, values: Mapping[str, Value]) -> bool:
 
 
 def _all_quiet(block: Block, values: Mapping[str, Value]) -> bool:
-    """Whether nothing happens in a block because of these values."""
+    """Return whether these values make no difference to a block."""
     quiet = block.quiet
     for name, value in values.items():
         band = quiet.get(name)
@@ -294,7 +295,7 @@ def _all_quiet(block: Block, values: Mapping[str, Value]) -> bool:
 
 
 def _next_call(block: Block, name: str, value: Value, now: int) -> int | None:
-    """The tick in which a value that moves by itself matters to a block."""
+    """Return the next tick in which a moving value matters to a block."""
     if isinstance(value, int):
         return None
     present = value.at(now)

@@ -1,4 +1,4 @@
-"""What the ports of a simulated PandA are to do wrong, on request."""
+"""Faults to inject at the ports of a simulated PandA."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from .spec import DeviceSpec
 
 
 class Faults:
-    """What goes wrong at the ports.
+    """The faults of the ports; none at first.
 
     Attributes:
-        reply_delay: seconds by which each reply of the control port comes late
-        stall: while this is clear, the data port sends nothing
-        cut: cut data connections after so many more bytes of samples
-        corrupt_last_frame: send a last frame that is garbage when an acquisition ends badly
-        cut_connections: ends connections at once, those of the control port and those of the data port, as told
-        restart: stops, and starts again as another device after some seconds
+        reply_delay: delay of each reply of the control port, in s
+        stall: while this event is clear, the data port sends nothing
+        cut: number of bytes of samples after which data connections are cut; None for never
+        corrupt_last_frame: whether to send a frame of random bytes at the end of each framed acquisition
+        cut_connections: aborts connections; called with whether to abort control, and whether to abort data connections
+        restart: restarts the server; called with the description of the device and the downtime in s
     """
 
     def __init__(self) -> None:
@@ -30,4 +30,4 @@ class Faults:
 
 
 def _no_server(*_: object) -> None:
-    raise Refused("there is no server, and so there are no connections")
+    raise Refused("this simulation has no server, so it has no connections")

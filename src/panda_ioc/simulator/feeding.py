@@ -1,6 +1,6 @@
-"""How the rows that are written to a table get into its block: what the driver of a PandA does.
+"""The transfer of table rows to the block, as the driver of a PandA does it.
 
-A fixed table is one transfer. The buffers of a stream wait here until the block takes them, one after another.
+A fixed table is one transfer. The buffers of a stream are queued here until the block can load the next one.
 """
 
 from collections import deque
@@ -13,34 +13,34 @@ from .engine import Engine, Node
 from .numbers import Refused
 from .tables import TableField, Words
 
-#: So many times the length of a table may wait in a stream: what a PandA has memory for.
+#: Limit of a stream's queue, as a multiple of the maximum length of the table: the memory of a PandA.
 _MAX_QUEUED = 4
 
 _STREAMS = ("STREAMING", "STREAMING_LAST")
 
-#: Ticks that a write takes: to clear the table, to notice that, and to write its length.
+#: Ticks that a write takes: clear the table, let the block see that, write its length.
 _WRITE_TICKS = 3
 
 
 class Store:
-    """The memory that one block loads its tables from: the words that it is given next."""
+    """The memory from which one block loads its tables: the words of the next transfer."""
 
     def __init__(self) -> None:
         self.words: Words = np.empty(0, np.uint32)
 
     def read(self, _address: int, _words: int) -> Words:
-        """The words, whatever their address."""
+        """Return the words; the address is ignored."""
         return self.words
 
 
 class Feed:
-    """Feeds one table.
+    """The transfers of one table.
 
     Args:
         field: the table
-        node: its block
-        engine: in which the block is
-        store: the memory of the block
+        node: node of its block
+        engine: engine that runs the block
+        store: memory of the block
     """
 
     def __init__(self, field: TableField, node: Node, engine: Engine, store: Store) -> None:
@@ -50,25 +50,25 @@ class Feed:
         self._store = store
         self._waiting: deque[tuple[Words, bool]] = deque()  # buffers, and whether each is the last one
         self._queued = 0
-        assert isinstance(node.block, Player)  # noqa: S101 - by the table of blocks
+        assert isinstance(node.block, Player)  # noqa: S101 - guaranteed by the table of blocks
         self._loader = node.block.loader
         field.on_rows = self._put
         field.count_queued = self.lines
 
     def lines(self) -> int:
-        """How many lines of a stream wait to be played."""
+        """Return the number of queued lines of a stream."""
         waiting = sum(len(words) for words, _ in self._waiting)
         return waiting // self._loader.row_words + self._loader.rows_left
 
     def show(self) -> None:
-        """Report the number of lines if it is another one than the last time."""
+        """Report the number of queued lines if it has changed."""
         queued = self.lines()
         if queued != self._queued:
             self._queued = queued
             self._field.changed(f"{self._field.name}.QUEUED_LINES")
 
     def _put(self, field: TableField, words: Words, mode: str) -> None:
-        """Take a buffer that was written to the table."""
+        """Accept a buffer that was written to the table."""
         engine = self._engine
         adds = mode in _STREAMS and field.mode in _STREAMS
         if adds:
@@ -86,7 +86,7 @@ class Feed:
             engine.settle()
 
     def _check(self, field: TableField, words: Words) -> None:
-        """Whether a stream takes another buffer."""
+        """Raise Refused if the stream cannot take another buffer."""
         row_words = self._loader.row_words
         if self._loader.closed:
             raise Refused("Streaming has stopped")
@@ -94,7 +94,7 @@ class Feed:
             raise Refused("Too many points for table")
 
     def _pump(self) -> None:
-        """Give the block the next buffer if it takes one, and come back when it may take another."""
+        """Give the block the next buffer if it can take one, and schedule the next attempt."""
         if self._loader.closed:
             self._waiting.clear()
         if not self._waiting:

@@ -1,7 +1,7 @@
 """A field of a simulated PandA.
 
-It keeps its value as an integer, as the registers of the FPGA do; what its type makes of that integer is
-its codec. Which codec, access and attributes a type has is told in `types`.
+Its value is stored as an integer, as in the registers of the FPGA; a codec converts it from and to text. `types` lists
+the codec, access and attributes of each type.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,25 +14,27 @@ from .spec import FieldSpec
 
 Value = str | list[str]
 
-#: Bytes of a result of one line that can be told.
+#: Length limit of a one-line result, in bytes.
 MAX_RESULT = 255
 
 
 def encoded(text: str) -> bytes:
-    """A text as it is sent; bytes that were no text when they came are the same again."""
+    """Return the bytes of a text; bytes that were not valid UTF-8 when received are restored."""
     return text.encode(errors="surrogateescape")
 
 
 @dataclass
 class Attribute:
-    """Something about a field: how it is read and, if it can be, written.
+    """An attribute of a field, or a metadata key.
 
     Attributes:
-        description: what a real server says of it
-        write_lines: the same for a value of several lines
-        labels: the choices, where it has some
-        reported: whether `*CHANGES` tells it
-        longest: bytes of a value of one line that can be read; a longer one is refused
+        description: reply to `*DESC`, as a real server gives it
+        read: returns the value
+        write: sets a value of one line; None if it cannot be written
+        write_lines: sets a value of several lines; None if it cannot be written
+        labels: choices of an enum; None otherwise
+        reported: whether `*CHANGES` reports it
+        longest: length limit for reading a value of one line, in bytes; a longer value is refused
     """
 
     description: str
@@ -44,7 +46,7 @@ class Attribute:
     longest: int = MAX_RESULT
 
     def answer(self) -> Value:
-        """The value for a client."""
+        """Return the value; raise Refused if it is too long."""
         value = self.read()
         if isinstance(value, str) and len(encoded(value)) > self.longest:
             raise Refused("Result too long")
@@ -53,7 +55,7 @@ class Attribute:
 
 @dataclass
 class Scaling:
-    """How a position is scaled: value = raw x scale + offset, in units."""
+    """The scaling of a position: value = raw * scale + offset, in units."""
 
     scale: float = 1.0
     offset: float = 0.0
@@ -65,13 +67,18 @@ class Field:
     """A field of one instance of a block.
 
     Attributes:
-        name: "PULSE1.DELAY"
-        group: in which `*CHANGES` tells it; None if it never does
-        changed: is called with the name of what changed: of the field, or of an attribute
-        raw: the value as an integer
-        scaling: of a position; nothing to other types
-        in_error: whether reading it fails, as when a register does not answer
-        on_write: told of every write that was accepted, also of one that changes nothing
+        name: full name, for example "PULSE1.DELAY"
+        spec: specification from the device file
+        codec: conversion between text and integer; None for a field without a value
+        readable, writeable: access
+        group: `*CHANGES` group that reports it; None if none does
+        changed: called with the name of whatever changed: the field, or an attribute
+        raw: value as an integer
+        attributes: attributes by name
+        scaling: scaling of a position; unused by other types
+        labels: choices of an enum or a mux; None otherwise
+        in_error: whether reads fail, as when a register does not respond
+        on_write: called after every accepted write, even if it does not change the value
     """
 
     name: str
@@ -89,7 +96,7 @@ class Field:
     on_write: Callable[["Field"], None] = lambda _: None
 
     def read(self) -> Value:
-        """The value as text."""
+        """Return the value as text; raise Refused if it cannot be read."""
         if self.codec is None or not self.readable:
             raise Refused("Field not readable")
         if self.in_error:
@@ -97,17 +104,17 @@ class Field:
         return self.codec.format(self.raw)
 
     def write(self, text: str) -> None:
-        """Set the value from text."""
+        """Set the value from text; raise Refused if it cannot be written."""
         if self.codec is None or not self.writeable:
             raise Refused("Field not writeable")
         self.set(self.codec.parse(text))
 
     def set(self, raw: int) -> None:
-        """Set the value, as a write does."""
+        """Set the value, as a client's write does."""
         self.raw = raw
         self.changed(self.name)
         self.on_write(self)
 
     def report(self) -> str:
-        """The line of `*CHANGES` for it."""
+        """Return its line in the reply to `*CHANGES?`."""
         return f"{self.name} (error)" if self.in_error else f"{self.name}={self.read()}"

@@ -1,9 +1,9 @@
-"""The columns of a captured sample, and the header of an acquisition that describes them.
+"""The columns of a captured sample, and the header that describes them.
 
-The hardware captures 32-bit words; a sample in raw data is just those words in the order of its columns, which
-is by type, not by field: bits, 32-bit numbers, 64-bit numbers, means, standard deviations. Raw data has what means
-and deviations are computed from, asked for or not: the gate duration in front of all, the sum (as Mean) of a
-field in front of its sum of squares (as StdDev). All this was seen in the data of server 4.1.
+The hardware captures 32-bit words; a raw sample is those words in the order of its columns. Columns are ordered by
+type, not by field: bits, 32-bit numbers, 64-bit numbers, means, standard deviations. Raw data includes what means and
+deviations are computed from, even if it was not selected: the gate duration comes first, and the sum of a field (as
+Mean) comes before its sum of squares (as StdDev). All this was observed in the data of server 4.1.
 """
 
 import math
@@ -19,7 +19,7 @@ from .fields import Field
 from .numbers import TICK, format_scaling
 from .panda import Panda
 
-#: The groups of columns in their order: which captures, of which type in raw data, as how many words.
+#: Groups of columns in order: capture ways, type in raw data, words.
 _GROUPS: Sequence[tuple[frozenset[str], str, int]] = (
     (frozenset({"bits"}), "uint32", 1),
     (frozenset({"samples", "Value", "Diff", "Min", "Max"}), "int32", 1),
@@ -38,12 +38,12 @@ class Item:
     """A column.
 
     Attributes:
-        name: the field
-        capture: what of it
-        type: in raw data
-        words: how many 32-bit words it has
-        scale, offset, units: of the field when it was armed; None for bits
-        only_raw: whether it is in raw data only, for others to be computed from
+        name: name of the field
+        capture: way to capture it: "Value", "Mean", ...
+        type: type in raw data: "uint32", "int32", "int64" or "int96"
+        words: number of 32-bit words
+        scale, offset, units: scaling of the field when PCAP was armed; scale is None for bits
+        only_raw: whether it is in raw data only, as an input to other columns
     """
 
     name: str
@@ -57,7 +57,7 @@ class Item:
 
     @property
     def column(self) -> str:
-        """Its name in the types of samples."""
+        """Name of the field in the dtype of samples."""
         return f"{self.name}.{self.capture}"
 
 
@@ -66,41 +66,41 @@ class Layout:
     """The columns of a sample.
 
     Attributes:
-        items: in the order of the bytes
+        items: columns in byte order
     """
 
     items: tuple[Item, ...]
 
     @property
     def words(self) -> int:
-        """How many 32-bit words a raw sample has."""
+        """Number of 32-bit words in a raw sample."""
         return sum(item.words for item in self.items)
 
     @property
     def scaled_items(self) -> list[Item]:
-        """The columns of scaled data: those that were asked for."""
+        """Columns of scaled data: those that were selected."""
         return [item for item in self.items if not item.only_raw]
 
     @cached_property
     def raw_dtype(self) -> np.dtype[np.void]:
-        """The type of a raw sample."""
+        """Structured dtype of a raw sample."""
         return np.dtype(
             [(item.column, _DTYPES[item.type], (3,) if item.type == "int96" else ()) for item in self.items]
         )
 
     @cached_property
     def scaled_dtype(self) -> np.dtype[np.void]:
-        """The type of a scaled sample: bits as they are, all else as double."""
+        """Structured dtype of a scaled sample: uint32 for bits, float64 for everything else."""
         return np.dtype([(item.column, "<u4" if item.scale is None else "<f8") for item in self.scaled_items])
 
     def scale(self, raw: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
         """Scale raw samples.
 
         Args:
-            raw: shape (samples,), of `raw_dtype`
+            raw: shape (samples,), dtype `raw_dtype`
 
         Returns:
-            shape (samples,), of `scaled_dtype`; means and deviations of a window with no gated tick are NaN
+            shape (samples,), dtype `scaled_dtype`; means and deviations over no gated tick are NaN
         """
         scaled = np.empty(len(raw), self.scaled_dtype)
         for item in self.scaled_items:
@@ -115,13 +115,13 @@ class Layout:
         return scaled
 
     def described(self, *, scaled: bool) -> Iterator[tuple[Item, str]]:
-        """Each column of raw or scaled data, with its type."""
+        """Yield each column of raw or scaled data with its type in the header."""
         for item in self.scaled_items if scaled else self.items:
             yield item, "double" if scaled and item.scale is not None else item.type
 
 
 def layout_of(panda: Panda) -> Layout:
-    """What is chosen for capture now."""
+    """Return the columns of the current capture settings."""
     chosen = list(_chosen(panda))
     items = [
         item
@@ -137,7 +137,7 @@ def layout_of(panda: Panda) -> Layout:
 
 
 def _chosen(panda: Panda) -> Iterator[tuple[Field, str, str]]:
-    """Each capture that is chosen: the field, what of it, and by what its group is found."""
+    """Yield each selected capture: the field, the way to capture it, and the key of its group."""
     captured = [field for field in panda.fields.values() if "CAPTURE" in field.attributes]
     for field in sorted(captured, key=lambda field: field.spec.kind != "ext_out"):
         chosen = str(field.attributes["CAPTURE"].read())
@@ -146,11 +146,11 @@ def _chosen(panda: Panda) -> Iterator[tuple[Field, str, str]]:
 
 
 def _items(field: Field, capture: str, kind: str, words: int) -> list[Item]:
-    """The column of a capture, with the one that must go before it."""
+    """Return the column of a capture, preceded by the column that it is computed from."""
     item = _item(field, capture, kind, words)
     options = str(field.attributes["CAPTURE"].read()).split()
     if capture == "Mean" and "StdDev" in options:
-        return []  # it comes with the deviation
+        return []  # the branch below adds it in front of the deviation
     if capture == "StdDev":
         return [replace(item, capture="Mean", type="int64", words=2, only_raw="Mean" not in options), item]
     return [item]
@@ -166,13 +166,13 @@ def _item(field: Field, capture: str, kind: str, words: int) -> Item:
 
 
 def _gates(raw: npt.NDArray[np.void]) -> npt.NDArray[np.float64]:
-    """The gate durations in ticks: unsigned, whatever the header says; NaN for 0, by which nothing is divided."""
+    """Return the gate durations in ticks, as unsigned numbers (the header says int32); NaN instead of 0."""
     gates = raw[f"{_GATE}.Value"].astype("<u4").astype(float)
     return np.where(gates == 0, np.nan, gates)
 
 
 def _deviations(raw: npt.NDArray[np.void], item: Item) -> npt.NDArray[np.float64]:
-    """Standard deviations before scaling, in Python's integers: slow, and exact."""
+    """Compute standard deviations before scaling with Python integers: slow but exact."""
     rows = zip(
         _gates(raw).tolist(),
         raw[f"{item.name}.Mean"].tolist(),
@@ -192,9 +192,9 @@ def _deviation(gate: float, total: int, words: Sequence[int]) -> float:
 
 
 def xml_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: bool) -> str:
-    """The header in XML; `about` tells of the acquisition."""
-    told = " ".join(f'{name}="{value}"' for name, value in about)
-    lines = ["<header>", f"<data {told} />", "<fields>"]
+    """Return the header in XML; `about` has the attributes of the acquisition."""
+    attributes = " ".join(f'{name}="{value}"' for name, value in about)
+    lines = ["<header>", f"<data {attributes} />", "<fields>"]
     for item, kind in layout.described(scaled=scaled):
         scaling = ""
         if item.scale is not None:
@@ -205,7 +205,7 @@ def xml_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: bool
 
 
 def text_header(layout: Layout, about: Sequence[tuple[str, str]], *, scaled: bool) -> str:
-    """The header in lines."""
+    """Return the header as plain text."""
     lines = [*(f"{name}: {value}" for name, value in about), "fields:"]
     for item, kind in layout.described(scaled=scaled):
         scaling = ""

@@ -1,8 +1,8 @@
-"""The function of a LUT block: an expression of A to E as a table of 32 bits.
+"""The function of a LUT block: compiles an expression of A to E to a truth table of 32 bits.
 
-Bit A*16 + B*8 + C*4 + D*2 + E of the table is the value for these inputs. Operators, tightest first: `~`, `=`, `&`,
-`^`, `|`, `=>`, `? :`; 0 and 1 are constants. A number that begins with `0x` is the table itself. The order is the one
-that server 4.1 was seen to use.
+Bit A*16 + B*8 + C*4 + D*2 + E of the table is the value for these inputs. Operators, highest precedence first: `~`,
+`=`, `&`, `^`, `|`, `=>`, `? :`; 0 and 1 are constants. A number that begins with `0x` is the table itself. The
+precedence was observed on server 4.1.
 """
 
 import re
@@ -21,7 +21,7 @@ _OPERANDS = {
     "1": _ALL,
 }
 
-#: Binary operators, loosest first.
+#: Binary operators, lowest precedence first.
 _BINARY: tuple[tuple[str, Callable[[int, int], int]], ...] = (
     ("=>", lambda left, right: ~left | right),
     ("|", lambda left, right: left | right),
@@ -30,16 +30,16 @@ _BINARY: tuple[tuple[str, Callable[[int, int], int]], ...] = (
     ("=", lambda left, right: ~(left ^ right)),
 )
 
-#: An operator, or what stands for an operand: digits and letters that belong together are one.
+#: An operator, or a word of digits and letters in the place of an operand.
 _TOKEN = re.compile(r"[ \t]*(=>|[=&^|~?:()]|[0-9A-Za-z_]+|.)[ \t]*")
 _OPERATORS = frozenset(["=>", *"=&^|~?:()"])
 
 
 def table(function: str) -> int:
-    """The table of a function.
+    """Return the truth table of a function.
 
     Raises:
-        Refused: it is neither an expression nor a number
+        Refused: the text is neither an expression nor a number
     """
     text = function.strip(" \t")
     if text[:2].lower() == "0x":
@@ -58,12 +58,12 @@ def _tokens(text: str) -> list[str]:
     return tokens[::-1]
 
 
-#: Brackets and negations in each other; no real function needs a tenth of it.
+#: Limit of nested brackets and negations; no real function needs a tenth of it.
 _MAX_DEPTH = 32
 
 
 class _Parser:
-    """Recursive descent; the tokens are a stack, the next one on top."""
+    """A recursive descent parser; the tokens are a stack with the next one on top."""
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens

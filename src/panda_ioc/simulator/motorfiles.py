@@ -1,7 +1,7 @@
-"""Motors that go as a file says: positions over time, as motion controllers record or plan them.
+"""Motions from files: positions over time, as recorded or planned by motion controllers.
 
-A file is CSV, with or without names in its first line, or HDF5 (`.h5`, `.hdf5`, `.nxs`). Between two of its positions
-the motor goes in a straight line.
+A file is CSV, with or without a header line, or HDF5 (`.h5`, `.hdf5`, `.hdf`, `.nxs`). The motor moves in a straight
+line between consecutive positions.
 """
 
 import functools
@@ -20,14 +20,14 @@ from .motion import FRACTION, Ramp
 from .numbers import Refused
 from .profiles import Profile
 
-#: What a file may have: half an hour at 5 kHz, and more than any machine writes as text.
+#: Size limits of a file: half an hour at 5 kHz, and more text than any controller writes.
 MAX_ROWS = 10_000_000
 _MAX_BYTES = 1 << 30
 
-#: Endings of files in HDF5.
+#: Suffixes of HDF5 files.
 _HDF5 = frozenset({".h5", ".hdf5", ".hdf", ".nxs"})
 
-#: Seconds of the units of times.
+#: Seconds per unit of time.
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 Floats = npt.NDArray[np.float64]
@@ -35,13 +35,13 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Columns:
-    """What of a file is meant.
+    """The columns of a file to use.
 
     Attributes:
-        position: the column of CSV, by its name or by its number from 1 on, or the path of a dataset of HDF5
-        time: the same for the times; None for rows that are a period apart
-        time_units: a key of TIME_UNITS
-        period: seconds from a row to the next, where there is no time
+        position: name or number (from 1) of the CSV column, or path of the HDF5 dataset
+        time: the same for the times; None if rows are one period apart
+        time_units: unit of the times, a key of TIME_UNITS
+        period: time between rows in s, if there are no times
     """
 
     position: str
@@ -51,23 +51,23 @@ class Columns:
 
 
 def follow(start: int, path: Path, columns: Columns, scale: float, offset: float) -> Profile:
-    """Go as a file says, from its first row on.
+    """Return a profile that follows a file, from its first row on.
 
     Args:
-        start: the tick of the first row
-        path: of the file
-        columns: what of it
-        scale: counts for each unit of the file
+        start: tick of the first row
+        path: path of the file
+        columns: columns to use
+        scale: counts per unit of the file
         offset: counts to add
 
     Raises:
-        Refused: the file cannot be read, or makes no sense
+        Refused: the file cannot be read, is invalid, or has positions that do not fit 32 bits
     """
     ticks, positions = read(path, columns)
     counts = positions * scale + offset
     lowest, highest = float(counts.min()), float(counts.max())
     if not (lowest >= -(2.0**31) and highest < 2.0**31):
-        raise Refused(f"{path}: positions from {lowest:g} to {highest:g} counts do not fit 32 bits: set the scale")
+        raise Refused(f"{path}: positions from {lowest:g} to {highest:g} counts exceed 32 bits: change the scale")
     return _lines(start, ticks.tolist(), counts.tolist())
 
 
@@ -75,15 +75,16 @@ def read(path: Path, columns: Columns) -> tuple[npt.NDArray[np.int64], Floats]:
     """Read a file.
 
     Returns:
-        ticks from the first row on, (n,) int64, each later than the one before; positions as the file has them, (n,)
+        ticks since the first row, shape (n,), dtype int64, strictly increasing; positions in units of the file,
+        shape (n,), dtype float64
 
     Raises:
-        Refused: see above
+        Refused: the file cannot be read or is invalid
     """
     try:
         status = path.stat()
         if not path.is_file() or status.st_size > _MAX_BYTES:
-            raise Refused(f"{path}: is no file of at most {_MAX_BYTES >> 20} MiB")
+            raise Refused(f"{path}: not a regular file of at most {_MAX_BYTES >> 20} MiB")
         return _read(path, status.st_mtime_ns, columns)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or 'cannot be read as HDF5'}") from error
@@ -95,20 +96,20 @@ def _read(path: Path, _changed: int, columns: Columns) -> tuple[npt.NDArray[np.i
     names = [columns.position] if columns.time is None else [columns.position, columns.time]
     positions, *times = load(path, names)
     if not 2 <= len(positions) <= MAX_ROWS:
-        raise Refused(f"{path}: has {len(positions)} rows; 2 to {MAX_ROWS} are possible")
+        raise Refused(f"{path}: {len(positions)} rows, where 2 to {MAX_ROWS} are allowed")
     if times:
         seconds = (times[0] - times[0][0]) * TIME_UNITS[columns.time_units]
     else:
         seconds = np.arange(len(positions)) * (columns.period or 0.0)
     for name, values in ((columns.position, positions), (columns.time or "time", seconds)):
         if len(values) != len(positions) or not np.isfinite(values).all():
-            raise Refused(f"{path}: {name} must be {len(positions)} finite numbers, one for each position")
+            raise Refused(f"{path}: {name} must have {len(positions)} finite numbers, one for each position")
     if seconds.max() > 1e7:
-        raise Refused(f"{path}: takes {seconds.max():g} s; set time_units, which are {columns.time_units}")
+        raise Refused(f"{path}: lasts {seconds.max():g} s, more than 1e7 s: check time_units ({columns.time_units})")
     ticks = np.rint(seconds * TICKS).astype(np.int64)
     late = np.flatnonzero(np.diff(ticks) < 1)
     if len(late):
-        raise Refused(f"{path}: the time of row {late[0] + 2} is not after that of the row before by 8 ns or more")
+        raise Refused(f"{path}: row {late[0] + 2} must be at least 8 ns later than the row before")
     return ticks, positions
 
 
@@ -122,7 +123,7 @@ def _from_csv(path: Path, names: Sequence[str]) -> list[Floats]:
     try:
         table = np.loadtxt(path, delimiter=delimiter, skiprows=int(header), usecols=places, ndmin=2, comments="#")
     except (ValueError, UnicodeDecodeError, IndexError) as error:
-        raise Refused(f"{path}: is not a table of numbers with {len(cells)} columns in each row") from error
+        raise Refused(f"{path}: not a table of numbers with {len(cells)} columns in each row") from error
     return [np.ascontiguousarray(table[:, place]) for place in range(len(names))]
 
 
@@ -132,11 +133,11 @@ def _column(path: Path, header: Sequence[str], count: int, name: str) -> int:
     if name.isdecimal() and 1 <= int(name) <= count:
         return int(name) - 1
     known = ", ".join(header) or f"1 to {count}"
-    raise Refused(f"{path}: has no column {name!r}; it has {known}")
+    raise Refused(f"{path}: no column {name!r}: use one of {known}")
 
 
 def _from_hdf5(path: Path, names: Sequence[str]) -> list[Floats]:
-    import h5py  # noqa: PLC0415 - slow to load, and rarely needed
+    import h5py  # noqa: PLC0415 - slow to import, and rarely needed
 
     try:
         with h5py.File(path, "r") as file:
@@ -149,16 +150,16 @@ def _dataset(path: Path, file: Any, name: str) -> Floats:
     dataset = file.get(name)
     shape = getattr(dataset, "shape", None)
     if shape is None or len(shape) != 1:
-        raise Refused(f"{path}: {name} is no dataset of one dimension")
+        raise Refused(f"{path}: {name} is not a one-dimensional dataset")
     if shape[0] > MAX_ROWS:
-        raise Refused(f"{path}: {name} has {shape[0]} rows; at most {MAX_ROWS} are possible")
+        raise Refused(f"{path}: {name} has {shape[0]} rows, more than the limit of {MAX_ROWS}")
     return np.asarray(dataset[()], np.float64)
 
 
 def _lines(start: int, ticks: Sequence[int], counts: Sequence[float]) -> Profile:
     for (first, begin), (last, end) in itertools.pairwise(zip(ticks, counts, strict=True)):
         base, target = round(begin * 2**FRACTION), round(end * 2**FRACTION)
-        rate = -((base - target) // (last - first))  # rounded up, as that of every motor: see `profiles`
+        rate = -((base - target) // (last - first))  # rounded up, as for every motor: see `profiles`
         yield start + first, Ramp(start + first, base, rate) if rate else math.floor(begin)
     yield start + ticks[-1], math.floor(counts[-1])
 

@@ -1,16 +1,16 @@
-"""Numbers as a PandA server reads and writes them.
+"""The number formats of a PandA server.
 
-It reads with C's strtoull and strtod: integers wrap to the width of their field, octal and hexadecimal are accepted,
-spaces may lead; only ASCII digits count. All this was seen in the answers of server 4.1.
+It parses with C's strtoull and strtod: integers wrap to the width of their field, octal and hexadecimal are accepted,
+spaces may lead, and only ASCII digits count. All this was observed in replies of server 4.1.
 """
 
 import math
 import re
 
-#: As strtoull takes it with base 0: hexadecimal, octal, decimal.
+#: What strtoull accepts with base 0: hexadecimal, octal, decimal.
 _INTEGER = re.compile(r"[ \t\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 
-#: As strtod takes it.
+#: What strtod accepts.
 _FLOAT = re.compile(
     r"""[ \t\v\f\r]*[+-]?(
         0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(p[+-]?[0-9]+)?
@@ -20,21 +20,27 @@ _FLOAT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
-#: Ticks of the FPGA clock in a second, seconds of a tick, and what the units of a time are in seconds.
+#: Ticks of the FPGA clock per second; seconds per tick; seconds per unit of time.
 CLOCK = 125_000_000
 TICK = 8e-9
 TIME_UNITS = {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 
-class Refused(Exception):  # noqa: N818 - it is what happened, not an error of the program
-    """A command that the server answers with `ERR` and this text."""
+class Refused(Exception):  # noqa: N818 - a reply, not an error of the program
+    """A refused command: the text of an `ERR` reply, or the reason why the simulator cannot do something.
+
+    Example:
+        >>> Simulation(load()).set_up(["PULSE1.WIDTH=-1"])
+        Traceback (most recent call last):
+        panda_ioc.simulator.numbers.Refused: PULSE1.WIDTH=-1: Time setting out of range
+    """
 
 
 def parse_integer(text: str) -> int:
-    """An integer of less than 65 bits, in decimal, octal or hexadecimal, with nothing after it.
+    """Parse an integer of up to 64 bits and a sign, in decimal, octal or hexadecimal, with nothing after it.
 
     Raises:
-        Refused: it is none
+        Refused: the text is not such an integer
     """
     match = _INTEGER.match(text)
     if not match:
@@ -49,15 +55,15 @@ def parse_integer(text: str) -> int:
     return -value if match[1] == "-" else value
 
 
-#: More digits than any number below 2**64 has, but for leading zeros.
+#: More digits than any number below 2**64 has, except for leading zeros.
 _MOST_DIGITS = 100
 
 
 def parse_float(text: str) -> float:
-    """A number, which may be hexadecimal or infinite, with nothing after it.
+    """Parse a float, which may be hexadecimal, infinite or NaN, with nothing after it.
 
     Raises:
-        Refused: it is none, or its exponent is too large
+        Refused: the text is not a number, or its exponent is too large
     """
     match = _FLOAT.match(text)
     if not match:
@@ -75,10 +81,10 @@ def parse_float(text: str) -> float:
 
 
 def to_integer(value: float) -> int:
-    """The nearest integer, of any size; of two, the one away from 0.
+    """Round to the nearest integer, of any size; round halves away from 0.
 
     Raises:
-        Refused: there is none
+        Refused: the value is infinite or NaN
     """
     if not math.isfinite(value):
         raise Refused("Number out of range")
@@ -87,20 +93,20 @@ def to_integer(value: float) -> int:
 
 
 def wrap_unsigned(value: int) -> int:
-    """The low 32 bits."""
+    """Return the low 32 bits."""
     return value & 0xFFFFFFFF
 
 
 def wrap_signed(value: int) -> int:
-    """The low 32 bits in two's complement."""
+    """Return the low 32 bits in two's complement."""
     return ((value + 2**31) & 0xFFFFFFFF) - 2**31
 
 
 def format_float(value: float) -> str:
-    """A value: 10 significant digits, less than some times in ticks have."""
+    """Format a value with 10 significant digits; some times in ticks have more."""
     return f"{value:.10g}"
 
 
 def format_scaling(value: float) -> str:
-    """A scale or an offset in the header of an acquisition: 12 significant digits."""
+    """Format a scale or an offset for a data header, with 12 significant digits."""
     return f"{value:.12g}"

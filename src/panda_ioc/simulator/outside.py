@@ -1,7 +1,7 @@
-"""The world outside of a PandA: what drives its encoders and inputs, and what its outputs do.
+"""The world around a PandA: the motors, signals and detectors that are connected to it.
 
-A motor or an input is a block like any other, `Source`, that plays a profile; a wire of one tick takes what it
-says to the pin of a connector.
+A motor or an input signal is a simulated block, `Source`, that plays a profile; a wire of one tick carries its value to
+the pin of a connector.
 """
 
 import math
@@ -18,7 +18,7 @@ from .profiles import Profile
 
 
 class Source(Block):
-    """Says what a profile says."""
+    """A block whose output follows a profile."""
 
     PLAY: int = param(outside=True)
     VALUE: Value = pos_out(outside=True)
@@ -39,7 +39,7 @@ class Source(Block):
 
 @dataclass(frozen=True)
 class _Pin:
-    """A source with what it drives."""
+    """A source with the block that it drives."""
 
     engine: Engine
     block: Node
@@ -47,23 +47,37 @@ class _Pin:
     source: Source
 
     def play(self, profile: Profile) -> None:
-        """Play a profile from the next tick on, instead of what is played."""
+        """Play a profile from the next tick on, instead of the current one."""
         self.source.profile = profile
         self.engine.write(self.node, {"PLAY": 0})
 
     @property
     def start(self) -> int:
-        """The tick from which the next profile is played."""
+        """The first tick of the next profile."""
         return self.engine.now + 1
 
     @property
     def value(self) -> int:
-        """What it says now."""
+        """The current value."""
         return at(self.source.VALUE, self.engine.now)
 
 
 class Motor:
-    """What turns an encoder, in counts. Whatever it is told to do, it begins at rest where it is."""
+    """A motor at an encoder input; positions are in counts. Every motion starts at rest at the current position.
+
+    Get it from `Outside.motor`.
+
+    Args:
+        pin: the encoder input, and the source that drives it
+
+    Example:
+        >>> simulation = Simulation(load())
+        >>> motor = simulation.outside.motor("INENC1")
+        >>> motor.move(to=-500, speed=1e6, acceleration=1e9)
+        >>> tick = simulation.until("INENC1.VAL", -500)
+        >>> motor.position
+        -500
+    """
 
     def __init__(self, pin: _Pin) -> None:
         self._pin = pin
@@ -71,40 +85,80 @@ class Motor:
 
     @property
     def position(self) -> int:
-        """Where it is."""
+        """Current position in counts."""
         return self._pin.value
 
     def move(self, to: float, speed: float, acceleration: float = math.inf) -> None:
-        """Go to a position, at a speed in counts a second."""
+        """Move to a position.
+
+        Args:
+            to: target in counts, -2**31 to 2**31 - 1
+            speed: counts/s, 1e-6 to 1e9
+            acceleration: counts/s^2; by default the speed changes instantly
+
+        Raises:
+            Refused: a number is out of range
+        """
         _check(("position", to), ("speed", speed), ("acceleration", acceleration))
         self._play(profiles.move(self._pin.start, self.position, to, speed, acceleration))
 
     def sine(self, amplitude: float, period: float, cycles: int | None = None) -> None:
-        """Swing around where it is, in so many seconds each time; for ever without cycles."""
+        """Oscillate around the current position, upwards first.
+
+        Args:
+            amplitude: counts
+            period: s, 8e-9 to 1e7
+            cycles: number of periods; None for no end
+
+        Raises:
+            Refused: a number is out of range
+        """
         _check(("position", abs(self.position) + abs(amplitude)), ("time", period))
         self._play(profiles.sine(self._pin.start, self.position, amplitude, period, cycles))
 
     def follow(self, path: Path, columns: motorfiles.Columns, scale: float = 1.0, offset: float = 0.0) -> None:
-        """Go as a file says, in units of which each has some counts, from where it begins: see `motorfiles`."""
+        """Follow the positions in a file, starting with its first row.
+
+        Args:
+            path: CSV or HDF5 file with at least two rows
+            columns: columns to use, see `motorfiles.Columns`
+            scale: counts per unit of the file
+            offset: counts to add
+
+        Raises:
+            Refused: the file cannot be read, is invalid, or has positions that do not fit 32 bits
+        """
         self._play(motorfiles.follow(self._pin.start, path, columns, scale, offset))
 
     def jump(self, to: float) -> None:
-        """Be at a position, at once."""
+        """Set the position instantly, in counts.
+
+        Raises:
+            Refused: the position is out of range
+        """
         _check(("position", to))
         self._play(iter([(self._pin.start, math.floor(to))]))
 
     def stop(self) -> None:
-        """Stay where it is."""
+        """Stop at the current position."""
         self.jump(self.position)
 
     def noise(self, amplitude: int, every: float = 0.001) -> None:
-        """Stop, and from now on shake by up to so many counts, anew every so many seconds; 0 for no more."""
+        """Stop, and add noise to the position from now on, also during later motions.
+
+        Args:
+            amplitude: largest deviation in counts; 0 for no noise
+            every: interval between changes of the noise, in s
+
+        Raises:
+            Refused: a number is out of range
+        """
         _check(("position", self.position + abs(amplitude)), ("time", every))
         self._noise = (amplitude, every) if amplitude else None
         self.stop()
 
     def link(self, *, up: bool) -> None:
-        """Pull the plug of the encoder, or put it in again."""
+        """Connect or disconnect the encoder."""
         self._pin.engine.write(self._pin.block, {"LINK": int(up)})
 
     def _play(self, profile: Profile) -> None:
@@ -115,73 +169,112 @@ class Motor:
 
 
 class Input:
-    """What drives an input of the front panel."""
+    """The signal at an input of the front panel.
+
+    Get it from `Outside.input`.
+
+    Args:
+        pin: the input, and the source that drives it
+
+    Example:
+        >>> simulation = Simulation(load())
+        >>> simulation.outside.input("TTLIN1").pulses(width=1e-6, cycles=3)
+        >>> recording = simulation.record("TTLIN1.VAL")
+        >>> simulation.advance(1000)
+        True
+        >>> len(recording["TTLIN1.VAL"].pulses)
+        3
+    """
 
     def __init__(self, pin: _Pin) -> None:
         self._pin = pin
 
     def level(self, high: int) -> None:
-        """Be low or high from now on."""
+        """Set a constant level: 0 for low, anything else for high."""
         self._pin.play(iter([(self._pin.start, int(bool(high)))]))
 
     def pulses(self, width: float, period: float = 0.0, cycles: int | None = 1) -> None:
-        """Be high for so many seconds, and again each period; for ever if cycles is None."""
+        """Send pulses.
+
+        Args:
+            width: time for which the signal is high, in s
+            period: s; twice the width by default
+            cycles: number of pulses; None for no end
+
+        Raises:
+            Refused: a time is out of range, or the width is not less than the period
+        """
         period = period or 2 * width
         _check(("time", width), ("time", period))
         if width >= period:
-            raise Refused(f"a width of {width:g} s does not fit a period of {period:g} s")
+            raise Refused(f"a pulse width of {width:g} s needs a period longer than {period:g} s")
         self._pin.play(profiles.pulses(self._pin.start, width, period, cycles))
 
 
 class Outside:
-    """All motors, inputs and detectors of a PandA.
+    """All motors, input signals and detectors that are connected to a PandA.
 
     Args:
-        engine: in which its blocks are
+        engine: engine that runs the blocks of the PandA
 
     Attributes:
-        detectors: by the name of the output that triggers them
+        detectors: detectors by the name of the output that triggers them
+
+    Example:
+        >>> simulation = Simulation(load())
+        >>> motor = simulation.outside.motor("INENC1")
+        >>> motor.move(to=1000, speed=1e6)
+        >>> simulation.advance(200_000)
+        True
+        >>> motor.position
+        1000
     """
 
     def __init__(self, engine: Engine) -> None:
         self.detectors: dict[str, Detector] = {}
-        self._answers: dict[str, str] = {}  # the detector that drives an input
+        self._answers: dict[str, str] = {}  # input -> trigger output of the detector that drives it
         self._engine = engine
         self._motors: dict[str, Motor] = {}
         self._inputs: dict[str, Input] = {}
 
     def motor(self, name: str) -> Motor:
-        """The motor at an encoder input: "INENC1".
+        """Return the motor at an encoder input.
+
+        Args:
+            name: name of the encoder input, "INENC1"
 
         Raises:
-            Refused: there is no such encoder input
+            Refused: the encoder input is unknown
         """
         if name not in self._motors:
             self._motors[name] = Motor(self._pin(name, "POSITION"))
         return self._motors[name]
 
     def input(self, name: str) -> Input:
-        """What drives an input: "TTLIN1", "LVDSIN2".
+        """Return the signal at an input.
+
+        Args:
+            name: name of the input, "TTLIN1" or "LVDSIN2"
 
         Raises:
-            Refused: there is no such input
+            Refused: the input is unknown, or a detector drives it
         """
         if name in self._answers:
-            raise Refused(f"{name} is driven by the detector at {self._answers[name]}")
+            raise Refused(f"the detector at {self._answers[name]} already drives {name}")
         if name not in self._inputs:
             self._inputs[name] = Input(self._pin(name, "PIN"))
         return self._inputs[name]
 
     def detector(self, trigger: str, behaviour: Behaviour, answer: str | None = None) -> Detector:
-        """A detector at an output, "TTLOUT1"; if it is there already, it behaves like this from now on.
+        """Connect a detector to an output; if one is connected already, change its behaviour.
 
         Args:
-            trigger: the output that triggers it
-            behaviour: how it behaves
-            answer: the input that it drives: high while it answers
+            trigger: output that triggers the detector, "TTLOUT1"
+            behaviour: times of the detector
+            answer: input that the detector drives high while it answers; None for none
 
         Raises:
-            Refused: there is no such output or input, or the input is driven already
+            Refused: the output or input is unknown, or something else drives the input
         """
         node = self._engine.nodes.get(f"outside.{trigger}")
         if trigger not in self.detectors:
@@ -202,24 +295,27 @@ class Outside:
     def _check_free(self, name: str, trigger: str) -> None:
         self._input_node(name, "PIN")
         if name in self._inputs or self._answers.get(name, trigger) != trigger:
-            raise Refused(f"{name} is driven already, so no detector can answer there")
+            raise Refused(f"{name} is in use: the detector at {trigger} cannot drive it")
 
     def output(self, name: str) -> int:
-        """The level of an output: "TTLOUT1", "LVDSOUT2".
+        """Return the level of an output, 0 or 1.
+
+        Args:
+            name: name of the output, "TTLOUT1" or "LVDSOUT2"
 
         Raises:
-            Refused: there is no such output
+            Refused: the output is unknown
         """
         node = self._engine.nodes.get(name)
         if node is None or "PIN" not in node.slots:
-            raise Refused(f"{name} is no output")
+            raise Refused(f"{name} is not an output")
         return at(node.slots["PIN"].value, self._engine.now)
 
     def _input_node(self, name: str, port: str) -> Node:
         block = self._engine.nodes.get(name)
         if block is None or port not in block.block.ports or port in block.slots:
-            what = "encoder input, as INENC1 is" if port == "POSITION" else "input, as TTLIN1 is"
-            raise Refused(f"{name} is no {what}")
+            what = "an encoder input such as INENC1" if port == "POSITION" else "an input such as TTLIN1"
+            raise Refused(f"{name} is not {what}")
         return block
 
     def _pin(self, name: str, port: str) -> _Pin:
@@ -230,7 +326,7 @@ class Outside:
         return _Pin(self._engine, block, node, source)
 
 
-#: What numbers are possible: positions fit 32 bits, times a counter of ticks, speeds an encoder.
+#: Ranges of numbers: positions fit 32 bits, times a counter of ticks, speeds an encoder.
 _LIMITS = {
     "position": (-(2.0**31), 2.0**31 - 1),
     "time": (1 / TICKS, 1e7),
@@ -243,4 +339,4 @@ def _check(*numbers: tuple[str, float]) -> None:
     for name, number in numbers:
         low, high = _LIMITS[name]
         if not low <= number <= high:
-            raise Refused(f"{number:g} is no {name}: it must be from {low:g} to {high:g}")
+            raise Refused(f"{name} {number:g} is out of range: use {low:g} to {high:g}")

@@ -1,7 +1,7 @@
-"""A simulated PandA: all its fields, its metadata, and what changed when.
+"""The state of a simulated PandA: its fields, its metadata, and a log of changes.
 
-It knows nothing of commands and connections (`commands`, `session`), and nothing of time: what makes
-blocks live writes and watches the fields.
+This module knows nothing of commands and connections (`commands`, `session`), nor of time: `wiring` connects the fields
+to simulated blocks.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,13 +17,27 @@ from .types import make_field
 
 
 class Panda:
-    """The state of one PandA.
+    """The fields and metadata of a PandA.
 
     Args:
-        spec: what it is made of
+        spec: description of the device
 
     Attributes:
-        refresh: is called before anything is read, so that what makes blocks live can bring the fields up to date
+        fields: all fields by name, "PULSE1.DELAY", in the order in which a PandA lists them
+        metadata: keys of `*METADATA`
+        buses: entries of the two buses
+        refresh: called before anything is read, to update the fields from simulated blocks
+        serial: number of the last change
+        logs: changes of each group
+
+    Raises:
+        DeviceError: an initial value or a reading in the description is not valid for its field
+
+    Example:
+        >>> panda = Panda(load())
+        >>> panda.field("PULSE1", "DELAY").write("0.5")
+        >>> panda.field("PULSE1", "DELAY").raw
+        62500000
     """
 
     def __init__(self, spec: DeviceSpec) -> None:
@@ -32,7 +46,7 @@ class Panda:
         self.serial = 0
         self.logs = {group: ChangeLog() for group in GROUPS}
         self._group_of: dict[str, ChangeGroup] = {}
-        self._failed: dict[str, int] = {}  # fields in error: their values when they failed
+        self._failed: dict[str, int] = {}  # fields in error, with their values when they failed
         self.buses = Buses(spec.bus("bit_out"), spec.bus("pos_out"), spec.captures)
         self.fields: dict[str, Field] = {
             f"{instance}.{name}": self._make(f"{instance}.{name}", field)
@@ -47,11 +61,11 @@ class Panda:
     def _show(self, name: str, value: str) -> None:
         field = self.fields.get(name)
         if field is None or field.codec is None:
-            raise DeviceError(f"readings: there is no field {name}")
+            raise DeviceError(f"readings: unknown field {name}")
         try:
             field.raw = field.codec.parse(value)
         except Refused as refused:
-            raise DeviceError(f"readings: {name} cannot be {value!r}: {refused}") from refused
+            raise DeviceError(f"readings: invalid value {value!r} for {name}: {refused}") from refused
 
     def _make(self, name: str, spec: FieldSpec) -> Field:
         field: Field
@@ -108,23 +122,42 @@ class Panda:
         self._group_of[name] = group
 
     def changed(self, name: str) -> None:
-        """Note that something changed, so that every connection is told."""
+        """Record a change of a field, an attribute or a metadata key, which every connection gets to see.
+
+        Args:
+            name: name as `*CHANGES` reports it, "PULSE1.DELAY" or "PULSE1.DELAY.UNITS"
+        """
         self.serial += 1
         group = self._group_of.get(name)
         if group is not None:
             self.logs[group].touch(name, self.serial)
 
     def set_raw(self, name: str, raw: int) -> None:
-        """Give a field a value, as its block does. It counts as a change even if it is the same value."""
+        """Set the integer of a field, as its block does; this counts as a change even if the value is the same.
+
+        Args:
+            name: "PULSE1.OUT"
+            raw: integer in the register
+
+        Raises:
+            KeyError: the field is unknown
+        """
         self.fields[name].raw = raw
         if not self.fields[name].in_error:
             self.changed(name)
 
     def set_error(self, name: str, *, in_error: bool) -> None:
-        """Make the reading of a field fail, or work again.
+        """Make reads of a field fail, or succeed again.
 
-        As on a real server, neither is a change: only a first full answer says that a field is in error, and one
-        that works again is told if its value is another one than when it failed.
+        As on a real server, neither counts as a change: only the first, full reply to `*CHANGES?` marks a field in
+        error, and a field that works again is reported only if its value differs from the one before the failure.
+
+        Args:
+            name: "INENC1.HEALTH"
+            in_error: whether reads fail
+
+        Raises:
+            KeyError: the field is unknown
         """
         field = self.fields[name]
         if in_error and not field.in_error:
@@ -134,17 +167,30 @@ class Panda:
             self.changed(name)
 
     def kind(self, name: str) -> tuple[str, BlockSpec]:
-        """A kind of block, by its name with or without a number."""
+        """Look up the type of a block, given its name with or without a number.
+
+        Returns:
+            name of the type, for example "PULSE", and its description
+
+        Raises:
+            Refused: the block is unknown
+        """
         if name in self.spec.blocks:
             return name, self.spec.blocks[name]
         kind, _ = self._numbered(name)
         return kind, self.spec.blocks[kind]
 
     def instance(self, name: str) -> tuple[str, BlockSpec]:
-        """Which block a name means: a single one may have the number 1 or none, others need theirs.
+        """Look up an instance of a block.
+
+        Args:
+            name: name with its number; a single instance may have the number 1 or none
 
         Returns:
-            the name of the instance as it is kept, and what it is
+            name of the instance as in `fields`, and the description of its type
+
+        Raises:
+            Refused: the block is unknown, or its number is missing
         """
         if name in self.spec.blocks:
             if self.spec.blocks[name].count > 1:
@@ -155,7 +201,7 @@ class Panda:
         return kind if block.count == 1 else f"{kind}{number}", block
 
     def _numbered(self, name: str) -> tuple[str, int]:
-        """Cut a name into a kind of block, whose name may itself end in digits, and its number."""
+        """Split a name into the type of block, which may itself end in digits, and the number."""
         stem = name.rstrip("0123456789")
         known = False
         for cut in range(len(stem), len(name)):
@@ -167,7 +213,15 @@ class Panda:
         raise Refused("Invalid block number" if known else "No such block")
 
     def field(self, instance: str, name: str) -> Field:
-        """A field of an instance of a block."""
+        """Return a field of an instance of a block.
+
+        Args:
+            instance: "PULSE1"
+            name: "DELAY"
+
+        Raises:
+            Refused: the block or field is unknown
+        """
         kept, _ = self.instance(instance)
         try:
             return self.fields[f"{kept}.{name}"]
@@ -175,12 +229,20 @@ class Panda:
             raise Refused("No such field") from None
 
     def any_field(self, block: str, name: str) -> Field:
-        """A field of any instance of a block, whose number may be left out."""
+        """Return the field of the first instance of a block; the number of the block is ignored.
+
+        Args:
+            block: "PULSE" or "PULSE1"
+            name: "DELAY"
+
+        Raises:
+            Refused: the block or field is unknown
+        """
         kind, spec = self.kind(block)
         return self.field(spec.instances(kind)[0], name)
 
     def captured(self) -> list[str]:
-        """What is chosen for capture: "COUNTER1.OUT Value", in the order of the fields."""
+        """Return the fields selected for capture, in field order: "COUNTER1.OUT Value", ..."""
         lines = []
         for name, field in self.fields.items():
             if "CAPTURE" in field.attributes:

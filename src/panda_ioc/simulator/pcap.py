@@ -1,4 +1,4 @@
-"""PCAP joined with what the two ports see of it: what is armed there is armed here, and samples go back."""
+"""The bridge between the simulated PCAP block and the ports: forwards arm and disarm, returns samples."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from .wiring import Wiring
 
 
 class PcapBridge:
-    """One PCAP block, with the wires to what it captures.
+    """The PCAP block, with the wires to the signals that it captures.
 
     Args:
         wiring: all blocks
-        node: the block
-        pcap: the same
-        capture: what the ports see
+        node: node of the block
+        pcap: the block itself
+        capture: PCAP as the ports see it
     """
 
     def __init__(self, wiring: Wiring, node: Node, pcap: Pcap, capture: Capture) -> None:
@@ -27,18 +27,18 @@ class PcapBridge:
         self._pcap = pcap
         self._capture = capture
         self._wired: set[str] = set()
-        self._order: list[int] = []  # where in a list of captured words each word of a sample is
-        self._reason = ""  # why the run was made to end
-        pcap.show_data = False  # nobody looks at single words
+        self._order: list[int] = []  # index of each word of a sample in the list of captured words
+        self._reason = ""  # reason given by `fail`
+        pcap.show_data = False  # only whole samples are used here
         pcap.on_start = self._started
         pcap.on_end = self._ended
         capture.on_arm = self.arm
         capture.on_disarm = self.disarm
 
     def arm(self, layout: Layout) -> None:
-        """Arm."""
+        """Connect the captured signals and arm the block."""
         wanted = codes(layout.items, self._wiring.panda.buses.positions)
-        listed = list(dict.fromkeys(wanted))  # a word that two columns share is captured once
+        listed = list(dict.fromkeys(wanted))  # words shared by two columns are captured once
         self._order = [listed.index(code) for code in wanted]
         self._reason = ""
         self._wire(listed)
@@ -46,16 +46,16 @@ class PcapBridge:
         self._write("ARM")
 
     def disarm(self) -> None:
-        """End the run, if there is one."""
+        """End the run, if any."""
         self._write("DISARM")
 
     def fail(self, reason: str) -> None:
-        """End the run, if there is one, with some reason."""
+        """End the run, if any, with a given reason."""
         self._reason = reason
         self._write("OVERRUN" if reason == OVERRUN else "DISARM")
 
     def flush(self) -> None:
-        """Pass on the samples that there are."""
+        """Forward the captured samples."""
         self._pcap.complete(self._wiring.engine.now)
         if self._pcap.samples:
             rows, self._pcap.samples = self._pcap.samples, []
@@ -73,7 +73,7 @@ class PcapBridge:
         self._wiring.engine.write(self._node, {port: 0})
 
     def _wire(self, listed: list[int]) -> None:
-        """Connect what is captured of the two buses, and nothing else: every wire costs time."""
+        """Connect only the captured bus entries: every wire costs computing time."""
         wiring = self._wiring
         positions, bits = words.slots(listed)
         wanted = {f"POS[{slot}]": wiring.positions[slot] for slot in positions if slot < len(wiring.positions)}
@@ -83,6 +83,6 @@ class PcapBridge:
         for port in sorted(set(wanted) - self._wired):
             wiring.engine.connect(wanted[port], self._node, port, wiring.delays.captured)
         if set(wanted) != self._wired:
-            for _ in range(wiring.delays.captured):  # what is on the buses must be here before the first capture
+            for _ in range(wiring.delays.captured):  # values on the buses must arrive before the first capture
                 wiring.engine.settle()
         self._wired = set(wanted)

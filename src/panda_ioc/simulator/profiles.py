@@ -1,7 +1,7 @@
-"""What a motor or a signal generator does over time: pairs of a tick and what the value is from then on.
+"""The motion of a motor, or the output of a signal generator, as pairs of a tick and the value from then on.
 
-A profile is an iterator, so it may never end. Positions are in counts, and move in straight stretches: those of
-an acceleration or a sine are so short that they are never a count off for an encoder of up to a million counts.
+A profile is an iterator, and may be endless. Positions are in counts and move in straight segments; those of an
+acceleration or a sine are so short that the error is below one count for encoders of up to a million counts.
 """
 
 import itertools
@@ -12,26 +12,26 @@ from collections.abc import Callable, Iterator
 from .engine import TICKS
 from .motion import FRACTION, Ramp, Value, at
 
-#: The value from a tick on, until the next one.
+#: Pairs of a tick and the value from then on.
 Profile = Iterator[tuple[int, Value]]
 
-#: Ticks of a stretch of an acceleration: a millisecond, or more where there would be too many of them.
+#: Ticks in a segment of an acceleration: 1 ms, or more if there would be too many segments.
 _STRETCH = TICKS // 1000
 _MOST_STRETCHES = 4096
 
-#: Stretches of a sine.
+#: Segments in a period of a sine.
 _SINE_STRETCHES = 1024
 
 
 def move(start: int, position: float, to: float, speed: float, acceleration: float) -> Profile:
-    """Go to a position: accelerate, keep the speed, brake; with no time to reach the speed, no stretch at speed.
+    """Move to a position with trapezoidal velocity; triangular if the distance is too short to reach the speed.
 
     Args:
-        start: the tick in which it begins
-        position: where it is, at rest
-        to: where it stops
-        speed: counts a second
-        acceleration: counts a second in a second; math.inf for at once
+        start: first tick
+        position: position at rest before the move, in counts
+        to: target, in counts
+        speed: counts/s
+        acceleration: counts/s^2; math.inf for an instant change of speed
     """
     way = abs(to - position)
     if not way:
@@ -58,7 +58,15 @@ def move(start: int, position: float, to: float, speed: float, acceleration: flo
 
 
 def sine(start: int, centre: float, amplitude: float, period: float, cycles: int | None) -> Profile:
-    """Swing around a position, from it upwards, in some seconds each time; for ever if cycles is None."""
+    """Oscillate around a position, upwards first.
+
+    Args:
+        start: first tick
+        centre: centre, in counts
+        amplitude: counts
+        period: s
+        cycles: number of periods; None for no end
+    """
     ticks = max(round(period * TICKS), 1)
     steps = min(_SINE_STRETCHES, ticks)
     corners = sorted({ticks * step // steps for step in range(steps + 1)})
@@ -71,7 +79,14 @@ def sine(start: int, centre: float, amplitude: float, period: float, cycles: int
 
 
 def pulses(start: int, width: float, period: float, cycles: int | None) -> Profile:
-    """A bit that is high for some seconds at the start of each period; for ever if cycles is None."""
+    """Set a bit at the start of each period.
+
+    Args:
+        start: first tick
+        width: time for which the bit is high, in s
+        period: s
+        cycles: number of periods; None for no end
+    """
     high, whole = max(round(width * TICKS), 1), max(round(period * TICKS), 2)
     for cycle in itertools.count() if cycles is None else range(cycles):
         yield start + cycle * whole, 1
@@ -79,9 +94,16 @@ def pulses(start: int, width: float, period: float, cycles: int | None) -> Profi
 
 
 def noisy(profile: Profile, start: int, rest: Value, amplitude: int, every: float) -> Profile:
-    """Shake a profile, and the rest after it, by up to some counts, anew every so many seconds; for ever.
+    """Add noise to a profile, and to the final position after it, without end.
 
-    The noise is made of random numbers, but the same each time.
+    The noise is pseudo-random and the same in every run.
+
+    Args:
+        profile: motion without noise
+        start: first tick
+        rest: value before the profile begins
+        amplitude: largest deviation in counts
+        every: interval between changes of the noise, in s
     """
     ticks = max(round(every * TICKS), 1)
     chance = random.Random(0)
@@ -102,14 +124,14 @@ def _plus(value: Value, counts: int) -> Value:
 
 
 def _stretches(begin: float, end: float) -> range:
-    """The ticks at which the stretches of an acceleration begin."""
+    """Return the first ticks of the segments of an acceleration."""
     first, last = math.floor(begin * TICKS), math.ceil(end * TICKS)
     return range(first, last, max(_STRETCH, (last - first) // _MOST_STRETCHES))
 
 
 def _straight(start: int, corners: list[int], where: Callable[[int], float]) -> Profile:
-    """Straight lines through what a function says at some ticks after the start."""
+    """Connect the values of a function at some ticks after the start with straight lines."""
     for first, last in itertools.pairwise(corners):
         base, end = round(where(first) * 2**FRACTION), round(where(last) * 2**FRACTION)
-        # The rate is rounded up, so that a position that is reached on a tick is not missed for want of 2**-48 counts.
+        # Round the rate up: a position that is reached exactly on a tick must not be missed by 2**-48 counts.
         yield start + first, Ramp(start + first, base, -((base - end) // (last - first)))

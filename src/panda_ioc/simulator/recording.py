@@ -1,8 +1,8 @@
-"""What the signals of a simulated PandA did over time, exact to the tick.
+"""Recordings of the signals of a simulated PandA, exact to the tick.
 
-A `Trace` is the history of one signal: the bits and positions of the two buses, the pins of outputs, and readbacks
-such as HEALTH. A `Recording` holds the traces of all signals that were asked for. It only looks on: no wire, event
-or tick is added, so a recorded simulation does what it would do without.
+A `Trace` is the history of one signal: a bit or position of the buses, the pin of an output, or a readback such as
+HEALTH. A `Recording` holds the traces of the selected signals. It adds no wire, event or tick, so it does not change
+what the simulation does.
 """
 
 import difflib
@@ -22,13 +22,13 @@ from .numbers import Refused
 
 Ticks = npt.NDArray[np.int64]
 
-#: What a signal is: a bit or position of the buses, the pin of an output, or a value that is only read.
+#: Kinds of signal: a bit or position of the buses (also the pin of an output), or a read-only value.
 Sort = Literal["bit", "position", "readback"]
 
-#: Changes that a recording holds by default, of all signals together: some 160 MB.
+#: Default limit of the changes in a recording, over all signals: about 160 MB.
 MAX_CHANGES = 10_000_000
 
-#: How signals of each kind of port are sorted.
+#: The kind of signal for each kind of port.
 _SORTS: Mapping[Kind, Sort] = {
     Kind.BIT_OUT: "bit",
     Kind.POS_OUT: "position",
@@ -38,21 +38,35 @@ _SORTS: Mapping[Kind, Sort] = {
 
 _BUSES = (Kind.BIT_OUT, Kind.POS_OUT)
 
-#: What the name of a slot that was made here begins with: it is no field, so no field shows it.
+#: Prefix of the names of slots that are made here, so that no field shows them.
 _EXPOSED = "recorded."
 
 
 class Trace:
     """The history of one signal.
 
+    Times are in ticks of 8 ns since the start of the simulation, values are raw. A change in tick t is on the bus from
+    the clock edge that ends tick t.
+
     Args:
         name: "SEQ1.OUTA"; "TTLOUT1" for the pin of an output
-        sort: what it is
-        tick: when the recording begins
-        value: the signal in that tick
+        sort: "bit", "position" or "readback"
+        tick: first tick of the recording
+        value: value in that tick
 
     Attributes:
-        moving: the rules of the stretches in which a position moved, by the number of the change
+        name: name of the signal
+        sort: kind of signal
+        moving: formulas of the stretches in which a position moved, by the index of the change
+
+    Example:
+        >>> simulation = Simulation(load())
+        >>> trace = simulation.record("CLOCK1.OUT")["CLOCK1.OUT"]
+        >>> simulation.set_up(["CLOCK1.PERIOD.RAW=100", "CLOCK1.ENABLE=ONE"])
+        >>> simulation.advance(450)
+        True
+        >>> (trace.rising - trace.rising[0]).tolist()
+        [0, 100, 200, 300, 400]
     """
 
     __slots__ = ("_ticks", "_values", "moving", "name", "sort")
@@ -71,7 +85,12 @@ class Trace:
         return f"<Trace {self.name}: {len(self)} changes>"
 
     def add(self, tick: int, value: Value) -> None:
-        """Note a change."""
+        """Add a change.
+
+        Args:
+            tick: tick of the change
+            value: raw value from this tick on, or the formula of a moving position
+        """
         if not isinstance(value, int):
             self.moving[len(self._ticks)] = value
             value = value.at(tick)
@@ -80,42 +99,58 @@ class Trace:
 
     @property
     def moving_bit(self) -> bool:
-        """Whether it is a bit that follows a moving position, whose edges are not recorded one by one."""
+        """Whether it is a bit that follows a moving position; its edges are not recorded one by one."""
         return self.sort == "bit" and bool(self.moving)
 
     @property
     def ticks(self) -> Ticks:
-        """When it changed, in ticks of the simulation: (n,) int64. The first entry is the start of the recording.
-
-        A change of tick t is on the bus from the clock edge that ends tick t.
-        """
+        """Ticks of the changes: shape (n,), dtype int64. The first entry is the start of the recording."""
         return np.array(self._ticks, np.int64)
 
     @property
     def values(self) -> Ticks:
-        """What it was from each of `ticks` on, raw: (n,) int64. A moving position: where it was then."""
+        """Raw values from each of `ticks` on: shape (n,), dtype int64; for a moving position, the one at that tick."""
         return np.array(self._values, np.int64)
 
     @property
     def rising(self) -> Ticks:
-        """The ticks in which a bit went up: (n,) int64. A bit that is high at the start did not."""
+        """Ticks of the rising edges of a bit: shape (n,), dtype int64; a high level at the start does not count.
+
+        Raises:
+            ValueError: the signal follows a moving position
+        """
         return self._edges(up=True)
 
     @property
     def falling(self) -> Ticks:
-        """The ticks in which a bit went down: (n,) int64."""
+        """Ticks of the falling edges of a bit: shape (n,), dtype int64.
+
+        Raises:
+            ValueError: the signal follows a moving position
+        """
         return self._edges(up=False)
 
     @property
     def pulses(self) -> Ticks:
-        """The ticks of the rising and the falling edge of each whole pulse of a bit: (n, 2) int64."""
+        """Ticks of the rising and falling edge of each complete pulse of a bit: shape (n, 2), dtype int64.
+
+        Raises:
+            ValueError: the signal follows a moving position
+        """
         rising, falling = self.rising, self.falling
         if len(rising):
             falling = falling[np.searchsorted(falling, rising[0]) :]
         return np.stack([rising[: len(falling)], falling[: len(rising)]], axis=1)
 
     def at(self, ticks: npt.ArrayLike) -> Ticks:
-        """The raw value in some ticks: int64, of the shape of `ticks`. Before the recording: that of its start."""
+        """Return the raw values in some ticks.
+
+        Args:
+            ticks: integers of any shape; ticks before the recording count as its start
+
+        Returns:
+            the shape of `ticks`, dtype int64
+        """
         shape = np.shape(ticks)
         wanted = np.asarray(ticks, np.int64).ravel()
         places = np.clip(np.searchsorted(self.ticks, wanted, "right") - 1, 0, None)
@@ -128,7 +163,11 @@ class Trace:
         return found.reshape(shape)
 
     def changes(self, end: int) -> Iterator[tuple[int, Value, int]]:
-        """Each stretch up to a tick: when it begins, the value or the rule of it, and when the next one begins."""
+        """Yield each stretch up to a tick: its start, its value or formula, and the start of the next one.
+
+        Args:
+            end: tick after the last one
+        """
         for number, tick in enumerate(self._ticks):
             if tick >= end and number:
                 return
@@ -137,7 +176,7 @@ class Trace:
 
     def _edges(self, *, up: bool) -> Ticks:
         if self.moving:
-            raise ValueError(f"{self.name} follows a moving position: its edges are not recorded one by one")
+            raise ValueError(f"{self.name} follows a moving position: its edges are not recorded one by one; use at()")
         values = self.values
         steps = np.diff(values)
         chosen = steps > 0 if up else steps < 0
@@ -145,14 +184,20 @@ class Trace:
 
 
 class Recording(Mapping[str, Trace]):
-    """Traces by the names of their signals, as long as it is not stopped.
+    """A mapping from the names of signals to their traces, which grow until `stop` is called.
 
     Args:
-        engine: which runs the blocks
-        chosen: the signals, as `signals` gives them
+        engine: engine that runs the blocks
+        chosen: signals, from `signals` or `choose`
 
     Attributes:
-        start: the tick in which it begins
+        start: first tick of the recording
+
+    Example:
+        >>> simulation = Simulation(load())
+        >>> recording = simulation.record("PULSE*.OUT")
+        >>> sorted(recording)
+        ['PULSE1.OUT', 'PULSE2.OUT', 'PULSE3.OUT', 'PULSE4.OUT']
     """
 
     def __init__(self, engine: Engine, chosen: Mapping[str, Slot]) -> None:
@@ -176,16 +221,16 @@ class Recording(Mapping[str, Trace]):
 
     @property
     def end(self) -> int:
-        """The last tick that is over."""
+        """Last tick of the simulation that has passed."""
         return self._engine.now
 
     @property
     def changes(self) -> int:
-        """How many changes it has, of all signals."""
+        """Number of changes, over all signals."""
         return sum(map(len, self._traces.values()))
 
     def stop(self) -> None:
-        """Record no more; what was recorded stays."""
+        """Stop recording; keep what was recorded."""
         for name, slot in self._slots.items():
             own = self._traces[name].add
             slot.watchers = tuple(watcher for watcher in slot.watchers if watcher != own)
@@ -193,7 +238,7 @@ class Recording(Mapping[str, Trace]):
 
 
 def signals(engine: Engine) -> dict[str, Slot]:
-    """All bits and positions of the buses, and the pins of outputs, by name."""
+    """Return all bits and positions of the buses, and the pins of outputs, by name."""
     return {
         _name(node, port): slot
         for node in engine.nodes.values()
@@ -204,15 +249,15 @@ def signals(engine: Engine) -> dict[str, Slot]:
 
 
 def choose(engine: Engine, patterns: Iterable[str]) -> dict[str, Slot]:
-    """The signals that some patterns name.
+    """Return the signals that match some patterns.
 
     Args:
-        engine: which runs the blocks
-        patterns: names such as "SEQ1.OUTA", or with `*` and `?` as in names of files: "PULSE*.OUT". The pin of an
-            output is "TTLOUT1". A readback is named by its field without a pattern: "SEQ1.STATE", "*.HEALTH"
+        engine: engine that runs the blocks
+        patterns: names such as "SEQ1.OUTA", with the wildcards `*` and `?`: "PULSE*.OUT". The pin of an output is
+            "TTLOUT1". Name the field of a readback without wildcards: "SEQ1.STATE", "*.HEALTH"
 
     Raises:
-        Refused: a pattern names no signal
+        Refused: no signal matches a pattern
     """
     buses = signals(engine)
     chosen: dict[str, Slot] = {}
@@ -222,25 +267,25 @@ def choose(engine: Engine, patterns: Iterable[str]) -> dict[str, Slot]:
         if not found:
             near = difflib.get_close_matches(pattern, buses, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise Refused(f"no signal is called {pattern!r}{hint}")
+            raise Refused(f"no signal matches {pattern!r}{hint}")
         chosen |= found
     return chosen
 
 
 def expose(node: Node, port: str) -> Slot:
-    """Give a readback or an input of a block a slot, so that its changes can be watched; nothing listens to it."""
+    """Make a slot for a readback or an input of a block, so that its changes can be watched; nothing is wired to it."""
     slot = node.slots.get(port)
     if slot is None:
         slot = node.slots[port] = Slot(f"{_EXPOSED}{node.name}.{port}", vars(node.block)[port])
         names: Sequence[str] = list(node.slots)
         read = attrgetter(*names)
-        node.say = read if len(names) > 1 else lambda block: (read(block),)
-        node.said = node.say(node.block)
+        node.read_outputs = read if len(names) > 1 else lambda block: (read(block),)
+        node.outputs = node.read_outputs(node.block)
     return slot
 
 
 def sort_of(engine: Engine, slot: Slot) -> Sort:
-    """What a signal is."""
+    """Return the kind of a signal."""
     node_name, _, port = slot.name.removeprefix(_EXPOSED).rpartition(".")
     return _SORTS[engine.nodes[node_name].block.ports[port].kind]
 

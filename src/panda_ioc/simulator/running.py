@@ -1,7 +1,7 @@
-"""A simulation in step with the clock on the wall, or as fast as it can.
+"""Advance a simulation in step with real time, or as fast as possible.
 
-Work is done in slices, so that the ports stay responsive; when nothing is due there is no timer, and no cost. A
-simulation that cannot keep up is slower than the wall, says so, and does not try to make up for it.
+Work is done in slices, so that the ports stay responsive; while nothing is due there is no timer and no load. If the
+simulation cannot keep up with real time, it falls behind, logs that, and does not catch up.
 """
 
 import asyncio
@@ -14,32 +14,35 @@ from .simulation import Simulation
 
 _log = logging.getLogger(__name__)
 
-#: Events in a slice: some milliseconds.
+#: Events in a slice; a slice takes some milliseconds.
 _SLICE = 1000
 
-#: Seconds between slices: what happens in between is done at once.
+#: Seconds between slices; events in between are processed together.
 _PERIOD = 0.02
 
-#: Seconds by which it may be late before it says so, and between two times that it says so.
+#: Delay in s that is logged, and minimum interval in s between log messages.
 _LATE = 0.2
 _QUIET = 10.0
 
 
 class Runner:
-    """Lets time pass for a simulation.
+    """Advances the time of a simulation.
 
     Args:
-        simulation: what is to run
-        speed: 1 for the speed of the clock on the wall, 0.1 for a tenth of it; math.inf for as fast as it can, 0 for
-            not at all: then time passes by `Simulation.advance` alone
+        simulation: simulation to advance
+        speed: simulated time per real time: 1 for real time, 0.1 for a tenth of it, math.inf for as fast as possible,
+            0 for paused: only `Simulation.advance` then advances the time
 
     Attributes:
-        lost: seconds of the wall by which it fell behind in all
+        lost: real time in s by which the simulation fell behind in total
+
+    Raises:
+        ValueError: the speed is negative or NaN
     """
 
     def __init__(self, simulation: Simulation, speed: float = 1.0) -> None:
         if not speed >= 0:
-            raise ValueError(f"a speed cannot be {speed}")
+            raise ValueError(f"speed must be 0 or more, not {speed}")
         self.lost = 0.0
         self._simulation = simulation
         self._speed = speed
@@ -47,17 +50,17 @@ class Runner:
         self._timer: asyncio.Handle | None = None
         self._timer_at = math.inf
         self._said = -math.inf
-        self._late = False  # whether it is still working on what is over
+        self._late = False  # whether events of the past are still to be processed
         self._base_tick = simulation.engine.now
         self._base_time = time.monotonic()
 
     @property
     def waiting(self) -> bool:
-        """Whether something is due."""
+        """Whether an event is scheduled."""
         return self._timer is not None
 
     def sync(self) -> None:
-        """Come to the present, as far as a slice of work takes it. To be called before each command."""
+        """Advance to the present, for at most one slice of work. Call this before each command."""
         if self._speed in {0, math.inf}:
             return
         now = time.monotonic()
@@ -73,7 +76,7 @@ class Runner:
             self._complain(now)
 
     def schedule(self) -> None:
-        """See to it that what is due next is done in time. To be called after each command."""
+        """Set a timer for the next event. Call this after each command."""
         due = self._simulation.engine.next_due()
         if due is None or self._speed == 0:
             self.stop()
@@ -90,7 +93,7 @@ class Runner:
         self._timer = loop.call_later(at - now, self._run) if at > now else loop.call_soon(self._run)
 
     def stop(self) -> None:
-        """Do no more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._timer_at = None, math.inf
@@ -104,7 +107,7 @@ class Runner:
         self.schedule()
 
     def _run_free(self) -> None:
-        """Do a slice of what is due, whenever it is due."""
+        """Process a slice of events, without regard to real time."""
         engine = self._simulation.engine
         last = engine.events + _SLICE
         while engine.events < last:
@@ -117,4 +120,4 @@ class Runner:
     def _complain(self, now: float) -> None:
         if now - self._said >= _QUIET:
             self._said = now
-            _log.warning("cannot keep up with real time: %.1f s behind in all; the simulation is slower now", self.lost)
+            _log.warning("simulation cannot keep up with real time: %.1f s lost in total", self.lost)

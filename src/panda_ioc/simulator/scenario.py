@@ -1,6 +1,6 @@
-"""Scenarios: files that say how a simulated PandA is set up, and what happens to it when.
+"""Scenarios: files with the initial settings of a simulated PandA, and the events of a run.
 
-`scenarios/demo.yaml` is one, and the best description of the format; `steps` has all that can happen.
+`scenarios/demo.yaml` documents the format by example; `steps` defines all actions.
 """
 
 import logging
@@ -16,23 +16,31 @@ from .engine import TICKS
 from .numbers import Refused
 from .steps import Command, Stage, Step
 
+#: Path of the demo scenario, which is used by default.
 DEMO = Path(__file__).parent / "scenarios" / "demo.yaml"
 
 
 class ScenarioError(PandaError):
-    """A scenario that this PandA cannot be set up for."""
+    """A scenario that this PandA does not accept, or that needs a file that cannot be read."""
 
 
 _log = logging.getLogger(__name__)
 
 
 class Scenario(BaseModel):
-    """What happens to a simulated PandA.
+    """The settings and events of a simulated PandA; immutable.
 
     Attributes:
-        settings: commands at the start
-        steps: what happens, each at its time
-        repeat: the steps begin again every so many seconds
+        settings: commands to send at the start, as lines
+        steps: actions, each with its time in s since the start
+        repeat: period in s after which the steps start again; None for once
+
+    Example:
+        >>> scenario = Scenario.model_validate({
+        ...     "settings": ["PULSE1.WIDTH=0.1"],
+        ...     "steps": [{"at": 1.0, "move": {"motor": "INENC1", "to": 5000, "speed": 1000}}],
+        ...     "repeat": 10.0,
+        ... })
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,23 +53,33 @@ class Scenario(BaseModel):
     def _check(self) -> Self:
         last = max((step.at for step in self.steps), default=0.0)
         if self.repeat is not None and self.repeat <= last:
-            raise ValueError(f"the steps cannot begin again after {self.repeat:g} s: one is at {last:g} s")
+            raise ValueError(f"repeat: {self.repeat:g} s is too short: the last step is at {last:g} s")
         return self
 
 
 def load_scenario(path: Path = DEMO) -> Scenario:
-    """Read a scenario file, and the files of motors that it names.
+    """Read a scenario file and the motor files that it names.
+
+    Args:
+        path: path of the YAML file; paths of motor files in it are relative to its directory
+
+    Returns:
+        the validated scenario, with resolved paths
 
     Raises:
-        yamlfile.YamlFileError: it cannot be read or makes no sense; the message has file and line
-        ScenarioError: the file of a motor cannot be read, or makes no sense
+        yamlfile.YamlFileError: the file cannot be read or is invalid; the message names file and line
+        ScenarioError: a motor file cannot be read or is invalid
+
+    Example:
+        >>> load_scenario().repeat
+        10.0
     """
     scenario = yamlfile.load(path, Scenario)
     return scenario.model_copy(update={"steps": tuple(_with_file(step, path) for step in scenario.steps)})
 
 
 def _with_file(step: Step, path: Path) -> Step:
-    """The step with the file of a motor where it is seen from the scenario; it is read, so that errors show now."""
+    """Resolve the path of a motor file, and read the file so that errors are reported early."""
     if step.follow is None:
         return step
     follow = step.follow.model_copy(update={"file": path.parent / step.follow.file})
@@ -73,22 +91,22 @@ def _with_file(step: Step, path: Path) -> Step:
 
 
 def play(scenario: Scenario, stage: Stage) -> None:
-    """Set up a PandA, and let things happen as its time passes.
+    """Apply the settings to a PandA, and schedule the steps in simulated time.
 
     Raises:
-        ScenarioError: a setting was refused
+        ScenarioError: the PandA refused a setting
     """
     try:
         stage.simulation.set_up(scenario.settings)
     except Refused as refused:
-        raise ScenarioError(f"a setting of the scenario was refused: {refused}") from refused
+        raise ScenarioError(f"the simulated PandA refused a setting of the scenario: {refused}") from refused
     _begin(scenario, stage)
 
 
 def play_what_fits(scenario: Scenario, stage: Stage) -> None:
-    """The same for a PandA that may have become another one: settings that it refuses are told in the log."""
+    """Do the same for a PandA whose description may have changed; settings that it refuses are logged and skipped."""
     for refusal in stage.simulation.refusals(scenario.settings):
-        _log.warning("a setting of the scenario does not fit any more: %s", refusal)
+        _log.warning("skipping a scenario setting that the restarted PandA refused: %s", refusal)
     _begin(scenario, stage)
 
 
@@ -109,10 +127,14 @@ def _try(step: Step, stage: Stage) -> None:
 
 
 def drive(text: str, stage: Stage) -> None:
-    """Do a step, as `panda-ioc drive` sends it: in JSON.
+    """Execute a step sent by `panda-ioc drive`.
+
+    Args:
+        text: the step in JSON
+        stage: the simulation
 
     Raises:
-        Refused: it makes no sense
+        Refused: the step is invalid or cannot be executed
     """
     try:
         step = Step.model_validate_json(text)
@@ -121,7 +143,7 @@ def drive(text: str, stage: Stage) -> None:
         where = ".".join(str(place) for place in first["loc"])
         raise Refused(f"{where}: {first['msg']}" if where else first["msg"]) from None
     if step.follow is not None:
-        raise Refused("follow is a step of scenario files alone: nobody else names files that the simulator reads")
+        raise Refused("step follow is allowed in scenario files only: clients must not name files to read")
     if step.at:
         engine = stage.simulation.engine
         engine.call_at(engine.now + max(step.ticks(), 1), lambda: _try(step, stage))

@@ -1,4 +1,4 @@
-"""The ports of a simulated PandA."""
+"""A simulated PandA on TCP ports."""
 
 import asyncio
 import contextlib
@@ -21,30 +21,43 @@ from .wiring import Delays
 
 _log = logging.getLogger(__name__)
 
-#: Seconds until connections are cut on request, so that who asks for it through one is answered.
+#: Delay in s before a requested fault is applied, so that the reply to the request is sent first.
 _A_MOMENT = 0.02
 
-#: Seconds until it tries again to have its ports back.
+#: Interval in s between attempts to reopen the ports after a restart.
 _AGAIN = 1.0
 
 
 class Server:
-    """A simulated PandA on TCP ports.
+    """A simulated PandA on TCP ports: an asynchronous context manager.
 
     Args:
-        spec: what it is
-        host: where to listen
-        control_port, data_port: which ports; 0 for any that is free
-        speed: of its time, see `Runner`
-        delays: how long its wires take
-        scenario: how it is set up, and what happens to it
+        spec: description of the device
+        host: name or address to listen on
+        control_port, data_port: TCP ports; 0 for any free port
+        speed: simulated time per real time: 1 for real time, `math.inf` for as fast as possible, 0 for paused
+        delays: delays of the wires between blocks; those of the hardware by default
+        scenario: initial settings, and events at given times
 
     Attributes:
-        simulation: what is served; another one after a restart
-        runner: lets its time pass
-        faults: what its ports are to do wrong
+        simulation: the current `Simulation`; a restart makes another one
+        panda: its fields
+        capture: its acquisitions
+        runner: advances the simulated time
+        faults: faults to inject at the ports
+        control_port, data_port: the actual TCP ports once started
+        connections: open control connections
+        data_connections: tasks of open data connections, with their lines in the reply to `*WHO?`
 
-    Use it as an asynchronous context manager.
+    Raises:
+        DeviceError: the device description is invalid
+        ValueError: the speed is negative or NaN
+
+    Example:
+        >>> async def identify():
+        ...     async with Server(load(), control_port=0, data_port=0) as server:
+        ...         async with AsyncioClient("127.0.0.1", server.control_port, server.data_port) as client:
+        ...             return await client.send(Identify())
     """
 
     def __init__(
@@ -82,11 +95,11 @@ class Server:
         self.runner = Runner(self.simulation, self._speed)
 
     async def start(self) -> None:
-        """Begin to listen, and let time pass.
+        """Apply the scenario, open the ports and start the simulated time.
 
         Raises:
-            OSError: a port is taken, or the address is not of this machine
-            ScenarioError: a setting of the scenario was refused
+            OSError: a port is in use, or the address does not belong to this machine
+            ScenarioError: the PandA refused a setting of the scenario
         """
         if self._scenario is not None:
             play(self._scenario, Stage(self.simulation, self.faults))
@@ -114,16 +127,17 @@ class Server:
         await self._close()
 
     async def restart(self, spec: DeviceSpec | None = None, *, down: float = 0.0) -> None:
-        """Stop, and start again on the same ports with all settings lost.
+        """Restart on the same ports; all settings are lost, as after a power cycle.
 
-        What of the scenario does not fit any more is told in the log, and left out.
+        Scenario settings that the new device refuses are logged and skipped.
 
         Args:
-            spec: what it is from now on; the same if None
-            down: seconds in between
+            spec: description of the device after the restart; unchanged if None
+            down: time in s between stop and start
 
         Raises:
-            OSError: a port was taken meanwhile
+            DeviceError: the device description is invalid
+            OSError: a port was taken in the meantime
         """
         await self._close()
         await asyncio.sleep(down)
@@ -133,7 +147,12 @@ class Server:
         await self._listen()
 
     def cut(self, control: bool = True, data: bool = True) -> None:  # noqa: FBT001, FBT002 - the two ports
-        """Cut all connections of the ports, in the middle of whatever they do."""
+        """Abort all connections of the ports, whatever they are doing.
+
+        Args:
+            control: whether to abort control connections
+            data: whether to abort data connections
+        """
         if control:
             for connection in list(self.connections):
                 connection.abort()
@@ -167,11 +186,11 @@ class Server:
             try:
                 return await self.restart(spec, down=down)
             except OSError as error:
-                _log.warning("it cannot come back yet: %s", error)
+                _log.warning("the simulator cannot reopen its ports, retrying in %g s: %s", _AGAIN, error)
                 down = _AGAIN
             except Exception:
-                # Nobody waits for this task, so nobody else would say it.
-                _log.exception("it does not come back")
+                # No one awaits this task, so log the error here.
+                _log.exception("restart of the simulator failed")
                 raise
 
     def _new_session(self) -> ControlPort:
@@ -180,7 +199,7 @@ class Server:
         return ControlPort(Session(context), self.runner, self.faults, self.connections)
 
     def _clients(self) -> list[str]:
-        """Who is connected, the first one first."""
+        """Return a line for each connection, oldest first."""
         return sorted([*(one.client for one in self.connections), *self.data_connections.values()])
 
     async def _accept(self, listening: socket.socket) -> None:
@@ -193,7 +212,7 @@ class Server:
             task.add_done_callback(self.data_connections.pop)
 
     async def _serve_data(self, connection: socket.socket) -> None:
-        # A client that goes away, in whatever way, is no matter.
+        # A client may disconnect at any time, in any way.
         with contextlib.closing(connection), contextlib.suppress(ConnectionError):
             await DataPort(connection, self.capture, self.faults).serve()
 

@@ -1,7 +1,7 @@
-"""One connection to the control port: bytes in, bytes out, no sockets.
+"""The session of a control connection: bytes in, bytes out, no sockets.
 
-A table write takes lines until a blank one, whatever they are, and is answered only then; if its first line
-was refused, the lines are swallowed and the refusal is the answer.
+A table write reads lines until a blank one, whatever they contain, and is answered only then. If its first line was
+refused, the lines are discarded and the refusal is the reply.
 """
 
 from collections.abc import Iterator
@@ -12,24 +12,24 @@ from .fields import MAX_RESULT, Value, encoded
 from .numbers import Refused
 from .system import Context
 
-#: A longer line closes the connection without a reply.
+#: Length limit of a line in bytes; a longer line closes the connection without a reply.
 MAX_LINE = 1022
 
 _MALFORMED = "Malformed UTF-8 encoding"
 
-#: Lines of one table write that are kept: more cannot fit any table.
+#: Limit of the lines that are kept of one table write: more cannot fit any table.
 _MAX_TABLE_LINES = 1 << 22
 
 
-class LineTooLong(Exception):  # noqa: N818 - it is what happened, not an error of the program
-    """The client sent a line over the limit: the connection must be closed."""
+class LineTooLong(Exception):  # noqa: N818 - a condition, not an error of the program
+    """A line over the length limit: the connection must be closed."""
 
 
 class Session:
-    """The state of one connection.
+    """The state of a connection.
 
     Args:
-        context: what its commands work on
+        context: PandA and capture that the commands work on
     """
 
     def __init__(self, context: Context) -> None:
@@ -37,13 +37,13 @@ class Session:
         self._buffer = LineBuffer()
         self._write: TableWrite | Refused | None = None
         self._lines: list[str] = []
-        self._malformed = False  # whether the table write has what is no text
+        self._malformed = False  # whether the table write contains bytes that are not UTF-8
 
     def receive(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes; give what to answer to each line that they complete, which is nothing within a table.
+        """Process received bytes; yield the reply to each complete line, which is empty within a table write.
 
         Raises:
-            LineTooLong: after the replies to what came before
+            LineTooLong: a line is too long; raised after the replies to earlier lines
         """
         for line in self._buffer.feed(data):
             if len(line) > MAX_LINE:
@@ -55,7 +55,7 @@ class Session:
             raise LineTooLong
 
     def close(self) -> None:
-        """The connection is gone: a table that it was writing stays as it was."""
+        """End the session; a table write in progress has no effect."""
         self._end_write()
 
     def _line(self, line: str, *, malformed: bool) -> str | None:
@@ -117,7 +117,7 @@ class Session:
 
 
 def _split(line: str) -> tuple[str, str, str]:
-    """Cut a command at the first of `?`, `=`, `<`, which is its form."""
+    """Split a command at the first of `?`, `=` and `<`; return that character, the name and the rest."""
     for position, character in enumerate(line):
         if character in "?=<":
             return character, line[:position], line[position + 1 :]
@@ -125,7 +125,7 @@ def _split(line: str) -> tuple[str, str, str]:
 
 
 def _decoded(line: bytes) -> tuple[str, bool]:
-    """A line as text, and whether it is none."""
+    """Return a line as text, and whether it was malformed."""
     try:
         return line.decode(), False
     except UnicodeDecodeError:

@@ -1,7 +1,6 @@
-"""A PandA whose blocks run: fields, blocks and PCAP joined.
+"""A PandA with simulated blocks: fields, blocks and PCAP connected, without sockets or a clock.
 
-It knows nothing of connections, and of clocks only that time passes when it is told: `advance` for a while, or
-`Runner` in step with the clock on the wall. A command takes a tick or a few.
+Time passes only on request: by `advance`, or by a `Runner` in step with real time. A command takes one tick or a few.
 """
 
 import logging
@@ -25,19 +24,27 @@ _log = logging.getLogger(__name__)
 
 
 class Simulation:
-    """One PandA.
+    """A simulated PandA, exact to the tick. One tick is 8 ns.
 
     Args:
-        spec: what it is
-        delays: how long its wires take
+        spec: description of the device
+        delays: delays of the wires between blocks; those of the hardware by default
 
     Attributes:
-        panda: its fields
-        capture: its PCAP, as the two ports see it
-        engine: what runs its blocks
-        wiring: its blocks and the wires between them
-        outside: motors, and what drives its inputs
-        pcap: what joins PCAP with `capture`; None if it has no PCAP
+        panda: the fields
+        capture: PCAP as the two ports see it: arm, disarm, samples
+        engine: runs the blocks; `engine.now` is the current tick
+        wiring: the blocks and the wires between them
+        outside: motors, inputs and detectors connected to the PandA
+        pcap: bridge between the PCAP block and `capture`; None if the device has no PCAP
+
+    Raises:
+        DeviceError: the description is invalid
+
+    Example:
+        >>> simulation = Simulation(load())
+        >>> simulation.say("*IDN?", "PULSE1.DELAY=0.5", "PULSE1.DELAY.RAW?")[1:]
+        ['OK', 'OK =62500000']
     """
 
     def __init__(self, spec: DeviceSpec, *, delays: Delays | None = None) -> None:
@@ -57,36 +64,39 @@ class Simulation:
         try:
             self.set_up(spec.settings)
         except Refused as refused:
-            _log.warning("%s does not take all of its settings: %s", spec.name, refused)
+            _log.warning("%s refused some of the settings in its device file: %s", spec.name, refused)
 
     @property
     def seconds(self) -> float:
-        """How long it runs, in its own time."""
+        """Simulated time since the start, in s."""
         return self.engine.now / TICKS
 
     def advance(self, ticks: int, *, limit: int | None = None) -> bool:
-        """Let time pass.
+        """Let simulated time pass.
 
         Args:
-            ticks: how much; 125 million are a second
-            limit: stop after about so many events
+            ticks: number of ticks; 125 million are 1 s
+            limit: maximum number of events to process, approximately; None for no limit
 
         Returns:
-            whether all of it passed; False if the limit was reached before
+            True if all ticks passed; False if the limit was reached before
         """
         over = self.engine.run(self.engine.now + ticks, limit=limit)
         self.flush()
         return over
 
     def record(self, *patterns: str) -> Recording:
-        """Record what signals do from now on.
+        """Start to record signals.
 
         Args:
-            patterns: of the names of signals: `SEQ1.OUTA`, `PULSE*.OUT`, `TTLOUT1`, `*.HEALTH`; all bits, positions
-                and outputs if none is given
+            *patterns: names of signals, with the wildcards `*` and `?`: `SEQ1.OUTA`, `PULSE*.OUT`, `TTLOUT1`,
+                `*.HEALTH`; by default all bits, positions and outputs
+
+        Returns:
+            a mapping from names to traces, which grows until its `stop` is called
 
         Raises:
-            Refused: there is no such signal
+            Refused: no signal matches a pattern
         """
         engine = self.engine
         return Recording(engine, choose(engine, patterns) if patterns else signals(engine))
@@ -100,21 +110,22 @@ class Simulation:
         below: int | None = None,
         limit: float = 60.0,
     ) -> int:
-        """Let time pass until a signal is as wanted: at a value, above one, or below one.
+        """Let simulated time pass until a signal reaches a value; give exactly one of value, above and below.
 
         Args:
-            signal: as for `record`, of one signal
-            value: raw, for exactly this value; one of this and the next two must be given
-            above: raw, for any value above it
-            below: raw, for any value below it
-            limit: the most seconds of simulated time that may pass
+            signal: name of one signal, as for `record`
+            value: raw value to wait for
+            above: wait for any raw value above this one
+            below: wait for any raw value below this one
+            limit: time limit in s of simulated time
 
         Returns:
-            the tick in which it is so; now, if it is so already
+            the tick in which it happened; the current tick if the condition is met already
 
         Raises:
-            Refused: there is no such signal
-            TimeoutError: the limit passed
+            Refused: no signal has this name, or several match
+            TimeoutError: the time limit passed
+            ValueError: none or several of value, above and below are given
         """
         try:
             return wait_for(self.engine, signal, Wanted.of(value, above, below), limit)
@@ -122,12 +133,12 @@ class Simulation:
             self.flush()
 
     def flush(self) -> None:
-        """Pass on what was captured."""
+        """Forward captured samples to `capture`."""
         if self.pcap is not None:
             self.pcap.flush()
 
     def refresh(self) -> None:
-        """Bring the fields up to date with their blocks."""
+        """Update the fields from the blocks."""
         engine = self.engine
         if engine.events != self._shown or self.wiring.moving:
             self._shown = engine.events
@@ -135,19 +146,28 @@ class Simulation:
         self.flush()
 
     def say(self, *lines: str) -> list[str]:
-        """Give it commands, as on the control port.
+        """Send commands, as over the control port.
+
+        Args:
+            *lines: lines without their newline
 
         Returns:
-            all lines that it answers
+            all lines of the replies, without their newlines
+
+        Raises:
+            LineTooLong: a line has more than 1022 bytes
         """
         data = "".join(f"{line}\n" for line in lines).encode()
         return b"".join(self._session.receive(data)).decode().splitlines()
 
     def set_up(self, lines: Sequence[str]) -> None:
-        """Write settings, as `panda-ioc save` writes them, or give any other commands.
+        """Apply settings in the format of `panda-ioc save`, or any other commands.
+
+        Args:
+            lines: lines without their newline
 
         Raises:
-            Refused: some were refused; all others were written
+            Refused: the PandA refused some; the others are applied
         """
         refused = self.refusals(lines)
         if refused:
@@ -155,15 +175,18 @@ class Simulation:
             raise Refused(f"{refused[0]}{more}")
 
     def refusals(self, lines: Sequence[str]) -> list[str]:
-        """Write settings, as `panda-ioc save` writes them, or give any other commands.
+        """Apply settings in the format of `panda-ioc save`, or any other commands.
+
+        Args:
+            lines: lines without their newline
 
         Returns:
-            which were refused, and why: "PCAP.TRIG=x: Invalid enumeration value"; all others were written
+            one line for each refused command, with the reason; the other commands are applied
         """
         refused = []
         command = ""
         for line in lines:
-            command = command or line  # of a table, the line that begins it: the last one is blank
+            command = command or line  # report a table by its first line
             answer = self.say(line)
             if answer and answer[0].startswith("ERR "):
                 refused.append(f"{command}: {answer[0].removeprefix('ERR ')}")
@@ -172,14 +195,18 @@ class Simulation:
         return refused
 
     def force(self, name: str, shows: str | None) -> None:
-        """Let a field that is only read show something, whatever its block says; None for the truth again.
+        """Let a read-only field show a given value instead of the output of its block.
+
+        Args:
+            name: "INENC1.HEALTH"
+            shows: value as text; None for the output of the block again
 
         Raises:
-            Refused: there is no such field, or it cannot show that
+            Refused: the field is unknown or not read-only, or the value is not valid
         """
         field = self._field(name)
         if field.codec is None or not field.readable or field.writeable:
-            raise Refused(f"{name} is not a field that is only read")
+            raise Refused(f"{name} is not a read-only field")
         readback = self.wiring.readback(name)
         raw = None if shows is None else field.codec.parse(shows)
         if readback is not None:
@@ -189,16 +216,20 @@ class Simulation:
             self.panda.set_raw(name, raw or 0)
 
     def break_field(self, name: str, *, broken: bool) -> None:
-        """Let the reading of a field fail, or work again.
+        """Make reads of a field fail, or succeed again.
+
+        Args:
+            name: "INENC1.HEALTH"
+            broken: whether reads fail
 
         Raises:
-            Refused: there is no such field
+            Refused: the field is unknown
         """
         self._field(name)
         self.panda.set_error(name, in_error=broken)
 
     def fail(self, reason: str) -> None:
-        """End the acquisition under way, if there is one, with some reason."""
+        """End the current acquisition, if any, with a given reason, for example "Data overrun"."""
         if self.pcap is not None:
             self.pcap.fail(reason)
         else:
@@ -207,5 +238,5 @@ class Simulation:
     def _field(self, name: str) -> Field:
         field = self.panda.fields.get(name)
         if field is None:
-            raise Refused(f"there is no field {name}")
+            raise Refused(f"unknown field {name}")
         return field

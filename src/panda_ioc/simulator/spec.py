@@ -1,7 +1,6 @@
-"""What a simulated PandA is made of: the content of a device file, checked.
+"""The content of a device file: the blocks and fields of a simulated PandA, validated.
 
-A device file lists blocks and their fields; `devices/pandabox.yaml` is the one that is served unless
-another is given, and the best description of the format.
+`devices/pandabox.yaml` is the default device, and documents the format by example.
 """
 
 from collections.abc import Collection
@@ -15,9 +14,10 @@ from ..protocol import PandaError
 
 
 class DeviceError(PandaError):
-    """A device that cannot be as it is described."""
+    """An invalid device description, for example an initial value that its field does not accept."""
 
 
+#: Path of the device file that is used by default: a PandABox.
 PANDABOX = Path(__file__).parent / "devices" / "pandabox.yaml"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
@@ -50,7 +50,14 @@ class _Model(BaseModel):
 
 
 class ColumnSpec(_Model):
-    """A column of a table: which bits of the row it is, as `left:right`."""
+    """A column of a table.
+
+    Attributes:
+        bits: bit range of the column within the row, as "left:right"; bit 0 is the lowest bit of the first word
+        type: "uint", "int" or "enum"
+        labels: labels of an enum, by value
+        description: reply to `*DESC`
+    """
 
     bits: Bits
     type: Literal["uint", "int", "enum"] = "uint"
@@ -59,7 +66,21 @@ class ColumnSpec(_Model):
 
 
 class FieldSpec(_Model):
-    """A field of a block; what means nothing to its type must be left out."""
+    """A field of a block.
+
+    Attributes:
+        type: field type of the PandA protocol, one of `FIELD_TYPES`, for example "param uint" or "bit_out"
+        description: reply to `*DESC`
+        value: initial value, as text that the field accepts; the power-on value of its type by default
+        labels: labels of an enum, by value
+        max: maximum of a uint
+        max_delay: maximum delay of a bit_mux in ticks
+        scale, offset, units: scaling of a scalar: value = raw * scale + offset, in units
+        word: number of the word of the bit bus that an `ext_out bits` field captures
+        max_length: length limit of a table in 32-bit words
+        row_words: 32-bit words in a row of a table
+        columns: columns of a table, by name
+    """
 
     type: str
     description: Line = ""
@@ -78,40 +99,52 @@ class FieldSpec(_Model):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.type not in FIELD_TYPES:
-            raise ValueError(f"unknown type {self.type!r}; there are {', '.join(FIELD_TYPES)}")
+            raise ValueError(f"unknown type {self.type!r}: use one of {', '.join(FIELD_TYPES)}")
         if self.type.endswith(" enum") and not self.labels:
             raise ValueError("an enum needs labels")
         if (self.type == "table") != bool(self.columns):
-            raise ValueError("a table, and nothing else, needs columns")
+            raise ValueError("a table needs columns, and only a table has them")
         if not self.scale:
-            raise ValueError("a scale cannot be 0")
+            raise ValueError("scale must not be 0")
         return self
 
     @property
     def kind(self) -> str:
-        """The first word of the type."""
+        """First word of the type."""
         return self.type.partition(" ")[0]
 
     @property
     def subtype(self) -> str | None:
-        """The second word of the type, if it has one."""
+        """Second word of the type; None if it has only one."""
         return self.type.partition(" ")[2] or None
 
 
 class BlockSpec(_Model):
-    """A kind of block."""
+    """A type of block.
+
+    Attributes:
+        count: number of instances
+        description: reply to `*DESC`
+        fields: fields of each instance, by name, in the order in which the PandA lists them
+    """
 
     count: int = Field(ge=1, le=128)
     description: Line = ""
     fields: dict[Name, FieldSpec]
 
     def instances(self, name: str) -> list[str]:
-        """What its instances are called: a single one has no number."""
+        """Return the names of the instances; a single instance has no number."""
         return [name] if self.count == 1 else [f"{name}{number}" for number in range(1, self.count + 1)]
 
 
 class MetadataSpec(_Model):
-    """The keys of `*METADATA` besides the label of each block."""
+    """The keys of `*METADATA` in addition to the labels of blocks.
+
+    Attributes:
+        text: keys with a value of one line
+        lines: keys with a value of several lines
+        fixed: keys that clients cannot write, with their values
+    """
 
     text: tuple[Name, ...] = ()
     lines: tuple[Name, ...] = ()
@@ -122,12 +155,22 @@ Capture = Literal["Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev"]
 
 
 class DeviceSpec(_Model):
-    """A PandA.
+    """The description of a simulated PandA.
 
     Attributes:
-        bits, positions: the order of the two buses, if it is not that of blocks and fields
-        settings: what it is set to when it is switched on, as `panda-ioc save` writes it
-        readings: what fields that are only read show, where no block says something
+        name: name of the device, for messages
+        software, fpga, rootfs: versions in the reply to `*IDN?`
+        metadata: keys of `*METADATA`
+        captures: ways to capture a position
+        blocks: types of blocks, by name
+        bits, positions: order of the two buses; the order of blocks and fields by default
+        settings: settings at power-on, as lines in the format of `panda-ioc save`
+        readings: values of read-only fields that no simulated block drives, by field name
+
+    Example:
+        >>> device = load().without({"SEQ", "LUT"})
+        >>> device.bus("pos_out")[:2]
+        ['INENC1.VAL', 'INENC2.VAL']
     """
 
     name: str
@@ -144,20 +187,34 @@ class DeviceSpec(_Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Where the order of a bus is told, it must have every output once."""
-        for name, told, kind in (("bits", self.bits, "bit_out"), ("positions", self.positions, "pos_out")):
+        """Require that a given bus order has every output exactly once."""
+        for name, order, kind in (("bits", self.bits, "bit_out"), ("positions", self.positions, "pos_out")):
             there = self._outputs(kind)
-            if told and sorted(told) != sorted(there):
-                wrong = set(told) ^ set(there) or {"an entry that is there twice"}
-                raise ValueError(f"{name} must have every {kind} once; this is wrong: {min(wrong)}")
+            if order and sorted(order) != sorted(there):
+                wrong = set(order) ^ set(there) or {"a duplicate entry"}
+                raise ValueError(f"{name} must list every {kind} exactly once; check {min(wrong)}")
         return self
 
     def bus(self, kind: Literal["bit_out", "pos_out"]) -> list[str]:
-        """The entries of a bus in order: "PULSE1.OUT", ..."""
+        """Return the entries of a bus in order.
+
+        Args:
+            kind: "bit_out" or "pos_out"
+
+        Returns:
+            the full names of the outputs, such as "PULSE1.OUT"
+        """
         return list(self.bits if kind == "bit_out" else self.positions) or self._outputs(kind)
 
     def without(self, kinds: Collection[str]) -> "DeviceSpec":
-        """The same without some kinds of blocks, and without what is told of their fields."""
+        """Return a copy without some types of blocks, their bus entries and readings.
+
+        Args:
+            kinds: names of types of blocks, without numbers
+
+        Raises:
+            KeyError: a type is unknown
+        """
         gone = {instance for kind in kinds for instance in self.blocks[kind].instances(kind)}
 
         def stays(field: str) -> bool:
@@ -185,7 +242,17 @@ class DeviceSpec(_Model):
 def load(path: Path = PANDABOX) -> DeviceSpec:
     """Read a device file.
 
+    Args:
+        path: path of the YAML file
+
+    Returns:
+        the validated description, immutable
+
     Raises:
-        yamlfile.YamlFileError: it cannot be read or makes no sense; the message has file and line
+        yamlfile.YamlFileError: the file cannot be read or is invalid; the message names file and line
+
+    Example:
+        >>> load().blocks["PULSE"].count
+        4
     """
     return yamlfile.load(path, DeviceSpec)

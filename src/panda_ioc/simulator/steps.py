@@ -1,7 +1,7 @@
-"""What can be done to a simulated PandA from outside: move its motors, drive its inputs, break things.
+"""The actions that a scenario can take: move motors, drive inputs, inject faults.
 
-An action is its parameters and `do`; `Step` names them all. The same steps are read from scenario files, given in
-Python, and sent by `panda-ioc drive`.
+An action is a model of its parameters with a method `do`; `Step` lists all of them. Scenario files, Python code and
+`panda-ioc drive` use the same steps.
 """
 
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from .numbers import Refused
 from .simulation import Simulation
 from .spec import Line, Name
 
-#: A command as on the control port: an assignment, or the lines of a table one by one.
+#: A command as on the control port: an assignment, or one line of a table write.
 Command = Annotated[str, StringConstraints(pattern=r"^[^\n\x00]*$", max_length=1000)]
 
-#: Seconds.
+#: A time in s.
 Time = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where it is done.
+    """The target of an action.
 
     Attributes:
         simulation: the PandA
-        faults: of its ports
+        faults: faults of its ports
     """
 
     simulation: Simulation
@@ -39,10 +39,10 @@ class Stage:
 
 
 class Action(Protocol):
-    """Something that can be done."""
+    """An action of a scenario."""
 
     def do(self, stage: Stage) -> None:
-        """Do it; Refused if it makes no sense."""
+        """Execute the action; raise Refused if it is not possible."""
 
 
 class _Model(BaseModel):
@@ -50,7 +50,7 @@ class _Model(BaseModel):
 
 
 class Move(_Model):
-    """A motor goes to a position in counts, at a speed in counts a second."""
+    """Move a motor to a position in counts, at a speed in counts/s and an acceleration in counts/s^2."""
 
     motor: Name
     to: FiniteFloat
@@ -62,7 +62,7 @@ class Move(_Model):
 
 
 class Sine(_Model):
-    """A motor swings around where it is, in so many seconds each time."""
+    """Let a motor oscillate around its position, with an amplitude in counts and a period in s."""
 
     motor: Name
     amplitude: FiniteFloat
@@ -74,7 +74,7 @@ class Sine(_Model):
 
 
 class Jump(_Model):
-    """A motor is at a position, at once."""
+    """Set the position of a motor instantly, in counts."""
 
     motor: Name
     to: FiniteFloat
@@ -84,7 +84,7 @@ class Jump(_Model):
 
 
 class Stop(_Model):
-    """A motor stays where it is."""
+    """Stop a motor."""
 
     motor: Name
 
@@ -93,7 +93,7 @@ class Stop(_Model):
 
 
 class Noise(_Model):
-    """A motor shakes by up to so many counts, anew every so many seconds, whatever else it does; 0 for no more."""
+    """Add noise to a motor: an amplitude in counts (0 for none), and an interval in s between changes."""
 
     motor: Name
     amplitude: int = Field(ge=0)
@@ -104,7 +104,7 @@ class Noise(_Model):
 
 
 class Link(_Model):
-    """The plug of an encoder is pulled, or put in again."""
+    """Connect or disconnect an encoder."""
 
     motor: Name
     up: bool
@@ -114,7 +114,7 @@ class Link(_Model):
 
 
 class Follow(_Model):
-    """A motor goes as a file says: CSV or HDF5; in a scenario file, a relative path begins at its folder."""
+    """Let a motor follow a CSV or HDF5 file; in a scenario file, a relative path starts at its directory."""
 
     motor: Name
     file: Path
@@ -127,7 +127,7 @@ class Follow(_Model):
 
     @property
     def columns(self) -> Columns:
-        """What of the file is meant."""
+        """The columns of the file to use."""
         return Columns(self.position, self.time if self.period is None else None, self.time_units, self.period)
 
     def do(self, stage: Stage) -> None:
@@ -135,7 +135,7 @@ class Follow(_Model):
 
 
 class Detector(_Model):
-    """A detector at an output: after a trigger it is dead for some seconds, and its answer drives an input."""
+    """Connect a detector to an output: dead time, delay and width in s; its answer drives an input."""
 
     trigger: Name
     dead_time: Time
@@ -150,7 +150,7 @@ class Detector(_Model):
 
 
 class Level(_Model):
-    """An input is low or high."""
+    """Set the level of an input."""
 
     input: Name
     high: bool
@@ -160,7 +160,7 @@ class Level(_Model):
 
 
 class Pulses(_Model):
-    """An input is high for so many seconds, and again each period; for ever without cycles."""
+    """Send pulses to an input: width and period in s; without end if cycles is None."""
 
     input: Name
     width: FiniteFloat
@@ -172,7 +172,7 @@ class Pulses(_Model):
 
 
 class Arm(_Model):
-    """PCAP is armed; nothing happens if it is, or if nothing is to be captured."""
+    """Arm PCAP; do nothing if it is armed already, or if nothing is selected for capture."""
 
     def do(self, stage: Stage) -> None:
         capture = stage.simulation.capture
@@ -181,7 +181,7 @@ class Arm(_Model):
 
 
 class Commands(_Model):
-    """Commands are given, as on the control port."""
+    """Send commands, as over the control port."""
 
     lines: tuple[Command, ...]
 
@@ -190,7 +190,7 @@ class Commands(_Model):
 
 
 class Health(_Model):
-    """A field that is only read shows something else, or what is true if nothing is said."""
+    """Force the value of a read-only field; without a value, show the output of the block again."""
 
     field: str
     shows: Line | None = None
@@ -200,7 +200,7 @@ class Health(_Model):
 
 
 class Broken(_Model):
-    """A field cannot be read, or can again."""
+    """Make reads of a field fail, or succeed again."""
 
     field: str
     broken: bool = True
@@ -210,7 +210,7 @@ class Broken(_Model):
 
 
 class Fail(_Model):
-    """The acquisition under way ends badly."""
+    """End the current acquisition with an error."""
 
     reason: Literal["Driver data overrun", "DMA data error", "Data overrun", "Framing error", "Early disconnect"] = (
         "Driver data overrun"
@@ -223,7 +223,7 @@ class Fail(_Model):
 
 
 class Slow(_Model):
-    """Replies of the control port come so many seconds late."""
+    """Delay the replies of the control port by some seconds."""
 
     seconds: Time
 
@@ -232,7 +232,7 @@ class Slow(_Model):
 
 
 class Stall(_Model):
-    """The data port sends nothing, or goes on."""
+    """Stall the data port, or let it continue."""
 
     stalled: bool = True
 
@@ -241,7 +241,7 @@ class Stall(_Model):
 
 
 class Cut(_Model):
-    """Connections are cut: at once, or those for data after so many bytes of samples."""
+    """Cut connections: immediately, or data connections after a number of bytes of samples."""
 
     port: Literal["control", "data", "both"] = "both"
     after: int | None = Field(default=None, ge=0)
@@ -254,7 +254,7 @@ class Cut(_Model):
 
 
 class Restart(_Model):
-    """The PandA restarts after being away for some seconds, maybe as something else."""
+    """Restart the PandA after a downtime in s, optionally with other versions or without some blocks."""
 
     down: Time = 0.0
     software: Line | None = None
@@ -265,13 +265,16 @@ class Restart(_Model):
         spec = stage.simulation.panda.spec
         unknown = [name for name in self.without if name not in spec.blocks]
         if unknown:
-            raise Refused(f"there is no block {unknown[0]}")
+            raise Refused(f"unknown block {unknown[0]}")
         changed = {"software": self.software or spec.software, "fpga": self.fpga or spec.fpga}
         stage.faults.restart(spec.without(self.without).model_copy(update=changed), self.down)
 
 
 class Step(_Model):
-    """An action, and when: so many seconds after the scenario began, or after it was asked for."""
+    """An action with its time in s, since the start of the scenario or since the request.
+
+    Exactly one action is given.
+    """
 
     not_actions: ClassVar = {"at"}
 
@@ -300,37 +303,37 @@ class Step(_Model):
     def _check(self) -> Self:
         if len(self._given()) != 1:
             names = ", ".join(self.actions())
-            raise ValueError(f"a step has one action of {names}; here are {len(self._given())}")
+            raise ValueError(f"a step needs exactly one action, not {len(self._given())}: one of {names}")
         return self
 
     @classmethod
     def actions(cls) -> list[str]:
-        """The names of all actions."""
+        """Return the names of all actions."""
         return [name for name in cls.model_fields if name not in cls.not_actions]
 
     @classmethod
     def takes_text(cls, action: str, parameter: str) -> bool:
-        """Whether a parameter of an action is text: 4.10 is no number then, but a version."""
+        """Return whether a parameter of an action is text, so that 4.10 is a version and not a number."""
         if action not in cls.actions():
             return False
         (model, _) = get_args(cls.model_fields[action].annotation)
-        told = model.model_json_schema().get("properties", {}).get(parameter, {})
-        return any(one.get("type") == "string" for one in told.get("anyOf", [told]))
+        schema = model.model_json_schema().get("properties", {}).get(parameter, {})
+        return any(one.get("type") == "string" for one in schema.get("anyOf", [schema]))
 
     def _given(self) -> list[str]:
         return [name for name in self.actions() if getattr(self, name) is not None]
 
     @property
     def action(self) -> Action:
-        """What is done."""
+        """The action."""
         action: Action = getattr(self, self._given()[0])
         return action
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the action."""
         return self._given()[0]
 
     def ticks(self) -> int:
-        """When, in ticks."""
+        """Return the time in ticks."""
         return round(self.at * TICKS)

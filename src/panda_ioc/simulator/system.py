@@ -1,6 +1,6 @@
 """The commands that start with `*`: identity, descriptions, changes, capture, metadata.
 
-Each takes what is left of its name. `SYSTEM` is the list of them.
+`SYSTEM` lists them. Each command parses the rest of its name.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,37 +17,37 @@ from .spec import BlockSpec, ColumnSpec, FieldSpec
 
 
 class Capture(Protocol):
-    """What arms, disarms and counts: the part of PCAP that the control port sees."""
+    """The part of PCAP that the control port uses."""
 
     def arm(self) -> None:
-        """Start, or be refused."""
+        """Start an acquisition; raise Refused if that is not possible."""
 
     def disarm(self) -> None:
-        """Stop; nothing happens when idle."""
+        """Stop the acquisition; do nothing when idle."""
 
     @property
     def status(self) -> str:
-        """The reply to `*PCAP.STATUS?`."""
+        """Reply to `*PCAP.STATUS?`."""
 
     @property
     def captured(self) -> int:
-        """How many samples were captured."""
+        """Number of captured samples."""
 
     @property
     def completion(self) -> str:
-        """Why the last acquisition ended, or Busy."""
+        """Reason why the last acquisition ended, or Busy."""
 
 
 @dataclass
 class Context:
-    """What a command works on.
+    """The state that commands work on.
 
     Attributes:
-        panda: the PandA that all connections share
+        panda: the PandA, shared by all connections
         capture: its PCAP
-        drive: does a step of a scenario; no real PandA has such a command
-        clients: tells of all connections, a line each
-        seen: per group, up to which change this connection was told
+        drive: executes a step of a scenario, `*DRIVE=`; no real PandA has such a command
+        clients: returns a line for each connection
+        seen: serial number of the last change that this connection has seen, for each group
     """
 
     panda: Panda
@@ -59,14 +59,14 @@ class Context:
 
 @dataclass(frozen=True)
 class System:
-    """A command that starts with `*`: how it is queried and assigned, given what is left of its name."""
+    """A command that starts with `*`: its query and its assignment; each gets the rest of the name."""
 
     query: Callable[[Context, Scanner], Value] | None = None
     assign: Callable[[Context, Scanner, str], None] | None = None
 
 
 def system_command(name: str) -> tuple[System, Scanner]:
-    """Look up `*NAME`; also return what is left of the name."""
+    """Look up `*NAME`; return the command, and the rest of the name."""
     scanner = Scanner(name[1:])
     command = SYSTEM.get(scanner.name())
     if command is None:
@@ -196,7 +196,7 @@ def _changes(context: Context, scanner: Scanner) -> Value:
 
 
 def _cut(line: str) -> str:
-    """What of a line of changes fits into a result, which may end within a character."""
+    """Truncate a line of changes to the length limit of a result, even within a character, as a real server does."""
     return line if 4 * len(line) <= MAX_RESULT else encoded(line)[:MAX_RESULT].decode(errors="surrogateescape")
 
 
@@ -264,7 +264,7 @@ def _set_metadata(context: Context, scanner: Scanner, value: str) -> None:
 
 def _pcap(context: Context, scanner: Scanner) -> Value:
     scanner.expect(".")
-    name = scanner.name()  # whatever follows it does not matter
+    name = scanner.name()  # a real server ignores whatever follows
     if name == "STATUS":
         return context.capture.status
     if name == "CAPTURED":

@@ -1,7 +1,7 @@
-"""The tables of a simulated PandA: rows of 32-bit words that are written whole, or streamed.
+"""The tables of a simulated PandA: rows of 32-bit words, written as a whole or streamed.
 
-A table is INIT while empty, FIXED once written, STREAMING while buffers are added with `<<`, and
-STREAMING_LAST after `<<|`; an empty write brings it back to INIT from anywhere.
+A table is INIT while empty, FIXED once written, STREAMING while buffers are added with `<<`, and STREAMING_LAST after
+`<<|`. An empty write returns it to INIT from any mode.
 """
 
 import binascii
@@ -17,10 +17,10 @@ from .spec import FieldSpec
 
 Words = npt.NDArray[np.uint32]
 
-#: Bytes in each line of a table that is read as base64.
+#: Bytes in each line of a table that is read in base64.
 _BASE64_LINE = 48
 
-#: What may follow the `<` of a table write: is it added to a stream, is it the last, is it base64.
+#: What may follow the `<` of a table write: whether it adds to a stream, is the last buffer, is in base64.
 FORMATS = {
     "": (False, False, False),
     "B": (False, False, True),
@@ -35,11 +35,11 @@ class TableField(Field):
     """A table of one instance of a block.
 
     Attributes:
-        words: what it holds; empty while it streams
+        words: content, shape (words,), dtype uint32; empty while it streams
         mode: INIT, FIXED, STREAMING or STREAMING_LAST
-        writer: who is in the middle of writing it
-        on_rows: is given every buffer with the mode that it leads to, before it is accepted; it may refuse
-        count_queued: how many lines of a stream wait to be played
+        writer: the session that is writing it at the moment; None otherwise
+        on_rows: called with every buffer and the mode that results, before it is accepted; may raise Refused
+        count_queued: returns the number of queued lines of a stream
     """
 
     def __init__(self, name: str, spec: FieldSpec, changed: Callable[[str], None]) -> None:
@@ -64,11 +64,11 @@ class TableField(Field):
         }
 
     def read(self) -> Value:
-        """All words as decimal numbers."""
+        """Return all words as decimal numbers."""
         return [str(word) for word in self.words.tolist()]
 
     def report(self) -> str:
-        """Only that it changed: a table must be read on its own."""
+        """Report only that it changed; clients read the content with a query."""
         return f"{self.name}<"
 
     def _read_base64(self) -> Value:
@@ -79,11 +79,14 @@ class TableField(Field):
         ]
 
     def put(self, form: str, lines: Sequence[str]) -> None:
-        """Take the lines of a table write.
+        """Apply a table write.
 
         Args:
-            form: what stood after `<`, one of FORMATS
-            lines: the data
+            form: text after the first `<`, a key of FORMATS
+            lines: lines of data
+
+        Raises:
+            Refused: the data or the mode does not allow it; the table stays as it was
         """
         add, last, base64 = FORMATS[form]
         words = _from_base64(lines, self.spec.max_length) if base64 else _from_text(lines)
@@ -112,7 +115,7 @@ class TableField(Field):
 
 
 def _from_text(lines: Sequence[str]) -> Words:
-    """Numbers separated by single spaces or new lines; spaces may lead but not trail."""
+    """Parse numbers separated by single spaces or newlines; spaces may lead but not trail."""
     words = [word for line in lines for word in line.lstrip(" ").split(" ")]
     if not all(map(str.isdecimal, words)):
         words = [str(_number(word)) for word in words]
@@ -130,7 +133,7 @@ def _from_base64(lines: Sequence[str], max_length: int) -> Words:
     data = bytearray()
     for line in lines:
         try:
-            # A line may lack its padding, but nothing else.
+            # Padding may be missing; strict mode refuses anything else.
             chunk = binascii.a2b_base64((line + "=" * (-len(line) % 4)).encode(), strict_mode=True)
         except ValueError:
             raise Refused("Malformed base64 string") from None

@@ -1,4 +1,4 @@
-"""Which codec and access each type of field has."""
+"""The codec, access and change group of each field type."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from .fields import Field
 from .numbers import Refused
 from .spec import DeviceError, FieldSpec
 
-#: Longest times: 48 bits of ticks where a time has two registers, 32 where it is a plain parameter.
+#: Longest times in ticks: `time` fields have two registers (48 bits), `param time` fields have one (32 bits).
 _LONG_TIME = 2**48 - 1
 _SHORT_TIME = 2**32 - 1
 
-#: Access by the first word of the type: readable, writeable, and the group of changes.
+#: Access by the first word of the type: readable, writeable, change group.
 _ACCESS: dict[str, tuple[bool, bool, ChangeGroup | None]] = {
     "param": (True, True, ChangeGroup.CONFIG),
     "time": (True, True, ChangeGroup.CONFIG),
@@ -26,7 +26,7 @@ _ACCESS: dict[str, tuple[bool, bool, ChangeGroup | None]] = {
     "ext_out": (False, False, None),
 }
 
-#: The codec by the subtype, or by the type where there is no subtype.
+#: The codec by subtype, or by type where there is no subtype.
 _CODECS: dict[str, Callable[[FieldSpec, Buses], Codec]] = {
     "uint": lambda spec, _: Unsigned(spec.max),
     "int": lambda *_: Signed(),
@@ -44,13 +44,16 @@ _CODECS: dict[str, Callable[[FieldSpec, Buses], Codec]] = {
 
 
 def make_field(name: str, spec: FieldSpec, buses: Buses, changed: Callable[[str], None]) -> Field:
-    """Make a field with all its attributes, in the state that a PandA is switched on with.
+    """Return a field with all its attributes, in the power-on state of a PandA.
 
     Args:
-        name: "PULSE1.DELAY"
-        spec: what it is
-        buses: what can be chosen and captured
-        changed: is called with the name of what changed, "PULSE1.DELAY" or "PULSE1.DELAY.UNITS"
+        name: full name, for example "PULSE1.DELAY"
+        spec: specification of the field
+        buses: entries of the two buses, for muxes and captures
+        changed: called with the name of whatever changed, "PULSE1.DELAY" or "PULSE1.DELAY.UNITS"
+
+    Raises:
+        DeviceError: the initial value in the device file is not valid for the type
     """
     readable, writeable, group = _ACCESS[spec.kind]
     make_codec = _CODECS.get(spec.subtype or spec.kind)
@@ -63,6 +66,6 @@ def make_field(name: str, spec: FieldSpec, buses: Buses, changed: Callable[[str]
         try:
             field.raw = codec.parse(spec.value)
         except Refused as refused:
-            raise DeviceError(f"{name} cannot be {spec.value!r}: {refused}") from refused
+            raise DeviceError(f"{name}: invalid initial value {spec.value!r}: {refused}") from refused
     field.attributes = make_attributes(field, buses)
     return field

@@ -1,4 +1,4 @@
-"""Let the time of a simulation pass until a signal is as wanted."""
+"""Advance a simulation until a signal meets a condition."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,14 +13,19 @@ _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True)
 class Wanted:
-    """The values that are waited for: from low to high, both included."""
+    """A condition on a value: from low to high, both included."""
 
     low: int
     high: int
 
     @classmethod
     def of(cls, value: int | None, above: int | None, below: int | None) -> Self:
-        """Make it of exactly one of a value, a lower and an upper limit.
+        """Make a condition from exactly one of a value, a lower and an upper limit.
+
+        Args:
+            value: the only value that meets it
+            above: exclusive lower limit
+            below: exclusive upper limit
 
         Raises:
             ValueError: none is given, or several
@@ -32,14 +37,14 @@ class Wanted:
                 return cls(above + 1, _HIGHEST)
             case None, None, int():
                 return cls(_LOWEST, below - 1)
-        raise ValueError("one of value, above and below must be given, as an integer")
+        raise ValueError("give exactly one of value, above and below, as an integer")
 
     def met(self, value: int) -> bool:
-        """Whether a value is one of them."""
+        """Return whether a value meets it."""
         return self.low <= value <= self.high
 
     def first(self, value: Value, tick: int, end: int) -> int | None:
-        """The first tick, from the given one up to an end, in which a value meets it by itself."""
+        """Return the first tick in tick..end in which a value, moving by itself, meets it; None if it does not."""
         while tick <= end:
             present = at(value, tick)
             if self.met(present):
@@ -55,21 +60,21 @@ class Wanted:
 
 
 def wait_for(engine: Engine, signal: str, wanted: Wanted, limit: float) -> int:
-    """Let time pass until a signal is as wanted; return the tick.
+    """Advance the simulation until a signal meets a condition; return the tick.
 
     Args:
-        engine: which runs the blocks
-        signal: the name of one signal
-        wanted: its values
-        limit: the most seconds that may pass
+        engine: engine that runs the blocks
+        signal: name of one signal
+        wanted: condition
+        limit: time limit in s of simulated time
 
     Raises:
-        Refused: there is no such signal, or there are several
-        TimeoutError: the limit passed
+        Refused: no signal has this name, or several match
+        TimeoutError: the time limit passed
     """
     chosen = choose(engine, [signal])
     if len(chosen) > 1:
-        raise Refused(f"{signal!r} names {len(chosen)} signals: name one")
+        raise Refused(f"{signal!r} matches {len(chosen)} signals: name one")
     (slot,) = chosen.values()
     end = engine.now + round(limit * TICKS)
     while True:
@@ -81,5 +86,5 @@ def wait_for(engine: Engine, signal: str, wanted: Wanted, limit: float) -> int:
             return tick
         if due is None or due > end:
             engine.run(end)
-            raise TimeoutError(f"{signal} was not as wanted within {limit:g} s of simulated time")
+            raise TimeoutError(f"{signal} did not reach the wanted value within {limit:g} s of simulated time")
         engine.run(due)

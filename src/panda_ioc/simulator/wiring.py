@@ -1,7 +1,7 @@
-"""Fields and blocks of a PandA joined: what is written to a field reaches its block, and the other way round.
+"""The connections between the fields and the blocks of a PandA: writes go to blocks, outputs go to fields.
 
-What happens for which type of field is the table `_JOIN`. Blocks and fields that cannot be simulated stay as they
-are: they can be written and read, and nothing comes of it.
+The table `_JOIN` has the rule for each type of field. Blocks and fields that are not simulated keep what is written to
+them, without any effect.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,15 +21,20 @@ from .tables import TableField
 
 @dataclass(frozen=True)
 class Delays:
-    """Ticks from an output to what listens, besides those that a bit_mux is set to.
+    """The delays of wires in ticks of 8 ns, in addition to the DELAY of a bit_mux.
 
     The defaults are those of the hardware.
 
     Attributes:
-        bit: to a bit_mux
-        position: to a pos_mux
-        trigger: to the inputs ENABLE, GATE and TRIG of PCAP
-        captured: to what PCAP captures of the two buses
+        bit: from a bit output to a bit_mux
+        position: from a position output to a pos_mux
+        trigger: from a bit output to the inputs ENABLE, GATE and TRIG of PCAP
+        captured: from the buses to the captured values of PCAP
+
+    Example:
+        A PandA with the shortest possible wires:
+
+        >>> simulation = Simulation(load(), delays=Delays(bit=1, position=1, trigger=1, captured=1))
     """
 
     bit: int = 3
@@ -40,12 +45,12 @@ class Delays:
 
 @dataclass
 class Readback:
-    """A field that shows an output of a block.
+    """A read-only field that shows an output of a block.
 
     Attributes:
         field: the field
         node, port: the output
-        forced: what it shows instead, as when something broke
+        forced: value that replaces the output, to simulate a fault; None for the output
     """
 
     field: Field
@@ -59,12 +64,12 @@ class Wiring:
     """All blocks of a PandA, and the wires between them.
 
     Attributes:
-        engine: in which the blocks are
+        engine: engine that runs the blocks
         panda: the fields
-        delays: how long wires take
-        bits, positions: the slots of the two buses, in order
+        delays: delays of wires
+        bits, positions: slots of the two buses, in order
         readbacks: fields that show outputs that are on no bus
-        feeds: what feeds the tables
+        feeds: transfers of the tables
     """
 
     engine: Engine
@@ -80,7 +85,7 @@ class Wiring:
     _joined: list[tuple[Field, Node, str]] = field(default_factory=list)
 
     def join(self) -> None:
-        """Make the blocks and join them with the fields; the fields' values are where they start from."""
+        """Make the blocks, and connect them to the fields; the blocks start from the values of the fields."""
         for kind, spec in self.panda.spec.blocks.items():
             for instance in spec.instances(kind):
                 node = self._node(instance, kind)
@@ -97,7 +102,7 @@ class Wiring:
             self.panda.fields[slot.name].raw = at(slot.value, 0)
 
     def _join_pairs(self) -> None:
-        """Lay the wires between blocks that belong together, which no mux chooses."""
+        """Connect blocks that belong together by fixed wires, which no mux selects."""
         for name, node in self.engine.nodes.items():
             for pair in PAIRS:
                 other = self.engine.nodes.get(name.replace(*pair.names, 1))
@@ -118,32 +123,32 @@ class Wiring:
         kind = panda_field.spec.kind
         fits = node is not None and kind in _FITS and _FITS[kind] is _kind_of(node, kind, name)
         if kind in {"bit_out", "pos_out"}:
-            # An output that nobody makes stays at its value, but can be chosen like any other.
+            # An output without a simulated source keeps its value, but can be selected like any other.
             fixed = Slot(panda_field.name, panda_field.raw)
             self._sources[panda_field.name] = node.slots[name] if node is not None and fits else fixed
         elif fits and node is not None:
             self._joined.append((panda_field, node, name))
 
     def source(self, name: str) -> Slot:
-        """An entry of one of the buses, or ZERO or ONE."""
+        """Return an entry of one of the buses, or ZERO or ONE."""
         return self._sources[name]
 
     def store_of(self, node: Node) -> Store:
-        """The memory of a block."""
+        """Return the memory of a block."""
         return self._stores[node]
 
     def readback(self, name: str) -> Readback | None:
-        """The readback that a field shows."""
+        """Return the readback of a field; None if it has none."""
         return next((one for one in self.readbacks if one.field.name == name), None)
 
     def pcaps(self) -> Iterator[tuple[Node, Pcap]]:
-        """The blocks PCAP: one, or none."""
+        """Yield the PCAP block, if there is one."""
         for node in self.engine.nodes.values():
             if isinstance(node.block, Pcap):
                 yield node, node.block
 
     def show(self) -> None:
-        """Let the fields show what their blocks say now."""
+        """Update the fields from the blocks."""
         now, panda = self.engine.now, self.panda
         changed, self.engine.changed = self.engine.changed, set()
         for slot in changed:
@@ -163,11 +168,11 @@ class Wiring:
 
     @property
     def moving(self) -> bool:
-        """Whether a field shows a position that moves by itself."""
+        """Whether a field shows a position that is moving."""
         return bool(self._moving)
 
 
-#: The kind of port that each type of field needs; a table needs none of its own name.
+#: The kind of port that each type of field connects to; a table connects to the port for its length.
 _FITS = {
     "bit_mux": Kind.BIT_IN,
     "pos_mux": Kind.POS_IN,
@@ -203,7 +208,7 @@ def _join_mux(wiring: Wiring, panda_field: Field, node: Node, port: str) -> None
     codec, delay = panda_field.codec, panda_field.attributes.get("DELAY")
 
     def connect() -> None:
-        assert isinstance(codec, Choice)  # noqa: S101 - by the table of types
+        assert isinstance(codec, Choice)  # noqa: S101 - guaranteed by the table of types
         more = 0 if delay is None else int(str(delay.read()))
         wiring.engine.connect(wiring.source(codec.labels[panda_field.raw]), node, port, ticks + more)
 
@@ -212,7 +217,7 @@ def _join_mux(wiring: Wiring, panda_field: Field, node: Node, port: str) -> None
         wiring.engine.settle()
 
     panda_field.on_write = choose
-    if panda_field.read() != "ZERO":  # an input without a wire is 0 too
+    if panda_field.read() != "ZERO":  # an unconnected input is 0 anyway
         connect()
 
 
@@ -221,7 +226,7 @@ def _join_readback(wiring: Wiring, panda_field: Field, node: Node, port: str) ->
 
 
 def _join_table(wiring: Wiring, panda_field: Field, node: Node, _port: str) -> None:
-    assert isinstance(panda_field, TableField)  # noqa: S101 - by the table of types
+    assert isinstance(panda_field, TableField)  # noqa: S101 - guaranteed by the table of types
     wiring.feeds.append(Feed(panda_field, node, wiring.engine, wiring.store_of(node)))
 
 

@@ -1,4 +1,4 @@
-"""A diagram as DOT, and as a picture by Graphviz, which does the layout."""
+"""Wiring diagrams in DOT, and as pictures by Graphviz, which computes the layout."""
 
 import contextlib
 import importlib
@@ -15,7 +15,7 @@ from typing import Any
 from .errors import TrialError
 from .wiring import CAPTURED, INPUTS, OUTPUTS, Box, Diagram, Wire
 
-#: Formats of pictures, by the ending of the file.
+#: Picture formats, by suffix of the file.
 FORMATS = ("svg", "png", "pdf")
 
 _COLOURS = {"bit": "#1f5fa8", "position": "#b35900"}
@@ -23,15 +23,15 @@ _PEN = {"bit": "1.3", "position": "2.2"}
 _HEADS = {"inputs": "#dcebd9", "outputs": "#f3dcdc", "pcap": "#f9e7c4", "other": "#dfe6ee"}
 _FONT = "DejaVu Sans,Verdana,Helvetica,sans-serif"
 
-#: Characters of a setting that are shown.
+#: Maximum number of characters shown of a setting.
 _LONGEST = 44
 
-#: An output with so many wires that arrows would hide the picture is named at each input instead.
+#: Maximum number of wires drawn from an output; with more, its name is shown at each input instead.
 _MOST_ARROWS = 6
 
 
 def as_dot(diagram: Diagram, title: str = "") -> str:
-    """Write a diagram in DOT, as Graphviz and others read it."""
+    """Return a diagram in the DOT language."""
     named = _named(diagram)
     lines = [
         "digraph panda {",
@@ -47,24 +47,28 @@ def as_dot(diagram: Diagram, title: str = "") -> str:
 
 
 def draw(dot: str, output: Path) -> None:
-    """Draw DOT into a file, whose ending says in which format.
+    """Draw a DOT graph into a file, whose suffix selects the format.
+
+    Args:
+        dot: text in the DOT language
+        output: path of the file
 
     Raises:
-        TrialError: the format is none, the file cannot be written, or Graphviz is not there
+        TrialError: the format is unknown, the file cannot be written, or Graphviz is missing
     """
     suffix = output.suffix.removeprefix(".").lower()
     if suffix == "dot":
         _write(output, dot.encode())
         return
     if suffix not in FORMATS:
-        raise TrialError(f"{output}: the ending must be one of .dot, .{', .'.join(FORMATS)}")
+        raise TrialError(f"{output}: unknown format: the suffix must be one of .dot, .{', .'.join(FORMATS)}")
     with tempfile.TemporaryDirectory(prefix="panda-ioc-") as folder, _fonts(Path(folder)):
         try:
             graphviz = importlib.import_module("pygraphviz")
         except ImportError as error:
             raise TrialError(
                 f"a picture of the wiring needs the package pygraphviz: pip install 'panda-ioc[try]' ({error}); "
-                "without it, write a file that ends in .dot"
+                "without it, write a .dot file"
             ) from error
         with _without_warnings(Path(folder) / "stderr"):
             picture = _drawn(graphviz, dot, suffix)
@@ -75,9 +79,7 @@ def _drawn(graphviz: Any, dot: str, suffix: str) -> bytes:
     try:
         picture: bytes = graphviz.AGraph(string=dot).draw(format=suffix, prog="dot")
     except (OSError, ValueError) as error:
-        raise TrialError(
-            "Graphviz cannot draw this; write a file that ends in .dot to see what it was given"
-        ) from error
+        raise TrialError("Graphviz cannot draw the diagram; write a .dot file to see its input") from error
     return picture
 
 
@@ -90,7 +92,7 @@ def _write(output: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _fonts(folder: Path) -> Iterator[None]:
-    """Let Graphviz use the fonts that matplotlib brings: the same on every machine, and containers often have none."""
+    """Make Graphviz use the fonts of matplotlib: the same on every machine, as containers often have none."""
     try:
         fonts = Path(importlib.import_module("matplotlib").get_data_path()) / "fonts" / "ttf"
     except ImportError:
@@ -113,7 +115,7 @@ def _fonts(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_warnings(kept: Path) -> Iterator[None]:
-    """Keep from standard error what fontconfig says of system files that are newer than it; pass on all else."""
+    """Suppress warnings of fontconfig on standard error, and pass on everything else."""
     sys.stderr.flush()
     terminal = os.dup(2)
     try:
@@ -125,17 +127,17 @@ def _without_warnings(kept: Path) -> Iterator[None]:
         os.close(terminal)
         for line in kept.read_text(errors="replace").splitlines():
             if not line.startswith("Fontconfig"):
-                print(line, file=sys.stderr)  # noqa: T201 - what Graphviz itself wrote there
+                print(line, file=sys.stderr)  # noqa: T201 - output of Graphviz
 
 
 def _named(diagram: Diagram) -> set[str]:
-    """Sources that are named at the inputs, as arrows from them would hide the others."""
+    """Return the sources whose name is shown at the inputs, because their arrows would hide others."""
     arrows = Counter(wire.source for wire in diagram.wires)
     return {source for source, count in arrows.items() if count > _MOST_ARROWS or _goes_back(source)}
 
 
 def _goes_back(source: str) -> bool:
-    """Whether wires from an output go from right to left: those of PCAP, which comes last."""
+    """Return whether wires of an output run from right to left: those of PCAP, which is rightmost."""
     return source.startswith("PCAP.")
 
 
@@ -145,7 +147,7 @@ def _legend(title: str, named: set[str]) -> str:
     if named:
         text += f' &#160;&#160; <FONT COLOR="{_COLOURS["bit"]}">&#9668; NAME</FONT> wire from the output of that name'
     head = f'<FONT POINT-SIZE="14"><B>{_text(title)}</B></FONT><BR ALIGN="LEFT"/>' if title else ""
-    return f'{head}{text}<BR ALIGN="LEFT"/>&#160;<BR ALIGN="LEFT"/>'  # an empty line between it and the boxes
+    return f'{head}{text}<BR ALIGN="LEFT"/>&#160;<BR ALIGN="LEFT"/>'  # an empty line above the boxes
 
 
 def _label(box: Box, diagram: Diagram, named: set[str]) -> str:
@@ -207,12 +209,12 @@ def _edge(wire: Wire, diagram: Diagram) -> str:
     if _family(diagram.boxes[target]) == "inputs":
         style += ", constraint=false"
     elif target == CAPTURED:
-        style += ", weight=2"  # long wires are to be straight ones
+        style += ", weight=2"  # keep long wires straight
     return f'  {_id(source)}:"o_{_port(out)}":e -> {_id(target)}:"i_{_port(into)}":w [{style}];'
 
 
 def _ranks(diagram: Diagram) -> Iterator[str]:
-    """Connectors to the left and to the right."""
+    """Place input connectors on the left and output connectors on the right."""
     for family, rank in (("inputs", "source"), ("outputs", "sink")):
         names = [_id(box.name) for box in diagram.boxes.values() if _family(box) == family]
         if family == "outputs" and CAPTURED in diagram.boxes:
@@ -222,12 +224,12 @@ def _ranks(diagram: Diagram) -> Iterator[str]:
 
 
 def _port(text: str) -> str:
-    """The name of a port in DOT: letters, digits and underscores."""
+    """Return the name of a port in DOT: letters, digits and underscores."""
     return "".join(character if character.isalnum() else "_" for character in text)
 
 
 def _id(name: str) -> str:
-    """The name of a box in DOT."""
+    """Return the name of a box in DOT."""
     escaped = _printable(name).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -237,5 +239,5 @@ def _text(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text without characters that no picture can have."""
+    """Replace non-printable characters, which pictures cannot contain."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,7 +1,7 @@
-"""What can go wrong when a design is tried."""
+"""Errors of trials."""
 
 from ..protocol import PandaError
 
 
 class TrialError(PandaError):
-    """A design cannot be tried or shown as asked; the message says what and why."""
+    """A design that cannot be run or shown as requested; the message gives the reason."""

@@ -1,4 +1,4 @@
-"""Expectations of a trial, such as `PCAP.samples=200`, so that a design can be tested."""
+"""Expectations for a trial, such as `PCAP.samples=200`, to test a design."""
 
 import operator
 import re
@@ -11,7 +11,7 @@ from .report import Report, about
 from .run import Outcome
 from .units import FACTORS, engineering
 
-#: What a value is compared by, the longest signs first.
+#: Comparison operators.
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -25,10 +25,10 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 _EXPECTATION = re.compile(r"\s*([\w.*]+)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([a-z]*)")
 
-#: Times that are equal within this many seconds are equal: less than a tick.
+#: Times are equal if they differ by less than this, in s: half a tick.
 _SAME = 4e-9
 
-#: Facts that are times in seconds.
+#: Names of facts that are times in s.
 _TIMES = ("first", "last", "shortest", "longest", "closest", "seconds")
 
 Fact = float | str | None
@@ -36,13 +36,13 @@ Fact = float | str | None
 
 @dataclass(frozen=True)
 class Expectation:
-    """What must hold.
+    """An expected fact.
 
     Attributes:
-        text: as it was written
-        name: of the fact: "PCAP.samples"
-        sign: a key of the operators
-        wanted: a number, in seconds if it had a unit of time, or a text
+        text: as written by the user
+        name: name of the fact: "PCAP.samples"
+        sign: comparison operator
+        wanted: a number (in s if it had a unit of time), or a text
     """
 
     text: str
@@ -53,31 +53,31 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Broken:
-    """An expectation that does not hold, and why, in words."""
+    """An expectation that is not met, with the reason."""
 
     expectation: Expectation
     why: str
 
 
 def parse(text: str) -> Expectation:
-    """Read an expectation: NAME, an operator, and a value: "TTLOUT1.shortest>=1 ms".
+    """Parse an expectation: name, operator and value, for example "TTLOUT1.shortest>=1 ms".
 
     Raises:
-        TrialError: it is none
+        TrialError: the text is not an expectation
     """
     match = _EXPECTATION.fullmatch(text)
     if not match or not match[3]:
-        raise TrialError(f"{text!r} is no expectation: write NAME=VALUE, or one of {', '.join(_OPERATORS)} for =")
+        raise TrialError(f"{text!r} is not an expectation: write NAME=VALUE; operators: {', '.join(_OPERATORS)}")
     number = _NUMBER.fullmatch(match[3])
     if number and number[2] in FACTORS:
         return Expectation(text, match[1], match[2], float(number[1]) * FACTORS[number[2]])
     if match[2] not in {"=", "==", "!="}:
-        raise TrialError(f"{text!r} is no expectation: {match[3]!r} is not a number, which {match[2]} needs")
+        raise TrialError(f"{text!r} is not an expectation: {match[2]} needs a number, not {match[3]!r}")
     return Expectation(text, match[1], match[2], match[3])
 
 
 def facts(report: Report) -> dict[str, Fact]:
-    """All that a report has, by the names that expectations use."""
+    """Return the facts in a report, by the names that expectations use."""
     known: dict[str, Fact] = {
         "seconds": report.seconds,
         "warnings": len(report.warnings),
@@ -100,17 +100,20 @@ def facts(report: Report) -> dict[str, Fact]:
 
 
 def check(expectation: Expectation, known: Mapping[str, Fact], outcome: Outcome) -> Broken | None:
-    """Check an expectation; None if it holds.
+    """Check an expectation.
 
     Args:
-        expectation: what must hold
-        known: as `facts` gives it
-        outcome: of the trial, which is asked if the report does not have the fact
+        expectation: what to check
+        known: facts from `facts`
+        outcome: result of the trial, for facts that are not in the report
+
+    Returns:
+        None if it is met, otherwise the reason
 
     Raises:
-        TrialError: there is no such fact or field, or it cannot be compared so
+        TrialError: the fact is unknown, or the comparison is not possible
     """
-    fact = known[expectation.name] if expectation.name in known else _asked(expectation, outcome)
+    fact = known[expectation.name] if expectation.name in known else _looked_up(expectation, outcome)
     wanted = expectation.wanted
     if isinstance(wanted, float) and isinstance(fact, str):
         number = _NUMBER.fullmatch(fact)
@@ -126,12 +129,12 @@ def check(expectation: Expectation, known: Mapping[str, Fact], outcome: Outcome)
 def _holds(expectation: Expectation, fact: float | str) -> bool:
     wanted, compare = expectation.wanted, _OPERATORS[expectation.sign]
     if isinstance(fact, float) and isinstance(wanted, float) and abs(fact - wanted) < _SAME:
-        return compare(0, 0)  # equal to the tick, whatever the last digit says
+        return compare(0, 0)  # equal within half a tick, despite rounding
     return compare(fact, wanted)
 
 
-def _asked(expectation: Expectation, outcome: Outcome) -> Fact:
-    """A fact that is not in the report: of a signal that is not wired, or the value of a field at the end."""
+def _looked_up(expectation: Expectation, outcome: Outcome) -> Fact:
+    """Return a fact that is not in the report: about a signal that is not wired, or the final value of a field."""
     signal, _, kind = expectation.name.rpartition(".")
     trace = outcome.recording.get(signal)
     if trace is not None and not trace.moving_bit:
@@ -142,7 +145,7 @@ def _asked(expectation: Expectation, outcome: Outcome) -> Fact:
     answer = outcome.simulation.say(f"{expectation.name}?")
     if len(answer) != 1 or not answer[0].startswith("OK ="):
         raise TrialError(
-            f"{expectation.text!r}: nothing is known of {expectation.name}: it is neither in the report, nor what a "
-            "signal did, nor a field that can be read"
+            f"{expectation.text!r}: unknown name {expectation.name}: it is not in the report, not a fact about a "
+            "recorded signal, and not a readable field"
         )
     return answer[0].removeprefix("OK =")

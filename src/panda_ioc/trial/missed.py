@@ -1,4 +1,4 @@
-"""Triggers that nobody took: by PCAP while it was not enabled, by SEQ while it was busy, by PULSE, by detectors."""
+"""Missed triggers: of PCAP while not enabled, SEQ while busy, PULSE and detectors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from ..simulator.recording import Ticks, Trace
 from ..simulator.tables import TableField
 from .run import Outcome
 
-#: The triggers of a row of SEQ that wait for a bit to be high, by the input: see `blocks.seq`.
+#: The trigger code of a row of SEQ that waits for a high level, by input: see `blocks.seq`.
 _HIGH = {"BITA": 2, "BITB": 4, "BITC": 6}
 
-#: Rows of SEQ have four words; the trigger is in these bits of the first one.
+#: Rows of SEQ have four words; the trigger code is in these bits of the first one.
 _ROW_WORDS, _TRIGGER_SHIFT, _TRIGGER_MASK = 4, 16, 0xF
 
 
 @dataclass(frozen=True)
 class Missed:
-    """Triggers that a block did not take.
+    """Triggers that a block missed.
 
     Attributes:
-        block: which
-        why: in words
-        ticks: when the first ones came; fewer than `count` where the block only counts them
-        count: how many
+        block: name of the block
+        why: reason, as text
+        ticks: their ticks: shape (n,), dtype int64; fewer than `count` if the block only counts them
+        count: number of missed triggers
     """
 
     block: str
@@ -39,7 +39,7 @@ class Missed:
 
 
 def missed(outcome: Outcome) -> list[Missed]:
-    """All triggers that were missed, by block and reason."""
+    """Return all missed triggers, by block and reason."""
     probes = outcome.probes
     found = [
         *(one for node in probes.blocks(Pcap) for one in _by_pcap(outcome, node)),
@@ -60,14 +60,14 @@ def _by_pcap(outcome: Outcome, node: Node) -> Iterator[Missed]:
     for why, chosen in (
         ("while PCAP was not armed", ~armed),
         ("while PCAP waited for ENABLE", armed & ~enabled),
-        ("too close to another one, or as ENABLE fell", armed & enabled),
+        ("too close to the previous one, or as ENABLE fell", armed & enabled),
     ):
         ticks = lost[chosen]
         yield Missed(node.name, why, ticks, len(ticks))
 
 
 def _by_seq(outcome: Outcome, node: Node) -> Iterator[Missed]:
-    """Pulses that began and ended within the phases of a row that waits for such pulses."""
+    """Yield pulses that began and ended within the phases of a row, although the row waits for such pulses."""
     field: Field | None = outcome.simulation.panda.fields.get(f"{node.name}.TABLE")
     if not isinstance(field, TableField) or not len(field.words):
         return
@@ -89,7 +89,7 @@ def _by_seq(outcome: Outcome, node: Node) -> Iterator[Missed]:
 
 
 def _passes(state: Trace, counters: list[Trace]) -> Ticks:
-    """When passes of rows began: a trigger was met, or a counter went on to the next one."""
+    """Return the first ticks of row executions: a trigger was met, or a counter advanced."""
     begins = state.ticks[1:][(state.values[:-1] == WAIT_TRIGGER) & (state.values[1:] >= PHASE1)]
     counted = np.concatenate([trace.ticks[1:] for trace in counters])
     return np.unique(np.concatenate([begins, counted[state.at(counted) >= PHASE1]]))
@@ -98,4 +98,4 @@ def _passes(state: Trace, counters: list[Trace]) -> Ticks:
 def _by_pulse(outcome: Outcome, node: Node) -> Iterator[Missed]:
     trace = outcome.probes.traces[f"{node.name}.DROPPED"]
     steps = np.clip(np.diff(trace.values), 0, None)
-    yield Missed(node.name, "dropped, as too many or too close", trace.ticks[1:][steps > 0], int(steps.sum()))
+    yield Missed(node.name, "dropped: too many or too close", trace.ticks[1:][steps > 0], int(steps.sum()))

@@ -1,4 +1,4 @@
-"""What happens within the blocks of a simulated PandA that no signal of the buses shows."""
+"""Probes of internal values of the blocks of a simulated PandA that are on no bus."""
 
 from array import array
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from ..simulator.layout import Layout
 from ..simulator.recording import Recording, Ticks, Trace, expose
 from ..simulator.simulation import Simulation
 
-#: What is watched of each kind of block, besides HEALTH.
+#: The recorded ports of each kind of block, in addition to HEALTH.
 _PORTS: Mapping[type, tuple[str, ...]] = {
     Pulse: ("DROPPED",),
     Seq: ("STATE", "TABLE_LINE", "LINE_REPEAT", "TABLE_REPEAT"),
@@ -24,20 +24,20 @@ _PORTS: Mapping[type, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Wired:
-    """What drives an input of a block: the name of the signal, and after how many ticks it arrives."""
+    """The driver of an input of a block: the name of the signal, and its delay in ticks."""
 
     signal: str
     ticks: int
 
 
 class Probes:
-    """Watches blocks.
+    """Records internal values of blocks.
 
     Args:
-        simulation: the PandA, before anything happened to it
+        simulation: the PandA, before any settings are applied
 
     Attributes:
-        traces: by name: HEALTH of all blocks, and what is listed in this module
+        traces: traces by name: HEALTH of all blocks, and the ports listed in this module
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -55,16 +55,16 @@ class Probes:
         self._count_arms()
 
     def captures(self, number: int, samples: int) -> Ticks:
-        """When the samples of an acquisition were captured, by its number from 0 on: (samples,) int64."""
+        """Return the ticks of the samples of an acquisition, given its index: shape (samples,), dtype int64."""
         first = self._armed[number]
         return np.array(self._captures[first : first + samples], np.int64)
 
     def blocks(self, kind: type) -> list[Node]:
-        """The blocks of a kind."""
+        """Return the blocks of a kind."""
         return [node for node in self._simulation.engine.nodes.values() if isinstance(node.block, kind)]
 
     def wired(self, node: Node, port: str) -> Wired | None:
-        """What drives an input now; None if nothing does."""
+        """Return the current driver of an input; None without a driver."""
         slot = node.sources.get(port)
         if slot is None or slot.name in {"ZERO", "ONE"}:
             return None

@@ -1,4 +1,4 @@
-"""What came of a trial, in numbers and in words."""
+"""A summary of a trial, as numbers and as text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,19 +14,22 @@ from .run import Outcome
 from .signals import used
 from .units import engineering
 
-#: HEALTH of a table that ended before its next rows came, as PandA says it.
+#: Part of the HEALTH label of a table that ended before more rows arrived.
 _UNDERRUN = "underrun"
 
 
 @dataclass(frozen=True)
 class Pulses:
-    """What a bit did. Times are in seconds from the start of the scenario; None where there was no such edge.
+    """The pulses of a bit.
+
+    Times are in s; `first` and `last` are since the start of the scenario. None means that there was no edge, pulse or
+    pair of pulses.
 
     Attributes:
-        pulses: rising edges
-        first, last: the first and the last edge, rising or falling
-        shortest, longest: the widths of the shortest and the longest whole pulse
-        closest: the shortest time from a rising edge to the next
+        pulses: number of rising edges
+        first, last: time of the first and last edge, rising or falling
+        shortest, longest: width of the shortest and longest complete pulse
+        closest: shortest time between consecutive rising edges
     """
 
     pulses: int
@@ -39,7 +42,12 @@ class Pulses:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a position was: raw, at the start and the end, and the extremes at its changes."""
+    """The raw values of a position (in counts) or a readback.
+
+    Attributes:
+        first, last: value at the start and at the end
+        lowest, highest: extremes
+    """
 
     first: int
     last: int
@@ -49,7 +57,14 @@ class Position:
 
 @dataclass(frozen=True)
 class AcquisitionReport:
-    """An acquisition: its samples, why it ended ("" if it did not), and when the first and last sample came."""
+    """An acquisition.
+
+    Attributes:
+        samples: number of samples
+        reason: reason why it ended; "" if it was still in progress
+        first, last: time of the first and last sample in s since the start of the scenario; None without samples
+        closest: shortest time between consecutive samples in s; None for less than two
+    """
 
     samples: int
     reason: str
@@ -60,7 +75,13 @@ class AcquisitionReport:
 
 @dataclass(frozen=True)
 class DetectorReport:
-    """A detector: the triggers that it took, those that came too early, and when the first of these came."""
+    """A detector.
+
+    Attributes:
+        frames: number of accepted triggers
+        early: number of triggers that came too early and were ignored
+        first_early: time of the first of these in s since the start of the scenario; None if there is none
+    """
 
     frames: int
     early: int
@@ -69,17 +90,17 @@ class DetectorReport:
 
 @dataclass(frozen=True)
 class Report:
-    """A trial in numbers.
+    """The summary of a trial.
 
     Attributes:
-        seconds: how long it was
-        acquisitions: in their order
-        bits: by signal
-        positions: by signal; readbacks are here too
-        health: of each block that has one: the first HEALTH that was not OK, or OK
-        detectors: by the output that triggers them
-        underruns: how often the table of a block ended before its next rows came
-        missed: triggers that were not taken, by block and reason: (block, reason, how many, first time)
+        seconds: simulated time in s
+        acquisitions: acquisitions in order
+        bits: bits by name
+        positions: positions and readbacks by name
+        health: HEALTH of the blocks in use: the first value that was not OK, or OK
+        detectors: detectors by the output that triggers them
+        underruns: number of table underruns by block
+        missed: missed triggers: (block, reason, count, time of the first one in s or None)
         refused, warnings, stopped: see `Outcome`
     """
 
@@ -97,22 +118,31 @@ class Report:
 
     @property
     def samples(self) -> int:
-        """Samples of all acquisitions."""
+        """Number of samples of all acquisitions."""
         return sum(one.samples for one in self.acquisitions)
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON takes it."""
-        told = asdict(self)
-        told["missed"] = [dict(zip(("block", "why", "count", "first"), one, strict=True)) for one in self.missed]
-        return {"samples": self.samples, **told}
+        """Return the report as a dictionary for JSON."""
+        content = asdict(self)
+        content["missed"] = [dict(zip(("block", "why", "count", "first"), one, strict=True)) for one in self.missed]
+        return {"samples": self.samples, **content}
 
 
 def report(outcome: Outcome, chosen: Sequence[str]) -> Report:
-    """Make the report.
+    """Summarise a trial.
 
     Args:
-        outcome: of the trial
-        chosen: the signals that it is about
+        outcome: result of the trial
+        chosen: names of the signals to include, for example from `chosen`
+
+    Raises:
+        KeyError: a signal was not recorded
+
+    Example:
+        >>> from panda_ioc.simulator import load
+        >>> outcome = run(Plan(load(), ["CLOCK1.PERIOD=0.001", "CLOCK1.ENABLE=ONE"], seconds=0.01))
+        >>> report(outcome, chosen(outcome, ["CLOCK1.OUT"])).bits["CLOCK1.OUT"].closest
+        0.001
     """
     traces = [outcome.recording[name] for name in chosen if not outcome.recording[name].moving_bit]
     return Report(
@@ -143,7 +173,7 @@ def _acquisition(outcome: Outcome, number: int) -> AcquisitionReport:
 
 
 def about(outcome: Outcome, trace: Trace) -> Pulses | Position:
-    """What one signal did."""
+    """Summarise one signal."""
     return _pulses(outcome, trace) if trace.sort == "bit" else _position(outcome, trace)
 
 
@@ -167,7 +197,7 @@ def _position(outcome: Outcome, trace: Trace) -> Position:
 
 
 def _health(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    """HEALTH of the blocks that are in use, or that changed it."""
+    """Yield HEALTH of the blocks that are in use or whose HEALTH changed."""
     in_use = used(outcome.simulation)
     for name, labels in _health_labels(outcome):
         if name.partition(".")[0] in in_use or len(labels) > 1:
@@ -189,7 +219,7 @@ def _underruns(outcome: Outcome) -> Iterator[tuple[str, int]]:
 
 
 def _health_labels(outcome: Outcome) -> Iterator[tuple[str, list[str]]]:
-    """What HEALTH of each block said, one after another."""
+    """Yield the labels that HEALTH of each block had, in order."""
     for name, trace in outcome.probes.traces.items():
         field_ = outcome.simulation.panda.fields.get(name)
         if name.endswith(".HEALTH") and field_ is not None and field_.codec is not None:
@@ -205,7 +235,20 @@ def _shortest(ticks: Any) -> float | None:
 
 
 def as_text(report: Report) -> str:
-    """The report as people read it."""
+    """Format a report as text.
+
+    Args:
+        report: summary of a trial
+
+    Returns:
+        several lines, without a newline at the end
+
+    Example:
+        >>> from panda_ioc.simulator import load
+        >>> outcome = run(Plan(load(), seconds=0.01))
+        >>> as_text(report(outcome, [])).splitlines()[0]
+        'Simulated 0.01 s.'
+    """
     lines = [f"Simulated {report.seconds:g} s.", "", *_acquisitions_text(report), ""]
     moved = {name: one for name, one in report.bits.items() if one.first is not None}
     if moved:
@@ -222,13 +265,13 @@ def as_text(report: Report) -> str:
     if report.positions:
         positions = [(name, *map(str, vars(one).values())) for name, one in report.positions.items()]
         lines += [*_table(("position", "first", "last", "lowest", "highest"), positions), ""]
-    lines += [f"The detector at {name} took {one.frames} triggers." for name, one in report.detectors.items()]
+    lines += [f"The detector at {name} accepted {one.frames} triggers." for name, one in report.detectors.items()]
     return "\n".join([*lines, *_troubles(report)])
 
 
 def _acquisitions_text(report: Report) -> Iterator[str]:
     if not report.acquisitions:
-        yield "PCAP captured nothing: it was not armed, or never enabled."
+        yield "PCAP captured nothing: it was not armed, or ENABLE was never high."
     for number, one in enumerate(report.acquisitions, 1):
         when = f", first at {_time(one.first)}, last at {_time(one.last)}" if one.first is not None else ""
         closest = f", at least {_time(one.closest)} apart" if one.closest is not None else ""
@@ -236,13 +279,13 @@ def _acquisitions_text(report: Report) -> Iterator[str]:
 
 
 def _ended(reason: str) -> str:
-    return f"ended with {reason}" if reason else "still under way at the end"
+    return f"ended with {reason}" if reason else "still in progress at the end"
 
 
 def _troubles(report: Report) -> list[str]:
     lines = [f"HEALTH of {block}: {health}" for block, health in report.health.items() if health != "OK"]
     lines += [
-        f"The detector at {name} was triggered too early {one.early} times, the first at {_time(one.first_early)}"
+        f"The detector at {name} ignored {one.early} early triggers, the first at {_time(one.first_early)}"
         for name, one in report.detectors.items()
         if one.early
     ]

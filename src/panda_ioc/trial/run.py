@@ -1,4 +1,4 @@
-"""A trial: a design in a simulated PandA, with a scenario, as fast as it can, without ports, clocks and EPICS."""
+"""A trial: a design and a scenario in a simulated PandA, run as fast as possible without ports, clock or EPICS."""
 
 import contextlib
 import logging
@@ -20,26 +20,31 @@ from .errors import TrialError
 from .probes import Probes
 from .samples import DataTap, SampleFile
 
-#: Events between two looks at what was captured.
+#: Events between two reads of the captured data.
 _SLICE = 20_000
 
-#: What a file says of an acquisition that is under way at the end.
+#: End reason in the file for an acquisition that is still in progress when the trial ends.
 STOPPED = "Capture stopped"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is tried.
+    """The input of a trial.
 
     Attributes:
-        device: the PandA
-        design: its settings, as `panda-ioc save` writes them
-        scenario: what happens to it; its settings come after those of the design
-        seconds: for how long
-        arm: arm PCAP at the start, unless the scenario arms it
-        skip_unknown: leave out settings that the device refuses
-        watch: patterns of readbacks to record besides all bits, positions and outputs, as for `Simulation.record`
-        max_changes: changes of signals after which it stops
+        device: description of the PandA
+        design: settings as lines, in the format of `panda-ioc save`
+        scenario: events; its settings are applied after the design
+        seconds: simulated time to run, in s
+        arm: whether to arm PCAP at the start if no step of the scenario does
+        skip_unknown: whether to skip settings that the device refuses, instead of raising an error
+        watch: patterns of readbacks to record in addition to all bits, positions and outputs, as for
+            `Simulation.record`
+        max_changes: limit of recorded signal changes; the trial stops when it is exceeded
+
+    Example:
+        >>> from panda_ioc.simulator import PANDABOX, load
+        >>> plan = Plan(load(PANDABOX), ["CLOCK1.PERIOD=0.001", "CLOCK1.ENABLE=ONE"], seconds=0.1, watch=["SEQ1.STATE"])
     """
 
     device: DeviceSpec
@@ -54,13 +59,13 @@ class Plan:
 
 @dataclass
 class Acquired:
-    """An acquisition.
+    """An acquisition of a trial.
 
     Attributes:
-        start: its columns, and when it began by the clock on the wall
-        samples: how many there are
-        reason: why it ended; "" if it did not
-        ticks: when each sample was captured: (samples,) int64
+        start: its fields, and its start in real time
+        samples: number of samples
+        reason: reason why it ended; "" if it was still in progress at the end of the trial
+        ticks: tick of each sample: shape (samples,), dtype int64
     """
 
     start: StartData
@@ -71,18 +76,18 @@ class Acquired:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
-        simulation: the PandA as it is at the end
-        recording: all signals, from before the design was set
-        probes: what happened within blocks
-        acquired: the acquisitions that began
-        origin: the tick that is time 0: the first one of the scenario
-        end: the last tick
-        refused: settings that the device refused, and why
-        warnings: what the simulator said, such as steps that could not be done
-        stopped: why it ended before its time; "" if it did not
+        simulation: the simulated PandA in its final state
+        recording: traces of all signals, from before the design was applied
+        probes: traces of internal values of blocks
+        acquired: acquisitions that started, in order
+        origin: tick of time 0, which is the first tick of the scenario
+        end: last tick
+        refused: settings that the device refused, with reasons
+        warnings: warnings of the simulator, for example about steps that failed
+        stopped: reason why the trial stopped early; "" if it did not
     """
 
     simulation: Simulation
@@ -96,29 +101,39 @@ class Outcome:
     stopped: str
 
     def seconds(self, tick: int) -> float:
-        """The time of a tick, in seconds from the start of the scenario."""
+        """Return the time of a tick in s since the start of the scenario."""
         return (tick - self.origin) / TICKS
 
     @property
     def samples(self) -> int:
-        """How many samples were captured in all."""
+        """Number of samples of all acquisitions."""
         return sum(one.samples for one in self.acquired)
 
 
 def run(plan: Plan, hdf: Path | None = None) -> Outcome:
-    """Try a design.
+    """Run a trial.
 
     Args:
-        plan: what and how
-        hdf: where the captured samples go, as HDF5; a file that exists is replaced
+        plan: what to run
+        hdf: path of an HDF5 file for the captured samples; an existing file is replaced; None for no file
+
+    Returns:
+        the result; its `simulation` can be used further
 
     Raises:
-        Refused: a pattern of `watch` names no signal
-        TrialError: the device refuses some of the design
-        ScenarioError: it refuses a setting of the scenario
-        CaptureError: the file cannot be written, or what is captured changed between acquisitions
+        DeviceError: the device description is invalid
+        Refused: no signal matches a pattern of `watch`
+        TrialError: the device refuses some settings of the design
+        ScenarioError: the device refuses a setting of the scenario
+        CaptureError: the file cannot be written, or the captured fields changed between acquisitions
+
+    Example:
+        >>> from panda_ioc.simulator import load, load_scenario
+        >>> outcome = run(Plan(load(), scenario=load_scenario(), seconds=6))
+        >>> outcome.samples
+        180
     """
-    with _told() as warnings:
+    with _collected_warnings() as warnings:
         trial = _Trial(plan, hdf)
         try:
             stopped = trial.run()
@@ -150,15 +165,15 @@ class _Trial:
         self.refused = self.simulation.refusals(plan.design)
         if self.refused and not plan.skip_unknown:
             raise TrialError(
-                f"the device {plan.device.name} refuses {len(self.refused)} of the settings; leave them out with "
-                f"--skip-unknown, or name another device: {'; '.join(self.refused)}"
+                f"the device {plan.device.name} refuses {len(self.refused)} of the settings; use --skip-unknown to "
+                f"skip them, or another device: {'; '.join(self.refused)}"
             )
         play(_with_arm(plan), Stage(self.simulation, Faults()))
         self.origin = self.simulation.engine.now + 1
-        self._file = SampleFile(hdf, self._asked) if hdf is not None else None
+        self._file = SampleFile(hdf, self._selected) if hdf is not None else None
 
     def run(self) -> str:
-        """Let time pass; return why it ended before its time."""
+        """Let time pass; return the reason if the trial stops early."""
         engine = self.simulation.engine
         end = self.origin + round(self._plan.seconds * TICKS)
         over = False
@@ -167,13 +182,13 @@ class _Trial:
             self._take()
             if self.recording.changes > self._plan.max_changes:
                 return (
-                    f"stopped after {(engine.now - self.origin) / TICKS:g} s: the signals changed more than "
-                    f"{self._plan.max_changes} times; try a shorter time"
+                    f"stopped after {(engine.now - self.origin) / TICKS:g} s: more than {self._plan.max_changes} "
+                    "signal changes; use a shorter time"
                 )
         return ""
 
     def close(self) -> None:
-        """Close the file, and note when the samples were captured."""
+        """Close the file, and record the ticks of the samples."""
         for number, acquired in enumerate(self.acquired):
             acquired.ticks = self.probes.captures(number, acquired.samples)
         if self._file is not None:
@@ -192,14 +207,14 @@ class _Trial:
             if self._file is not None:
                 self._file.take(data)
 
-    def _asked(self) -> frozenset[str]:
-        """The columns that are chosen for capture, as `panda-ioc capture` asks for them."""
+    def _selected(self) -> frozenset[str]:
+        """Return the columns selected for capture, as `panda-ioc capture` determines them."""
         chosen = (line.partition(" ") for line in self.simulation.panda.captured())
         return frozenset(f"{name}.{way}" for name, _, ways in chosen for way in ways.split())
 
 
 def _with_arm(plan: Plan) -> Scenario:
-    """The scenario, with a step that arms PCAP if it has none and one is wanted."""
+    """Return the scenario, with a step that arms PCAP if one is needed."""
     steps = plan.scenario.steps
     commands = [line for step in steps if step.commands is not None for line in step.commands.lines]
     arms = any(step.arm is not None for step in steps) or "*PCAP.ARM=" in commands
@@ -209,22 +224,22 @@ def _with_arm(plan: Plan) -> Scenario:
 
 
 class _Collector(logging.Handler):
-    def __init__(self, told: list[str]) -> None:
+    def __init__(self, messages: list[str]) -> None:
         super().__init__(logging.WARNING)
-        self._told = told
+        self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._told.append(record.getMessage())
+        self._messages.append(record.getMessage())
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[list[str]]:
-    """Collect what the simulator says in its log."""
-    told: list[str] = []
+def _collected_warnings() -> Iterator[list[str]]:
+    """Collect the warnings that the simulator logs."""
+    messages: list[str] = []
     log = logging.getLogger("panda_ioc.simulator")
-    collector = _Collector(told)
+    collector = _Collector(messages)
     log.addHandler(collector)
     try:
-        yield told
+        yield messages
     finally:
         log.removeHandler(collector)

@@ -1,4 +1,4 @@
-"""What PCAP captures in a trial, through the code of a real capture: the bytes of the data port, parsed, into HDF5."""
+"""The samples of a trial, processed by the code of a real capture: data port format, parser, HDF5 file."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,15 +12,15 @@ from ..simulator.capture import Acquisition, Capture
 from ..simulator.dataport import encoded, header, parse_options, samples_at_once
 from ..simulator.layout import Layout
 
-#: Bytes of samples that may wait to be taken: `DataTap.take` is called far more often.
+#: Bytes of samples that are buffered; `DataTap.take` is called long before the buffer is full.
 _BUFFER_BYTES = 32 << 20
 
 
 class DataTap:
-    """What a client of the data port would be sent, from its connection on, without a port.
+    """A client of the data port without a port: returns what the port would send, already parsed.
 
     Args:
-        capture: the PCAP of a simulation, before it is armed
+        capture: PCAP of a simulation, before it is armed
     """
 
     def __init__(self, capture: Capture) -> None:
@@ -41,7 +41,7 @@ class DataTap:
         capture.on_arm = arm
 
     def take(self) -> Iterator[Data]:
-        """Take what was captured since the last time."""
+        """Yield what was captured since the last call."""
         while self._armed:
             acquisition = self._armed[0]
             if not acquisition.start_time:
@@ -68,14 +68,14 @@ class DataTap:
 
 
 class SampleFile:
-    """An HDF5 file of the samples, as `panda-ioc capture` makes it.
+    """An HDF5 file of the samples, in the format of `panda-ioc capture`.
 
     Args:
-        path: where; a file that exists is replaced
-        asked: gives the columns that people chose for capture; others are there to compute means from
+        path: path of the file; an existing file is replaced
+        asked: returns the columns that the user selected; other columns are only inputs of means
 
     Raises:
-        CaptureError: it cannot be made; from `take` and `close`: it cannot be written
+        CaptureError: the file cannot be created, or (from `take` and `close`) written
     """
 
     def __init__(self, path: Path, asked: Callable[[], frozenset[str]]) -> None:
@@ -84,7 +84,7 @@ class SampleFile:
         self._open = False
 
     def take(self, data: Data) -> None:
-        """Write what comes."""
+        """Write data."""
         match data:
             case StartData():
                 self._file.begin(data, stored_columns(data, ColumnOptions(asked=self._asked())))
@@ -96,7 +96,7 @@ class SampleFile:
                 self._open = False
 
     def close(self, reason: str) -> None:
-        """Close it; an acquisition that is under way ends for a reason."""
+        """Close the file; an acquisition in progress ends with the given reason."""
         if self._open:
             self._file.end(reason)
         self._file.close()

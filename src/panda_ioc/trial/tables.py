@@ -1,4 +1,4 @@
-"""The tables of a design, in few words."""
+"""Short descriptions of the tables of a design."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,34 +7,34 @@ from ..protocol import TableColumn, TableFieldInfo
 from ..simulator.spec import DeviceSpec
 from .units import engineering
 
-#: Rows of a table that a picture shows.
+#: Rows of a table that a diagram shows.
 MOST_ROWS = 4
 
-#: Columns of SEQ that are not shown by their own name: the trigger, its position, and the two phases.
+#: Columns of SEQ with a special format: repeats, trigger, position and the two phases.
 _SEQ = frozenset({"REPEATS", "TRIGGER", "POSITION", "TIME1", "TIME2"})
 
 
 def table_info(device: DeviceSpec, name: str) -> TableFieldInfo | None:
-    """The columns of a table, by its name "SEQ1.TABLE"; None if the device has no such table."""
+    """Return the columns of a table such as "SEQ1.TABLE"; None if the table is unknown."""
     block, _, port = name.partition(".")
     kind = next((kind for kind, spec in device.blocks.items() if block in spec.instances(kind)), "")
     spec = device.blocks[kind].fields.get(port) if kind else None
     if spec is None or not spec.columns:
         return None
     columns = {}
-    for column, told in spec.columns.items():
-        high, _, low = told.bits.partition(":")
-        columns[column] = TableColumn(told.type, int(low), int(high), told.description, told.labels)
+    for column, given in spec.columns.items():
+        high, _, low = given.bits.partition(":")
+        columns[column] = TableColumn(given.type, int(low), int(high), given.description, given.labels)
     return TableFieldInfo("table", None, max_length=spec.max_length, row_words=spec.row_words, columns=columns)
 
 
 def row_summaries(port: str, rows: Sequence[Mapping[str, Any]], prescale: float) -> Iterator[tuple[str, str]]:
-    """The first rows of a table, each in a line: pairs of a name and a text.
+    """Yield the first rows of a table, one line each, as pairs of a name and a text.
 
     Args:
-        port: the name of the table in its block
+        port: name of the table in its block
         rows: all rows
-        prescale: what a time of 1 is, in seconds
+        prescale: unit of the times in the table, in s
     """
     yield port, f"{len(rows)} row{'s' if len(rows) != 1 else ''}"
     shown = rows if len(rows) <= MOST_ROWS else rows[: MOST_ROWS - 1]
@@ -45,10 +45,10 @@ def row_summaries(port: str, rows: Sequence[Mapping[str, Any]], prescale: float)
 
 
 def _seq(row: Mapping[str, Any], prescale: float) -> str:
-    """A row of SEQ: "1x POSA>=1000: A 5 us, low 1 us"."""
+    """Format a row of SEQ: "1x POSA>=1000: A 5 us, low 1 us"."""
     trigger = str(row["TRIGGER"])
     wanted = trigger.replace("POSITION", str(row["POSITION"])) if "POS" in trigger else trigger
-    times = "1x " if row["REPEATS"] == 1 else f"{row['REPEATS'] or 'for ever'}x "
+    times = f"{row['REPEATS']}x " if row["REPEATS"] else "forever "
     lengths = {phase: engineering((row[f"TIME{phase}"] or 1) * prescale) for phase in (1, 2)}
     played = (1, 2) if row["TIME1"] else (2,)
     phases = ", ".join(f"{_outputs(row, phase) or 'low'} {lengths[phase]}" for phase in played)

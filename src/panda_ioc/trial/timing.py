@@ -1,4 +1,4 @@
-"""A timing diagram: bits as traces, positions as curves, captured samples as marks, on one axis of time."""
+"""Timing diagrams: bits as traces, positions as curves, captured samples as marks, on a common time axis."""
 
 import importlib
 import textwrap
@@ -19,19 +19,19 @@ from .units import engineering, unit_of
 
 Floats = npt.NDArray[np.float64]
 
-#: Inches: of the picture, of the row of a bit, and of a position.
+#: Sizes in inches: width of the picture, height of a bit and of a position, margin.
 _WIDTH, _BIT, _POSITION, _MARGIN = 12.0, 0.3, 1.15, 1.0
 
-#: Characters in a line of the note.
+#: Line length of the note, in characters.
 _NOTE = 170
 
-#: Places across the picture: edges that are closer than two of them are drawn as a block.
+#: Horizontal resolution: edges less than two of these places apart are drawn as a block.
 _PLACES = 1400
 
-#: Edges that close after each other make a block from so many on.
+#: Minimum number of close edges for a block.
 _LEAST_BLOCK = 6
 
-#: More samples than these in view are marked by their row alone, not on the curves of positions.
+#: If more samples are in view, they are not marked on the curves of positions.
 _MOST_DOTS = 400
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f5fa8", "#b35900", "#20762b", "#c01818", "#555555"
@@ -39,14 +39,14 @@ _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#1f5fa8", "#b35900", "#20762b", "#c01818"
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of time, and how.
+    """The visible range of time.
 
     Attributes:
-        first, last: in ticks of the simulation
-        origin: the tick that the axis shows as 0
-        unit: of the axis
-        factor: what it is in seconds
-        after: the time of the origin in seconds from the start; 0 if that is the start
+        first, last: limits, in ticks of the simulation
+        origin: tick that the axis shows as 0
+        unit: unit of the axis
+        factor: the unit in s
+        after: time of the origin in s since the start of the scenario
     """
 
     first: int
@@ -57,19 +57,19 @@ class View:
     after: float
 
     def place(self, ticks: npt.ArrayLike) -> Floats:
-        """Where ticks are on the axis."""
+        """Convert ticks to positions on the axis."""
         return (np.asarray(ticks, np.float64) - self.origin) / (TICKS * self.factor)
 
     @property
     def axis(self) -> str:
-        """What is said below the axis."""
+        """Label of the axis."""
         since = "the start of the scenario" if not self.after else engineering(self.after, 12)
         return f"time since {since} / {self.unit}"
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Edges that are too close to be drawn one by one: where each block of them begins and ends."""
+    """Edges that are too close to be drawn one by one: first and last tick of each block, and a mask of the others."""
 
     spans: list[tuple[int, int]]
     inside: npt.NDArray[np.bool_]
@@ -87,18 +87,18 @@ def draw(
     """Draw a timing diagram.
 
     Args:
-        outcome: of a trial
-        names: the signals, in the order in which they are drawn; positions come first
-        output: the file, whose ending says in which format; None for a window
-        between: from when to when, in seconds from the start of the scenario; None for all
-        title: above the picture
-        note: below it
+        outcome: result of a trial
+        names: signals in the order in which to draw them; positions come first
+        output: path of the picture, whose suffix selects the format; None to open a window
+        between: range in s since the start of the scenario; None for the whole trial
+        title: text above the picture
+        note: text below the picture
 
     Raises:
-        TrialError: there is nothing to draw, nothing to draw it with, or the file cannot be written
+        TrialError: there is nothing to draw, matplotlib is missing, or the file cannot be written
     """
     plt = _pyplot(output)
-    with plt.rc_context({"text.parse_math": False}):  # names that people gave may have a $ in them
+    with plt.rc_context({"text.parse_math": False}):  # labels of users may contain a $
         figure = _figure(plt, outcome, names, _view(outcome, between))
         figure.suptitle(title, x=0.01, ha="left", fontsize="large", fontweight="bold")
         if note:
@@ -113,7 +113,7 @@ def _figure(plt: Any, outcome: Outcome, names: Sequence[str], view: View) -> Any
     captured = np.concatenate([np.empty(0, np.int64), *(one.ticks for one in outcome.acquired)])
     rows = len(bits) + bool(len(captured))
     if not positions and not rows:
-        raise TrialError("there is nothing to draw: no signal changed; name signals with --watch")
+        raise TrialError("nothing to draw: no signal changed; select signals with --watch")
     ratios = [*(_POSITION for _ in positions), *([_BIT * (rows + 0.6)] if rows else [])]
     figure, axes = plt.subplots(
         len(ratios),
@@ -144,7 +144,7 @@ def _pyplot(output: Path | None) -> Any:
     except ImportError as error:
         raise TrialError(f"drawing needs the package matplotlib: pip install 'panda-ioc[try]' ({error})") from error
     if output is None and plt.get_backend().lower() == "agg":
-        raise TrialError("no window can be opened here: name a file for the picture")
+        raise TrialError("cannot open a window here: give a file for the picture")
     return plt
 
 
@@ -163,7 +163,7 @@ def _finish(plt: Any, figure: Any, output: Path | None) -> None:
 def _view(outcome: Outcome, between: tuple[float, float] | None) -> View:
     first, last = (0.0, outcome.seconds(outcome.end)) if between is None else between
     if not first < last:
-        raise TrialError(f"--between must be two times, the earlier one first, not {first:g} {last:g}")
+        raise TrialError(f"--between needs two times, the earlier one first, not {first:g} {last:g}")
     if between is not None and first >= outcome.seconds(outcome.end):
         raise TrialError(f"--between begins at {first:g} s, but the trial ends at {outcome.seconds(outcome.end):g} s")
     unit, factor = unit_of(last - first)
@@ -206,7 +206,7 @@ def _captured(outcome: Outcome) -> set[str]:
 
 
 def _thinned(places: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """The same line with fewer points: of all that are in one place, the first, last, lowest and highest."""
+    """Thin out a line: keep the first, last, lowest and highest of the points in each place."""
     if len(places) <= 4 * _PLACES:
         return places, values
     bins = ((places - places[0]) * (_PLACES / (places[-1] - places[0]))).astype(np.int64)
@@ -218,7 +218,7 @@ def _thinned(places: Floats, values: Floats) -> tuple[Floats, Floats]:
 
 
 def _draw_bits(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, captured: Ticks) -> None:
-    """One row below the other; the samples come last."""
+    """Draw the bits in rows, and the samples below."""
     for row, trace in enumerate(bits):
         _draw_bit(axis, trace, view, -row)
     names = [_row_name(outcome, trace.name) for trace in bits]
@@ -257,7 +257,7 @@ def _draw_bit(axis: Any, trace: Trace, view: View, row: int) -> None:
     kept = edges[~gathered.inside]
     ticks = np.concatenate([[view.first], kept, [view.last]]).astype(np.int64)
     levels = trace.at(ticks).astype(float)
-    for first, last in gathered.spans:  # the line stops at a block, and goes on after it
+    for first, last in gathered.spans:  # interrupt the line at a block
         levels[(ticks >= first) & (ticks < last)] = np.nan
     places = view.place(ticks)
     axis.step(places, row + 0.6 * levels, where="post", color=_BLUE, linewidth=1.1)
@@ -267,7 +267,7 @@ def _draw_bit(axis: Any, trace: Trace, view: View, row: int) -> None:
 
 
 def _mark_early(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, counts: list[str]) -> None:
-    """Cross out the triggers that came too early for a detector."""
+    """Mark the triggers that came too early for a detector with crosses."""
     for row, trace in enumerate(bits):
         detector = outcome.simulation.outside.detectors.get(trace.name)
         early = _within(np.array(detector.early if detector else [], np.int64), view)
@@ -278,7 +278,7 @@ def _mark_early(axis: Any, outcome: Outcome, bits: Sequence[Trace], view: View, 
 
 
 def _gather(ticks: Ticks, view: View) -> Blocks:
-    """Find edges that are too close to be told apart; `inside` marks those that a block hides."""
+    """Find edges that are too close to distinguish; `inside` marks those that a block hides."""
     closest = 2 * (view.last - view.first) / _PLACES
     close = np.concatenate([[False], np.diff(ticks) < closest, [False]])
     steps = np.diff(close.astype(np.int8))

@@ -1,16 +1,16 @@
-"""Times and numbers as people read them."""
+"""Formats for times and numbers with units."""
 
 import math
 
-#: Units of time, from the longest on, with what they are in seconds.
+#: Units of time, longest first, in seconds.
 _TIMES = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
 
-#: What a number with units may end with, in an expectation.
+#: Units that a number in an expectation may have, as factors.
 FACTORS = {"": 1.0, **dict(_TIMES), "min": 60.0, "h": 3600.0}
 
 
 def engineering(seconds: float, digits: int = 6) -> str:
-    """A time with the unit that fits: "12.5 us", "-3 ms"."""
+    """Format a time in s with a suitable unit: "12.5 us", "-3 ms"."""
     if not seconds or not math.isfinite(seconds):
         return f"{seconds:g} s"
     unit, factor = unit_of(seconds)
@@ -18,6 +18,6 @@ def engineering(seconds: float, digits: int = 6) -> str:
 
 
 def unit_of(seconds: float) -> tuple[str, float]:
-    """The unit that fits a time, and what it is in seconds."""
+    """Return the unit that suits a time, and the unit in seconds."""
     size = abs(seconds) * (1 + 1e-12)
     return next(((unit, factor) for unit, factor in _TIMES if size >= factor), _TIMES[-1])

@@ -1,7 +1,7 @@
-"""The signals of a trial as a VCD file, for GTKWave and other viewers of waveforms.
+"""Export of the signals of a trial as a VCD file, for GTKWave and other waveform viewers.
 
-The blocks are scopes. The time scale is 1 ns and a tick is 8 ns, so every change is exact to the tick; time 0 is the
-start of the recording, at most some microseconds before the start of the scenario, for VCD knows no time before 0.
+The blocks are scopes. The time scale is 1 ns and a tick is 8 ns, so every change is exact. Time 0 is the start of the
+recording, at most some microseconds before the start of the scenario, because VCD has no negative times.
 """
 
 import heapq
@@ -15,13 +15,13 @@ from ..simulator.recording import Trace
 from .errors import TrialError
 from .run import Outcome
 
-#: Nanoseconds of a tick.
+#: Nanoseconds per tick.
 _TICK = 8
 
-#: Values of a moving position that a file has of each signal at most: others are left out evenly.
+#: Maximum number of values of a moving position in the file; beyond that, only every n-th count is written.
 _MOST_STEPS = 200_000
 
-#: How signals are declared: the type and the size in bits.
+#: VCD type and size in bits, by kind of signal.
 _TYPES: dict[str, tuple[str, int]] = {"bit": ("wire", 1), "position": ("integer", 32), "readback": ("integer", 32)}
 
 
@@ -29,12 +29,12 @@ def write(outcome: Outcome, names: Sequence[str], output: Path) -> None:
     """Write a VCD file.
 
     Args:
-        outcome: of a trial
-        names: the signals; HEALTH of their blocks is added as text, and the captured samples as an event
-        output: the file, which is replaced if there is one
+        outcome: result of a trial
+        names: signals; HEALTH of their blocks is added as text, and captured samples as an event
+        output: path of the file; an existing file is replaced
 
     Raises:
-        TrialError: the package pyvcd is not there, or the file cannot be written
+        TrialError: the package pyvcd is missing, or the file cannot be written
     """
     try:
         vcd = importlib.import_module("vcd")
@@ -65,7 +65,7 @@ def _write(vcd: Any, file: Any, outcome: Outcome, traces: Sequence[Trace]) -> No
 
 
 def _traces(outcome: Outcome, names: Sequence[str]) -> list[Trace]:
-    """The traces of signals, but for HEALTH, which is written as text."""
+    """Return the traces of signals, except HEALTH, which is written as text."""
     return [outcome.recording[name] for name in names if not name.endswith(".HEALTH")]
 
 
@@ -74,7 +74,7 @@ def _comment(outcome: Outcome) -> str:
     return f"A tick is {_TICK} ns. The scenario starts at {offset} ns."
 
 
-#: A change: the tick, the number of the signal (so that the order is always the same), the signal, its value.
+#: A change: tick, index of its kind of stream (for a reproducible order), VCD variable, value.
 Change = tuple[int, int, Any, Any]
 
 
@@ -86,7 +86,7 @@ def _stream(writer: Any, trace: Trace, end: int) -> Iterator[Change]:
 
 
 def _steps(trace: Trace, end: int) -> Iterator[tuple[int, int]]:
-    """The changes of a signal, count by count while it moves by itself."""
+    """Yield the changes of a signal, including each count while it moves."""
     every = _stride(trace, end)
     for tick, value, following in trace.changes(end):
         yield tick, at(value, tick)
@@ -95,7 +95,7 @@ def _steps(trace: Trace, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _counts(value: Value, tick: int, end: int, every: int) -> Iterator[tuple[int, int]]:
-    """Where a moving value has moved by so many counts."""
+    """Yield the ticks in which a moving value has moved by `every` counts, with the value."""
     shown = at(value, tick)
     while not isinstance(value, int):
         leaves = value.leaves(tick + 1, shown - every + 1, shown + every - 1)
@@ -107,7 +107,7 @@ def _counts(value: Value, tick: int, end: int, every: int) -> Iterator[tuple[int
 
 
 def _stride(trace: Trace, end: int) -> int:
-    """Of how many counts a moving signal is written once, so that there are not too many."""
+    """Return the number of counts between values to write for a moving signal."""
     if trace.sort == "bit":
         return 1
     moved = sum(abs(at(value, following) - at(value, tick)) for tick, value, following in trace.changes(end))

@@ -1,4 +1,4 @@
-"""The wiring of a setup as data: blocks in use, what is set in them, and the bits and positions between them."""
+"""The wiring of a design as data: blocks in use, their settings, and the wires between them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from ..simulator.spec import BlockSpec, DeviceSpec, FieldSpec
 from .tables import row_summaries, table_info
 from .units import engineering
 
-#: What a mux is set to if no block is to drive it.
+#: Values of a mux that no block drives.
 CONSTANTS = ("ZERO", "ONE")
 
-#: The box that collects what PCAP captures.
+#: Name of the box for captured positions.
 CAPTURED = "Captured"
 
-#: Blocks whose inputs and outputs are the connectors.
+#: Blocks that represent connectors.
 INPUTS = ("TTLIN", "LVDSIN", "INENC")
 OUTPUTS = ("TTLOUT", "LVDSOUT", "OUTENC")
 
@@ -28,12 +28,12 @@ Sort = Literal["bit", "position"]
 
 @dataclass(frozen=True)
 class Wire:
-    """From an output to an input.
+    """A wire from an output to an input.
 
     Attributes:
         source, target: "PULSE1.OUT", "PCAP.TRIG"
-        sort: what it carries
-        delay: ticks that it is set to take, besides those that every wire takes
+        sort: "bit" or "position"
+        delay: configured delay in ticks, in addition to the fixed delay of every wire
     """
 
     source: str
@@ -47,11 +47,11 @@ class Box:
     """A block in use.
 
     Attributes:
-        name: "PULSE1"; CAPTURED for what PCAP captures
+        name: "PULSE1"; CAPTURED for captured positions
         kind: "PULSE"
-        label: what people call it
-        inputs, outputs: the fields at which wires end and begin
-        settings: what differs from the defaults: pairs of a name and a value with units
+        label: label given by users
+        inputs, outputs: fields with wires
+        settings: settings that differ from the defaults: pairs of name and value with units
     """
 
     name: str
@@ -64,11 +64,11 @@ class Box:
 
 @dataclass(frozen=True)
 class Diagram:
-    """A setup.
+    """The wiring of a design.
 
     Attributes:
-        boxes: by the names of their blocks, in the order of the device
-        wires: all of them
+        boxes: blocks by name, in the order of the device
+        wires: all wires
     """
 
     boxes: Mapping[str, Box]
@@ -76,11 +76,11 @@ class Diagram:
 
 
 def diagram(settings: Settings, device: DeviceSpec) -> Diagram:
-    """Make the diagram of a setup.
+    """Return the wiring of a design.
 
     Args:
-        settings: the setup
-        device: tells the types of the fields and their defaults; fields that it lacks are judged by their values
+        settings: the design
+        device: description with the types and defaults of fields; for unknown fields, the value decides
     """
     return _Maker(settings, device).make()
 
@@ -94,7 +94,7 @@ class _Maker:
         self._wires: list[Wire] = []
 
     def make(self) -> Diagram:
-        """Collect wires, then what is set in the blocks that they join."""
+        """Collect the wires, then the settings of the blocks that they connect."""
         for name, value in self._settings.values.items():
             if self._is_wire(name, value):
                 delay = as_number(self._settings.values.get(f"{name}.DELAY", "")) or 0
@@ -131,7 +131,7 @@ class _Maker:
         self._wires.append(wire)
 
     def _add_captures(self) -> None:
-        """What PCAP captures: positions as wires to a box of their own, the others as settings of PCAP."""
+        """Add the captures: positions as wires to a separate box, others as settings of PCAP."""
         for name, chosen in self._settings.values.items():
             source, _, attribute = name.rpartition(".")
             if attribute != "CAPTURE" or chosen in {"No", ""}:
@@ -150,12 +150,12 @@ class _Maker:
         return self._boxes.setdefault(name, Box(name, self._kind(name)))
 
     def _set_in(self, box: Box) -> Iterator[tuple[str, str]]:
-        """What differs from the defaults, in the order of the fields."""
+        """Yield the settings that differ from the defaults, in field order."""
         values = self._settings.values
-        told = {name for name in values if name.partition(".")[0] == box.name and name.count(".") == 1}
+        names = {name for name in values if name.partition(".")[0] == box.name and name.count(".") == 1}
         spec = self._block_spec(box.name)
         order = list(spec.fields) if spec else []
-        fields = [name.partition(".")[2] for name in told]
+        fields = [name.partition(".")[2] for name in names]
         for port in sorted(fields, key=lambda port: (order.index(port) if port in order else len(order), port)):
             name = f"{box.name}.{port}"
             if port not in box.inputs and not self._is_default(name):
@@ -177,7 +177,7 @@ class _Maker:
         return self._settings.shown(name) if seconds is None else engineering(seconds)
 
     def _seconds(self, name: str) -> float | None:
-        """A time in seconds, which it is in if nothing is said; None for what is no time."""
+        """Return a time setting in s, which is its unit by default; None if the field is not a time."""
         spec = self._spec(name)
         if spec is None or "time" not in spec.type.split():
             return None
@@ -185,7 +185,7 @@ class _Maker:
         return as_number(self._settings.values.get(name, "")) if seconds is None else seconds
 
     def _scalings(self, box: Box) -> Iterator[tuple[str, str]]:
-        """How positions that are used scale: "VAL  0.001 mm/count"."""
+        """Yield the scaling of the positions in use: "VAL  0.001 mm/count"."""
         for port in box.outputs:
             name = f"{box.name}.{port}"
             units = self._settings.units(name)
@@ -218,7 +218,7 @@ class _Maker:
 
     @cached_property
     def _defaults(self) -> Mapping[str, str]:
-        """What the fields of the boxes are when the device is switched on; times in seconds."""
+        """The power-on values of the fields of the boxes; times in s."""
         fields = Panda(self._device.model_copy(update={"settings": ()})).fields
         return {
             name: str(one.read())
@@ -228,7 +228,7 @@ class _Maker:
 
     def _label(self, box: Box) -> str:
         if box.name == CAPTURED:
-            return "what PCAP sends"
+            return "captured by PCAP"
         kind = self._block_spec(box.name)
         key = f"{box.name}1" if kind is not None and kind.count == 1 else box.name
         return self._settings.values.get(f"*METADATA.LABEL_{key}", "")

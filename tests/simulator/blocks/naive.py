@@ -1,4 +1,4 @@
-"""Blocks as they would be written to be called in every tick: slow, short, and made from the rules alone.
+"""Blocks that are called in every tick: slow, short, and written from the specification only.
 
 Each takes the inputs of all ticks and gives the outputs of all ticks, to be compared with the real block. `held`
 makes the inputs of all ticks from rows, `compare` does the rest.
@@ -34,7 +34,7 @@ def levels(changes: Mapping[int, Row], names: list[str], until: int) -> Outputs:
 
 
 def compare(block: Block, rows: Rows, naive: Callable[[Held], Outputs], *, beyond: int = 40) -> None:
-    """The block, called as rarely as possible, does in every tick what the naive one does."""
+    """Check that a block, called as rarely as possible, does in every tick what the naive one does."""
     until = max(rows, default=0) + beyond
     names = [name for name in block.ports if name not in block.outputs()]
     expected = naive(held(rows, names, until))
@@ -65,7 +65,7 @@ def clock(ticks: Held) -> Outputs:
 
 
 def pulse(ticks: Held) -> Outputs:
-    """Keeps a list of all edges to come."""
+    """A PULSE that keeps a list of all future edges."""
     enabled = trig = last = dropped = queued = out = 0
     edges: dict[int, int] = {}
     queue: dict[int, int] = {}
@@ -105,7 +105,7 @@ def pulse(ticks: Held) -> Outputs:
 
 
 def posenc(ticks: Held) -> Outputs:
-    """The registers of the hardware: a prescaler, a tracker, and the step that shows a tick later."""
+    """A POSENC with the registers of the hardware: a prescaler, a tracker, and a delayed step."""
     track = tracking = negative = step = phase = prescaler = enabled = shown = 0
     every = []
     for _, v, row in ticks:
@@ -129,7 +129,7 @@ def posenc(ticks: Held) -> Outputs:
 
 
 def filter_(ticks: Held) -> Outputs:
-    """The registers of the hardware, with a divider that makes a bit of its result in a tick."""
+    """A FILTER with the registers of the hardware, with a divider that computes one bit per tick."""
     divider = _Divider()
     ready = out = latch = total = count = enable = trig = 0
     errors = _Errors()
@@ -163,7 +163,7 @@ def filter_(ticks: Held) -> Outputs:
 
 
 class _Errors:
-    """HEALTH, and the registers before it."""
+    """HEALTH of a FILTER, and the registers before it."""
 
     def __init__(self) -> None:
         self.stopped = self.load = self.busy = self.error = self.overflow = False
@@ -217,7 +217,7 @@ SeqRow = tuple[int, int, int, tuple[int, int], tuple[int, int]]
 
 
 class _Seq:
-    """A SEQ with a fixed table that is loaded."""
+    """A SEQ with a fixed table that is already loaded."""
 
     def __init__(self, table: list[SeqRow]) -> None:
         self.table = table
@@ -273,7 +273,7 @@ class _Seq:
 
 
 def seq(table: list[SeqRow], *, loaded: int) -> Callable[[Held], Outputs]:
-    """A SEQ with a fixed table that is in from a tick on."""
+    """Make a SEQ with a fixed table that is loaded from a tick on."""
 
     def run(ticks: Held) -> Outputs:
         one = _Seq(table)

@@ -1,4 +1,4 @@
-"""Blocks of a PandABrick and of PandABox2, alone and in a device that has them."""
+"""Blocks of a PandABrick and of PandABox2, on their own and in a device."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from panda_ioc.simulator.blocks.brick import Absenc, DioIn, DioOut, Incenc, Pmac
 
 from .sequences import play
 
-#: What a PandABrick says of itself, in short.
+#: A short description of a PandABrick.
 BRICK = """
 name: brick
 blocks:
@@ -65,7 +65,7 @@ def brick(tmp_path: Path) -> Simulation:
 
 
 def say(sim: Simulation, *lines: str) -> list[str]:
-    """The values of some queries, after assignments that are accepted."""
+    """Return the replies to queries, after assignments that must be accepted."""
     answers = sim.say(*lines)
     assert all(answer.startswith("OK") for answer in answers), answers
     return [answer.removeprefix("OK =") for answer in answers if answer != "OK"]

@@ -216,9 +216,9 @@ def test_outenc_disabled_stops_where_it_is() -> None:
         7: LSB_DISCARD=2 -> VAL=0x1F
         8: LSB_DISCARD=7 -> VAL=0
         9: LSB_DISCARD=0 -> VAL=0x7C
-        10: FAULT=3 POSITION=1 -> HEALTH=3             # the last good one is kept
+        10: FAULT=3 POSITION=1 -> HEALTH=3             # the last valid position is kept
         11: FAULT=0 -> HEALTH=0 VAL=1
-        12: SETP=9                                     # of no effect
+        12: SETP=9                                     # no effect
         13: LINK=0 -> CONN=0 HEALTH=1
         14: LINK=1 -> CONN=1 HEALTH=0
         15: PROTOCOL=3 -> CONN=0 HEALTH=5 VAL=0
@@ -230,7 +230,7 @@ def test_inenc(rows: str) -> None:
 
 
 def counts_of(block: Inenc, rows: Rows, until: int) -> list[int | None]:
-    """VAL in every tick, without and with calls in every tick: it must be the same."""
+    """Return VAL in every tick; calls in every tick must make no difference."""
     rarely = driven(block, rows, until)
     often = driven(Inenc(), {tick: rows.get(tick, {}) for tick in range(until + 1)}, until)
     assert rarely == often
@@ -255,7 +255,7 @@ def driven(block: Inenc, rows: Rows, until: int) -> list[int | None]:
     st.integers(0, 6),
     st.integers(0, 6),
 )
-def test_a_moving_position_is_cut_like_one_that_stands(
+def test_a_moving_position_is_truncated_like_a_constant(
     start: int, rate: int, encoding: int, bits: int, lsb: int, msb: int
 ) -> None:
     ramp = Ramp(0, start << FRACTION, rate)

@@ -16,18 +16,18 @@ EVERYTHING = [*POSITION_MODES, *range(0x200, 0x280, 0x10)]
 
 
 def writing(*codes: int) -> str:
-    """The rows that write a list, in the ticks 1, 2, 3, ..."""
+    """Return the rows that write a capture list, in the ticks 1, 2, 3, ..."""
     lines = [f"{tick}: WRITE={code}" for tick, code in enumerate(codes, 2)]
     return "\n".join(["1: START_WRITE=1", *lines, ""])
 
 
 def listed(*codes: int) -> Rows:
-    """The same, as rows."""
+    """Return the same as text."""
     return parse(writing(*codes))[0]
 
 
 def words(tick: int, *values: int) -> str:
-    """The rows in which words are sent."""
+    """Return the rows in which words are sent."""
     return "".join(f"{tick + place}: -> DATA={value}\n" for place, value in enumerate(values))
 
 
@@ -64,7 +64,7 @@ BEGIN_THREE = THREE + "6: ARM=1 ENABLE=1 -> ACTIVE=1\n"
 @pytest.mark.parametrize(
     "rows",
     [
-        # Too close: the word of the tick in which it shows is still sent.
+        # Too close: the word in the tick of the error is still sent.
         BEGIN_THREE
         + "10: TRIG=1\n11: TRIG=0\n13: TRIG=1\n"
         + words(14, 4, 4, 4, 7, 7)
@@ -73,14 +73,14 @@ BEGIN_THREE = THREE + "6: ARM=1 ENABLE=1 -> ACTIVE=1\n"
         BEGIN_THREE + "10: TRIG=1\n13: ENABLE=0 -> ACTIVE=0\n",
         BEGIN_THREE + "10: TRIG=1\n14: ENABLE=0 -> ACTIVE=0 DATA=4\n",
         BEGIN_THREE + "10: TRIG=1\n15: ENABLE=0\n" + words(14, 4, 4, 4) + "18: -> ACTIVE=0\n",
-        # ENABLE falls when the last word was just sent, and later.
+        # ENABLE falls right after the last word was sent, and later.
         BEGIN_THREE + "10: TRIG=1\n17: ENABLE=0\n" + words(14, 4, 4, 4) + "18: -> ACTIVE=0\n",
         BEGIN_THREE + "10: TRIG=1\n18: ENABLE=0 -> ACTIVE=0\n" + words(14, 4, 4, 4),
-        # Disarmed: between words, before anything, and while words are held up.
+        # Disarmed: between words, before any trigger, and while words are delayed.
         BEGIN_THREE + "10: TRIG=1\n15: DISARM=1 -> ACTIVE=0\n" + words(14, 4, 4),
         THREE + "6: ARM=1 -> ACTIVE=1\n9: DISARM=1 -> ACTIVE=0\n10: ENABLE=1\n12: TRIG=1\n",
         BEGIN_THREE + "10: TRIG=1\n15: ENABLE=0\n15: DISARM=1 -> ACTIVE=0\n" + words(14, 4, 4),
-        # ENABLE must rise after ARM; that it falls before means nothing. A new ARM is needed for each run.
+        # ENABLE must rise after ARM; a fall before that has no effect. Each run needs a new ARM.
         THREE
         + "6: ENABLE=1\n7: ARM=1 -> ACTIVE=1\n8: ARM=1\n9: ENABLE=0 -> ACTIVE=0\n10: ENABLE=1\n12: TRIG=1\n"
         + "14: TRIG=0\n15: ARM=1 -> ACTIVE=1\n20: TRIG=1\n"
@@ -94,7 +94,7 @@ BEGIN_THREE = THREE + "6: ARM=1 ENABLE=1 -> ACTIVE=1\n"
         # Falling and either edges.
         THREE + "5: TRIG_EDGE=1\n6: ARM=1 ENABLE=1 -> ACTIVE=1\n10: TRIG=1\n13: TRIG=0\n" + words(17, 7, 7, 7),
         THREE + "5: TRIG_EDGE=2\n6: ARM=1 ENABLE=1 -> ACTIVE=1\n10: TRIG=1\n13: TRIG=0\n" + words(14, 4, 4, 4, 7, 7, 7),
-        # Data that nobody takes.
+        # Data overrun.
         BEGIN_THREE + "10: TRIG=1\n15: OVERRUN=1 -> ACTIVE=0 HEALTH=2\n" + words(14, 4, 4),
         # One word: every tick may capture.
         writing(0x240)
@@ -119,7 +119,7 @@ def test_bits_times_and_shifts() -> None:
 
 
 def test_a_gate_that_is_the_trigger_too() -> None:
-    """In the tick of a capture the gate is high: that is where the window ends, also if it rose in that tick."""
+    """The window ends in the tick of the capture if the gate is high, even if it rose in that tick."""
     play(
         Pcap,
         writing(0x200, 0x220, 0x240, 0x260)
@@ -149,7 +149,7 @@ def test_long_sums() -> None:
 
 
 def naive_captures(rows: Rows, until: int, start: int) -> list[list[int]]:
-    """What every capture must tell, from the table of rules and a list of all ticks."""
+    """Return the expected words of every capture, computed from a list of all ticks."""
     pos = gate = trig = 0
     ticks: list[tuple[int, int]] = []
     captures = []
@@ -168,7 +168,7 @@ def naive_captures(rows: Rows, until: int, start: int) -> list[list[int]]:
             squares = sum(ticks[one][0] ** 2 for one in gated)
             values = [ticks[one][0] for one in gated]
             first, end = (gated[0] - start, gated[-1] + 1 - start) if gated else (-1, -1)
-            end = tick - start if gate else end  # also where it rises in this very tick
+            end = tick - start if gate else end  # even if it rises in this tick
             numbers = [pos, diff, total, total >> 32, min(values, default=2**31 - 1), max(values, default=-(2**31))]
             numbers += [squares, squares >> 32, squares >> 64]
             numbers += [first, first >> 32, end, end >> 32, tick - start, 0, len(gated), 0]
@@ -228,7 +228,7 @@ def test_without_data_on_show_only_events_cost() -> None:
     assert block.samples == [[6, 6], [16, 16]]
 
 
-def test_what_is_told_of_runs() -> None:
+def test_callbacks_of_runs() -> None:
     told: list[object] = []
     block = Pcap()
     block.on_start = told.append

@@ -54,7 +54,7 @@ from .sequences import play
         1: START=5 WIDTH=2 STEP=4
         2: ENABLE=1 -> ACTIVE=1 STATE=2
         3: -> STATE=3
-        4: INP=5 ENABLE=0 -> ACTIVE=0 STATE=0    # the end beats a match
+        4: INP=5 ENABLE=0 -> ACTIVE=0 STATE=0    # the end overrides a match
         6: INP=0 ENABLE=1 -> ACTIVE=1 STATE=2
         7: -> STATE=3
         8: INP=5 -> OUT=1 PRODUCED=1 STATE=4
@@ -63,8 +63,8 @@ from .sequences import play
         """,
         """
         1: START=10 WIDTH=2 STEP=5 PULSES=2 DIR=2
-        2: INP=10 ENABLE=1 -> ACTIVE=1 STATE=1   # no direction as long as it is at START
-        5: INP=12 -> STATE=2                     # above it, so it must come down
+        2: INP=10 ENABLE=1 -> ACTIVE=1 STATE=1   # no direction while it is at START
+        5: INP=12 -> STATE=2                     # above START, so the direction is down
         6: -> STATE=3
         7: INP=10 -> OUT=1 PRODUCED=1 STATE=4
         8: INP=9
@@ -101,7 +101,7 @@ from .sequences import play
         """
         1: RELATIVE=1 START=10 PRE_START=5 DIR=2 WIDTH=2 STEP=5 PULSES=1
         2: ENABLE=1 -> ACTIVE=1 STATE=1
-        3: INP=-15 -> STATE=2                    # it moved away, to come back upwards
+        3: INP=-15 -> STATE=2                    # it moved away and will come back upwards
         4: -> STATE=3
         5: INP=9
         6: INP=10 -> OUT=1 PRODUCED=1 STATE=4
@@ -148,7 +148,7 @@ from .sequences import play
         2: ENABLE=1 -> ACTIVE=1 STATE=2
         3: -> STATE=3
         4: INP=0x7FFFFFFE -> OUT=1 PRODUCED=1 STATE=4
-        5: INP=0x7FFFFFFF                        # the next edge has wrapped, so it is waited for from above
+        5: INP=0x7FFFFFFF                        # the next edge has wrapped, so it is approached from above
         6: INP=-2147483648 -> OUT=0 STATE=3
         """,
         """
@@ -181,8 +181,8 @@ params = st.fixed_dictionaries(
 
 
 @given(params, st.lists(st.integers(-12, 12), min_size=5, max_size=60), st.lists(st.integers(1, 50), max_size=3))
-def test_what_is_said_to_be_quiet_is(params: dict[str, int], positions: list[int], toggles: list[int]) -> None:
-    """While the position stays in the band that the block tells, calling it does nothing."""
+def test_quiet_ranges_are_quiet(params: dict[str, int], positions: list[int], toggles: list[int]) -> None:
+    """While the position stays in the quiet range, a call changes nothing."""
     driver = Driver(Pcomp())
     driver.advance(0, params)
     enable = 0

@@ -59,7 +59,7 @@ from .sequences import memory, merged, play
         32: -> STATE=0
         """,
         """
-        3: TABLE_LENGTH=3                         # REPEATS=0: for ever
+        3: TABLE_LENGTH=3                         # REPEATS=0: no limit
         11: -> STATE=1
         20: ENABLE=1 -> ACTIVE=1 STATE=2
         21: TRIG=1 -> OUT=100
@@ -92,7 +92,7 @@ def test_pgen(rows: str) -> None:
         26: ENABLE=0 -> ACTIVE=0 STATE=0
         """,
         """
-        25: TABLE_LENGTH=0                        # what is in the block can still be played a tick later
+        25: TABLE_LENGTH=0                        # a loaded row can still be played one tick later
         26: TABLE_LENGTH=0x80000001
         27: TRIG=1 -> ACTIVE=0 STATE=0 HEALTH=1
         """,
@@ -125,7 +125,7 @@ def test_pgen_with_a_stream(rows: str) -> None:
         13: TRIG=1 -> OUT=0 READY=1
         14: ENABLE=0 TRIG=0 -> READY=0
         16: INP=5
-        17: TRIG=1 -> OUT=6 READY=1               # as in the hardware, also without ENABLE
+        17: TRIG=1 -> OUT=6 READY=1               # as in the hardware, even without ENABLE
         18: -> READY=0
         """,
         """
@@ -200,7 +200,7 @@ def test_pgen_with_a_stream(rows: str) -> None:
         42: TRIG=0
         45: ENABLE=0
         46: ENABLE=1
-        47: -> HEALTH=2                           # enabled anew during a division
+        47: -> HEALTH=2                           # enabled again during a division
         """,
         """
         1: MODE=1 INP=10
@@ -238,7 +238,7 @@ def test_pgen_with_a_stream(rows: str) -> None:
         6: TRIG=1
         7: TRIG=0
         20: MODE=0
-        30: MODE=1                                # back in time
+        30: MODE=1                                # back before the division ends
         41: -> OUT=10 READY=1
         42: -> READY=0
         """,

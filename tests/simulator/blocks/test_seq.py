@@ -39,7 +39,7 @@ BEGIN_TWO_ROWS = """
         51: -> OUTF=0 ACTIVE=0 STATE=1
         """,
         """
-        33: BITA=1 ENABLE=0 -> OUTB=0 ACTIVE=0 STATE=1   # beats the trigger; the counters stay
+        33: BITA=1 ENABLE=0 -> OUTB=0 ACTIVE=0 STATE=1   # overrides the trigger; the counters stay
         34: ENABLE=1 -> ACTIVE=1 OUTA=1 STATE=3 TABLE_LINE=1
         37: -> OUTA=0 OUTB=1 STATE=4
         39: -> OUTA=1 OUTB=0 LINE_REPEAT=2 STATE=3
@@ -47,9 +47,9 @@ BEGIN_TWO_ROWS = """
         """,
         """
         31: TABLE_LENGTH=0
-        33: BITA=1 -> OUTB=0 OUTF=1 STATE=4              # the row goes on to its end
+        33: BITA=1 -> OUTB=0 OUTF=1 STATE=4              # the row continues to its end
         37: -> OUTF=0 ACTIVE=0 STATE=0 HEALTH=1
-        38: TABLE_LENGTH=8                               # not before it is cleared
+        38: TABLE_LENGTH=8                               # refused until it is cleared
         40: TABLE_LENGTH=0
         41: TABLE_LENGTH=8
         52: -> STATE=1
@@ -85,7 +85,7 @@ NEGATIVE = row(1, 7, -5, "2A", "2")
             54: BITB=1 -> OUTA=1 STATE=3
             58: -> OUTA=0 STATE=4
             64: -> OUTA=1 STATE=3 TABLE_REPEAT=3
-            66: PRESCALE=1           # holds for the rest of the phase
+            66: PRESCALE=1           # applies to the rest of the phase
             67: -> OUTA=0 STATE=4
             70: -> ACTIVE=0 STATE=1
             """,
@@ -112,7 +112,7 @@ NEGATIVE = row(1, 7, -5, "2A", "2")
             20: ENABLE=1 -> ACTIVE=1 STATE=2 TABLE_REPEAT=1 TABLE_LINE=1 LINE_REPEAT=1
             25: POSB=100 -> STATE=3
             26: -> OUTC=1 STATE=4
-            27: -> OUTC=0 TABLE_REPEAT=2 STATE=3   # REPEATS=0: for ever
+            27: -> OUTC=0 TABLE_REPEAT=2 STATE=3   # REPEATS=0: no limit
             28: -> OUTC=1 STATE=4
             29: POSB=101 -> TABLE_REPEAT=3 STATE=2
             """,
@@ -134,7 +134,7 @@ NEGATIVE = row(1, 7, -5, "2A", "2")
             3: TABLE_LENGTH=4
             14: -> STATE=1
             20: ENABLE=1 -> ACTIVE=1 OUTA=1 STATE=4 TABLE_REPEAT=1 TABLE_LINE=1 LINE_REPEAT=1
-            21: -> LINE_REPEAT=2     # both times 0: the second lasts one tick; the row repeats for ever
+            21: -> LINE_REPEAT=2     # both times 0: phase 2 lasts one tick; the row repeats without end
             22: -> LINE_REPEAT=3
             23: -> LINE_REPEAT=4
             24: ENABLE=0 -> ACTIVE=0 OUTA=0 STATE=1
@@ -143,7 +143,7 @@ NEGATIVE = row(1, 7, -5, "2A", "2")
         (
             row(1, 0, 0, "5A", "1B"),
             """
-            1: ENABLE=1              # before the table is in: starts nothing
+            1: ENABLE=1              # before the table is loaded: no effect
             3: TABLE_LENGTH=4
             14: -> STATE=1
             16: ENABLE=0
@@ -185,7 +185,7 @@ def test_one_row(table: list[int], rows: str) -> None:
         61: -> HEALTH=2
         """,
         """
-        45: ENABLE=0 -> OUTA=0 ACTIVE=0 STATE=0     # in the middle of a stream: it is lost
+        45: ENABLE=0 -> OUTA=0 ACTIVE=0 STATE=0     # during a stream: the stream is lost
         46: ENABLE=1
         47: TABLE_LENGTH=4
         48: -> HEALTH=2
@@ -195,7 +195,7 @@ def test_one_row(table: list[int], rows: str) -> None:
 def test_a_stream(rows: str) -> None:
     first, last = row(2, 0, 0, "2A", "2"), row(1, 0, 0, "3C", "3D")
     begin = """
-    1: REPEATS=9                                    # of no meaning to a stream
+    1: REPEATS=9                                    # ignored by a stream
     3: TABLE_LENGTH=0x80000004
     14: -> STATE=1
     20: TABLE_ADDRESS=1000

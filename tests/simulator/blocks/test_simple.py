@@ -1,4 +1,4 @@
-"""BITS, LUT, SRGATE, CALC and DIV: blocks that answer in the same tick and have no time of their own."""
+"""BITS, LUT, SRGATE, CALC and DIV: blocks that respond in the same tick and have no delays."""
 
 import pytest
 from hypothesis import given
@@ -55,7 +55,7 @@ def test_bits() -> None:
         9: INPA=1 -> OUT=1
         """,
         """
-        1: FUNC=0xAAAAAAAA TYPEE=3  # E, at either edge, in ticks one after the other
+        1: FUNC=0xAAAAAAAA TYPEE=3  # E, at either edge, in consecutive ticks
         2: INPE=1 -> OUT=1
         3: INPE=0
         4: INPE=1
@@ -118,7 +118,7 @@ def test_lut_masks(inp: str, mask: int) -> None:
         4: ENABLE=1
         5: FORCE_SET=0 -> OUT=1         # the value does not matter
         6: FORCE_RST=0 -> OUT=0
-        7: FORCE_SET=0 RST=1 -> OUT=1   # forces beat inputs
+        7: FORCE_SET=0 RST=1 -> OUT=1   # FORCE overrides inputs
         8: WHEN_DISABLED=2
         9: ENABLE=0
         10: RST=0 SET=0
@@ -132,7 +132,7 @@ def test_lut_masks(inp: str, mask: int) -> None:
         5: SET=1
         6: SET=0 -> OUT=1
         7: RST=0 -> OUT=0
-        8: SET=1 SET_EDGE=0 -> OUT=1    # the choice of this very tick counts
+        8: SET=1 SET_EDGE=0 -> OUT=1    # the setting in this tick applies
         9: RST=1 RST_EDGE=1
         """,
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__, textfile
+from ...opening import opened
 from ...protocol import BlockInfo, Changes, FieldInfo, Identity, fields
 from ..plan.model import Block, Model
 
@@ -32,7 +33,7 @@ def write(model: Model, path: Path) -> None:
         "remarks": model.remarks,
     }
     try:
-        textfile.replace(path, json.dumps(content))
+        opened(textfile.replace, path, json.dumps(content))
     except OSError as error:
         log.warning("cannot write the cached description of the PandA to %s: %s", path, error.strerror)
 

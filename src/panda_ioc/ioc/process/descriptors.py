@@ -1,48 +1,57 @@
-"""File descriptors: as many as there may be, and some kept for the PandA, files and whoever is here already.
+"""File descriptors: a share for clients, and a reserve for the PandA and for files that clients cannot take.
 
-When none is left, a server that cannot accept a connection tries again at once, for ever. So before that, connections
-that come are dropped by the system: a filter on each listening socket takes nothing, until there is room again.
-Clients try again by themselves. Those who are served are served on.
+When none is left, a server that cannot accept a connection tries again at once, for ever. So the limit of the process
+is kept below the one that the system allows: clients that come all at once, however fast, reach the lower limit, and
+the descriptors between the two are still there. A thread sees that, keeps clients out, and only then raises the limit
+for everybody who is inside. To keep clients out, each listening socket gets a filter that drops every packet. Clients
+try again by themselves; when enough descriptors are free, the limit is lowered and the filters are removed.
 """
 
-import asyncio
 import ctypes
+import errno
 import logging
 import os
 import resource
 import socket
 import struct
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..log import Repeated
+from ..log import Bounded
+from .http import MOST_CONNECTIONS
 
 log = logging.getLogger(__name__)
 
 #: Descriptors that are as good as any number.
 _ENOUGH = 1 << 16
 
-#: Descriptors that are kept from clients, and how many more must be free for clients to be let in again. Some are held,
-#: as clients that come all at once take the others before it is seen.
-_KEPT, _ROOM, _HELD = 48, 16, 24
+#: Descriptors that clients cannot take. Besides the PandA and files, they serve connections that EPICS takes from its
+#: queue after the limit was raised, and those to the HTTP server, which bounds them itself.
+_OWN, _QUEUED = 24, 24
+_RESERVE = _OWN + _QUEUED + MOST_CONNECTIONS
 
-#: Seconds from look to look: clients that come at once must not take what is kept before it is seen.
-_PERIOD = 0.02
-_PERIOD_FULL = 0.5
+#: Clients are kept out when so few of their descriptors are free; they are let in when so many more are.
+_FEW, _ROOM = 16, 32
 
-#: So many free descriptors are not taken within a second, so until the next look there is that long.
-_PLENTY, _PERIOD_OF_PLENTY = 4096, 1.0
+#: Descriptors that clients must have, or nothing is reserved: an IOC without clients has about 40.
+_LEAST_SHARE = 96
 
-#: Seconds after which servers are looked for again: to find them takes a descriptor.
-_FIND_PERIOD = 2.0
+#: Seconds from look to look. Until a look, a server that cannot accept keeps a core busy, so clients that come and go
+#: are let in again only after a multiple of that.
+_PERIOD, _SHUT_AT_LEAST = 0.1, 2.0
 
-#: Clients that may wait for a server to accept them.
-_BACKLOG = 16
+#: Clients that may wait for a server to accept them while they are kept out.
+_BACKLOG = 4
 
 #: From linux/filter.h and asm-generic/socket.h: a program of one instruction, which returns that no byte is taken.
 _RETURN_CONSTANT = 0x06
 _ATTACH, _DETACH = 26, 27
+
+#: Seconds that the end waits for the thread.
+_STOP_TIMEOUT = 2.0
 
 
 def raise_limit() -> int:
@@ -51,66 +60,100 @@ def raise_limit() -> int:
     wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return soft
-    with suppress(OSError, ValueError):  # then it stays as it is
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        return wanted
-    return soft
+    return wanted if _allow(wanted) else soft
+
+
+def _allow(limit: int) -> bool:
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 @contextmanager
 def descriptors_kept(bounded_port: int | None) -> Iterator[None]:
-    """Keep a reserve while this lasts, in a running event loop.
+    """Keep a reserve of descriptors from clients while this lasts.
 
     Args:
         bounded_port: of a server that bounds its connections itself, and is left alone
     """
-    limit = raise_limit()
-    if not Path("/proc/self/fd").is_dir() or limit <= 4 * _KEPT:
-        yield  # not Linux; or so few that nothing can be kept
+    limit = min(raise_limit(), _ENOUGH)
+    if not Path("/proc/self/fd").is_dir():
+        yield  # not Linux
         return
-    keeping = _Keeping(limit, bounded_port)
+    if limit < _RESERVE + _LEAST_SHARE:
+        log.warning(
+            "only %d file descriptors are allowed, so none is reserved for the PandA and files: allow at least %d "
+            "(ulimit -n)",
+            limit,
+            _RESERVE + _LEAST_SHARE,
+        )
+        yield
+        return
+    reserve = _Reserve(limit, bounded_port)
     try:
         yield
     finally:
-        keeping.stop()
+        reserve.stop()
 
 
-class _Keeping:
+class _Reserve:
+    """Keeps descriptors from clients, in a thread of its own: the event loop may be busy.
+
+    Args:
+        limit: descriptors that the system allows
+        bounded_port: of a server that is left alone
+    """
+
     def __init__(self, limit: int, bounded_port: int | None) -> None:
         self._limit = limit
+        self._share = limit - _RESERVE
         self._bounded_port = bounded_port
-        self._listening: list[int] = []
-        self._is_shut = False
-        self._held: list[int] = []
-        self._warning = Repeated(log.warning)
-        self._loop = asyncio.get_running_loop()
-        self._find_at = 0.0
-        self._hold()
-        self._timer: asyncio.Handle = self._loop.call_soon(self._look)
+        self._shut: list[int] = []
+        self._shut_at: float | None = None
+        self._news = Bounded(log.warning, lines=4, period=60)
+        self._over = threading.Event()
+        _allow(self._share)
+        self._thread = threading.Thread(target=self._run, name="descriptors", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        self._timer.cancel()
-        self._let_go()
+        """Let everybody have all descriptors. Clients that are kept out stay so: the process ends."""
+        self._over.set()
+        self._thread.join(_STOP_TIMEOUT)
+        _allow(self._limit)
 
-    def _look(self) -> None:
-        self._timer = self._loop.call_later(self._period(), self._look)
-        with suppress(OSError):  # there is none left even for this; the next look may find some
-            if self._is_shut:
-                if self._limit - len(_descriptors()) >= _KEPT + _ROOM:
-                    self._open()
-            elif _lowest_free(self._limit) >= self._limit - _KEPT:
-                self._close()
-            elif self._loop.time() >= self._find_at:
-                self._find_at = self._loop.time() + _FIND_PERIOD
-                self._listening = [descriptor for descriptor in _descriptors() if self._may_be_shut(descriptor)]
+    def _run(self) -> None:
+        while not self._over.wait(_PERIOD):
+            now = time.monotonic()
+            if self._shut_at is None:
+                if _lowest_free(self._share) >= self._share - _FEW:
+                    self._shut_at = now
+                    self._keep_out()
+            elif now - self._shut_at >= _SHUT_AT_LEAST and self._is_room():
+                self._let_in()
 
-    def _period(self) -> float:
-        if self._is_shut:
-            return _PERIOD_FULL
-        with suppress(OSError):
-            if _lowest_free(self._limit) < self._limit - _PLENTY:
-                return _PERIOD_OF_PLENTY
-        return _PERIOD
+    def _keep_out(self) -> None:
+        # Not by a list of the system, for which there may be no descriptor.
+        self._shut = [each for each in range(self._share) if self._may_be_shut(each)]
+        try:
+            _shut(self._shut)
+        except OSError as error:  # no filters: with this limit, clients take no more
+            self._news.tell(f"file descriptors run out, and clients cannot be kept out: {error.strerror}")
+            return
+        _allow(self._limit)
+        self._news.tell(
+            f"clients have nearly all of their {self._share} file descriptors: no more clients are let in until some "
+            f"have gone; {_RESERVE} more are reserved for the PandA, files and HTTP. Raise the limit (ulimit -n), or "
+            "find out who connects"
+        )
+
+    def _let_in(self) -> None:
+        _allow(self._share)
+        _unshut(self._shut)
+        self._shut_at = None
+        self._news.tell("file descriptors are free again: clients are let in")
 
     def _may_be_shut(self, descriptor: int) -> bool:
         if not _is_listening(descriptor):
@@ -118,29 +161,11 @@ class _Keeping:
         with _as_socket(descriptor) as listening:
             return bool(listening.getsockname()[1] != self._bounded_port)
 
-    def _close(self) -> None:
-        self._is_shut = True
-        for descriptor in self._listening:
-            _shut(descriptor)
-        self._let_go()
-        self._warning.tell(
-            f"fewer than {_KEPT} of {self._limit} file descriptors are left: no more clients are let in until some "
-            "have gone. Raise the limit (ulimit -n), or find out who connects"
-        )
-
-    def _open(self) -> None:
-        self._hold()
-        for descriptor in self._listening:
-            _unshut(descriptor)
-        self._is_shut = False
-        log.info("there are file descriptors again: clients are let in")
-
-    def _hold(self) -> None:
-        self._held = [os.open("/dev/null", os.O_RDONLY) for _ in range(_HELD)]
-
-    def _let_go(self) -> None:
-        while self._held:
-            os.close(self._held.pop())
+    def _is_room(self) -> bool:
+        with suppress(OSError):
+            used = sum(each < self._share for each in _descriptors())
+            return self._share - used >= _FEW + _ROOM
+        return False
 
 
 @contextmanager
@@ -156,9 +181,11 @@ def _as_socket(descriptor: int) -> Iterator[socket.socket]:
 def _lowest_free(limit: int) -> int:
     """The number that the next descriptor would have; all below it are used."""
     try:
-        descriptor = os.open("/dev/null", os.O_RDONLY)
-    except OSError:
-        return limit
+        descriptor = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            return limit
+        return 0
     os.close(descriptor)
     return descriptor
 
@@ -176,19 +203,23 @@ def _is_listening(descriptor: int) -> bool:
         return False
 
 
-def _shut(descriptor: int) -> None:
-    """Have the system take no more connections for a server, and drop those that wait to be accepted."""
+def _shut(listening: Iterable[int]) -> None:
+    """Have the system take no more connections for servers, and drop those that wait to be accepted.
+
+    Raises:
+        OSError: the system has no filters
+    """
     instruction = ctypes.create_string_buffer(struct.pack("=HBBI", _RETURN_CONSTANT, 0, 0, 0))
     program = struct.pack("@HP", 1, ctypes.addressof(instruction))
-    if not _is_listening(descriptor):
-        return  # it was closed since it was found
-    with suppress(OSError), _as_socket(descriptor) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, _ATTACH, program)
-        if not os.get_blocking(descriptor):  # a thread that waits in accept() pauses by itself, and would be disturbed
-            listening.shutdown(socket.SHUT_RD)
-            listening.listen(_BACKLOG)
+    for descriptor in filter(_is_listening, listening):
+        with _as_socket(descriptor) as server:
+            server.setsockopt(socket.SOL_SOCKET, _ATTACH, program)
+            if not os.get_blocking(descriptor):  # a thread that waits in accept() pauses by itself
+                server.shutdown(socket.SHUT_RD)
+                server.listen(_BACKLOG)
 
 
-def _unshut(descriptor: int) -> None:
-    with suppress(OSError), _as_socket(descriptor) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
+def _unshut(listening: Iterable[int]) -> None:
+    for descriptor in filter(_is_listening, listening):
+        with suppress(OSError), _as_socket(descriptor) as server:
+            server.setsockopt(socket.SOL_SOCKET, _DETACH, 0)

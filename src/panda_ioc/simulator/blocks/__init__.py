@@ -1,6 +1,6 @@
-"""The blocks of a PandA, tick by tick: one module for each, and each of the same shape (see `base`).
+"""The blocks of a PandA, exact to the tick: one module per block, all of the same form (see `base`).
 
-To add one, write its module and a line in `BLOCKS`. `drive` runs one without anything around it.
+To add a block, write its module and add a line to `BLOCKS`. `drive` runs a single block on its own.
 """
 
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ from .sfp_sync import SfpSyncIn, SfpSyncOut
 from .srgate import Srgate
 from .system import System
 
-#: Connectors that can be inputs or outputs, by the names that they have on various PandAs.
+#: Connectors that are inputs or outputs, by their names on the various kinds of PandA.
 _BOTH_WAYS = ("DIO", "TTLIO", "ST_TTLIO", "LVDSIO", "AENC", "B_CLKENC", "Z_DATAENC", "PANEL_R_CTRL")
 
-#: Names of SFP modules with a PandA at the other end.
+#: SFP modules that can connect to another PandA.
 _SFPS = ("SFP", *(f"SFP{number}" for number in range(1, 5)))
 
-#: The blocks that can be simulated, by the name that they have on a PandA.
+#: The simulated blocks, by their names on a PandA.
 BLOCKS: Mapping[str, type[Block]] = MappingProxyType(
     {
         "ABSENC": Absenc,
@@ -80,14 +80,14 @@ BLOCKS: Mapping[str, type[Block]] = MappingProxyType(
 
 
 def make(kind: str, memory: Memory) -> Block | None:
-    """Make a block.
+    """Return a new block.
 
     Args:
-        kind: its name on a PandA, without a number
-        memory: where it would load tables from
+        kind: name of the block on a PandA, without a number
+        memory: reads the words of tables
 
     Returns:
-        the block; None if it cannot be simulated
+        the block; None if it is not simulated
     """
     cls = BLOCKS.get(kind)
     if cls is None:

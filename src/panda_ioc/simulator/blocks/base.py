@@ -1,14 +1,14 @@
-"""What all blocks have in common.
+"""The base class of all blocks.
 
-A block is its ports and one method, `step`, which is what happens at one edge of the 125 MHz clock. Ports are
-plain attributes with the names that PandA gives them. The order of things in a tick is this:
+A block is its ports and one method, `step`, which computes one edge of the 125 MHz clock. Ports are plain attributes
+with the names that PandA gives them. In each tick:
 
-1. whoever drives the block sets all inputs and parameters that change in this tick (`tick` does it);
-2. `step` looks at its ports, at which of them changed, and at what it remembers, and sets its outputs;
-3. it says when it wants to be called next if nothing changes until then.
+1. the caller sets the inputs and parameters that change in this tick (`tick` does that);
+2. `step` reads the ports, their changes and its own state, and sets the outputs;
+3. it returns the tick in which it must be called next if nothing changes until then.
 
-Nothing but `step` changes an output, and a call in a tick in which nothing happens changes nothing. So it does
-not matter how often a block is called, only that it is called when something changes and when it asked for it.
+Only `step` changes an output, and a call in a tick in which nothing happens changes nothing. So additional calls do no
+harm; the block must be called when something changes, and when it asked for a call.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,10 +19,10 @@ from typing import Any, ClassVar
 
 from ..motion import at
 
-#: What changed in a tick, by the name of the port: an input with another value, a parameter that was written.
+#: Changes in a tick, by port: inputs with another value, parameters that were written.
 Changes = Mapping[str, Any]
 
-#: For a position input, the values that it can have without anything happening: lowest and highest.
+#: The range of values of a position input in which nothing happens: lowest, highest.
 Band = tuple[int, int]
 
 _NO_CHANGES: Changes = MappingProxyType({})
@@ -31,7 +31,7 @@ ANY: Band = (-(2**31), 2**31 - 1)
 
 
 class Kind(Enum):
-    """What a port is."""
+    """The kind of a port."""
 
     BIT_IN = auto()
     POS_IN = auto()
@@ -51,13 +51,13 @@ class Port:
     """An input, parameter or output of a block.
 
     Attributes:
-        kind: what it is
-        bits: how many bits of it count
-        signed: whether the highest of them is its sign
-        initial: what it is before anything happened
-        outside: whether it is no field, but a pin of a connector
-        moving: whether the block understands a position that moves by itself (`motion.Ramp`); otherwise it is
-            called for each count, unless it is quiet
+        kind: kind of port
+        bits: width in bits
+        signed: whether it is in two's complement
+        initial: value at power-on
+        outside: whether it is the pin of a connector instead of a field
+        moving: whether the block handles a moving position (`motion.Ramp`) itself; otherwise it is called for each
+            count, except in its quiet range
     """
 
     kind: Kind
@@ -68,43 +68,43 @@ class Port:
     moving: bool = False
 
     def fit(self, value: int) -> int:
-        """The value as its register holds it."""
+        """Return the value that the register holds after a write of this value."""
         low = value & ((1 << self.bits) - 1)
         return low - (1 << self.bits) if self.signed and low >> (self.bits - 1) else low
 
 
 def bit_in(*, outside: bool = False, moving: bool = False, initial: int = 0) -> Any:
-    """An input from the bit bus."""
+    """Return an input from the bit bus."""
     return Port(Kind.BIT_IN, bits=1, outside=outside, moving=moving, initial=initial)
 
 
 def pos_in(*, outside: bool = False, moving: bool = False) -> Any:
-    """An input from the position bus."""
+    """Return an input from the position bus."""
     return Port(Kind.POS_IN, signed=True, outside=outside, moving=moving)
 
 
 def param(*, bits: int = 32, signed: bool = False, outside: bool = False) -> Any:
-    """A parameter. The block sees every write, also of the same value."""
+    """Return a parameter. The block sees every write, even of the same value."""
     return Port(Kind.PARAM, bits=bits, signed=signed, outside=outside)
 
 
 def bit_out(*, outside: bool = False, initial: int = 0) -> Any:
-    """An output to the bit bus."""
+    """Return an output to the bit bus."""
     return Port(Kind.BIT_OUT, bits=1, outside=outside, initial=initial)
 
 
 def pos_out(*, outside: bool = False) -> Any:
-    """An output to the position bus."""
+    """Return an output to the position bus."""
     return Port(Kind.POS_OUT, signed=True, outside=outside)
 
 
 def readback(*, initial: int = 0) -> Any:
-    """What can be read but is on no bus."""
+    """Return a value that can be read but is on no bus."""
     return Port(Kind.READBACK, initial=initial)
 
 
 def stream() -> Any:
-    """An output that says something in each tick in which it is not None."""
+    """Return an output that has a value only in some ticks, and is None in the others."""
     return Port(Kind.STREAM)
 
 
@@ -112,9 +112,9 @@ class Block:
     """A block of a PandA.
 
     Attributes:
-        ports: its ports by name, as a subclass declares them
-        more_ports: those whose names are no names of Python
-        quiet: inputs whose changes within a band do not matter until `step` is called the next time
+        ports: ports by name, as a subclass declares them
+        more_ports: ports whose names are not Python identifiers
+        quiet: inputs whose changes within a range make no difference until the next call of `step`
     """
 
     ports: ClassVar[Mapping[str, Port]] = MappingProxyType({})
@@ -133,24 +133,27 @@ class Block:
             self.__dict__[name] = None if port.kind is Kind.STREAM else port.initial
 
     def step(self, now: int, changes: Changes) -> int | None:
-        """Do what happens at the clock edge that closes tick `now`.
+        """Compute the clock edge that ends tick `now`.
 
         Args:
-            now: the tick; never less than the last time
-            changes: what changed in it; the ports have their new values already
+            now: current tick, never less than in the call before
+            changes: changes in this tick; the ports have their new values already
 
         Returns:
-            the tick in which to be called if nothing changes before; None for never
+            tick of the next call if nothing changes before; None for no call
         """
         raise NotImplementedError
 
     def tick(self, now: int, values: Mapping[str, Any], written: Collection[str] | None = None) -> int | None:
-        """Set inputs and parameters, then `step`.
+        """Set inputs and parameters, then call `step`.
 
         Args:
-            now: the tick
-            values: the ports that are set in it
-            written: which parameters are written, even if their value is the same; all in `values` if None
+            now: current tick
+            values: new values of ports
+            written: parameters that count as written even if their value is the same; None for all in `values`
+
+        Returns:
+            tick of the next call if nothing changes before; None for no call
         """
         if not values:
             return self.step(now, _NO_CHANGES)
@@ -164,12 +167,15 @@ class Block:
 
     @classmethod
     def find(cls, name: str) -> tuple[str, int | None]:
-        """Which input or parameter a name means, and which half of it.
+        """Return the input or parameter for a register name.
 
-        A time of 48 bits has two registers: NAME can be written whole, or as NAME_L and NAME_H.
+        A time of 48 bits has two registers: it can be written as a whole by NAME, or in halves by NAME_L and NAME_H.
 
         Returns:
             the port; 0 or 1 if the name means its lower or upper half, otherwise None
+
+        Raises:
+            KeyError: the register is unknown
         """
         port = cls.ports.get(name)
         if port is not None and port.kind in _SETTABLE:
@@ -182,27 +188,27 @@ class Block:
 
     @classmethod
     def names(cls, *kinds: Kind) -> list[str]:
-        """The ports of some kinds, in the order in which they are declared."""
+        """Return the ports of some kinds, in the order of declaration."""
         return [name for name, port in cls.ports.items() if port.kind in kinds]
 
     @classmethod
     def outputs(cls) -> list[str]:
-        """All that the block says."""
+        """Return the names of all outputs and readbacks."""
         return cls.names(*_OUTPUTS)
 
     def shown(self, name: str, now: int) -> int | None:
-        """An output, as the number that it is in this tick."""
+        """Return the value of an output in this tick."""
         value = self.__dict__[name]
         return None if value is None else at(value, now)
 
 
 def wrap(value: int) -> int:
-    """The low 32 bits in two's complement, as every adder of the hardware gives them."""
+    """Return the low 32 bits in two's complement, as adders in the hardware do."""
     return ((value + 2**31) & 0xFFFFFFFF) - 2**31
 
 
 def earliest(*ticks: int | None) -> int | None:
-    """The first of some ticks."""
+    """Return the first of some ticks; None if all are None."""
     first = None
     for tick in ticks:
         if tick is not None and (first is None or tick < first):
@@ -211,10 +217,10 @@ def earliest(*ticks: int | None) -> int | None:
 
 
 def rising(changes: Changes, name: str) -> bool:
-    """Whether a bit went up."""
+    """Return whether a bit rose in this tick."""
     return bool(changes.get(name))
 
 
 def matches(edge: int, level: int) -> bool:
-    """Whether an edge to a level is one that a parameter chooses: 0 Rising, 1 Falling, 2 Either."""
+    """Return whether an edge to a level matches a setting: 0 Rising, 1 Falling, 2 Either."""
     return edge == 2 or edge == 1 - level

@@ -1,10 +1,10 @@
-"""BITS: bits that are set by hand."""
+"""BITS: software-controlled bits."""
 
 from .base import Block, Changes, bit_out, param
 
 
 class Bits(Block):
-    """Four bits, each the value of a parameter."""
+    """Four bits, each set by a parameter."""
 
     A: int = param(bits=1)
     B: int = param(bits=1)

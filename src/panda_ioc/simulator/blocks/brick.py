@@ -1,7 +1,7 @@
-"""Blocks of a PandABrick and of PandABox2: INCENC, ABSENC, PMACENC, and connectors that can be inputs or outputs.
+"""Blocks of a PandABrick and of PandABox2: INCENC, ABSENC, PMACENC, and bidirectional connectors.
 
-PMACENC chooses what happens to the signals between the encoder and the motion controller, and so whether ABSENC is in
-use, and which protocol it has if they do not just pass through: the wires between the two are in `PAIRS`.
+PMACENC selects what happens to the signals between the encoder and the motion controller: whether ABSENC is in use, and
+its protocol if the signals do not just pass through. `PAIRS` has the wires between the two.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _OWN_ENDAT_MISSING = 2
 
 
 class Incenc(QuadratureInput):
-    """An incremental encoder: it counts, without a sign, and cannot tell whether it is plugged in."""
+    """An incremental encoder: it counts, its encoding has no sign, and it cannot detect a missing cable."""
 
     PROTOCOL: int = param()
     QSTATE: int = readback()
@@ -33,7 +33,7 @@ class Absenc(EncoderInput):
 
     CLK: int = bit_in()
     PROTOCOL: int = param()
-    FAULT: int = param(outside=True)  # HEALTH of an encoder that is in trouble
+    FAULT: int = param(outside=True)  # HEALTH of a faulty encoder
     IN_USE: int = bit_in(outside=True, initial=1)
     PASSED: int = bit_in(outside=True, initial=1)
     GENERATED: int = pos_in(outside=True)
@@ -41,7 +41,7 @@ class Absenc(EncoderInput):
     ENABLED: int = readback(initial=1)
     HOMED: int = readback(initial=1)
 
-    def step(self, now: int, changes: Changes) -> int | None:  # noqa: ARG002 - it remembers nothing
+    def step(self, now: int, changes: Changes) -> int | None:  # noqa: ARG002 - it has no state
         self.ENABLED = self.IN_USE
         protocol = self.PROTOCOL if self.PASSED else self.GENERATED
         known = protocol in {SSI, BISS}
@@ -60,7 +60,7 @@ class Absenc(EncoderInput):
 
 
 class Pmacenc(Block):
-    """What is sent to a motion controller; of that nothing can be seen here but what it does to ABSENC."""
+    """The signals to a motion controller; only their effect on ABSENC is simulated."""
 
     ENABLE: int = bit_in()
     DATA: int = bit_in()
@@ -75,7 +75,7 @@ class Pmacenc(Block):
     PASSES: int = bit_out(outside=True, initial=1)
     GENERATES: int = pos_out(outside=True)
 
-    def step(self, now: int, changes: Changes) -> None:  # noqa: ARG002 - it has no time
+    def step(self, now: int, changes: Changes) -> None:  # noqa: ARG002 - it has no state
         self.USES_ABSENC = int(self.PROTOCOL != UVWT)
         self.PASSES = int(self.PROTOCOL in {UVWT, ABSOLUTE})
         self.GENERATES = {GENERATE_SSI: SSI, GENERATE_BISS: BISS}.get(self.PROTOCOL, self.GENERATES)
@@ -83,19 +83,19 @@ class Pmacenc(Block):
 
 
 class DioIn(Block):
-    """The input of a connector that can be either: what is on it, also if that is what DIO_OUT drives."""
+    """The input of a bidirectional connector: the level at the pin, even if DIO_OUT drives it."""
 
     PIN: int = bit_in(outside=True)
     DRIVEN: int = bit_in(outside=True)
     LEVEL: int = bit_in(outside=True)
     VAL: int = bit_out()
 
-    def step(self, now: int, changes: Changes) -> None:  # noqa: ARG002 - it has no time
+    def step(self, now: int, changes: Changes) -> None:  # noqa: ARG002 - it has no state
         self.VAL = self.LEVEL if self.DRIVEN else self.PIN
 
 
 class DioOut(Block):
-    """The output of a connector that can be either; which, is a field with one of two names."""
+    """The output of a bidirectional connector; the field for the direction has one of two names."""
 
     VAL: int = bit_in()
     DIR: int = param(bits=1)
@@ -103,19 +103,19 @@ class DioOut(Block):
     PIN: int = bit_out(outside=True)
     DRIVES: int = bit_out(outside=True)
 
-    def step(self, now: int, changes: Changes) -> None:  # noqa: ARG002 - it has no time
+    def step(self, now: int, changes: Changes) -> None:  # noqa: ARG002 - it has no state
         self.DRIVES = self.DIR | self.DIR_REG
         self.PIN = self.VAL if self.DRIVES else 0
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two blocks of which one drives the other.
+    """Two blocks of which one drives the other by fixed wires.
 
     Attributes:
-        driver: which kind drives
-        names: what to replace in its name, and by what, for the name of the other
-        wires: an output of the one and an input of the other
+        driver: class of the driving block
+        names: part of its name, and the replacement that gives the name of the driven block
+        wires: pairs of an output of the driving block and an input of the driven block
     """
 
     driver: type[Block]

@@ -4,7 +4,7 @@ from .base import Block, Changes, param, pos_in, pos_out, wrap
 
 
 class Calc(Block):
-    """Adds or subtracts four positions, then halves SHIFT times."""
+    """Adds or subtracts four positions, then shifts the result right by SHIFT bits."""
 
     INPA: int = pos_in()
     INPB: int = pos_in()

@@ -1,7 +1,7 @@
-"""The list of what PCAP captures: codes as they are written to it, and the word that each one gives.
+"""The capture list of PCAP: the codes that are written to it, and the word that each one captures.
 
-A code is an index and a mode, (index << 4) | mode. Indices 0 to 31 are the position bus, those from 0x20 on are
-timestamps, the gate duration and the bit bus.
+A code is an index and a mode, (index << 4) | mode. Indices 0 to 31 are the position bus; those from 0x20 on are time
+stamps, the gate duration and the bit bus.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +18,13 @@ BITS = 128
 
 @dataclass(frozen=True)
 class Moment:
-    """What a capture can tell of.
+    """The state of PCAP at a capture.
 
     Attributes:
-        now: the tick of the capture
-        window: the ticks before it
-        shift: by how many bits sums and durations are shifted down
-        values: the positions and bits in this tick, by name: "POS[3]", "BIT[7]"
+        now: tick of the capture
+        window: the ticks since the last capture
+        shift: right shift of sums and durations, in bits
+        values: positions and bits in this tick, by name: "POS[3]", "BIT[7]"
     """
 
     now: int
@@ -41,9 +41,9 @@ class Mode:
     """A way to capture a position.
 
     Attributes:
-        of_tally: the number of which a word is sent; None for the value in the tick of the capture
-        shifted: whether it is subject to SHIFT_SUM
-        word: which 32 bits of it are sent
+        of_tally: returns the number of which a word is sent; None for the value at the capture
+        shifted: whether SHIFT_SUM applies
+        word: index of the 32-bit word that is sent
     """
 
     of_tally: Callable[[Tally], int] | None
@@ -51,7 +51,7 @@ class Mode:
     word: int = 0
 
 
-#: The modes in the order of their codes.
+#: Modes in the order of their codes.
 MODES = (
     Mode(None),
     Mode(lambda tally: tally.moved),
@@ -67,7 +67,7 @@ VALUE, DIFF, SUM_LOW, SUM_HIGH, MINIMUM, MAXIMUM, SQUARES_LOW, SQUARES_MID, SQUA
 
 TS_START, TS_END, TS_TRIG, GATE_DURATION, BITS0 = 0x200, 0x220, 0x240, 0x260, 0x270
 
-#: A code that means nothing.
+#: A code without a meaning; it captures 0.
 NOTHING = 0x2F0
 
 
@@ -81,14 +81,14 @@ def _bits(word: int) -> Word:
     def captured(moment: Moment) -> int:
         bits = 0
         for place, value in enumerate(read(moment.values)):
-            if value:  # what moves by itself may be 0, but is no 0
+            if value:  # a moving value is true even while it is 0
                 bits |= at(value, moment.now) << place
         return wrap(bits)
 
     return captured
 
 
-#: What is captured besides positions, by code.
+#: Captures other than positions, by code.
 _EXTENSIONS: Mapping[int, Word] = {
     **{TS_START + 0x10 * word: _timestamp(lambda moment: moment.window.first, word) for word in (0, 1)},
     **{TS_END + 0x10 * word: _timestamp(lambda moment: moment.window.end, word) for word in (0, 1)},
@@ -99,7 +99,7 @@ _EXTENSIONS: Mapping[int, Word] = {
 
 
 def word_of(code: int) -> Word:
-    """What a code captures; a code that means nothing captures 0."""
+    """Return the function that captures the word of a code; unknown codes capture 0."""
     index, mode_code = code >> 4, code & 0xF
     if index >= POSITIONS or mode_code >= len(MODES):
         return _EXTENSIONS.get(code, lambda _: 0)
@@ -115,17 +115,17 @@ def word_of(code: int) -> Word:
 
 
 def tallied(codes: Sequence[int]) -> set[int]:
-    """The slots of the position bus that must be summed."""
+    """Return the slots of the position bus that need tallies."""
     return {code >> 4 for code in codes if code >> 4 < POSITIONS and 0 < code & 0xF < len(MODES)}
 
 
 def slots(codes: Sequence[int]) -> tuple[set[int], set[int]]:
-    """The slots of the position bus and of the bit bus that are captured."""
+    """Return the captured slots of the position bus and of the bit bus."""
     positions = {code >> 4 for code in codes if code >> 4 < POSITIONS}
     words = [(code - BITS0) >> 4 for code in codes if BITS0 <= code < BITS0 + 0x40]
     return positions, {32 * word + place for word in words for place in range(32)}
 
 
 def needs_squares(codes: Sequence[int]) -> bool:
-    """Whether sums of squares are captured."""
+    """Return whether sums of squares are captured."""
     return any(code >> 4 < POSITIONS and code & 0xF in {SQUARES_LOW, SQUARES_MID, SQUARES_HIGH} for code in codes)

@@ -1,13 +1,13 @@
 """CLOCK: a clock generator.
 
-An edge of ENABLE, or a write to a parameter, is seen one tick late: until then the old waveform goes on.
+An edge of ENABLE, or a write to a parameter, takes effect one tick late; until then the old waveform continues.
 """
 
 from .base import Block, Changes, bit_in, bit_out, param
 
 
 class Clock(Block):
-    """High for WIDTH, then low, every PERIOD."""
+    """A clock that is high for WIDTH, then low until the end of PERIOD."""
 
     ENABLE: int = bit_in()
     PERIOD: int = param()
@@ -16,9 +16,9 @@ class Clock(Block):
 
     def __init__(self) -> None:
         super().__init__()
-        self._start: int | None = None  # when the phase began; None while the clock stands
+        self._start: int | None = None  # start of the waveform; None while the clock is stopped
         self._period = self._high = 1
-        self._restart: int | None = None  # when the next phase begins, if there was a reason for it
+        self._restart: int | None = None  # tick in which a new waveform starts
         self._runs_then = False
         self._next_period = self._next_high = 1
 
@@ -40,7 +40,7 @@ class Clock(Block):
         return edge if self._restart is None else self._restart
 
     def _waveform(self) -> tuple[int, int]:
-        """The period and the time for which the clock is high."""
+        """Return the period, and the time for which the clock is high."""
         period = self.PERIOD if self.PERIOD > self.WIDTH else self.WIDTH + 1
         period = max(period, 2)
         return period, self.WIDTH or period // 2

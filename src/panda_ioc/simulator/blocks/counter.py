@@ -1,10 +1,10 @@
-"""COUNTER: an up and down counter."""
+"""COUNTER: an up/down counter."""
 
 from .base import Block, Changes, bit_in, bit_out, matches, param, pos_out, rising, wrap
 
 _ON_DISABLE = 1
 
-#: MIN and MAX where both are 0.
+#: The range if MIN and MAX are both 0.
 _RANGE = -(2**31), 2**31 - 1
 
 
@@ -18,7 +18,7 @@ class Counter(Block):
     OUT_MODE: int = param()
     SET: int = param(signed=True)
     START: int = param(signed=True)
-    STEP: int = param(signed=True)  # the hardware takes it as signed, whatever its field says
+    STEP: int = param(signed=True)  # signed in the hardware, although its field is unsigned
     MAX: int = param(signed=True)
     MIN: int = param(signed=True)
     CARRY: int = bit_out()
@@ -28,10 +28,10 @@ class Counter(Block):
         super().__init__()
         self._count = 0
         self._carry = 0
-        self._overflowed = 0  # since ENABLE rose
+        self._overflowed = 0  # whether it overflowed since ENABLE rose
         self._low, self._high = _RANGE
-        self._counted: int | None = None  # after the last trigger, even one of an earlier run
-        self._at_end = (0, 0)  # OUT and CARRY of the On-Disable mode
+        self._counted: int | None = None  # count after the last trigger, even if that was in an earlier run
+        self._at_end = (0, 0)  # OUT and CARRY in On-Disable mode
 
     def step(self, now: int, changes: Changes) -> None:
         if rising(changes, "ENABLE"):
@@ -45,7 +45,7 @@ class Counter(Block):
             self._carry = 0
             if matches(self.TRIG_EDGE, self.TRIG):
                 self._count_step()
-        if "MAX" in changes or "MIN" in changes:  # for what comes after this tick
+        if "MAX" in changes or "MIN" in changes:  # effective from the next tick on
             self._low, self._high = (self.MIN, self.MAX) if self.MIN or self.MAX else _RANGE
         self.OUT, self.CARRY = self._at_end if self.OUT_MODE == _ON_DISABLE else (self._count, self._carry)
 

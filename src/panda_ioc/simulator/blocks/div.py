@@ -4,7 +4,7 @@ from .base import Block, Changes, bit_in, bit_out, param, readback, rising
 
 
 class Div(Block):
-    """Sends one pulse in DIVISOR to OUTD, all others to OUTN."""
+    """Sends one pulse in DIVISOR to OUTD, and all others to OUTN."""
 
     ENABLE: int = bit_in()
     INP: int = bit_in()

@@ -1,45 +1,45 @@
-"""The divider of FILTER: 64 bits by 32, one bit of the result in a tick.
+"""The divider in FILTER: 64 bits by 32 bits, one bit of the quotient per tick.
 
-The divider can be loaded in any tick, and a load does not start its count again: a division whose operands change
-has the bits that each of them gave in its turn. So the operands are noted while they come, and put together when
-the result is due.
+The divider accepts new operands in any tick without restarting its bit count: if the operands change during a division,
+each bit of the quotient comes from the operands of its tick. So the operands are recorded as they arrive, and the
+quotient is computed when it is due.
 """
 
 from bisect import bisect_right
 
 _MASK = 0xFFFFFFFF
 
-#: Bits of a result, and so ticks from the first load until the last of them.
+#: Bits of the quotient, which is also the number of ticks from the first load to the last bit.
 _BITS = 32
 
-#: Ticks from the first load until the result, if no load comes after the last bit.
+#: Ticks from the first load to the quotient, if no load follows the last bit.
 _LATENCY = _BITS + 1
 
-#: Ticks after a result in which the divider still takes a division for finished.
+#: Ticks after a quotient in which a new division ends immediately.
 _SETTLING = 2
 
-#: Ticks of loads that count: a trigger that lasts longer gives a result that means nothing anyway.
+#: Limit of recorded loads: the quotient of a trigger that lasts longer is meaningless anyway.
 _MOST_LOADS = 64
 
 
 class Divider:
-    """Divides.
+    """A sequential divider.
 
     Attributes:
-        running: whether a division is under way
-        result: the quotient, in the one tick in which it is there, and while loads follow that; otherwise None
+        running: whether a division is in progress
+        result: quotient in the tick in which it is ready, and during loads that follow; otherwise None
     """
 
     def __init__(self) -> None:
         self.running = False
         self.result: int | None = None
         self._start = 0
-        self._finished = -_LATENCY  # when the last division was
-        self._ticks: list[int] = []  # when operands were set, and to what
-        self._operands: list[tuple[int, int]] = []
+        self._finished = -_LATENCY  # tick of the last quotient
+        self._ticks: list[int] = []  # ticks in which operands were set
+        self._operands: list[tuple[int, int]] = []  # dividend and divisor in these ticks
 
     def set(self, now: int, dividend: int, divisor: int) -> None:
-        """Set the operands that are loaded at the next edge."""
+        """Set the operands to load at the next edge."""
         if not self.running:
             self._ticks.clear()
             self._operands.clear()
@@ -47,12 +47,12 @@ class Divider:
         self._operands.append((dividend & (1 << 64) - 1, divisor & _MASK))
 
     def hold(self, now: int) -> None:
-        """Keep the operands, which are loaded at the next edge again."""
+        """Keep the operands, to load them again at the next edge."""
         self.set(now, *self._operands[-1])
 
     def step(self, now: int, *, load: bool) -> None:
-        """Do what happens at a clock edge."""
-        if load:  # which leaves a result where it is
+        """Compute a clock edge."""
+        if load:  # a load does not clear the result
             if not self.running:
                 self.running, self._start = True, now
             return
@@ -63,7 +63,7 @@ class Divider:
             self._finished = now
 
     def due(self, now: int, *, load: bool) -> int | None:
-        """The next tick in which it must be called: that of the result, or of a load that matters."""
+        """Return the next tick in which a call is needed: that of the quotient, or of a load that matters."""
         if not self.running:
             return None
         if load:
@@ -71,7 +71,7 @@ class Divider:
         return max(now + 1, self._start + _LATENCY)
 
     def _quotient(self, end: int) -> int:
-        """The result of the edges between the first load and the end."""
+        """Return the quotient of the edges between the first load and the end."""
         dividend, divisor = self._operands[0]
         if len(self._operands) == 1 and end == self._start + _LATENCY and dividend < divisor << _BITS:
             return dividend // divisor

@@ -1,10 +1,10 @@
-"""Drive one block by hand, without engine, server or device file: for tests, and to try things.
+"""A driver that runs a single block without engine, server or device file, for tests and experiments.
 
     rows = {1: {"PERIOD": 6, "ENABLE": 1}, 12: {"ENABLE": 0}}
     drive(Clock(), rows)  ->  {2: {"OUT": 1}, 5: {"OUT": 0}, 8: {"OUT": 1}, 11: {"OUT": 0}}
 
-A row says which inputs and parameters are set in a tick; the answer has the outputs as they are right after
-the clock edge that closes the tick, those that changed, also in ticks between the rows.
+A row has the inputs and parameters that are set in a tick. The result has the outputs that changed, right after the
+clock edge that ends each tick, also for ticks between the rows.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,10 +16,10 @@ Rows = Mapping[int, Mapping[str, Value]]
 
 
 class Driver:
-    """Takes a block through time, row by row.
+    """Runs a block tick by tick.
 
     Args:
-        block: the block, as new
+        block: a new block
     """
 
     def __init__(self, block: Block) -> None:
@@ -32,16 +32,15 @@ class Driver:
     def advance(
         self, now: int, values: Mapping[str, Value] | None = None, written: Collection[str] | None = None
     ) -> dict[int, dict[str, int]]:
-        """Go on to a tick.
+        """Advance to a tick.
 
         Args:
-            now: up to and with this tick
-            values: the inputs and parameters that are set in it; none of them, if given, is a row like any other
-            written: which parameters are written, so that the block takes notice even if the value is the same;
-                all that `values` names if None
+            now: tick to advance to, included
+            values: inputs and parameters to set in this tick; None to set none, unlike an empty row
+            written: parameters that count as written even if their value is the same; None for all in `values`
 
         Returns:
-            the outputs that changed, by tick
+            outputs that changed, by tick
         """
         seen = {}
         while self.wake is not None and self.wake < now:
@@ -57,7 +56,7 @@ class Driver:
         return seen
 
     def _fitted(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """The ports that a row sets, with values as their registers hold them."""
+        """Return the ports that a row sets, with the values that their registers hold."""
         to_set: dict[str, Value] = {}
         for name, value in values.items():
             port, half = self.block.find(name)
@@ -75,7 +74,7 @@ class Driver:
     def _tick(self, now: int, values: Mapping[str, Value], written: Collection[str] | None) -> dict[str, int]:
         self.wake = self.block.tick(now, values, written)
         if self.wake is not None and self.wake <= now:
-            raise RuntimeError(f"{self.block} asked in tick {now} to be called in tick {self.wake}")
+            raise RuntimeError(f"{self.block} asked in tick {now} for a call in tick {self.wake}, which has passed")
         changed = {}
         for name in self._outputs:
             value = self.block.shown(name, now)
@@ -87,16 +86,16 @@ class Driver:
 def drive(
     block: Block, rows: Rows, *, written: Mapping[int, Collection[str]] | None = None, until: int | None = None
 ) -> dict[int, dict[str, int]]:
-    """Take a new block through some rows.
+    """Run a new block through some rows.
 
     Args:
-        block: the block
-        rows: for each tick the inputs and parameters that are set in it
-        written: for each tick which parameters are written; all that its row names if it is not there
-        until: the last tick to look at; that of the last row if None
+        block: a new block
+        rows: inputs and parameters to set, by tick
+        written: parameters that count as written even if their value is the same, by tick; all in the row by default
+        until: last tick; that of the last row by default
 
     Returns:
-        for each tick the outputs that changed, with their new values
+        outputs that changed, with their new values, by tick
     """
     driver = Driver(block)
     seen: dict[int, dict[str, int]] = {}

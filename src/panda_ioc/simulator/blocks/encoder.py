@@ -1,7 +1,7 @@
-"""What all encoder inputs have in common: a position from outside, of which some bits are shown, and counting.
+"""The base of all encoder inputs: a position from outside, the selection of its bits, and counting.
 
-What is behind the connector says where it is (POSITION). Quadrature signals are only counted edge by edge if EXACT
-asks for it; then the pins are what matters.
+POSITION is the position of the device at the connector. Quadrature edges are counted one by one only if EXACT is set;
+the pins A, B and Z are then used instead of POSITION.
 """
 
 from ..motion import Pattern, Ramp, Value, at
@@ -11,15 +11,15 @@ from .qdec import QuadratureCounter
 #: HEALTH.
 OK, LINK_DOWN, TIMEOUT, CRC, ERROR_BIT, ENDAT_MISSING = range(6)
 
-#: Places in a cycle of four counts at which A and B are high.
+#: Counts within a cycle of four at which A and B are high.
 _A, _B = (1, 2), (2, 3)
 
-#: The first of the encodings with a sign.
+#: The first encoding with a sign.
 _SIGNED = 2
 
 
 class EncoderInput(Block):
-    """A position from outside."""
+    """An encoder input with a position from outside."""
 
     ENCODING: int = param()
     BITS: int = param()
@@ -33,7 +33,7 @@ class EncoderInput(Block):
     HEALTH: int = readback()
 
     def show(self, now: int, raw: int | Ramp) -> int | None:
-        """Show the chosen bits of a count; return when a moving one goes over the highest or lowest that fits."""
+        """Set VAL to the selected bits of a count; return the tick in which a moving one leaves their range."""
         bits = self.BITS % 32 or 32
         width = bits - self.LSB_DISCARD - self.MSB_DISCARD
         if width <= 0:
@@ -48,7 +48,7 @@ class EncoderInput(Block):
 
 
 class QuadratureInput(EncoderInput):
-    """One that counts A and B."""
+    """An encoder input that counts A and B."""
 
     SETP: int = param(signed=True)
     RST_ON_Z: int = param(bits=1)
@@ -64,12 +64,12 @@ class QuadratureInput(EncoderInput):
     def __init__(self) -> None:
         super().__init__()
         self._counter = QuadratureCounter()
-        self._offset = 0  # from the position outside to the count
-        self._frozen: int | None = None  # the count when the link was lost
+        self._offset = 0  # count minus position outside
+        self._frozen: int | None = None  # count at the loss of the link
         self._homed = 0
 
     def count(self, now: int, changes: Changes, *, linked: int) -> int | None:
-        """Count, and show it; return the next tick in which something happens."""
+        """Update the count and VAL; return the tick of the next call."""
         setp = self.SETP if "SETP" in changes else None
         if self.EXACT:
             self.A, self.B, self.Z = self.PIN_A, self.PIN_B, self.PIN_Z
@@ -87,7 +87,7 @@ class QuadratureInput(EncoderInput):
         return earliest(wake, self.show(now, raw))
 
     def _count(self, now: int, setp: int | None, *, linked: int) -> int | Ramp:
-        """The count without counting: the position outside, and an offset that SETP and Z set."""
+        """Compute the count without counting edges: the position outside, plus the offset set by SETP and Z."""
         position = at(self.POSITION, now)
         if not linked:
             self._homed = 0
@@ -113,5 +113,5 @@ def _next_change(value: Value, now: int) -> int | None:
 
 
 def _cyclic(position: int | Ramp, period: int, high: tuple[int, ...]) -> Value:
-    """A bit that is high at some places of each period of counts."""
+    """Return a bit that is high at some counts of each period."""
     return int(position % period in high) if isinstance(position, int) else Pattern(position, period, high)

@@ -1,9 +1,9 @@
 """FILTER: the difference of a position between triggers, or its average since ENABLE rose.
 
-In average mode TRIG is a level: each tick in which it is high loads the divider anew, without starting its count
-again. So a trigger of one tick gives the average up to the tick before it, 35 ticks later; a longer one gives what the
-divider makes of operands that change. A tick here is an edge of the hardware: `step` sets its registers from their
-values before.
+In average mode TRIG is a level: each tick in which it is high loads the divider again, without restarting its bit
+count. A trigger of one tick gives the average up to the tick before it, 35 ticks later; the result of a longer one
+depends on the operands in all its ticks. A tick here is an edge of the hardware: `step` computes the registers from
+their previous values.
 """
 
 from ..motion import Ramp, at, total
@@ -12,12 +12,12 @@ from .divider import Divider
 
 OK, OVERFLOW, RETRIGGERED = range(3)
 
-#: The sum has 64 bits, and has overflowed when the highest two differ.
+#: Limit of the sum, a 64-bit register: it has overflowed when its highest two bits differ.
 _LIMIT = 1 << 62
 
 
 class Filter(Block):
-    """READY marks each new result."""
+    """Computes differences or averages; READY marks each new result."""
 
     ENABLE: int = bit_in()
     TRIG: int = bit_in()
@@ -32,15 +32,15 @@ class Filter(Block):
         self._average = _Average()
         self._divider = Divider()
         self._latch = 0
-        self._enable = self._trig = 0  # in the tick before
+        self._enable = self._trig = 0  # levels in the previous tick
         self._load = False  # whether the divider is loaded at the next edge
-        self._negative = False  # the sign of what is divided
-        self._stopped = False  # no results any more, until ENABLE rises
+        self._negative = False  # sign of the dividend
+        self._stopped = False  # whether results are suppressed until ENABLE rises
         self._errors = _Errors()
 
-    def step(self, now: int, changes: Changes) -> int | None:  # noqa: ARG002 - what matters is the tick before
+    def step(self, now: int, changes: Changes) -> int | None:  # noqa: ARG002 - it compares with the previous tick
         before = self._registers()
-        if self._average.catch_up(now) and self._load:  # what was loaded meanwhile is lost, but not the last of it
+        if self._average.catch_up(now) and self._load:  # only the last of the skipped loads matters
             self._set_operands(now - 1, *self._average.operands_before)
         enabled = bool(self.ENABLE and not self._enable)
         load, ready, overflowed = self._load, self._divider.result is not None, self._average.overflowed
@@ -51,7 +51,7 @@ class Filter(Block):
         self._follow_errors(enabled=enabled, load=load, ready=ready, overflowed=overflowed)
         self._divider.step(now, load=load)
         if not self.MODE and self._load:
-            self._divider.hold(now)  # nothing ends a load in this mode
+            self._divider.hold(now)  # in this mode nothing ends a load
         if self.MODE:
             self._load = bool(self.TRIG and self._enable)
             if self._load:
@@ -66,7 +66,7 @@ class Filter(Block):
         )
 
     def _registers(self) -> tuple[object, ...]:
-        """All that may be something else in the next tick although no input changes."""
+        """Return all state that may change in the next tick even if no input changes."""
         divider = self._divider
         return self.READY, self.HEALTH, self._load, self._stopped, divider.running, divider.result, *self._errors.all
 
@@ -104,11 +104,11 @@ class Filter(Block):
 
 
 class _Errors:
-    """What is wrong, before HEALTH tells it.
+    """The errors that HEALTH will show.
 
     Attributes:
-        overflow: the sum had overflowed
-        retrigger: the divider was triggered while it was busy
+        overflow: whether the sum has overflowed
+        retrigger: whether the divider was triggered while busy
     """
 
     def __init__(self) -> None:
@@ -132,17 +132,17 @@ class _Errors:
 
 
 class _Average:
-    """The sum of INP over the ticks after ENABLE rose, and how many they are."""
+    """The sum of INP over the ticks since ENABLE rose, and the number of these ticks."""
 
     def __init__(self) -> None:
         self._sum = self._count = 0
         self._inp: int | Ramp = 0
         self._runs = False
-        self._next = 0  # the tick that is added next
+        self._next = 0  # next tick to add
 
     @property
     def operands(self) -> tuple[int, int]:
-        """The sum and the count."""
+        """Sum and count."""
         return self._sum, self._count
 
     @property
@@ -151,11 +151,11 @@ class _Average:
 
     @property
     def operands_before(self) -> tuple[int, int]:
-        """The same without the last tick that was added."""
+        """Sum and count before the last tick."""
         return self._sum - at(self._inp, self._next - 2), self._count - 1
 
     def catch_up(self, now: int) -> bool:
-        """Add the ticks before this one, in which nothing changed; return whether there are some."""
+        """Add the ticks before this one, in which nothing changed; return whether there were any."""
         added = self._runs and now > self._next
         if added:
             self._sum += total(self._inp, self._next, now)
@@ -164,7 +164,7 @@ class _Average:
         return added
 
     def add(self, now: int, inp: int | Ramp, *, restart: bool, runs: bool) -> None:
-        """Add this tick, or start with the next one."""
+        """Add this tick, or restart the sum."""
         if restart:
             self._sum = self._count = 0
         elif runs:
@@ -172,11 +172,11 @@ class _Average:
             self._count += 1
 
     def go_on(self, inp: int | Ramp, *, runs: bool) -> None:
-        """Say what is to be added in the ticks to come."""
+        """Set what is added in the following ticks."""
         self._inp, self._runs = inp, runs
 
     def check_at(self, now: int) -> int | None:
-        """A tick in which the sum has not overflowed much longer than a tick, if it ever does."""
+        """Return a tick shortly after the sum overflows, or before that; None if it does not overflow."""
         if not self._runs or self.overflowed:
             return None
         if not isinstance(self._inp, int):

@@ -1,4 +1,4 @@
-"""INENC: an encoder input of a PandABox, for quadrature and for absolute encoders."""
+"""INENC: an encoder input of a PandABox, for quadrature and absolute encoders."""
 
 from ..motion import at
 from .base import Changes, bit_in, bit_out, param
@@ -8,11 +8,11 @@ QUADRATURE, SSI, BISS, ENDAT = range(4)
 
 
 class Inenc(QuadratureInput):
-    """A position, as the chosen protocol tells it."""
+    """An encoder input with a selectable protocol."""
 
     CLK: int = bit_in()
     PROTOCOL: int = param()
-    FAULT: int = param(outside=True)  # HEALTH of an absolute encoder that is in trouble
+    FAULT: int = param(outside=True)  # HEALTH of a faulty absolute encoder
     DATA: int = bit_out()
 
     def step(self, now: int, changes: Changes) -> int | None:

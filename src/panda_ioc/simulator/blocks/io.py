@@ -4,7 +4,7 @@ from .base import Block, Changes, bit_in, bit_out
 
 
 class Input(Block):
-    """A bit from outside."""
+    """A bit input."""
 
     PIN: int = bit_in(outside=True)
     VAL: int = bit_out()
@@ -14,7 +14,7 @@ class Input(Block):
 
 
 class Output(Block):
-    """A bit to the outside."""
+    """A bit output."""
 
     VAL: int = bit_in()
     PIN: int = bit_out(outside=True)

@@ -1,9 +1,9 @@
-"""How a table comes from memory into SEQ or PGEN.
+"""The transfer of tables from memory into SEQ or PGEN.
 
-A write to TABLE_LENGTH starts a transfer from TABLE_ADDRESS; the words then come at one a tick. A length by
-itself is a fixed table, which can be played again and again. With its highest bit set it is one of a stream:
-each row is played once, more tables can follow, and the stream ends with a table that lacks the bit. A length of 0
-clears everything, which is also the way out of every error.
+A write to TABLE_LENGTH starts a transfer from TABLE_ADDRESS, one word per tick. A plain length means a fixed table,
+which can be played repeatedly. With the highest bit set, the table is part of a stream: each row is played once, more
+tables can follow, and the stream ends with a table without the bit. A length of 0 clears everything, also after an
+error.
 """
 
 from collections import deque
@@ -14,27 +14,27 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-#: The bit of TABLE_LENGTH that says that more tables follow.
+#: The bit of TABLE_LENGTH that announces more tables.
 MORE = 1 << 31
 
-#: Ticks from the write until the first row is in, besides one for each of its words.
+#: Ticks from the write until the first row is loaded, in addition to one per word.
 _LATENCY = 7
 
-#: Ticks from the write until the transfer begins, if nothing else is being transferred.
+#: Ticks from the write to the start of the transfer, if no other transfer is in progress.
 _REQUEST = 3
 
-#: Ticks from a write until it shows that the table was cleared, or that it was refused.
+#: Ticks from a write until its effect shows: that the table was cleared, or that the write was refused.
 _CLEARED = 2
 _REFUSED = 1
 
 Words = Sequence[int] | npt.NDArray[np.uint32]
 
-#: Gives so many words from an address on.
+#: Returns a number of words from an address on: (address, words).
 Memory = Callable[[int, int], Words]
 
 
 class Event(Enum):
-    """What shows some ticks after a write."""
+    """An effect that shows some ticks after a write."""
 
     READY = auto()
     CLEARED = auto()
@@ -49,14 +49,14 @@ class _Mode(Enum):
     FIXED = auto()
     STREAM = auto()
     LAST = auto()
-    CLOSED = auto()  # after the end of a stream, or an error: takes nothing until it is cleared
+    CLOSED = auto()  # after the end of a stream, or an error: refuses tables until cleared
 
 
 @dataclass(slots=True)
 class _Table:
     words: Words
     row_words: int
-    begin: int  # as if it had been written then, with nothing else being transferred
+    begin: int  # tick of the write, or later if another transfer was in progress
     next_row: int = 0
 
     @property
@@ -64,16 +64,16 @@ class _Table:
         return len(self.words) // self.row_words - self.next_row
 
     def row_in(self, row: int) -> int:
-        """The tick in which a row is in."""
+        """Return the tick in which a row is loaded."""
         return self.begin + _LATENCY + (row + 1) * self.row_words
 
 
 class Loader:
-    """The tables that were written, and the place that is played.
+    """The tables of a block, and the next row to play.
 
     Args:
-        row_words: how many words a row has
-        memory: where the words are
+        row_words: words per row
+        memory: reads the words of tables
     """
 
     def __init__(self, row_words: int, memory: Memory) -> None:
@@ -84,7 +84,7 @@ class Loader:
         self._events: dict[int, list[Event]] = {}
         self._playing = False
         self._at_end = False
-        self._leaving: tuple[int, deque[_Table]] = (-1, deque())  # until when tables that were cleared are still there
+        self._leaving: tuple[int, deque[_Table]] = (-1, deque())  # cleared tables, and the last tick they can be played
 
     @property
     def streams(self) -> bool:
@@ -93,34 +93,34 @@ class Loader:
 
     @property
     def at_end(self) -> bool:
-        """Whether the row that was last taken is the last one of all."""
+        """Whether the last row taken is the last of all."""
         return self._at_end
 
     @property
     def rows_left(self) -> int:
-        """How many rows of a stream are still to be taken."""
+        """Number of rows of a stream that are still to be played."""
         if not self.streams:
             return 0
         return sum(table.rows_left for table in self._tables)
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is taken until the table is cleared."""
+        """Whether tables are refused until the table is cleared."""
         return self._mode in {_Mode.LAST, _Mode.CLOSED}
 
     @property
     def next_push(self) -> int:
-        """From which tick on the next table of a stream may be written."""
+        """First tick in which the next table of a stream may be written."""
         return self._tables[-1].begin + _REQUEST + 1 if self._tables else 0
 
     def may_push(self, now: int) -> bool:
-        """Whether a table may be written now."""
+        """Return whether a table may be written now."""
         if self._mode is _Mode.STREAM:
             return not self._tables or now > self._tables[-1].begin + _REQUEST
         return self._mode is _Mode.EMPTY
 
     def write(self, now: int, address: int, length: int) -> None:
-        """A write to TABLE_LENGTH."""
+        """Handle a write to TABLE_LENGTH."""
         words = length & ~MORE
         if not words:
             if self._playing:
@@ -143,7 +143,7 @@ class Loader:
                 self._note(table.row_in(0), Event.READY)
 
     def close(self) -> None:
-        """The stream ended, or something went wrong: take no more tables until cleared."""
+        """Clear the tables at the end of a stream or after an error; refuse more until cleared by a write."""
         self._clear()
         self._mode = _Mode.CLOSED
 
@@ -155,14 +155,14 @@ class Loader:
         self._playing = self._at_end = False
 
     def rewind(self) -> None:
-        """Begin to play: the first row of a fixed table is next, or the next one of a stream."""
+        """Start to play: a fixed table from its first row, a stream from its next row."""
         self._playing = True
         self._at_end = False
         if self._mode is _Mode.FIXED:
             self._tables[0].next_row = 0
 
     def take(self, now: int) -> list[int] | None:
-        """The next row; None if it is not in, or was cleared while it was played."""
+        """Return the next row; None if it is not loaded yet, or was cleared."""
         until, leaving = self._leaving
         tables = leaving if now <= until else self._tables
         while len(tables) > 1 and not tables[0].rows_left:
@@ -178,22 +178,22 @@ class Loader:
         return [int(word) for word in table.words[start : start + self.row_words]]
 
     def loaded(self, now: int) -> bool:
-        """Whether the first row is in."""
+        """Return whether the first row is loaded."""
         return bool(self._tables) and now >= self._tables[0].row_in(0)
 
     def _note(self, tick: int, event: Event) -> None:
         self._events.setdefault(tick, []).append(event)
 
     def events(self, now: int) -> Sequence[Event]:
-        """What shows in this tick."""
+        """Return the events of this tick."""
         return self._events.pop(now, _NONE) if self._events else _NONE
 
     def defer(self, now: int, events: Sequence[Event]) -> None:
-        """Let what shows in this tick show in the next one instead, but for a refusal."""
+        """Postpone events of this tick to the next one, except a refusal."""
         for event in events:
             if event is not Event.REFUSED:
                 self._note(now + 1, event)
 
     def wake(self) -> int | None:
-        """The tick of the next event."""
+        """Return the tick of the next event."""
         return min(self._events) if self._events else None

@@ -2,15 +2,15 @@
 
 from .base import Block, Changes, bit_in, bit_out, matches, param
 
-#: Inputs with their types, the highest bit of the index first.
+#: Inputs with their types, most significant bit of the index first.
 _INPUTS = tuple((f"INP{letter}", f"TYPE{letter}") for letter in "ABCDE")
 
-#: The edge that each type of input makes a pulse of, as TRIG_EDGE has it; 0 is Input-Level.
+#: The edge that each type of input converts to a pulse, coded as in TRIG_EDGE; type 0 is Input-Level.
 _EDGES = {1: 0, 2: 1, 3: 2}
 
 
 class Lut(Block):
-    """OUT is the bit of FUNC that the inputs, or the pulses at their edges, point to."""
+    """OUT is the bit of FUNC at the index that the inputs, or pulses at their edges, form."""
 
     INPA: int = bit_in()
     INPB: int = bit_in()

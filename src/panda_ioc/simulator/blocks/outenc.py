@@ -1,4 +1,4 @@
-"""OUTENC: an encoder output. Quadrature is made edge by edge; of the absolute protocols there is only HEALTH."""
+"""OUTENC: an encoder output. Quadrature is generated edge by edge; for absolute protocols only HEALTH is simulated."""
 
 from .base import Block, Changes, bit_in, bit_out, param, pos_in, readback
 from .posenc import Stepper
@@ -8,7 +8,7 @@ OK, ENDAT_MISSING = 0, 2
 
 
 class Outenc(Block):
-    """Imitates an encoder at VAL."""
+    """Emulates an encoder at position VAL."""
 
     ENABLE: int = bit_in()
     A: int = bit_in()

@@ -1,8 +1,7 @@
 """PCAP: position capture.
 
-Between ARM and the fall of ENABLE every chosen edge of TRIG captures: what the list in `capture` says is put
-into words, and these are sent, one a tick, from four ticks after the trigger on. The accounts of the ticks between
-two captures are in `window`.
+Between ARM and the falling edge of ENABLE, each selected edge of TRIG is a capture: the list in `capture` defines its
+words, which are sent one per tick, starting four ticks after the trigger. `window` accumulates values between captures.
 """
 
 from collections import deque
@@ -16,10 +15,10 @@ from .window import Tally, Window
 
 OK, TOO_CLOSE, OVERFLOW = range(3)
 
-#: Ticks from a trigger to its first word, and to HEALTH if it came too early.
+#: Ticks from a trigger to its first word, and to HEALTH if the trigger came too early.
 _LATENCY = 4
 
-#: How a run can end, in the server's words.
+#: Reasons for the end of a run, in the words of the server.
 ENDED_OK, DISARMED, FRAMING_ERROR, OVERRUN = "Ok", "Disarmed", "Framing error", "Driver data overrun"
 
 _POSITIONS = {f"POS[{slot}]": pos_in(moving=True) for slot in range(capture.POSITIONS)}
@@ -40,11 +39,11 @@ class Pcap(Block):
     """Captures positions, bits and times.
 
     Attributes:
-        samples: captures of which all words were sent; whoever wants them takes them out
-        show_data: whether DATA shows each word in its tick; if not, nothing happens between captures
-        on_start: is called with the tick in which a run starts
-        on_capture: is called with the tick of each capture; those that ENABLE ends before they are sent count too
-        on_end: is called with the tick in which a run ends, and why
+        samples: captures whose words have all been sent; the caller removes them
+        show_data: whether DATA shows each word in its tick; if not, no events are needed between captures
+        on_start: called with the tick in which a run starts
+        on_capture: called with the tick of each capture, also of captures that the end of ENABLE discards
+        on_end: called with the tick in which a run ends, and the reason
     """
 
     more_ports = MappingProxyType({**_POSITIONS, **_BITS})
@@ -75,9 +74,9 @@ class Pcap(Block):
         self._state = _State.IDLE
         self._window = Window(0, {}, sum_squares=False)
         self._words: list[capture.Word] = []
-        self._trig = 0  # TRIG and ENABLE in the tick before
-        self._sending: deque[tuple[int, Words]] = deque()  # captures not sent yet: when, and what
-        self._recent: deque[int] = deque()  # when the captures were of which a word may still be on its way
+        self._trig = 0  # TRIG and ENABLE in the previous tick
+        self._sending: deque[tuple[int, Words]] = deque()  # captures that are not sent yet: tick and words
+        self._recent: deque[int] = deque()  # ticks of captures that may still be in the pipeline
         self._error_at: int | None = None
         self._ends_at: int | None = None
 
@@ -95,11 +94,11 @@ class Pcap(Block):
         return earliest(self._error_at, self._ends_at, self._next_word(now) if self.show_data else None)
 
     def choose(self, codes: Sequence[int]) -> None:
-        """Set the list of what is captured, as writes to START_WRITE and WRITE do one by one."""
+        """Set the whole capture list, instead of by writes to START_WRITE and WRITE."""
         self._codes = list(codes)
 
     def complete(self, now: int) -> None:
-        """Note which captures were complete by a tick that is over."""
+        """Collect the captures that were complete in a past tick."""
         self._send(now)
 
     def _write_list(self, changes: Changes) -> None:
@@ -109,7 +108,7 @@ class Pcap(Block):
             self._codes = [*self._codes, self.WRITE]
 
     def _follow_actions(self, now: int, changes: Changes) -> str:
-        """Arm, disarm, and what went wrong; say why, if the run ends."""
+        """Handle arm, disarm and errors; return the reason if the run ends."""
         if self._error_at == now:
             return self._end(FRAMING_ERROR, TOO_CLOSE)
         if self._ends_at == now:
@@ -124,7 +123,7 @@ class Pcap(Block):
         return ""
 
     def _follow_enable(self, now: int) -> str:
-        """Start, or stop and say why."""
+        """Start a run, or end it and return the reason."""
         if self._state is _State.ARMED and self.ENABLE:
             self._start(now)
         elif self._state is _State.RUNNING and not self.ENABLE:
@@ -142,7 +141,7 @@ class Pcap(Block):
         self.on_start(now)
 
     def _disabled(self, now: int) -> str:
-        """ENABLE fell: what has not reached the output is lost; what is just being sent holds up the end."""
+        """Handle the falling edge of ENABLE: unsent captures are lost; a capture that is being sent delays the end."""
         while self._recent and now - self._recent[-1] < _LATENCY:
             self._recent.pop()
             self._sending.pop()
@@ -186,13 +185,13 @@ class Pcap(Block):
             recent.popleft()
         recent.append(now)
         self.on_capture(now)
-        if self.GATE:  # also where it rises in this very tick
+        if self.GATE:  # even if it rises in this tick
             self._window.end = now
         moment = capture.Moment(now, self._window, self.SHIFT_SUM, vars(self))
         self._sending.append((now, [word(moment) for word in self._words]))
 
     def _send(self, now: int) -> None:
-        """Send the word of this tick; note which captures are complete."""
+        """Send the word of this tick, and collect complete captures."""
         self.DATA = None
         sending, length = self._sending, len(self._words)
         while sending:

@@ -1,7 +1,7 @@
-"""PCOMP: pulses at positions.
+"""PCOMP: position compare.
 
-At most one transition is made in a tick. Between transitions it only waits for INP to leave a band of positions,
-which it tells, so that a moving position costs nothing until then.
+At most one state transition happens per tick. In between, the block waits for INP to leave a range, which it declares
+as quiet, so that a moving position costs no computing time until then.
 """
 
 from .base import ANY, Band, Block, Changes, bit_in, bit_out, param, pos_in, readback, rising, wrap
@@ -13,7 +13,7 @@ _LOWEST, _HIGHEST = ANY
 
 
 class Pcomp(Block):
-    """Pulses of WIDTH, STEP apart, from the position START on."""
+    """Generates pulses of WIDTH every STEP counts, from position START on."""
 
     ENABLE: int = bit_in()
     INP: int = pos_in()
@@ -32,9 +32,9 @@ class Pcomp(Block):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sign = 1  # of the direction
-        self._latched = 0  # INP when enabled
-        self._last = self._next = 0  # the positions of the previous and of the next edge
+        self._sign = 1  # direction: 1 or -1
+        self._latched = 0  # INP when ENABLE rose
+        self._last = self._next = 0  # positions of the previous and the next edge
         self.quiet = {"INP": ANY}
 
     def step(self, now: int, changes: Changes) -> int | None:
@@ -73,7 +73,7 @@ class Pcomp(Block):
             self._end(CANNOT_GUESS)
         elif wrap(abs(pos)) >= threshold:
             self._sign = 1 if pos > 0 else -1
-            if self.PRE_START > 0:  # it moved away, to come back
+            if self.PRE_START > 0:  # it is moving away and will come back
                 self._sign = -self._sign
                 self.STATE = WAIT_PRE_START
             else:
@@ -107,7 +107,7 @@ class Pcomp(Block):
             self.STATE = WAIT_RISING
 
     def _rise(self, pos: int) -> None:
-        """The rising edge at a position: begin to wait for the falling one."""
+        """Generate a rising edge at a position, and wait for the falling one."""
         self.OUT = 1
         self.PRODUCED = (self.PRODUCED + 1) & 0xFFFFFFFF
         self._last, self._next = pos, wrap(pos + self._sign * self.WIDTH)
@@ -118,7 +118,7 @@ class Pcomp(Block):
         self.STATE, self.HEALTH = WAIT_ENABLE, health
 
     def _zero(self) -> int:
-        """Where positions count from: RELATIVE can change while it waits."""
+        """Return the origin of positions; RELATIVE may change during a run."""
         return self._latched if self.RELATIVE & 1 else 0
 
     def _start(self) -> int:
@@ -131,12 +131,12 @@ class Pcomp(Block):
         return pos >= self._next if self._next >= self._last else pos <= self._next
 
     def _jumped(self, pos: int) -> bool:
-        """Whether the position is already where the edge after the next one is."""
+        """Return whether the position has already passed the edge after the next one."""
         far = self._far()
         return self._last <= self._next <= far <= pos or self._last >= self._next >= far >= pos
 
     def _band(self) -> Band:
-        """The values of INP for which nothing happens."""
+        """Return the range of INP in which nothing happens."""
         low, high = self._pos_band()
         zero = self._zero()
         return max(low + zero, _LOWEST), min(high + zero, _HIGHEST)

@@ -1,4 +1,4 @@
-"""PGEN: plays positions from a table, one at each trigger."""
+"""PGEN: a position generator, which plays a table of positions, one per trigger."""
 
 from .base import Changes, bit_in, pos_out, rising, wrap
 from .loader import Memory
@@ -8,7 +8,7 @@ RUNNING = WAIT_ENABLE + 1
 
 
 class Pgen(Player):
-    """Sends the next word of a table to OUT when TRIG rises."""
+    """Sends the next word of a table to OUT on each rising edge of TRIG."""
 
     row_words = 1
 
@@ -21,7 +21,7 @@ class Pgen(Player):
 
     def step(self, now: int, changes: Changes) -> int | None:
         wake = super().step(now, changes)
-        if rising(changes, "ENABLE"):  # in any state, unlike SEQ, and even of an error in this very tick
+        if rising(changes, "ENABLE"):  # in any state, unlike SEQ, and even for an error in this tick
             self.HEALTH = OK
         return wake
 

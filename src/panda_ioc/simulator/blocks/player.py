@@ -1,4 +1,4 @@
-"""What SEQ and PGEN have in common: they play a table, once it is loaded and while ENABLE is high."""
+"""The base of SEQ and PGEN: blocks that play a table once it is loaded and while ENABLE is high."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 from .base import Block, Changes, bit_in, bit_out, param, readback, rising
 from .loader import Event, Loader, Memory
 
-#: Every STATE above is one in which the table is played.
+#: Values of STATE; all higher ones mean that the table is played.
 UNREADY, WAIT_ENABLE = range(2)
 
 #: HEALTH.
@@ -17,7 +17,7 @@ class Player(Block):
     """A block that plays a table.
 
     Args:
-        memory: where tables are loaded from
+        memory: reads the words of tables
     """
 
     row_words: ClassVar[int]
@@ -35,11 +35,11 @@ class Player(Block):
         self.loader = Loader(self.row_words, memory)
 
     def begin(self, now: int) -> None:
-        """ENABLE rose: play from the first row on."""
+        """Start to play the first row, when ENABLE rises."""
         raise NotImplementedError
 
     def play(self, now: int, changes: Changes) -> None:
-        """Go on playing."""
+        """Continue to play."""
         raise NotImplementedError
 
     def step(self, now: int, changes: Changes) -> int | None:
@@ -55,7 +55,7 @@ class Player(Block):
         elif running:
             self.play(now, changes)
         elif refused or fell:
-            self.loader.defer(now, events)  # nothing else is looked at in such a tick
+            self.loader.defer(now, events)  # nothing else is handled in such a tick
         else:
             self._wait(now, events, enabled=rising(changes, "ENABLE"))
         if refused:
@@ -75,20 +75,20 @@ class Player(Block):
             self.begin(now)
 
     def _abort(self, now: int) -> None:
-        """ENABLE fell: a fixed table can be played again, a stream is lost."""
+        """Stop when ENABLE falls: a fixed table can be played again, a stream is lost."""
         ready = not self.loader.streams and self.loader.loaded(now)
         if self.loader.streams:
             self.loader.close()
         self.stop(WAIT_ENABLE if ready else UNREADY)
 
     def fail(self, health: int) -> None:
-        """Stop because of an error; the first one stays to be seen."""
+        """Stop because of an error; HEALTH keeps the first error."""
         self.loader.close()
         self.HEALTH = self.HEALTH or health
         self.stop(UNREADY)
 
     def finish(self) -> None:
-        """Stop because all was played."""
+        """Stop at the end of the table."""
         if self.loader.streams:
             self.loader.close()
             self.stop(UNREADY)
@@ -96,5 +96,5 @@ class Player(Block):
             self.stop(WAIT_ENABLE)
 
     def stop(self, state: int) -> None:
-        """Stop, whatever the reason."""
+        """Stop, for any reason."""
         self.ACTIVE, self.STATE = 0, state

@@ -1,7 +1,7 @@
-"""POSENC: follows a position with quadrature or step and direction signals; OUTENC has the same stepper inside.
+"""POSENC: follows a position with quadrature or step/direction signals; OUTENC contains the same stepper.
 
-A prescaler that nothing but a write to its period restarts allows one step every so many ticks. Whether
-to step, and which way, is decided by where things were in the tick before.
+A prescaler allows one step per period; only a write to the period restarts it. The values of the previous tick decide
+whether to step, and in which direction.
 """
 
 from .base import Block, Changes, bit_in, bit_out, earliest, param, pos_in, readback, wrap
@@ -9,20 +9,20 @@ from .base import Block, Changes, bit_in, bit_out, earliest, param, pos_in, read
 DISABLED, AT_POSITION, SLEWING = range(3)
 QUADRATURE, STEP_DIRECTION = range(2)
 
-#: (A, B) in the order in which they follow each other in the positive direction.
+#: (A, B) in the order of a cycle in the positive direction.
 _CYCLE = ((0, 0), (1, 0), (1, 1), (0, 1))
 
 
 class Stepper:
-    """Goes to a target, one step at a time.
+    """Moves to a target one step at a time.
 
     Attributes:
-        track: where it is
+        track: current position
         state: DISABLED, AT_POSITION or SLEWING
-        phase: how many steps it made, in the cycle of A and B
+        phase: number of steps within the cycle of A and B
         stepped: whether it made a step in this tick
-        last_stepped: whether it would have made one in a tick in which it was disabled
-        period: a step is allowed every so many ticks; at least 1
+        last_stepped: whether it would have made a step in a tick in which it was disabled
+        period: ticks per step; at least 1
     """
 
     def __init__(self) -> None:
@@ -32,26 +32,23 @@ class Stepper:
         self.stepped = self.last_stepped = False
         self._direction = 0
         self.period = 1
-        self._decided: tuple[int, bool] = (
-            -1,
-            False,
-        )  # a tick whose step was decided before the prescaler started again
+        self._decided = (-1, False)  # next tick, and whether it may step, decided before a restart of the prescaler
         self._base = -2  # steps are allowed in the ticks base + k * period, k > 0
 
     def restart(self, now: int, period: int) -> None:
-        """A write to the period: start the prescaler again. Call it after `step`.
+        """Restart the prescaler after a write to the period. Call this after `step`.
 
-        The prescaler is looked at in the tick before a step, so the next tick is still that of its old count.
+        The prescaler is checked in the tick before a step, so the old count still applies to the next tick.
         """
         self._decided = now + 1, (now - self._base) % self.period == period - 1
         self._base = now + 1
         self.period = period
 
     def step(self, now: int, target: int, *, enabled: int) -> int | None:
-        """Do what happens in a tick.
+        """Compute a tick.
 
         Returns:
-            the tick of the next step
+            tick of the next step; None for no step
         """
         due = bool(self._direction) and self._allowed(now)
         self.stepped = self.last_stepped = False
@@ -70,7 +67,7 @@ class Stepper:
         return self.next_step(now)
 
     def next_step(self, now: int) -> int | None:
-        """The tick after this one in which a step will be made."""
+        """Return the next tick with a step, after this one."""
         if not self._direction:
             return None
         if self._decided == (now + 1, True):
@@ -86,7 +83,7 @@ class Stepper:
 
     @property
     def quadrature(self) -> tuple[int, int]:
-        """A and B."""
+        """Levels of A and B."""
         return _CYCLE[self.phase]
 
 
@@ -109,7 +106,7 @@ class Posenc(Block):
         stepper = self._stepper
         was_disabled = stepper.state == DISABLED
         stepper.step(now, self.INP, enabled=self.ENABLE)
-        # A pulse and a pause take two ticks; with a period of 0, which nobody looked at, pulses have no pauses.
+        # A pulse and a pause take two ticks. With a period of 0, which was not measured, pulses have no pauses.
         period = 2 if self.PERIOD == 1 and self.PROTOCOL & 1 else max(self.PERIOD, 1)
         if "PERIOD" in changes:
             stepper.restart(now, period)
@@ -118,12 +115,12 @@ class Posenc(Block):
         lower_at = None
         if not self.ENABLE:
             stepper.phase = self.B = 0
-            self.A = int(stepper.last_stepped and self.PROTOCOL != QUADRATURE)  # a pulse lags a tick
+            self.A = int(stepper.last_stepped and self.PROTOCOL != QUADRATURE)  # a pulse is one tick late
             lower_at = now + 1 if self.A else None
         elif self.PROTOCOL == QUADRATURE:
             self.A, self.B = stepper.quadrature
         else:
-            # While disabled the position counts as 0, and the comparison still sees that when ENABLE rises.
+            # While disabled, the tracked position counts as 0; the comparison still uses that when ENABLE rises.
             self.A, self.B = int(stepper.stepped), int((0 if was_disabled else stepper.track) >= self.INP)
             lower_at = now + 1 if stepper.stepped or was_disabled else None
         return earliest(lower_at, stepper.next_step(now))

@@ -1,24 +1,24 @@
 """PULSE: delays, stretches and multiplies pulses.
 
-With a WIDTH each accepted trigger makes a train of pulses; without, both edges of TRIG are replayed DELAY later.
-A write to a parameter, while enabled, is like ENABLE being low for a tick.
+With a WIDTH, each accepted trigger makes a train of pulses; without, both edges of TRIG are repeated after DELAY. A
+write to a parameter while enabled acts like a low level of ENABLE for one tick.
 """
 
 from collections import deque
 
 from .base import Block, Changes, bit_in, bit_out, matches, param, readback
 
-#: So many triggers can wait; the documentation says 255, the hardware takes one or two more.
+#: Limit of queued triggers; the documentation says 255, the hardware accepts one or two more.
 _QUEUE = 256
 
-#: The shortest delay and width but zero.
+#: Shortest delay and width, except for 0.
 _SHORTEST = 5
 
 _PARAMS = ("DELAY", "WIDTH", "PULSES", "STEP", "TRIG_EDGE")
 
 
 class Pulse(Block):
-    """Makes PULSES pulses of WIDTH, STEP apart, DELAY after each trigger."""
+    """Generates PULSES pulses of WIDTH every STEP, DELAY after each trigger."""
 
     ENABLE: int = bit_in()
     TRIG: int = bit_in()
@@ -34,8 +34,8 @@ class Pulse(Block):
     def __init__(self) -> None:
         super().__init__()
         self._enabled = False
-        self._waiting: deque[tuple[int, int]] = deque()  # triggers that have not ended: when, to which level
-        self._last: int | None = None  # the last accepted trigger, in a train
+        self._waiting: deque[tuple[int, int]] = deque()  # queued triggers: tick and level
+        self._last: int | None = None  # tick of the last accepted trigger of a train
 
     def step(self, now: int, changes: Changes) -> int | None:
         written = any(name in changes for name in _PARAMS)
@@ -56,7 +56,7 @@ class Pulse(Block):
         return now + 1 if entered else next_edge
 
     def _replay(self, now: int, *, triggered: bool) -> int | None:
-        """Without WIDTH: the edges of TRIG, some time later."""
+        """Without WIDTH: repeat the edges of TRIG after the delay."""
         waiting = self._waiting
         delay = self._delay()
         if triggered:
@@ -66,7 +66,7 @@ class Pulse(Block):
         return waiting[0][0] + delay if waiting else None
 
     def _train(self, now: int, *, triggered: bool) -> int | None:
-        """With WIDTH: a train of pulses for each trigger; they never overlap."""
+        """With WIDTH: generate a train of pulses for each trigger; trains never overlap."""
         width = max(self.WIDTH, _SHORTEST)
         step = self.STEP if self.STEP > width else width + 1
         length = (max(self.PULSES, 1) - 1) * step + width

@@ -1,49 +1,49 @@
-"""QDEC: counts quadrature signals; INENC has the same counter inside."""
+"""QDEC: a quadrature decoder; INENC contains the same counter."""
 
 from .base import Block, Changes, bit_in, earliest, param, pos_out, readback, wrap
 
-#: The states of (A, B) in the order in which they follow each other when counting up.
+#: Places of (A, B) in a cycle when counting up.
 _CYCLE = {(0, 0): 0, (1, 0): 1, (1, 1): 2, (0, 1): 3}
 
-#: What a move in the cycle counts; one by two places is illegal and counts nothing.
+#: Count for each move in the cycle; a move by two places is illegal and counts nothing.
 _STEPS = {1: 1, 3: -1}
 
-#: Ticks from an edge to the count.
+#: Ticks from an edge to the change of the count.
 _LATENCY = 2
 
 
 class QuadratureCounter:
     """Counts edges of A and B.
 
-    A step in the tick right after a counted one is lost. One right after a step down, counted or lost, is taken for a
-    step up: the hardware forgets its direction then.
+    As in the hardware, a step in the tick right after a counted one is lost, and a step right after a step down,
+    counted or lost, counts as a step up.
 
     Attributes:
-        count: where it is
-        homed: whether it was told, or found, a zero
+        count: current count
+        homed: whether the count was set, or zeroed by Z
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.homed = 0
         self._place = 0
-        self._counted = -1  # the tick of the last step that was counted
-        self._down = -1  # the tick of the last step that was taken for one down
-        self._due: dict[int, int] = {}  # steps that do not show yet, by the tick in which they will
+        self._counted = -1  # tick of the last counted step
+        self._down = -1  # tick of the last step that was treated as a step down
+        self._due: dict[int, int] = {}  # pending steps by the tick in which they are counted
 
     def step(self, now: int, a: int, b: int, *, linked: int, reset: int, setp: int | None) -> int | None:
-        """Do what happens in a tick.
+        """Compute a tick.
 
         Args:
-            now: the tick
-            a: the signal A
-            b: the signal B
-            linked: whether there is an encoder; without one nothing counts
+            now: current tick
+            a: level of A
+            b: level of B
+            linked: whether an encoder is connected; without one, `homed` is cleared
             reset: whether the count is held at zero
-            setp: the count to load in this tick
+            setp: count to load in this tick; None for none
 
         Returns:
-            the tick in which the count changes next if nothing else happens
+            tick of the next change of the count if nothing else happens
         """
         place = _CYCLE[a, b]
         step = _STEPS.get((place - self._place) % 4)

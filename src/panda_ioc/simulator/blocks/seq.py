@@ -1,7 +1,7 @@
 """SEQ: a sequencer of outputs.
 
-A pass of a row is a trigger, phase 1 and phase 2; passes, rows and repeats of the table follow each other
-without an idle tick. The row is asked for when it begins, so a stream can be fed while it is played.
+One execution of a row consists of a trigger, phase 1 and phase 2; executions, rows and repeats of the table follow one
+another without idle ticks. A row is read when it begins, so a stream can be extended while it is played.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ WAIT_TRIGGER, PHASE1, PHASE2 = range(WAIT_ENABLE + 1, WAIT_ENABLE + 4)
 
 _Met = Callable[["Seq", int], bool]
 
-#: When each trigger of a row is met, given the POSITION of the row. A code that is not here never is.
+#: The condition of each trigger code, given the POSITION of the row. Other codes are never met.
 _TRIGGERS: dict[int, _Met] = {
     0: lambda _seq, _: True,
     1: lambda seq, _: not seq.BITA,
@@ -32,14 +32,14 @@ _TRIGGERS: dict[int, _Met] = {
     12: lambda seq, position: seq.POSC <= position,
 }
 
-#: The inputs that a trigger looks at.
+#: The input that each trigger code uses.
 _LOOKS_AT = {code: ("BITA", "BITB", "BITC", "POSA", "POSB", "POSC")[(code - 1) // 2] for code in range(1, 13)}
 
-#: While no trigger is waited for, no input matters but ENABLE.
+#: While no trigger is awaited, only ENABLE matters.
 _QUIET = dict.fromkeys(_LOOKS_AT.values(), ANY)
 
 
-#: While one bit is waited for, no other input matters.
+#: While a bit is awaited, no other input matters.
 _QUIET_BUT = {bit: {name: ANY for name in _QUIET if name != bit} for bit in ("BITA", "BITB", "BITC")}
 
 
@@ -89,8 +89,8 @@ class Seq(Player):
         super().__init__(memory)
         self.quiet = _QUIET
         self._row = _Row(1, 0, 0, (0, 1), (0, 0))
-        self._unit_start = 0  # when the present unit of PRESCALE ticks of a phase began
-        self._units_left = 0  # how many of them the phase still has, with the present one
+        self._unit_start = 0  # start of the current unit of PRESCALE ticks
+        self._units_left = 0  # units left in the phase, including the current one
         self._prescale = 1
 
     def step(self, now: int, changes: Changes) -> int | None:
@@ -136,7 +136,7 @@ class Seq(Player):
             self._advance(now, 1)
 
     def _advance(self, now: int, line: int) -> None:
-        """Go on to another row; the counters stay as they are if it is not there."""
+        """Go to another row; if it is not available, the counters keep their values."""
         if self._next_row(now):
             self.TABLE_LINE, self.LINE_REPEAT = line, 1
 
@@ -164,7 +164,7 @@ class Seq(Player):
         self._prescale = self.PRESCALE or 1
 
     def _rescale(self, now: int) -> None:
-        """A write to PRESCALE: it holds from the present unit of the phase on."""
+        """Apply a write to PRESCALE, starting with the current unit of the phase."""
         done = max((now - self._unit_start) // self._prescale, 0)
         done = min(done, max(self._units_left - 1, 0))
         self._unit_start += done * self._prescale
@@ -184,7 +184,7 @@ class Seq(Player):
         return met is not None and met(self, self._row.position)
 
     def _listen(self) -> None:
-        """Say which inputs matter: none but that which the row waits for."""
+        """Declare which inputs matter: only the one that the row waits for."""
         name = _LOOKS_AT.get(self._row.trigger)
         if self.STATE != WAIT_TRIGGER or name is None:
             self.quiet = _QUIET

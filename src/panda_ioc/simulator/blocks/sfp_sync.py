@@ -1,4 +1,4 @@
-"""SFPn_SYNC: the link to another PandA. There is none, so nothing ever comes in."""
+"""SFPn_SYNC: the link to another PandA, which is never connected in the simulation."""
 
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ LINK_DOWN = 1
 
 
 class SfpSyncIn(Block):
-    """What another PandA sends."""
+    """The signals from another PandA."""
 
     more_ports = MappingProxyType({**{bit: bit_out() for bit in _BITS}, **{pos: pos_out() for pos in _POSITIONS}})
 
@@ -20,13 +20,13 @@ class SfpSyncIn(Block):
     ERR_CNT: int = readback()
 
     def step(self, now: int, changes: Changes) -> None:
-        """Nothing comes in."""
+        """Do nothing: the link is down."""
 
 
 class SfpSyncOut(Block):
-    """What is sent to another PandA."""
+    """The signals to another PandA."""
 
     more_ports = MappingProxyType({**{bit: bit_in() for bit in _BITS}, **{pos: pos_in() for pos in _POSITIONS}})
 
     def step(self, now: int, changes: Changes) -> None:
-        """Nobody listens."""
+        """Do nothing: the link is down."""

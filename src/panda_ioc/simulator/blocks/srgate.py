@@ -1,10 +1,10 @@
-"""SRGATE: a gate that is set and reset by edges."""
+"""SRGATE: a gate that edges set and reset."""
 
 from .base import Block, Changes, bit_in, bit_out, matches, param
 
 
 class Srgate(Block):
-    """Set by an edge of SET, reset by one of RST; reset beats set, and what is forced beats both."""
+    """Set by an edge of SET, reset by an edge of RST; reset overrides set, and the FORCE actions override both."""
 
     ENABLE: int = bit_in()
     SET: int = bit_in()

@@ -1,10 +1,10 @@
-"""SYSTEM: the clock of the box. All else that it has are readings that do not change."""
+"""SYSTEM: the clock selection; all other readings of the block are constant."""
 
 from .base import Block, Changes, param, readback
 
 
 class System(Block):
-    """Any clock source is there and good."""
+    """Accepts any clock source as present and locked."""
 
     CLOCK_SOURCE: int = param()
     CLK_SEL_STAT: int = readback()

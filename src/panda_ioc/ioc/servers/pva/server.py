@@ -1,9 +1,11 @@
 """PV Access, by p4p: serves a plan, with the structures of PVI by which clients find everything."""
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 
+from p4p import _p4p
 from p4p.server import DynamicProvider, StaticProvider
 from p4p.server import Server as P4pServer
 from p4p.server.raw import SharedPV
@@ -49,6 +51,10 @@ class PvaServer:
 
     async def start(self) -> None:
         """Let clients find it."""
+        if "PVXS_LOG" not in os.environ:
+            # Without descriptors, libevent logs failures to accept without pause, and each message takes the GIL: the
+            # thread that ends this, see `ioc.process.descriptors`, would have to wait.
+            _p4p.logger_level_set("pvxs.ev", _p4p.logLevelOff)
         self._server = P4pServer(providers=[provider for provider in (self._provider, self._fields) if provider])
 
     async def stop(self) -> None:
