@@ -10,7 +10,7 @@ import psutil
 import pytest
 from aioca import caput
 
-from panda_ioc.ioc.process.http import MOST_CONNECTIONS
+from panda_ioc.ioc.process.http import MAX_CONNECTIONS
 from panda_ioc.simulator import Server
 
 from ..conftest import free_port, until
@@ -21,7 +21,7 @@ LIMIT = 256
 
 #: What clients cannot have: that of the PandA and files, connections that EPICS has in its queue, and those of HTTP.
 OWN = 24
-RESERVE = OWN + 24 + MOST_CONNECTIONS
+RESERVE = OWN + 24 + MAX_CONNECTIONS
 
 IDLE = 236
 
@@ -75,9 +75,9 @@ async def test_more_clients_than_there_are_descriptors(
         assert await ioc.pva_get("PULSE1:PULSES") == 1
         with idle_clients(*(ports[name] for name in flooded)):
             if flooded == ("HTTP",):  # it bounds its clients itself
-                await until(lambda: process.num_fds() >= MOST_CONNECTIONS)
+                await until(lambda: process.num_fds() >= MAX_CONNECTIONS)
             else:
-                await ioc.wait_for("no more clients are let in", timeout=60)
+                await ioc.wait_for("new connections are refused", timeout=60)
                 _accepts_nobody([ports[name] for name in ("PVA", "CA")])
             assert process.num_fds() <= LIMIT - OWN
             await _is_well(ioc, panda, http, tmp_path)
@@ -126,5 +126,5 @@ async def test_the_soft_limit_is_raised_to_the_hard_one(panda: Server, ca_ports:
 async def test_too_few_descriptors_for_a_reserve(panda: Server, ca_ports: Iterator[int]) -> None:
     few = ("prlimit", "--nofile=150:150")
     async with running_ioc(panda.control_port, "TEST-FEW", ca_ports, before=few) as ioc:
-        assert await ioc.wait_for("only 150 file descriptors are allowed")
+        assert await ioc.wait_for("the limit of 150 file descriptors is too low")
         assert await ioc.pva_get("PULSE1:PULSES") == 0

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from panda_ioc.ioc.process.http import MOST_CONNECTIONS, Answer, HttpServer
+from panda_ioc.ioc.process.http import MAX_CONNECTIONS, Answer, HttpServer
 from panda_ioc.simulator import Server
 
 from ..command import outcome
@@ -58,7 +58,7 @@ async def test_http(ca_ports: Iterator[int]) -> None:
             assert await ioc.stop() == 0
 
 
-@pytest.mark.parametrize("count", [2 * MOST_CONNECTIONS, 1000])
+@pytest.mark.parametrize("count", [2 * MAX_CONNECTIONS, 1000])
 async def test_http_while_slow_clients_want_all_of_it(panda: Server, ca_ports: Iterator[int], count: int) -> None:
     """Those who send their request letter by letter, and come again when they are closed."""
     port = free_port()
@@ -68,10 +68,10 @@ async def test_http_while_slow_clients_want_all_of_it(panda: Server, ca_ports: I
         idle = process.num_fds()
         slow_ones = await asyncio.create_subprocess_exec(sys.executable, slow_clients.__file__, str(port), str(count))
         try:
-            await until(lambda: process.num_fds() >= idle + MOST_CONNECTIONS // 2)
+            await until(lambda: process.num_fds() >= idle + MAX_CONNECTIONS // 2)
             for _ in range(10):
                 assert await asyncio.wait_for(get(port, "/healthz"), 5) == (200, "alive\n")
-            assert process.num_fds() <= idle + 2 * MOST_CONNECTIONS
+            assert process.num_fds() <= idle + 2 * MAX_CONNECTIONS
         finally:
             slow_ones.kill()
             await slow_ones.wait()

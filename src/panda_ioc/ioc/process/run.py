@@ -37,7 +37,7 @@ from ..services.service import Service
 from ..services.tables import Tables
 from .alive import alive_file
 from .config import Config, ScreensConfig
-from .descriptors import descriptors_kept
+from .descriptors import descriptors_reserved
 from .monitoring import monitored
 from .start import connect_or_cached
 from .state import State
@@ -64,7 +64,7 @@ async def run(config: Config) -> int:
     served: dict[str, Pv] = {}
     with alive_file() as add_address:
         async with monitored(config.http, served, add_address):
-            with descriptors_kept(config.http.port):
+            with descriptors_reserved(config.http.port):
                 return await _until_stopped(config, served, stopped)
 
 
