@@ -12,7 +12,7 @@ from .pages import ROOT
 PAGE = ROOT / "docs" / "reference" / "errors.md"
 SOURCE = ROOT / "src" / "panda_ioc"
 
-#: Messages of the branches `llib`, `lplan`, `lscr` and `lsim`; remove this when all are merged.
+#: Messages of the branches `llib`, `lplan` and `lsim`; remove this when all are merged.
 COMING = {
     "…is not in an allowed directory…",
     "file path too long…",
