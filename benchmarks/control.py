@@ -62,7 +62,7 @@ def names() -> list[str]:
 
 async def measure(name: str) -> dict[str, Any]:
     """Make one run; the import of the client is in this function, so that it searches the right ports."""
-    from aioca import caget, camonitor, caput
+    from aioca import caget, camonitor, caput, purge_channel_caches
 
     pvs = [f"{PREFIX}:Status"] if name == BARE else names()
     began = time.perf_counter()
@@ -100,6 +100,7 @@ async def measure(name: str) -> dict[str, Any]:
                     delays.append(await asyncio.wait_for(arrived.get(), 5) - start)
             monitor.close()
             result["change to monitor, median (ms)"] = statistics.median(delays) * 1e3
+        purge_channel_caches()
         await asyncio.sleep(12)  # until the polls slow down
         used = process.cpu_times()
         await asyncio.sleep(10)

@@ -1,6 +1,9 @@
 """Run a data port that sends prepared bytes as fast as possible, one acquisition to each client.
 
-It also has a control port with the replies that clients need before they read data.
+It also has a control port with the replies that clients need before they read data. Example:
+
+    python benchmarks/source.py 8888 8889 1000000000 &
+    panda-ioc capture 127.0.0.1 x.h5
 """
 
 import socket
@@ -65,12 +68,25 @@ def send(client: socket.socket, count: int, megabytes_per_second: float) -> None
             pass
 
 
+def answer(command: str) -> str:
+    """Return the reply to a request: the capture settings, or the identity."""
+    captures: dict[str, list[str]] = {}
+    for name, _, capture, _ in FIELDS:
+        captures.setdefault(name, []).append(capture)
+    told = {name: " ".join(words) for name, words in captures.items()}
+    if command == "*CAPTURE?":
+        return "".join(f"!{name} {words}\n" for name, words in told.items()) + ".\n"
+    if command.endswith(".CAPTURE?"):
+        return f"OK ={told[command.removesuffix('.CAPTURE?')]}\n"
+    return "OK =PandA SW: 4.1 FPGA: 0.0.0 00000000 00000000 rootfs: x\n"
+
+
 def control(client: socket.socket) -> None:
-    """Reply to every request with the identity."""
-    with client:
+    """Reply to every request of a client."""
+    with client, client.makefile("rb") as commands:
         try:
-            while lines := client.recv(4096):
-                client.sendall(b"OK =PandA SW: 4.1 FPGA: 0.0.0 00000000 00000000 rootfs: x\n" * lines.count(b"\n"))
+            for line in commands:
+                client.sendall(answer(line.decode().removesuffix("\n")).encode())
         except OSError:
             pass
 

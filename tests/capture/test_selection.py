@@ -98,3 +98,13 @@ def test_begun_in_the_middle_and_stopped_before_the_end(mode: str) -> None:
     assert isinstance(samples, FrameData)
     assert (start.missed, len(samples.data), end) == (2 + 6, 2, EndData(8, "stopped"))
     assert not list(selection.stop("again"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "came", "captured", "lost"),
+    [(10, 10, None, 0), (10, 8, None, 2), (10, 10, 15, 3), (10, 8, 15, 5), (10, 10, 4, 0), (8, 10, None, 0)],
+)
+def test_what_is_lost_of_an_acquisition(sent: int, came: int, captured: int | None, lost: int) -> None:
+    """What the PandA sent or captured, without the 2 samples that it had missed from the start, and what came."""
+    assert Acquisition(START, came, EndData(sent, "Data overrun"), captured).lost == lost
+    assert Acquisition(START, came).lost == 0

@@ -2,15 +2,22 @@
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Iterator
 
 from aioca import caget, caput
 
+from panda_ioc.ioc.servers.ca.gathering import CROWD, PERIOD
 from panda_ioc.simulator import Server
 
+from .circuit import NORMAL
+from .circuit import Circuit as Putting
 from .process import Ioc, running_ioc
 
 CLIENTS = 200
+
+#: Puts one after the other, many in the moment in which many clients are told together.
+PUTS = 300
 
 #: A message of Channel Access: command, payload size, data type, data count, two parameters.
 HEADER = struct.Struct(">HHHHII")
@@ -63,6 +70,34 @@ async def test_two_hundred_clients_see_each_change(panda: Server, ca_ports: Iter
                 for value in range(1, 6):
                     await caput(pv, value, wait=True, timeout=10)
                     assert set(await asyncio.gather(*(circuit.value() for circuit in circuits))) == {float(value)}
+        finally:
+            for circuit in circuits:
+                circuit.writer.close()
+
+
+async def test_many_clients_are_told_together_and_whoever_reads_is_not_kept_waiting(
+    panda: Server, ca_ports: Iterator[int]
+) -> None:
+    async with running_ioc(panda.control_port, "TEST-TOGETHER", ca_ports) as ioc:
+        pv, port = ioc.pv("PULSE1:PULSES"), int(ioc.environment["EPICS_CA_SERVER_PORT"])
+        circuits: list[Circuit] = []
+        try:
+            async with asyncio.timeout(60), Putting(port) as putting:
+                for _ in range(CROWD):
+                    circuits.append(await Circuit.open(port))
+                    await circuits[-1].monitor(pv)
+                await putting.put(pv, PUTS + 1)
+                began = time.perf_counter()
+                for value in range(1, PUTS + 1):
+                    assert await putting.put(pv, value) == NORMAL
+                    assert await putting.get(pv) == value
+                moments = (time.perf_counter() - began) / PERIOD
+                for circuit in circuits:
+                    told = [await circuit.value()]
+                    while told[-1] != PUTS:
+                        told.append(await circuit.value())
+                    assert told == [PUTS + 1, *sorted(told[1:])]
+                    assert len(told) <= moments + 3
         finally:
             for circuit in circuits:
                 circuit.writer.close()

@@ -179,6 +179,7 @@ async def test_a_disk_that_blocks_for_too_long(iocs: Starter, panda: Server, blo
     assert await data.get("STATUS") == "ERROR: the acquisition ended with: Data overrun"
     captured = int(await data.get("NUM_CAPTURED"))
     assert 12 * ROWS < captured < 100 * ROWS
+    assert await data.get("DROPPED") == 100 * ROWS + 10 - captured
     with h5py.File(data.path) as file:
         column = file["COUNTER1.OUT.Value"][:]
         assert file["acquisitions/end_reason"][:].tolist() == [b"Data overrun"]

@@ -1,16 +1,21 @@
 """Polling the simulated PandA."""
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
+from aioca import camonitor
 
 from panda_ioc.client import AsyncioClient, PandaConnectionError
-from panda_ioc.ioc.link.poll import PERIODS, Poller, Timetable
-from panda_ioc.protocol import COMPLETION, ChangeGroup, Changes, ForgetChanges, Poll, Put
+from panda_ioc.ioc.link.poll import PERIODS, UNWATCHED_BEAT, Poller, Timetable
+from panda_ioc.protocol import COMPLETION, ChangeGroup, Changes, Command, Expected, ForgetChanges, Poll, Put
 from panda_ioc.simulator import Server
 
-from ..conftest import Hostile
+from ..conftest import Hostile, free_port
+from .process import running_ioc
+from .test_http import get
 
 
 @pytest.mark.parametrize(
@@ -112,3 +117,135 @@ async def test_an_old_server_without_completion() -> None:
         async with AsyncioClient("127.0.0.1", server.port) as client:
             polled = await client.send(Poll((ChangeGroup.BITS,)))
     assert polled.changes == Changes()
+
+
+class Counting(AsyncioClient):
+    """A client that counts what it is asked to send."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.sent = 0
+        self._sends = asyncio.Event()
+
+    def submit(
+        self, command: Command[Any], done: Callable[[Any], None], *, expected: Expected[Any] | None = None
+    ) -> None:
+        self.sent += 1
+        self._sends.set()
+        super().submit(command, done, expected=expected)
+
+    async def until_sent(self, more: int) -> None:
+        wanted = self.sent + more
+        async with asyncio.timeout(20):
+            while self.sent < wanted:
+                self._sends.clear()
+                await self._sends.wait()
+
+
+async def test_polls_that_say_nothing_new_are_neither_parsed_nor_applied(
+    panda: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    original = Poll.conversation
+
+    def counted(self: Poll) -> Any:
+        parsed.append(self)
+        return (yield from original(self))
+
+    monkeypatch.setattr(Poll, "conversation", counted)
+    applied: asyncio.Queue[Changes] = asyncio.Queue()
+    periods = dict.fromkeys(PERIODS, 0.005)
+    async with Counting("127.0.0.1", panda.control_port) as client:
+        await client.send(ForgetChanges())
+        poller = Poller(client, applied.put_nowait, periods, ["SYSTEM.TEMP_PSU", "SYSTEM.TEMP_SFP"])
+        running = asyncio.create_task(poller.run())
+        await client.until_sent(20)
+        while not applied.empty():
+            applied.get_nowait()
+        parsed.clear()
+        await client.until_sent(100)
+        assert len(parsed) == applied.qsize() == 0
+        for number in range(1, 4):
+            await client.send(Put("PULSE1.PULSES", str(number)))
+            while "PULSE1.PULSES" not in (changes := await asyncio.wait_for(applied.get(), 5)).values:
+                pass
+            assert changes.values["PULSE1.PULSES"] == str(number)
+        running.cancel()
+
+
+async def test_a_field_in_error_is_read_again_though_it_says_the_same(panda: Server) -> None:
+    """What a group reports as in error is known by the field's own answer to be well again."""
+    quiet, error = b".\nOK =1\nOK =Ok\n", b"!SYSTEM.A (error)\n.\nOK =1\nOK =Ok\n"
+    answers = iter([quiet] * 5 + [error] + [quiet] * 100)
+    applied: asyncio.Queue[Changes] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for line in reader:
+            if b"COMPLETION" in line:
+                writer.write(next(answers, b""))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        async with AsyncioClient("127.0.0.1", server.sockets[0].getsockname()[1]) as client:
+            poller = Poller(client, applied.put_nowait, {ChangeGroup.READ: 0.01}, ["SYSTEM.A"])
+            running = asyncio.create_task(poller.run())
+            told = [await asyncio.wait_for(applied.get(), 5) for _ in range(3)]
+            running.cancel()
+    assert [(changes.in_error, changes.values["SYSTEM.A"]) for changes in told] == [
+        ((), "1"),
+        (("SYSTEM.A",), "1"),
+        ((), "1"),
+    ]
+
+
+async def test_all_is_asked_for_more_seldom_while_nobody_is_there(panda: Server) -> None:
+    watched = False
+    async with Counting("127.0.0.1", panda.control_port) as client:
+        loop = asyncio.get_running_loop()
+        poller = Poller(client, lambda _: None, {ChangeGroup.CONFIG: 0.001}, is_watched=lambda: watched)
+        running = asyncio.create_task(poller.run())
+        await client.until_sent(1)
+        before, began = client.sent, loop.time()
+        await client.until_sent(5)
+        assert client.sent - before <= 2 + 3 * (loop.time() - began) / UNWATCHED_BEAT  # busy at first: it has news
+        watched = True
+        async with asyncio.timeout(20):
+            sent = 0
+            while sent <= 2 * 3 * 0.2 / UNWATCHED_BEAT:
+                before = client.sent
+                await asyncio.sleep(0.2)
+                sent = client.sent - before
+        running.cancel()
+
+
+@pytest.mark.parametrize("over", ["CA", "PVA"])
+async def test_an_ioc_asks_more_often_while_a_client_is_there(
+    panda: Server, ca_ports: Iterator[int], over: str
+) -> None:
+    port = free_port()
+    async with running_ioc(panda.control_port, f"TEST-WATCHED-{over}", ca_ports, "--http-port", str(port)) as ioc:
+        pv, periods = ioc.pv("IOC:POLL_PERIOD"), asyncio.Queue[float]()
+
+        async def told(value: Any) -> None:
+            periods.put_nowait(float(value))
+
+        await _until_period(port, lambda seconds: seconds > UNWATCHED_BEAT * 0.9)
+        monitor = camonitor(pv, told) if over == "CA" else ioc.pva.monitor(pv, told)
+        async with asyncio.timeout(20):
+            while await periods.get() > UNWATCHED_BEAT * 0.6e3:
+                pass
+        monitor.close()
+        if over == "PVA":
+            ioc.pva.disconnect()
+            await _until_period(port, lambda seconds: seconds > UNWATCHED_BEAT * 0.9)
+
+
+async def _until_period(port: int, holds: Callable[[float], bool]) -> None:
+    """Wait until the time from poll to poll is so, as metrics tell it, for which nobody need be a client."""
+    async with asyncio.timeout(20):
+        while True:
+            _, text = await get(port, "/metrics")
+            (seconds,) = re.findall(r"^panda_ioc_poll_period_seconds (\S+)$", text, re.MULTILINE)
+            if holds(float(seconds)):
+                return
+            await asyncio.sleep(0.2)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panda_ioc.protocol import (
+    COMPLETION,
+    ChangeGroup,
     Command,
     CommandError,
     ControlConnection,
@@ -16,6 +18,7 @@ from panda_ioc.protocol import (
     GetMultiline,
     Identify,
     LocalProtocolError,
+    Poll,
     Put,
     Raw,
     RemoteProtocolError,
@@ -222,3 +225,52 @@ def test_any_bytes_at_all_give_responses_or_the_documented_error(data: bytes, cu
         return [repr(response) for _, response in finished(connection)], ""
 
     assert outcome([data]) == outcome(chunks(data, cuts))
+
+
+POLL = Poll((ChangeGroup.CONFIG, ChangeGroup.ATTR), ("A.B",))
+NOTHING_NEW = POLL.nothing_new({"A.B": "7", COMPLETION: "Ok"})
+
+
+def polled(*answers: bytes) -> list[Any]:
+    """What comes of a poll of which nothing new is expected, and of a command behind it."""
+    connection = ControlConnection()
+    assert connection.send(POLL, NOTHING_NEW) == b"*CHANGES.CONFIG?\n*CHANGES.ATTR?\nA.B?\n*PCAP.COMPLETION?\n"
+    connection.send(Get("C.D"))
+    for answer in answers:
+        assert connection.receive_bytes(answer) == b""
+    return [response for _, response in finished(connection)]
+
+
+def test_the_expected_answer_is_not_parsed() -> None:
+    (answer,) = polled(NOTHING_NEW.answer)
+    assert answer is NOTHING_NEW.response
+
+
+@pytest.mark.parametrize("place", range(1, len(NOTHING_NEW.answer) + 1))
+def test_the_expected_answer_in_pieces_and_with_another_behind_it(place: int) -> None:
+    data = NOTHING_NEW.answer + b"OK =9\n"
+    answer, following = polled(data[:place], data[place:])
+    assert answer == converse(POLL, NOTHING_NEW.answer) == NOTHING_NEW.response
+    assert following == b"9"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b".\n.\nOK =8\nOK =Ok\n",
+        b".\n.\nERR no\nOK =Ok\n",
+        b".\n!A.B (error)\n.\nOK =7\nOK =Ok\n",
+        b"!A.B=7\n.\n.\nOK =7\nOK =Ok\n",
+        b"ERR no\n.\nOK =7\nERR no\n",
+    ],
+)
+def test_another_answer_than_the_expected_one(data: bytes) -> None:
+    (answer,) = polled(data)
+    assert answer == converse(POLL, data) != NOTHING_NEW.response
+
+
+def test_the_end_instead_of_the_expected_answer() -> None:
+    (*_, error) = polled(b".\n", b"")
+    assert isinstance(error, RemoteProtocolError)
+    first, _ = polled(b"")
+    assert "'*CHANGES.CONFIG?' got no answer" in str(first)

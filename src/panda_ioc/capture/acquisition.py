@@ -17,11 +17,13 @@ class Acquisition:
         start: its beginning
         samples: how many came, with those of the event that this was handed with
         end: its end; None while it is under way
+        captured: how many the PandA had captured when it ended badly; None if that is not known
     """
 
     start: StartData
     samples: int = 0
     end: EndData | None = None
+    captured: int | None = None
 
     @property
     def under_way(self) -> bool:
@@ -30,8 +32,11 @@ class Acquisition:
 
     @property
     def lost(self) -> int:
-        """Samples that the PandA says it sent, but that did not come."""
-        return max(self.end.samples - self.samples, 0) if self.end is not None else 0
+        """Samples that did not come, though the PandA says that it sent or captured them."""
+        if self.end is None:
+            return 0
+        captured = 0 if self.captured is None else self.captured - self.start.missed
+        return max(self.end.samples - self.samples, captured - self.samples, 0)
 
     @property
     def problem(self) -> str:

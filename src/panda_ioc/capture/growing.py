@@ -1,130 +1,151 @@
-"""Datasets that grow by rows: many chunks in one call, past HDF5's chunk cache.
+"""Datasets that grow by rows together: many chunks of each in one call, past HDF5's chunk cache.
 
 Chunks are small, so that a short file is; a call of h5py for each of them would cost more than the writing, and would
-keep other threads from running meanwhile. Rows wait as the bytes that came, so that a column is computed and written
-while the processor has it in its cache.
+keep other threads from running meanwhile. Rows wait as they came, until there are enough to be written in one go.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
-import numpy as np
-import numpy.typing as npt
 
+from ..protocol import StartData
 from .columns import Column, Frame
+from .computing import Computing
 from .scaling import Values
 
-#: Rows that are written in one go, as whole chunks; one chunk if that has more.
-_ROWS = 16384
+#: Rows that are written in one go, as whole chunks, and bytes of their values; one chunk if that has more.
+_ROWS, _BYTES = 32768, 4 << 20
 
-#: How a file is opened so that rows go past the chunk cache, which filters need.
+#: How a file is opened so that rows go past the chunk cache, which filters need. Chunks do not begin with a page of
+#: memory, though that is faster: metadata need pages of their own then, for which a disk that is full has no room, and
+#: the rows since the last flush would be lost.
 PAST_CACHE: Mapping[str, Any] = {"rdcc_nbytes": 0}
 
 
-class Waiting:
-    """Rows that are not written yet.
-
-    Args:
-        dtype: of a row
-        rows_per_chunk: of the datasets
-
-    Attributes:
-        at_once: how many rows are written in one go, at most
-        count: how many wait
-    """
-
-    def __init__(self, dtype: np.dtype[np.void], rows_per_chunk: int) -> None:
-        self.at_once = rows_per_chunk * max(1, _ROWS // rows_per_chunk)
-        self._rows = np.empty(self.at_once, dtype)
-        self._bytes = self._rows.view(np.uint8)
-        self.count = 0
-
-    def take(self, frame: Frame, first: int) -> tuple[Frame | None, Frame]:
-        """Take rows, as many as are written in one go.
-
-        Args:
-            frame: the rows
-            first: the row of the dataset that the first of them becomes
-
-        Returns:
-            rows to write, None while there are too few, which are valid until the next call; rows that were not taken
-        """
-        room = self.at_once - first % self.at_once
-        part, rest = frame[:room], frame[room:]
-        if not self.count and len(part) == room:
-            return part, rest
-        size, begin = self._rows.itemsize, self.count * self._rows.itemsize
-        # As bytes: numpy copies structures one by one.
-        self._bytes[begin : begin + len(part) * size] = np.ascontiguousarray(part).view(np.uint8)
-        self.count += len(part)
-        return (self.all() if len(part) == room else None), rest
-
-    def all(self) -> Frame:
-        """Return the rows that wait, and forget them; they are valid until the next call."""
-        count, self.count = self.count, 0
-        return self._rows[:count]
-
-
-class Piece:
+@dataclass(frozen=True)
+class _Piece:
     """Rows that are written in one go.
 
-    Args:
-        frame: the rows
-        end: of the datasets, when they have them
+    Attributes:
+        begin: how many rows are before them
+        end: how many there are with them
+        values: of all columns, when they are computed
     """
 
-    def __init__(self, frame: Frame, end: int) -> None:
-        self.frame, self.end = frame, end
-        self._spaces: dict[tuple[int, ...], tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]] = {}
+    begin: int
+    end: int
+    values: Future[list[Values]]
 
     def spaces(self, shape: tuple[int, ...]) -> tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]:
-        """Return where the values are in memory and in a dataset: made once for all columns with values of a shape."""
-        if shape not in self._spaces:
-            memory = h5py.h5s.create_simple((len(self.frame), *shape))
-            place = h5py.h5s.create_simple((self.end, *shape))
-            place.select_hyperslab((self.end - len(self.frame), *(0 for _ in shape)), (len(self.frame), *shape))
-            self._spaces[shape] = memory, place
-        return self._spaces[shape]
+        """Return where values of a shape are in memory and in a dataset."""
+        size = (self.end - self.begin, *shape)
+        place = h5py.h5s.create_simple((self.end, *shape))
+        place.select_hyperslab((self.begin, *(0 for _ in shape)), size)
+        return h5py.h5s.create_simple(size), place
 
 
-class GrowingDataset:
-    """A dataset that grows by a column.
+class GrowingTable:
+    """Datasets of equal length, one for each column. Close it before the file.
 
     Args:
-        file: where it is made
-        column: names it and gives the values; replace it for another acquisition
-        rows_per_chunk: how it is chunked
+        rows_per_chunk: how they are chunked
         filters: as for `create_dataset`
 
-    Raises:
-        OSError, RuntimeError: HDF5 cannot make it
+    Attributes:
+        columns: a column for each dataset, as they are in the acquisition under way
+        rows: how many were taken
+        complete_rows: how many of them all datasets have
     """
 
-    def __init__(self, file: h5py.File, column: Column, rows_per_chunk: int, filters: Mapping[str, Any]) -> None:
-        self.dataset: h5py.Dataset = file.create_dataset(
-            column.name,
-            (0, *column.shape),
-            column.dtype,
-            maxshape=(None, *column.shape),
-            chunks=(rows_per_chunk, *column.shape),
-            fill_time="never",  # rows that nobody wrote are not part of it
-            **filters,
-        )
-        self.column = column
-        self._type = h5py.h5t.py_create(column.dtype)
+    def __init__(self, rows_per_chunk: int, filters: Mapping[str, Any]) -> None:
+        self.columns: Sequence[Column] = ()
+        self.rows = self.complete_rows = 0
+        self._rows_per_chunk, self._filters = rows_per_chunk, filters
+        self._at_once = rows_per_chunk
+        self._datasets: list[tuple[h5py.h5d.DatasetID, h5py.h5t.TypeID]] = []
+        self._waiting: list[Frame] = []
+        self._computing = Computing()
+        self._computed: _Piece | None = None
 
-    def append(self, piece: Piece, scratch: npt.NDArray[np.uint8]) -> None:
-        """Write the values of rows.
+    @property
+    def is_full(self) -> bool:
+        """Whether enough rows wait to be written in one go: write them before more are taken."""
+        return bool(self._waiting) and not self.rows % self._at_once
+
+    def make(self, file: h5py.File, columns: Sequence[Column]) -> list[h5py.Dataset]:
+        """Make the datasets, which are empty.
+
+        Raises:
+            OSError, RuntimeError: HDF5 cannot make them
+        """
+        datasets = [
+            file.create_dataset(
+                column.name,
+                (0, *column.shape),
+                column.dtype,
+                maxshape=(None, *column.shape),
+                chunks=(self._rows_per_chunk, *column.shape),
+                fill_time="never",  # rows that nobody wrote are not part of it
+                **self._filters,
+            )
+            for column in columns
+        ]
+        width = sum(column.dtype.itemsize * math.prod(column.shape) for column in columns)
+        self._at_once *= max(1, min(_ROWS, _BYTES // max(width, 1)) // self._rows_per_chunk)
+        self._datasets = [(dataset.id, h5py.h5t.py_create(dataset.dtype)) for dataset in datasets]
+        return datasets
+
+    def begin(self, start: StartData, columns: Sequence[Column]) -> None:
+        """Begin an acquisition, when all rows of the one before are written.
 
         Args:
-            piece: the rows
-            scratch: memory for the values
+            start: its beginning
+            columns: of the datasets, in order
         """
-        column, dataset = self.column, self.dataset.id
-        shape = (len(piece.frame), *column.shape)
-        values: Values = scratch[: math.prod(shape) * column.dtype.itemsize].view(column.dtype).reshape(shape)
-        column.fill(piece.frame, values)
-        dataset.set_extent((piece.end, *column.shape))
-        dataset.write(*piece.spaces(column.shape), values, self._type)
+        self.columns = columns
+        self._computing.set_columns(start.dtype, columns, self._at_once)
+
+    def take(self, frame: Frame) -> Frame:
+        """Take rows of the acquisition that began, unless enough wait; return those that are not taken.
+
+        Args:
+            frame: the rows, which must not change any more
+        """
+        part = frame[: self._at_once - self.rows % self._at_once]
+        self._waiting.append(part)
+        self.rows += len(part)
+        return frame[len(part) :]
+
+    def write(self) -> None:
+        """Begin to compute the columns of the rows that wait, and write those that were computed before.
+
+        Raises:
+            OSError, RuntimeError: HDF5 cannot write
+        """
+        computed, self._computed = self._computed, None
+        if self._waiting:
+            values = self._computing.begin(self._waiting)
+            self._computed = _Piece(self.rows - sum(map(len, self._waiting)), self.rows, values)
+            self._waiting = []
+        if computed is not None:
+            self._write(computed)
+
+    def write_all(self) -> None:
+        """Write all rows that were taken; as `write`."""
+        while self._waiting or self._computed is not None:
+            self.write()
+
+    def close(self) -> None:
+        """End what was begun in another thread."""
+        self._computing.close()
+
+    def _write(self, piece: _Piece) -> None:
+        spaces = {shape: piece.spaces(shape) for shape in {column.shape for column in self.columns}}
+        for (dataset, dtype), column, values in zip(self._datasets, self.columns, piece.values.result(), strict=True):
+            dataset.set_extent((piece.end, *column.shape))
+            dataset.write(*spaces[column.shape], values, dtype)
+        self.complete_rows = piece.end

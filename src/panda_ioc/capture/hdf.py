@@ -9,8 +9,6 @@ such as why an acquisition or the capture ended, has its place from the start, o
 """
 
 import contextlib
-import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -23,15 +21,13 @@ from .attributes import dataset_attributes
 from .columns import Column, Frame
 from .compression import filters
 from .errors import CaptureError
-from .growing import PAST_CACHE, GrowingDataset, Piece, Waiting
+from .growing import PAST_CACHE, GrowingTable
 from .making import make_file, reason_of
 from .nexus import mark_as_nexus
 from .options import FileOptions
 from .place import Place
 from .salvage import close_broken, close_unwritten
-
-#: Bytes that a file grows by before the system is asked to write them.
-_WRITEBACK_BYTES = 8 << 20
+from .writeback import Writeback
 
 #: Bytes of HDF5's metadata that stay in memory. Chunks are added at the end, so older metadata are not needed.
 _METADATA_BYTES = 4 << 20
@@ -65,7 +61,7 @@ class HdfFile:
 
     Attributes:
         path: where
-        rows, flushed_rows: rows that were taken, and how many of them others can read in the file
+        flushed_rows: how many rows others can read in the file
         problem: what is wrong with the file, though it is written on; "" if all is well
 
     Raises:
@@ -94,15 +90,17 @@ class HdfFile:
             self._file.close()
             raise
         self._limit_metadata()
-        self._columns: list[GrowingDataset] = []
+        self._table = GrowingTable(self._options.rows_per_chunk, self._filters)
+        self._writeback = Writeback(self._descriptor)
         self._acquisitions: dict[str, h5py.Dataset] = {}
-        self.rows, self.flushed_rows = 0, 0
-        self._complete_rows = 0  # of which all columns are written
-        self._waiting: Waiting | None = None
-        self._scratch = np.empty(0, np.uint8)
+        self.flushed_rows = 0
         self._first_row = 0
         self._in_acquisition = False
-        self._on_its_way = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows were taken."""
+        return self._table.rows
 
     def begin(self, start: StartData, columns: Sequence[Column]) -> None:
         """Begin an acquisition. The first one decides the columns; later ones must have the same.
@@ -110,16 +108,12 @@ class HdfFile:
         Raises:
             CaptureError: the columns are others than before, or the disk failed
         """
-        self._append_waiting()
+        self._write_all()
         if not self._acquisitions:
             self._make(start, columns)
-        elif [_meaning(column) for column in columns] != [_meaning(growing.column) for growing in self._columns]:
+        elif [_meaning(column) for column in columns] != [_meaning(column) for column in self._table.columns]:
             raise CaptureError(f"what is captured has changed: it cannot go on in {self.path}")
-        else:
-            for growing, column in zip(self._columns, columns, strict=True):
-                growing.column = column
-        self._waiting = Waiting(start.dtype, self._options.rows_per_chunk)
-        self._scratch = np.empty(self._waiting.at_once * max(map(_width, columns), default=0), np.uint8)
+        self._table.begin(start, columns)
         self._first_row = self.rows
         with self._disk():
             self._tell_end("")
@@ -138,15 +132,18 @@ class HdfFile:
     def write(self, frame: Frame) -> None:
         """Take samples; they are written when there are enough of them.
 
+        Args:
+            frame: the samples, which must not change until they are flushed
+
         Raises:
             CaptureError: the disk failed; what was flushed before is readable
         """
-        while self._waiting is not None and len(frame):
-            before = len(frame)
-            full, frame = self._waiting.take(frame, self.rows)
-            self.rows += before - len(frame)
-            if full is not None:
-                self._append(full)
+        while self._acquisitions and len(frame):
+            frame = self._table.take(frame)
+            if self._table.is_full:
+                with self._disk():
+                    self._table.write()
+                    self._writeback.grown(self._place.check_size(self._descriptor))
 
     def flush(self) -> None:
         """Make all rows readable for others.
@@ -154,7 +151,7 @@ class HdfFile:
         Raises:
             CaptureError: the disk failed, or what was written is lost, as somebody deleted or truncated the file
         """
-        self._append_waiting()
+        self._write_all()
         with self._disk():
             self._file.flush()
             self._check_place()
@@ -192,7 +189,7 @@ class HdfFile:
         with self._disk():
             if failure or self.problem:
                 self._tell_end(failure or self.problem)
-            self._is_open = False
+            self._end_threads()
             self._file.close()
 
     def abandon(self, failure: str = "") -> str:
@@ -210,23 +207,21 @@ class HdfFile:
             self._place.discard(self._descriptor)
         elif not self._place.lost:
             self._tell_failure(failure)
-        self._is_open = False
+        self._end_threads()
         if self._place.lost:
             self.flushed_rows = 0
             close_unwritten(self._file)
             return ""
-        self.flushed_rows = self._complete_rows
-        names = [growing.column.name for growing in self._columns]
-        return close_broken(self._file, self._place.made_at, names, self._complete_rows)
+        self.flushed_rows = self._table.complete_rows
+        names = [column.name for column in self._table.columns]
+        return close_broken(self._file, self._place.made_at, names, self.flushed_rows)
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
         names = {column.field.column: column.name for column in columns}
         with self._disk():
-            for column in columns:
-                growing = GrowingDataset(self._file, column, rows, self._filters)
-                growing.dataset.attrs.update(dataset_attributes(column, names, self._options.descriptions))
-                self._columns.append(growing)
+            for dataset, column in zip(self._table.make(self._file, columns), columns, strict=True):
+                dataset.attrs.update(dataset_attributes(column, names, self._options.descriptions))
             acquisitions = self._file.create_group("acquisitions")
             for name, dtype in _ACQUISITION.items():
                 self._acquisitions[name] = acquisitions.create_dataset(
@@ -257,12 +252,12 @@ class HdfFile:
     def _tell_failure(self, failure: str) -> None:
         """Write why there are no more rows, after the disk failed."""
         with contextlib.suppress(CaptureError), self._disk():
-            self._file.attrs.modify("samples", self._complete_rows)
+            self._file.attrs.modify("samples", self._table.complete_rows)
             if failure:
                 self._tell_end(failure)
         if self._in_acquisition:
             with contextlib.suppress(CaptureError):
-                self._note(samples=self._complete_rows - self._first_row, end_reason="Write error")
+                self._note(samples=self._table.complete_rows - self._first_row, end_reason="Write error")
 
     def _tell_end(self, reason: str) -> None:
         """Write why the file ended, as bytes: text of any length has no place in a file that is being read."""
@@ -281,29 +276,15 @@ class HdfFile:
         config.max_size = _METADATA_BYTES
         self._file.id.set_mdc_config(config)
 
-    def _append_waiting(self) -> None:
-        if self._waiting is not None and self._waiting.count:
-            self._append(self._waiting.all())
+    def _end_threads(self) -> None:
+        """End what goes on beside, as the file is closed next, whatever happens."""
+        self._is_open = False
+        self._table.close()
+        self._writeback.close()
 
-    def _append(self, rows: Frame) -> None:
-        """Write the last rows that were taken."""
+    def _write_all(self) -> None:
         with self._disk():
-            piece = Piece(rows, self.rows)
-            for growing in self._columns:
-                growing.append(piece, self._scratch)
-            self._complete_rows = self.rows
-            self._start_writeback()
-
-    def _start_writeback(self) -> None:
-        """Let the system begin to write to the disk what is new, and not wait for it.
-
-        Left to itself, Linux collects gigabytes, and then stops whoever writes for seconds.
-        """
-        size = self._place.check_size(self._descriptor)
-        if size - self._on_its_way >= _WRITEBACK_BYTES:
-            # What is still to be written is not forgotten but written: so the advice costs readers nothing.
-            os.posix_fadvise(self._descriptor, self._on_its_way, size - self._on_its_way, os.POSIX_FADV_DONTNEED)
-            self._on_its_way = size
+            self._table.write_all()
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
@@ -330,8 +311,3 @@ def _meaning(column: Column) -> tuple[Any, ...]:
     source = column.field
     scaling = () if column.scaled else (source.scale, source.offset)
     return (column.name, column.dtype, source.units, *scaling)
-
-
-def _width(column: Column) -> int:
-    """Return the bytes of a value."""
-    return column.dtype.itemsize * math.prod(column.shape)

@@ -71,7 +71,8 @@ class Writing:
     """How files are written: the parts that can be replaced.
 
     Attributes:
-        stages: what is done to the data before they are written, in order
+        stages: what is done to the data before they are written, in order; arrays that they give must not change any
+            more
         columns: which columns there are of an acquisition, and how their values are made
         make_file: makes a file; `functools.partial(HdfFile, options=...)` gives it other options
         flush_period: seconds after which what was written is made readable for others, when more comes

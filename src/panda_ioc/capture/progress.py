@@ -23,7 +23,7 @@ class Progress:
         phase: what it does
         received: samples that came
         missed: samples that the PandA had before it was connected to, or before the capture began
-        dropped: samples that the PandA says it sent, but that did not come
+        dropped: samples that did not come, though the PandA says that it sent or captured them
         acquisitions: how many began
         end_reason: why the last one ended; "" while none has
         accepted: samples that were selected for the file

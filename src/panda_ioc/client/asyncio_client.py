@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ..ports import CONTROL_PORT, DATA_PORT
-from ..protocol import Command, ControlConnection, Data, PandaError, RemoteProtocolError
+from ..protocol import Command, ControlConnection, Data, Expected, PandaError, RemoteProtocolError
 from . import asyncio_data
 from .asyncio_connect import connect, name_server
 from .common import CLOSE_TIMEOUT, TIMEOUT, reason_of, shown
@@ -26,7 +26,11 @@ T = TypeVar("T")
 _MOST_COLLECTED = 1 << 16
 
 
-class _ControlProtocol(asyncio.Protocol):
+#: Bytes that are read at once. asyncio would allocate as many for each read, which costs more than what it reads.
+_READ_BYTES = 1 << 18
+
+
+class _ControlProtocol(asyncio.BufferedProtocol):
     """The control port, between a transport and the tasks that wait for responses."""
 
     def __init__(self, address: str) -> None:
@@ -36,6 +40,7 @@ class _ControlProtocol(asyncio.Protocol):
         self._waiting: dict[int, Callable[[Any], None]] = {}
         #: What tasks want to send, written at the end of this turn of the event loop or with what is sent at once.
         self._outgoing = bytearray()
+        self._incoming = bytearray(_READ_BYTES)
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -46,7 +51,13 @@ class _ControlProtocol(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - as asyncio calls it
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received(bytes(memoryview(self._incoming)[:nbytes]))
+
+    def _received(self, data: bytes) -> None:
         assert self._transport is not None  # noqa: S101 - asyncio's promise, not input
         if self.lost.done():
             return  # nobody waits any more: it is read for an orderly end
@@ -82,13 +93,21 @@ class _ControlProtocol(asyncio.Protocol):
         """Wait until the server has read enough of what was sent."""
         await self._writable.wait()
 
-    def submit(self, command: Command[T], done: Callable[[T | PandaError], None], *, soon: bool = False) -> None:
+    def submit(
+        self,
+        command: Command[T],
+        done: Callable[[T | PandaError], None],
+        *,
+        soon: bool = False,
+        expected: Expected[T] | None = None,
+    ) -> None:
         """Send a command; `done` is called with its response, or with the error that ended it.
 
         Args:
             command: what to send, after all that was submitted before
             done: see above
             soon: whether it may be written a little later, together with others of this turn of the event loop
+            expected: the answer that it is likely to get
         """
         if self.lost.done() or self._transport is None:
             raise PandaConnectionError(f"not connected to {self._address}: {self.lost.result()}")
@@ -96,7 +115,7 @@ class _ControlProtocol(asyncio.Protocol):
             command = copy.copy(command)  # each command under way must be an object of its own
         if soon and not self._outgoing:
             asyncio.get_running_loop().call_soon(self._write)
-        self._outgoing += self._connection.send(command)
+        self._outgoing += self._connection.send(command, expected)
         if not soon or len(self._outgoing) > _MOST_COLLECTED:
             self._write()
         self._waiting[id(command)] = done
@@ -225,18 +244,21 @@ class AsyncioClient:
                 f"{self.host}:{self.control_port} did not answer {shown(command)} within {limit:g} s"
             ) from error
 
-    def submit(self, command: Command[T], done: Callable[[T | PandaError], None]) -> None:
+    def submit(
+        self, command: Command[T], done: Callable[[T | PandaError], None], *, expected: Expected[T] | None = None
+    ) -> None:
         """Send a command at once and be called back: for code that must not cost a task.
 
         Args:
             command: what to send
             done: called, from the event loop, with the response or the error; there is no time limit
+            expected: the answer that the command is likely to get, which then need not be parsed
 
         Raises:
             LocalProtocolError: it cannot be sent
             PandaConnectionError: there is no connection
         """
-        self._connected().submit(command, done)
+        self._connected().submit(command, done, expected=expected)
 
     def data(
         self,

@@ -25,7 +25,7 @@ from .connection import TRANSITIONS, ConnectionState, Transition
 from .control import ControlConnection
 from .data import DataConnection
 from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
-from .exchange import Command, Reply, Request
+from .exchange import Command, Expected, Reply, Request
 from .fields import (
     BitMuxFieldInfo,
     BitOutFieldInfo,
@@ -69,6 +69,7 @@ __all__ = [
     "EndData",
     "EndReason",
     "EnumFieldInfo",
+    "Expected",
     "ExtOutBitsFieldInfo",
     "ExtOutFieldInfo",
     "FieldCapture",

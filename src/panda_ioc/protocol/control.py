@@ -15,7 +15,7 @@ from typing import Any
 
 from .connection import ConnectionState, Lifecycle, Transition
 from .errors import LocalProtocolError, RemoteProtocolError
-from .exchange import Command, Conversation, Reply, Request, text
+from .exchange import Command, Conversation, Expected, Reply, Request, text
 from .lines import LineBuffer
 
 #: No server says a longer line: its own buffers are smaller. More is garbage, and is not collected.
@@ -31,12 +31,16 @@ MAX_UNDER_WAY = 100_000
 
 @dataclass(slots=True)
 class _Batch:
-    """Requests of one command that are on their way, and the replies to them so far."""
+    """Requests of one command that are on their way, and the replies to them so far.
+
+    The conversation of a command with an expected answer begins when another one comes.
+    """
 
     command: Command[Any]
     conversation: Conversation[Any]
-    requests: Sequence[Request]
+    requests: Sequence[Request] = ()
     replies: list[Reply] = field(default_factory=list)
+    expected: Expected[Any] | None = None
 
 
 class ControlConnection:
@@ -60,10 +64,14 @@ class ControlConnection:
         """Whether commands can be sent."""
         return self.state is ConnectionState.OPEN
 
-    def send(self, command: Command[Any]) -> bytes:
+    def send(self, command: Command[Any], expected: Expected[Any] | None = None) -> bytes:
         """Begin a command; return the bytes to write.
 
         Whatever it raises, also by a mistake in the command, nothing has begun, and the connection goes on.
+
+        Args:
+            command: what to send
+            expected: the answer that it is likely to get
 
         Raises:
             LocalProtocolError: the command cannot be sent, or the connection is over
@@ -72,6 +80,9 @@ class ControlConnection:
             raise LocalProtocolError(f"cannot send {command!r}: {self._lifecycle.described}")
         if len(self._batches) >= MAX_UNDER_WAY:
             raise LocalProtocolError(f"cannot send {command!r}: {MAX_UNDER_WAY} commands wait for their answers")
+        if expected is not None:
+            self._batches.append(_Batch(command, command.conversation(), expected=expected))
+            return expected.request
         return self._advance(command, command.conversation(), None)
 
     def receive_bytes(self, data: bytes) -> bytes:
@@ -87,6 +98,8 @@ class ControlConnection:
         self._lifecycle.check_receiving()
         if not data:
             self._end()
+            return b""
+        if self._take_expected(data):
             return b""
         try:
             return self._receive_lines(data)
@@ -125,6 +138,24 @@ class ControlConnection:
         self._batches.append(_Batch(command, conversation, requests))
         return to_send
 
+    def _take_expected(self, data: bytes) -> bool:
+        """Take the answer that the first command is likely to get, if it is all that came."""
+        if not self._batches or self._multiline is not None or len(self._buffer):
+            return False
+        batch = self._batches[0]
+        if batch.expected is None or batch.replies or data != batch.expected.answer:
+            return False
+        self._batches.popleft()
+        self._finished.append((batch.command, batch.expected.response))
+        return True
+
+    def _first(self) -> _Batch:
+        """Return the batch whose replies come now."""
+        batch = self._batches[0]
+        if not batch.requests:  # its answer is not the expected one
+            batch.requests = list(next(batch.conversation))
+        return batch
+
     def _receive_lines(self, data: bytes) -> bytes:
         to_send = bytearray()
         lines = self._buffer.feed(data)
@@ -157,7 +188,7 @@ class ControlConnection:
         return end
 
     def _endless(self, line: bytes) -> RemoteProtocolError:
-        batch = self._batches[0]
+        batch = self._first()
         request = batch.requests[len(batch.replies)].line
         return RemoteProtocolError(f"the reply to {request!r} has no end: {_shown(line)}")
 
@@ -167,7 +198,7 @@ class ControlConnection:
             raise _too_long(line)
         if not self._batches:
             raise RemoteProtocolError(f"the server said {_shown(line)} although nothing was asked")
-        batch = self._batches[0]
+        batch = self._first()
         reply = self._parse(line, batch.requests[len(batch.replies)].line)
         if reply is None:
             return b""
@@ -204,7 +235,8 @@ class ControlConnection:
 
     def _fail_all(self, reason: str) -> None:
         while self._batches:
-            batch = self._batches.popleft()
+            batch = self._first()
+            self._batches.popleft()
             asked = batch.requests[len(batch.replies)].line
             error = RemoteProtocolError(f"{asked!r} got no answer: {reason}")
             self._finished.append((batch.command, error))

@@ -142,6 +142,21 @@ class Command(Generic[T_co]):
         raise NotImplementedError
 
 
+@dataclass(frozen=True, slots=True)
+class Expected(Generic[T_co]):
+    """The answer that a command is likely to get: if it gets exactly this, nothing has to be parsed.
+
+    Attributes:
+        request: the bytes of all requests of the command, which sends them in one round
+        answer: the bytes of all replies to them
+        response: the response of the command to that answer
+    """
+
+    request: bytes
+    answer: bytes
+    response: T_co
+
+
 def ask(line: str) -> Conversation[Reply]:
     """Send one request without a body; return its reply."""
     (reply,) = yield [Request(line)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .changes import QUEUED_LINES, ChangeGroup, Changes, parse_changes
-from .exchange import Command, Conversation, Request, text
+from .exchange import Command, Conversation, Expected, Request, text
 
 #: Says "Busy" from arming to the end of an acquisition, then why it ended. Servers report no changes of it.
 COMPLETION = "*PCAP.COMPLETION"
@@ -43,6 +43,22 @@ class Poll(Command[Polled]):
     def _requests(self) -> list[Request]:
         groups = [Request(f"*CHANGES{group.value}?") for group in self.groups]
         return [*groups, *(Request(f"{field}?") for field in self.fields), Request(f"{COMPLETION}?")]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The names of all that is answered with a value, whether it changed or not."""
+        return *self.fields, COMPLETION
+
+    def nothing_new(self, values: Mapping[str, str]) -> Expected[Polled]:
+        """Return the answer that nothing changed.
+
+        Args:
+            values: what the PandA said last of all in `asked`
+        """
+        request = b"".join(map(bytes, self._requests))
+        told = {name: values[name] for name in self.asked}
+        answer = ".\n" * len(self.groups) + "".join(f"OK ={value}\n" for value in told.values())
+        return Expected(request, answer.encode(), Polled(Changes(told), settings=False, refused={}))
 
     def conversation(self) -> Conversation[Polled]:
         *replies, completion = yield self._requests

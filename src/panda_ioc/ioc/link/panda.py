@@ -169,19 +169,33 @@ class PandaLink:
         """Mean seconds, since the last call, from poll to poll and that a poll took; 0 if there was none."""
         return self._poller.take_statistics() if self._poller else (0.0, 0.0)
 
-    async def follow(self, model: Model, listener: Listener, is_same: Callable[[Model], bool]) -> Model:
+    async def follow(
+        self,
+        model: Model,
+        listener: Listener,
+        is_same: Callable[[Model], bool],
+        is_watched: Callable[[], bool] = lambda: True,
+    ) -> Model:
         """Keep a listener in step, and come back after each loss; return what the PandA has once that is another one.
 
         Args:
             model: what the PandA has, or had
             listener: is told
             is_same: whether a PandA that came back is served as it is
+            is_watched: whether anybody is there to see what changes; see `Poller`
         """
         again = False
         while True:
             was_there = self._client is not None
             if self._client is not None:
-                await self._until_lost(self._client, model, listener, again=again)
+                self._poller = Poller(
+                    self._client,
+                    lambda changes: listener.apply(changes, self.known.take(changes)),
+                    self._periods,
+                    model.readings(),
+                    is_watched,
+                )
+                await self._until_lost(self._poller, listener, again=again)
             else:
                 self._tell_lost(listener, self.lost)
             model = await self._reconnect(listener)
@@ -203,13 +217,10 @@ class PandaLink:
             raise PandaConnectionError(f"no connection to the PandA: {self.lost}")
         return self._client
 
-    async def _until_lost(self, client: AsyncioClient, model: Model, listener: Listener, *, again: bool) -> None:
-        self._poller = Poller(
-            client, lambda changes: listener.apply(changes, self.known.take(changes)), self._periods, model.readings()
-        )
+    async def _until_lost(self, poller: Poller, listener: Listener, *, again: bool) -> None:
         listener.connected(again=again)
         listener.attempts("CONNECTED", f"connected to {self.address.host}:{self.address.control_port}")
-        reason = await self._poller.run()
+        reason = await poller.run()
         log.error("lost the PandA: %s", reason)
         self._tell_lost(listener, reason)
         await self.close()

@@ -18,8 +18,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from ...client import AsyncioClient, PandaConnectionError
-from ...protocol import ChangeGroup, Changes, PandaError, Poll, Polled
+from ...protocol import ChangeGroup, Changes, Expected, PandaError, Poll, Polled
 from ...protocol.poll import SETTINGS
+from .quiet import Quiet
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,12 @@ PERIODS: Mapping[ChangeGroup, float] = {
 #: For so many seconds after a setting changed or was put, settings are asked for so many times as often.
 BUSY_FOR = 10.0
 BUSY_POLLS = 3
+
+#: Seconds from poll to poll at least while no client is connected: nobody sees how soon a change is shown.
+UNWATCHED_BEAT = 0.1
+
+#: Seconds after which it is looked again whether any is.
+LOOK_PERIOD = 0.4
 
 #: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
 LONGEST_BEAT = 1.0
@@ -83,6 +90,7 @@ class Poller:
         apply: is given every answer
         periods: how often each group is asked for
         fields: what is asked for itself as well, in turn
+        is_watched: whether anybody is there to see what changes; while nobody is, all is asked for more seldom
     """
 
     def __init__(
@@ -91,18 +99,26 @@ class Poller:
         apply: Callable[[Changes], None],
         periods: Mapping[ChangeGroup, float] = PERIODS,
         fields: Sequence[str] = (),
+        is_watched: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
         self._apply = apply
+        #: Whether anybody is there, and when that is looked at again.
+        self._is_watched = is_watched
+        self._watched, self._look_at = True, 0.0
         self._loop = asyncio.get_running_loop()
         self._periods = dict(periods)
         self._timetable = Timetable(periods)
-        self._fields = itertools.cycle(fields)
-        #: How many of them go with a poll of READ.
-        self._fields_at_once = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / ROUND, 1))
+        #: Those that go with each poll of READ, in turn; and polls with them, as they are asked again and again.
+        at_once = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / ROUND, 1))
+        self._fields = itertools.cycle([tuple(fields[i : i + at_once]) for i in range(0, len(fields), at_once or 1)])
+        self._polls: dict[tuple[tuple[ChangeGroup, ...], tuple[str, ...]], Poll] = {}
+        self._quiet = Quiet()
         #: Where in the timetable we are, and in which part of a beat; until when people are taken to be busy.
         self._number, self._part, self._busy_until = 0, 0, 0.0
-        #: When the poll under way began; None if there is none.
+        #: The last poll, its likely answer, and when it began if it is still under way.
+        self._poll: Poll | None = None
+        self._expected: Expected[Polled] | None = None
         self._began: float | None = None
         #: When everything was asked for last.
         self._asked_everything = -math.inf
@@ -114,7 +130,6 @@ class Poller:
         #: Seconds that polls took, how many they were, and since when that is counted.
         self._spent, self._count, self._since = 0.0, 0, self._loop.time()
         self._timer: asyncio.Handle = self._loop.call_soon(self._on_beat)
-        self._limit: asyncio.TimerHandle | None = None
 
     async def run(self) -> str:
         """Wait until the PandA is gone, or answers nonsense; return what happened."""
@@ -157,12 +172,21 @@ class Poller:
         now = self._loop.time()
         timetable = self._timetable
         parts = BUSY_POLLS if timetable.settings and now < self._busy_until else 1
-        self._timer = self._loop.call_at(now + timetable.beat / parts, self._on_beat)
+        if now >= self._look_at:
+            self._look_at, self._watched = now + LOOK_PERIOD, self._is_watched()
+        beat = timetable.beat if self._watched else max(timetable.beat, UNWATCHED_BEAT)
+        following = now + beat / parts
         if self._began is not None:
+            limit = self._began + TIMEOUT
+            if now >= limit:
+                self._end(f"no answer to a poll within {TIMEOUT:g} s")
+            else:
+                self._timer = self._loop.call_at(min(following, limit), self._on_beat)
             return
+        self._timer = self._loop.call_at(following, self._on_beat)
         self._part = (self._part + 1) % parts
         if self._part and timetable.settings:
-            if now - self._asked_everything >= timetable.beat / parts:  # else a put has just had settings asked for
+            if now - self._asked_everything >= beat / parts:  # else a put has just had settings asked for
                 self._ask(timetable.settings)
         else:
             self._ask(self._with_fields(timetable.due(self._number)))
@@ -170,9 +194,13 @@ class Poller:
 
     def _with_fields(self, poll: Poll) -> Poll:
         """A poll that asks for the fields, too, whose turn it is."""
-        if ChangeGroup.READ not in poll.groups or not self._fields_at_once:
+        fields = next(self._fields, ()) if ChangeGroup.READ in poll.groups else ()
+        if not fields:
             return poll
-        return Poll(poll.groups, tuple(itertools.islice(self._fields, self._fields_at_once)))
+        key = poll.groups, fields
+        if key not in self._polls:
+            self._polls[key] = Poll(*key)
+        return self._polls[key]
 
     def _ask_everything(self) -> None:
         self._asked, self._next = self._next, None
@@ -181,9 +209,9 @@ class Poller:
 
     def _ask(self, poll: Poll) -> None:
         self._began = self._loop.time()
-        self._limit = self._loop.call_later(TIMEOUT, self._end, f"no answer to a poll within {TIMEOUT:g} s")
+        self._poll, self._expected = poll, self._quiet.expected(poll)
         try:
-            self._client.submit(poll, self._answered)
+            self._client.submit(poll, self._answered, expected=self._expected)
         except PandaError as error:
             self._end(str(error))
 
@@ -197,10 +225,20 @@ class Poller:
         self._spent += now - self._began
         self._count += 1
         self._began = None
-        if self._limit is not None:
-            self._limit.cancel()
+        if (self._expected is None or answer is not self._expected.response) and not self._take(answer):
+            return
+        if self._asked is not None:
+            self._asked.set_result(None)
+            self._asked = None
+        if self._next is not None:
+            self._ask_everything()
+
+    def _take(self, answer: Polled) -> bool:
+        """Take an answer that may say something new; return whether polling goes on."""
+        if self._poll is not None:
+            self._quiet.learn(self._poll, answer)
         if answer.settings:
-            self._busy_until = now + BUSY_FOR
+            self._busy_until = self._loop.time() + BUSY_FOR
         if answer.refused:
             self._leave_out(answer.refused)
         try:
@@ -208,12 +246,8 @@ class Poller:
         except Exception as bug:  # noqa: BLE001 - it is raised again by run()
             self._over.set_exception(bug)
             self._end("")
-            return
-        if self._asked is not None:
-            self._asked.set_result(None)
-            self._asked = None
-        if self._next is not None:
-            self._ask_everything()
+            return False
+        return True
 
     def _leave_out(self, refused: Mapping[ChangeGroup, str]) -> None:
         for group, said in refused.items():
@@ -224,8 +258,6 @@ class Poller:
     def _end(self, reason: str) -> None:
         """Stop polling; whoever waits for a poll is told why."""
         self._timer.cancel()
-        if self._limit is not None:
-            self._limit.cancel()
         if not self._over.done():
             self._over.set_result(reason)
         for future in (self._asked, self._next):

@@ -46,7 +46,7 @@ _READBACKS = (
     _Readback("NUM_ACQUISITIONS", Kind.LONGIN, "Acquisitions of the capture"),
     _Readback("END_REASON", Kind.STRINGIN, "Why the last acquisition ended"),
     _Readback("MISSED", Kind.LONGIN, "Samples before the capture began"),
-    _Readback("DROPPED", Kind.LONGIN, "Samples sent that did not come"),
+    _Readback("DROPPED", Kind.LONGIN, "Samples captured that did not come"),
     _Readback("QUEUE_USE", Kind.AI, "How full the queue for the disk is", units="%", precision=1),
     _Readback("SWMR_ACTIVE", Kind.BI, "Whether the file can be read as it grows", labels=NO_YES),
     _Readback("NUM_PER_CHUNK", Kind.LONGIN, "Rows of a chunk in the file"),

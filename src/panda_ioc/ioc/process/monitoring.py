@@ -58,7 +58,7 @@ METRICS: Mapping[str, Metric] = {
     "DATA:WRITE_STATUS": Metric("panda_ioc_capture_failed", "gauge", "1 if the last capture failed"),
     "DATA:NUM_RECEIVED": Metric("panda_ioc_samples_received", "gauge", "Samples received by the capture"),
     "DATA:NUM_CAPTURED": Metric("panda_ioc_samples_captured", "gauge", "Samples flushed to the file"),
-    "DATA:DROPPED": Metric("panda_ioc_samples_dropped", "gauge", "Samples of the PandA that the IOC did not receive"),
+    "DATA:DROPPED": Metric("panda_ioc_samples_dropped", "gauge", "Captured samples that the IOC did not receive"),
     "DATA:QUEUE_USE": Metric(
         "panda_ioc_queue_use_ratio", "gauge", "Use of the disk queue, 0 to 1", lambda use: use / 100
     ),

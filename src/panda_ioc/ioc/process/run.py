@@ -146,12 +146,20 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         if config.console:
             importlib.import_module("panda_ioc.ioc.servers.ca.console").start()
         at_the_end.callback(asyncio.create_task(_write_screens(config.screens, plan)).cancel)
+
+        def clients() -> int:
+            return ca.clients() + server.clients()
+
         at_the_end.callback(asyncio.create_task(_publish(pvs, link, services)).cancel)
-        another = await link.follow(model, services, lambda model: _is_served_by(config, plan, model))
-        await state.save_panda(another)
-        log.error(
-            "the PandA reconnected with other blocks or firmware: the IOC exits, to be restarted by its supervisor"
+        at_the_end.callback(asyncio.create_task(memory.trim_after_clients(clients)).cancel)
+        another = await link.follow(
+            model,
+            services,
+            lambda model: _is_served_by(config, plan, model),
+            lambda: clients() > 0,
         )
+        await state.save_panda(another)
+        log.error("the PandA reconnected with other blocks or firmware: exiting for a restart")
         return EXIT_RESTART
 
 

@@ -61,6 +61,9 @@ class Server(Protocol):
             PandaError: it cannot be served
         """
 
+    def clients(self) -> int:
+        """Return how many connections clients have; it is asked a few times a second."""
+
     async def stop(self) -> None:
         """Tell clients whose puts are not done, and serve no more."""
 

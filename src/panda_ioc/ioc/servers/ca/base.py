@@ -158,6 +158,13 @@ def put_field(name: str, text: str) -> None:
         dbCore.dbPutField(address, _DBR_STRING, ctypes.create_string_buffer(text.encode(), _TEXT_BYTES), 1)
 
 
+def circuits() -> int:
+    """Return how many connections clients have."""
+    channels, number = ctypes.c_uint(), ctypes.c_uint()
+    dbCore.casStatsFetch(ctypes.byref(channels), ctypes.byref(number))
+    return number.value
+
+
 def listen_for_puts(told: Callable[[TrapWrite, bool], None]) -> None:
     """Have a function called in the thread of each client before (False) and after (True) each of its puts.
 

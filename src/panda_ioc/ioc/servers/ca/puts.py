@@ -11,6 +11,8 @@ import re
 import threading
 from dataclasses import dataclass
 
+from ..put import Put
+
 #: Fields of a record by which its value is put.
 _VALUE = {"", "VAL", "PROC"}
 
@@ -58,6 +60,25 @@ class Write:
     def is_of_the_value(self) -> bool:
         """Whether it puts the value of the record, and not one of its other fields."""
         return self.plain_field in _VALUE
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A put whose end a client waits for.
+
+    Attributes:
+        put: what is put
+        channel: the client's
+        write: what EPICS told of it; None if it told nothing
+    """
+
+    put: Put
+    channel: int
+    write: Write | None
+
+    def is_of(self, channel: int | None) -> bool:
+        """Whether a channel still waits for it."""
+        return self.channel == channel and self.write is not None and not self.write.ended
 
 
 class Puts:

@@ -7,14 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from epicscorelibs.ioc import dbCore
 from softioc import device
-from softioc.fields import DBF_STRING, ca_timestamp
+from softioc.fields import DBF_STRING
 from softioc.imports import db_put_field_process
 
 from ...plan.alarm import NO_ALARM, Alarm
@@ -23,7 +21,9 @@ from ..put import OnPut, Put
 from ..served import Update
 from . import base
 from .database import text_length
-from .puts import Puts, Write
+from .fitting import element, fit, timestamp
+from .gathering import Gathering
+from .puts import Completion, Puts, Write
 
 log = logging.getLogger(__name__)
 
@@ -58,25 +58,6 @@ _ROOM = {
 _FIELDS: Mapping[str, Callable[[str], Any]] = {"EGU": lambda text: shorten(text, EGU_BYTES), "PREC": int}
 
 
-@dataclass(frozen=True)
-class _Completion:
-    """A put whose end a client waits for.
-
-    Attributes:
-        put: what is put
-        channel: the client's
-        write: what EPICS told of it; None if it told nothing
-    """
-
-    put: Put
-    channel: int
-    write: Write | None
-
-    def is_of(self, channel: int | None) -> bool:
-        """Whether a channel still waits for it."""
-        return self.channel == channel and self.write is not None and not self.write.ended
-
-
 class CaPv:
     """A record that is served over Channel Access.
 
@@ -86,6 +67,7 @@ class CaPv:
         initial: its value until the first post; None leaves it undefined, in alarm
         on_put: does what clients put
         puts: all puts under way
+        gathering: decides when monitors are told
         never_busy: keeps it from being busy with a put
     """
 
@@ -97,6 +79,7 @@ class CaPv:
         on_put: OnPut,
         *,
         puts: Puts,
+        gathering: Gathering,
         never_busy: base.NeverBusy,
     ) -> None:
         self._record = record
@@ -104,15 +87,17 @@ class CaPv:
         self._names = frozenset(name.removesuffix(record.name) + each for each in (record.name, *record.aliases))
         self._on_put = on_put
         self._puts = puts
+        self._gathering = gathering
+        self._waits: Update | None = None  # of which monitors are to be told
         self._never_busy = never_busy
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Task[None]] = set()
         self._posts_in = threading.get_ident()
         self._write: Write | None = None  # for which the record is being processed
         self._before: Any = None  # what softioc had for its value before that
-        self._completes: _Completion | None = None
+        self._completes: Completion | None = None
         self._shown: tuple[Content, Alarm] | None = None
-        self._dtype = np.dtype("S40" if record.dtype == "str" else record.dtype or "u1")
+        self._dtype = element(record)
         self._device = self._make_device(initial)
 
     @property
@@ -121,7 +106,30 @@ class CaPv:
         return self._record.kind.is_out and bool(self._fields.DISP)
 
     def post(self, update: Update) -> None:
-        """Show an update; monitors have been told when this returns."""
+        """Show an update: whoever reads sees it when this returns; monitors have been told, or are soon."""
+        if self._may_wait(update) and self._gathering.takes(self._show_waiting):
+            self._waits, self._shown = update, (update.value, update.alarm)
+            with base.locked(self._fields):
+                self._set_out(self._fields, update)
+        else:
+            self._show(update)
+
+    def _may_wait(self, update: Update) -> bool:
+        """Whether nothing but the value of a settable record changes: that can be read before monitors are told."""
+        return (
+            self._record.kind.is_out
+            and not self._record.kind.is_array
+            and not update.fields
+            and self._shown is not None
+            and self._shown[1] == update.alarm
+        )
+
+    def _show_waiting(self) -> None:
+        if self._waits is not None:
+            self._show(self._waits)
+
+    def _show(self, update: Update) -> None:
+        self._waits = None
         value, alarm = update.value, update.alarm
         if not self._record.kind.is_array:
             self._shown = value, alarm
@@ -130,17 +138,24 @@ class CaPv:
             fields.NAMSG = shorten(alarm.message, _MESSAGE_BYTES)
             changed = self._set_fields(update.fields)
             if self._record.kind.is_out:
-                self._device.set(self._fit(value), process=False, severity=int(alarm.severity), alarm=int(alarm.status))
-                fields.TIME = _timestamp(update.time_ns)
+                self._set_out(fields, update)
                 self._process(fields)
             else:
-                self._device.set(self._fit(value), int(alarm.severity), int(alarm.status), _timestamp(update.time_ns))
+                self._device.set(
+                    fit(self._record, value), int(alarm.severity), int(alarm.status), timestamp(update.time_ns)
+                )
                 dbCore.dbProcess(fields)
             for field in changed:
                 offset = fields.fields[field][0]
                 dbCore.db_post_events(fields, fields.record.value + offset, base.DBE_VALUE | base.DBE_LOG)
             if changed:  # only now, as whoever gets the new field gets the value with it
                 dbCore.db_post_events(fields, None, base.DBE_PROPERTY)
+
+    def _set_out(self, fields: Any, update: Update) -> None:
+        """Set what a settable record shows once it is processed."""
+        severity, status = int(update.alarm.severity), int(update.alarm.status)
+        self._device.set(fit(self._record, update.value), process=False, severity=severity, alarm=status)
+        fields.TIME = timestamp(update.time_ns)
 
     def set_field(self, field: str, value: str) -> None:
         """Set a field that is text before clients are there."""
@@ -197,7 +212,7 @@ class CaPv:
             options.update(_wf_nelm=max(record.length, 1), _wf_dtype=self._dtype)
             initial = initial if initial is not None else np.empty(0, self._dtype)
         if initial is not None:
-            options["initial_value"] = self._fit(initial)
+            options["initial_value"] = fit(self._record, initial)
         if record.kind.is_out:
             options.update(
                 validate=lambda _record, _value: self._is_processed_by_a_client(),
@@ -207,7 +222,7 @@ class CaPv:
             )
         made = _DEVICES[record.kind](self._name, **options)
         if not record.kind.is_out:
-            made.set_alarm(0, 0, _timestamp(time.time_ns()))
+            made.set_alarm(0, 0, timestamp(time.time_ns()))
         if initial is not None and not record.kind.is_array:
             self._shown = initial, NO_ALARM
         if record.kind.is_array and record.dtype == "str":
@@ -249,7 +264,7 @@ class CaPv:
         # A client that waits for one put can make another on the same channel for which it does not wait.
         waits_already = self._completes is not None and self._completes.is_of(channel)
         if channel is not None and not waits_already and (write is None or write.channel == channel):
-            self._completes = _Completion(put, channel, write)
+            self._completes = Completion(put, channel, write)
         self._never_busy.handed_on(self._fields)
         self._call(self._begin, put, write)
 
@@ -304,14 +319,6 @@ class CaPv:
         with base.without_notify(fields):
             dbCore.dbProcess(fields)
 
-    def _fit(self, value: Content) -> Content:
-        """Cut text and arrays to what the record holds."""
-        if isinstance(value, str):
-            return shorten(value, text_length(self._record) - 1 if self._record.kind.is_long_text else STRING_BYTES)
-        if self._record.kind.is_array:
-            return self._as_array(value)
-        return value
-
     def _put_value(self, value: Any, write: Write | None) -> Any:
         """Return what a client put as services take it, also where EPICS has made another number of it."""
         number = write.number if write is not None and write.record in self._names and not write.processes else None
@@ -322,26 +329,9 @@ class CaPv:
             return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
         return value
 
-    def _as_array(self, value: Any) -> npt.NDArray[Any]:
-        value = value[: max(self._record.length, 1)]
-        if self._dtype.kind != "S" or (isinstance(value, np.ndarray) and value.dtype == self._dtype):
-            return np.asarray(value, self._dtype)
-        try:
-            array = np.array(value, self._dtype)
-        except UnicodeEncodeError:
-            array = np.array([shorten(text, STRING_BYTES).encode(errors="replace") for text in value], self._dtype)
-        array.view(np.uint8).reshape(-1, self._dtype.itemsize)[:, STRING_BYTES:] = 0  # EPICS wants an end to each
-        return array
-
     def _set_fields(self, changed: Mapping[str, str]) -> tuple[str, ...]:
         """Set other fields without telling anybody yet; return their names."""
         fields = self._fields
         for field, text in changed.items():
             setattr(fields, field, _FIELDS[field](text))
         return tuple(changed)
-
-
-def _timestamp(time_ns: int) -> Any:
-    """Return a time as softioc takes it."""
-    seconds, nanoseconds = divmod(time_ns, 10**9)
-    return ca_timestamp(secs=seconds, nsec=nanoseconds)

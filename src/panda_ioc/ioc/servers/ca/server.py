@@ -23,6 +23,7 @@ from ..put import OnPut
 from . import base
 from .database import database, texts_with_macros
 from .fields import set_levels
+from .gathering import Gathering
 from .iocstats import corrections
 from .puts import Puts, Write
 from .pv import CaPv
@@ -54,10 +55,10 @@ class CaServer:
 
     def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, CaPv]:
         """Make the records of a plan."""
-        never_busy = base.NeverBusy()
+        never_busy, gathering = base.NeverBusy(), Gathering(base.circuits)
         for record in plan.records:
             name, first = plan.pv(record.name), initial.get(record.name)
-            pv = CaPv(record, name, first, on_put, puts=self._puts, never_busy=never_busy)
+            pv = CaPv(record, name, first, on_put, puts=self._puts, gathering=gathering, never_busy=never_busy)
             self._pvs[record.name] = pv
             self._by_full_name.update((plan.pv(each), pv) for each in (record.name, *record.aliases))
         self._texts = tuple(texts_with_macros(plan))
@@ -87,6 +88,10 @@ class CaServer:
             raise EpicsError("EPICS does not start, and says above why; asInit is about the access security file")
         base.listen_for_errors(_log_error)
         ctypes.CDLL(None).fflush(None)  # what EPICS says of itself comes before what is logged, and not at the end
+
+    def clients(self) -> int:
+        """Return how many connections clients have."""
+        return base.circuits()
 
     async def stop(self) -> None:
         """Serve on until the process ends: EPICS cannot stop before, and clients see that their puts are not done."""

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from p4p import _p4p
+from p4p import _p4p, listRefs
 from p4p.server import DynamicProvider, StaticProvider
 from p4p.server import Server as P4pServer
 from p4p.server.raw import SharedPV
@@ -17,6 +17,9 @@ from ..put import OnPut
 from .fields import Fields
 from .pv import PvaPv, make_pvs
 from .types import structure
+
+#: What p4p calls the connection of a client, of which it counts how many there are.
+_CONNECTION = "ServerConn"
 
 #: Seconds that clients have to be told that their puts are not waited for.
 _END_TIMEOUT = 2.0
@@ -56,6 +59,11 @@ class PvaServer:
             # thread that ends this, see `ioc.process.descriptors`, would have to wait.
             _p4p.logger_level_set("pvxs.ev", _p4p.logLevelOff)
         self._server = P4pServer(providers=[provider for provider in (self._provider, self._fields) if provider])
+
+    def clients(self) -> int:
+        """Return how many connections clients have."""
+        connections: int = listRefs().get(_CONNECTION, 0)
+        return connections
 
     async def stop(self) -> None:
         """End puts that are under way, disconnect all clients and serve no more."""

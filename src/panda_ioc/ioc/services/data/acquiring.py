@@ -1,12 +1,15 @@
-"""ACQUIRE: arms, and waits until the acquisition has ended and can be read."""
+"""ACQUIRE: arms, and waits until the acquisition has ended and can be read. And what PCAP says of an acquisition."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
-from ....protocol import Arm, Disarm
+from ....protocol import Arm, Disarm, GetLine, PandaError
 from ...link.panda import PandaLink
 from ...plan.codecs import Refusal
 from .receiver import Receiver
+
+log = logging.getLogger(__name__)
 
 #: Seconds that the end of an acquisition may take after it was disarmed.
 _STOP_TIMEOUT = 10.0
@@ -85,3 +88,12 @@ class Acquiring:
         finally:
             self._task = None
             self._show(0)
+
+
+async def captured_samples(link: PandaLink) -> int | None:
+    """Ask how many samples the PandA captured of its acquisition; None if it does not say."""
+    try:
+        return int(await link.ask(GetLine("*PCAP.CAPTURED")))
+    except (PandaError, ValueError) as error:
+        log.warning("it is not known how many samples are missing: %s", error)
+        return None

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ....capture.acquisition import Acquisition, follow, samples_in
 from ....client import AsyncioClient, PandaTimeoutError
@@ -32,12 +32,14 @@ class Taker:
     Attributes:
         ready: is told that the connection is ready
         take: is given each event, with the acquisition that it is of
+        captured: asks how many samples the PandA captured, None if it does not say; asked after a bad end
         room: waits until more should be given
         lost: is told why the connection ended; it is made anew
     """
 
     ready: Callable[[], None]
     take: Callable[[Data, Acquisition], None]
+    captured: Callable[[], Awaitable[int | None]]
     room: Callable[[], Awaitable[None]]
     lost: Callable[[PandaError], None]
 
@@ -152,6 +154,9 @@ class Receiver:
             while True:
                 data = await self._next(stream)
                 self._acquisition = follow(self._acquisition, data)
+                if isinstance(data, EndData) and not data.good and self._acquisition is not None:
+                    # The PandA may have captured more than it could keep for us.
+                    self._acquisition = replace(self._acquisition, captured=await self._taker.captured())
                 if isinstance(data, FrameData):
                     self.total += samples_in(data)
                     self.total_bytes += data.data.nbytes

@@ -28,7 +28,7 @@ from ...plan.record import Content
 from ...servers.put import Put
 from ...servers.served import Pv
 from ..service import Service
-from .acquiring import Acquiring
+from .acquiring import Acquiring, captured_samples
 from .capture import Captures, FileFacts
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
 from .publish import Counters, Seldom
@@ -64,7 +64,8 @@ class DataService(Service):
         self._pvs: Mapping[str, Pv] = {}
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
         self._captures = Captures(self._settings, self._file_facts(model, roots), self._show)
-        self._receiver = Receiver(Taker(self._ready, self._take, self._captures.room, self._lost))
+        captured = partial(captured_samples, link)
+        self._receiver = Receiver(Taker(self._ready, self._take, captured, self._captures.room, self._lost))
         self._counters = Counters(self._receiver, self._captures)
         self._ends = Seldom(self._show)
         self._view = View(self._live, self._settings)
