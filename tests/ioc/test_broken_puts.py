@@ -13,7 +13,7 @@ from panda_ioc.simulator import Server
 from ..relay import Relay
 from .process import Ioc, becomes, is_refused, running_ioc
 
-NOT_KNOWN = "not known whether the PandA took it"
+NOT_KNOWN = "unknown whether the PandA executed it"
 INVALID = 3
 
 #: The record that is put, and others of each kind.

@@ -173,7 +173,7 @@ async def test_a_port_that_is_taken(panda: Server, ca_ports: Iterator[int]) -> N
             assert f"cannot serve HTTP on 127.0.0.1:{port}: another process uses the port" in " ".join(ioc.output)
             await becomes(ioc.pv("Status"), 2)
             taken.close()
-            await ioc.wait_for("serving HTTP on")
+            await ioc.wait_for("listening for HTTP on")
             assert await get(port, "/healthz") == (200, "alive\n")
             assert await ioc.stop() == 0
 

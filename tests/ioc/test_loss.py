@@ -110,6 +110,6 @@ async def test_it_stops_cleanly_while_the_panda_is_away(panda: Server, ca_ports:
     async with running_ioc(panda.control_port, "TEST-AWAY", ca_ports) as ioc:
         await becomes(ioc.pv("Status"), 2)
         await panda.close()
-        await ioc.wait_for("the PandA is not back")
+        await ioc.wait_for("cannot reconnect to the PandA")
         assert await ioc.stop() == 0
         assert not any("Traceback" in line for line in ioc.output)

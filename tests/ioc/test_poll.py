@@ -94,7 +94,7 @@ async def test_what_ends_polling_is_told_to_all() -> None:
 
 async def test_a_panda_that_stops_answering_is_noticed() -> None:
     async with Hostile(b"") as server, AsyncioClient("127.0.0.1", server.port) as client:
-        assert await asyncio.wait_for(Poller(client, lambda _: None).run(), 3) == "no answer to a poll within 2 s"
+        assert await asyncio.wait_for(Poller(client, lambda _: None).run(), 3) == "no reply to a poll within 2 s"
 
 
 async def test_nonsense_ends_polling(panda: Server) -> None:

@@ -209,7 +209,7 @@ async def test_what_the_end_finds_undone_is_told_why(panda: Server, ca_ports: It
             await until(partial(wire.told.__contains__, 1))
             await alice.write(pv, 2)
             ioc.process.send_signal(signal.SIGINT)
-            await ioc.wait_for(f"refused {pv} = 1.0: not known whether the PandA took it")
+            await ioc.wait_for(f"refused {pv} = 1.0: unknown whether the PandA executed it")
             await ioc.wait_for(f"refused {pv} = 2.0: no connection to the PandA: the IOC is stopping")
         assert wire.told == [1]
 

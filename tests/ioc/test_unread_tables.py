@@ -22,7 +22,7 @@ from .process import Ioc, becomes, running_ioc
 from .test_tables import same, sequence
 
 INVALID = 3
-NOT_KNOWN = "not known whether the PandA took it"
+NOT_KNOWN = "unknown whether the PandA executed it"
 
 
 class Broken:

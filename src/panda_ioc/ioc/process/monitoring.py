@@ -106,7 +106,7 @@ async def monitored(
 def _opened(monitoring: "Monitoring", config: HttpConfig, on_serving: Callable[[str], None]) -> bool:
     if not monitoring.listen():
         return False
-    log.info("serving HTTP on %s:%d", config.host, monitoring.port)
+    log.info("listening for HTTP on %s:%d", config.host, monitoring.port)
     on_serving(f"{config.host} {monitoring.port}")
     return True
 

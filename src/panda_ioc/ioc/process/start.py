@@ -30,7 +30,7 @@ async def connect_or_cached(link: PandaLink, state: State) -> Model:
             cached = None if attempt else await state.cached_panda()  # the cache does not change between attempts
             if cached is not None:
                 log.warning("%s; until it connects, the IOC serves its cached description, in alarm", error)
-                link.assume(cached, "not reachable when the IOC started")
+                link.use_cached(cached, "not reachable when the IOC started")
                 return cached
             if isinstance(error, PandaTimeoutError) or error.is_permanent:
                 raise

@@ -122,7 +122,7 @@ class Designs(Service):
         """
         if self._link.lost:
             raise designfile.DesignError("there is no connection to the PandA")
-        async with self._link.another() as client:
+        async with self._link.new_client() as client:
             if what == SAVE:
                 return await designfile.save(client, path, self._disk)
             if what == COMPARE:
@@ -133,7 +133,7 @@ class Designs(Service):
             finally:
                 self._pvs[LEFT_OUT].post(left_out[:MOST_LEFT_OUT])
                 # What is shown is to be true, also where all was brought back.
-                await self._link.refresh_if_there()
+                await self._link.try_refresh()
         return f"{len(left_out)} left out, see {LEFT_OUT}" if left_out else ""
 
     def _show(self, found: Sequence[Difference]) -> str:

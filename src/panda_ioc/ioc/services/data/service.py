@@ -122,7 +122,7 @@ class DataService(Service):
 
     def connected(self, *, again: bool) -> None:  # noqa: ARG002 - files may be lost at the first time, too
         self._show_datasets()
-        self._receiver.open(self._link.another())
+        self._receiver.open(self._link.new_client())
 
     def disconnected(self) -> None:
         # A PandA that is gone need not close its data port; what still came would be of nobody knows what.
