@@ -1,4 +1,4 @@
-"""An IOC whose PandA is not there when it starts, with and without what it had last time."""
+"""An IOC whose PandA is unreachable at the start, with and without a cached description."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +65,7 @@ async def test_it_serves_what_was_there_last_time(ca_ports: Iterator[int], tmp_p
 
 @pytest.mark.long
 async def test_a_silent_one_and_an_unknown_name(ca_ports: Iterator[int], tmp_path: Path) -> None:
-    """What was there last time is served then, too."""
+    """The IOC serves the cached description."""
     kept = ("--state-dir", str(tmp_path))
     async with Server(load(), control_port=0, data_port=0) as panda:
         async with running_ioc(panda.control_port, "TEST-SILENT", ca_ports, *kept) as ioc:
@@ -94,7 +94,7 @@ async def test_another_one_is_there(ca_ports: Iterator[int], tmp_path: Path) -> 
         async with Server(load(device), control_port=port, data_port=0):
             assert await ioc.ended() == 75
     async with running_ioc(port, "TEST-OTHER", ca_ports, *kept) as ioc:
-        # What it met last is what it knows.
+        # The cache has the description of the last PandA.
         assert (await caget(ioc.pv("OTHER:FIELD"), format=FORMAT_TIME)).severity == 3
 
 

@@ -1,4 +1,4 @@
-"""What an IOC is told by a file, by options and by variables, and what it does with it."""
+"""Configuration of an IOC by file, options and variables."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ async def test_options_go_over_variables_and_both_over_the_file(
     panda: Server, ca_ports: Iterator[int], tmp_path: Path
 ) -> None:
     file = config_file(tmp_path, panda, log_level="error")
-    # An empty text stands for nothing: HOST and PREFIX come first for the process of a test.
+    # "" means no value: the process of a test starts with HOST and PREFIX.
     variables = {"PANDA_IOC_LOG_LEVEL": "put", "PANDA_IOC_HTTP_PORT": "0", "PANDA_IOC_CONFIG": file}
     async with running_ioc(panda.control_port, "OVER-FILE", ca_ports, extra=variables) as ioc:
         await ioc.pva_put("PULSE1:PULSES", 3)
@@ -234,7 +234,7 @@ def test_kept_settings_that_are_no_settings_are_put_aside(
 async def test_kept_settings_that_make_no_sense(
     panda: Server, ca_ports: Iterator[int], tmp_path: Path, content: bytes, bad: bool
 ) -> None:
-    """They are put aside, and what is set from then on is kept."""
+    """The file is renamed, and later settings are saved."""
     path = tmp_path / "TEST-SAVE.softsav"
     path.write_bytes(content)
     async with running_ioc(panda.control_port, "TEST-SAVE", ca_ports, "--state-dir", str(tmp_path)) as ioc:
@@ -250,7 +250,7 @@ async def test_kept_settings_that_make_no_sense(
 
 
 async def test_the_directory_of_kept_settings_goes_away(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
-    """It is told, and the IOC stops as ever."""
+    """The log has a warning, and the IOC stops as usual."""
     directory = tmp_path / "state"
     directory.mkdir()
     async with running_ioc(panda.control_port, "TEST-GONE", ca_ports, "--state-dir", str(directory)) as ioc:
@@ -290,7 +290,7 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
         assert "NOPE.X=1" in await ioc.pva_get("DESIGN:STATUS")
         assert panda.panda.fields["PULSE1.PULSES"].read() == "5"
         assert panda.panda.fields["PULSE1.DELAY"].raw == 12500000001
-        # Or, of other firmware, all that there is.
+        # Other firmware reports more.
         panda.panda.fields["PULSE1.DELAY"].raw = 125
         assert list(await ioc.pva_get("DESIGN:LEFT_OUT")) == []
         await ioc.pva_put("DESIGN:SKIP_UNKNOWN", 1)

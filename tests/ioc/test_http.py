@@ -1,4 +1,4 @@
-"""Metrics and probes over HTTP, whoever else connects."""
+"""Metrics and probes over HTTP, also with hostile clients."""
 
 import asyncio
 import socket
@@ -60,7 +60,7 @@ async def test_http(ca_ports: Iterator[int]) -> None:
 
 @pytest.mark.parametrize("count", [2 * MAX_CONNECTIONS, 1000])
 async def test_http_while_slow_clients_want_all_of_it(panda: Server, ca_ports: Iterator[int], count: int) -> None:
-    """Those who send their request letter by letter, and come again when they are closed."""
+    """Clients that send their request byte by byte, and reconnect when they are closed."""
     port = free_port()
     prefix = f"TEST-SLOW-{count}"
     async with running_ioc(panda.control_port, prefix, ca_ports, "--http-port", str(port)) as ioc:
@@ -89,7 +89,7 @@ async def _is_closed_within(reader: asyncio.StreamReader, seconds: float) -> boo
 
 @pytest.mark.long
 async def test_http_has_no_patience_for_a_slow_client(panda: Server, ca_ports: Iterator[int]) -> None:
-    """The limit is for all of a request, not for its next byte."""
+    """The time limit is for the whole request, not for each byte."""
     port = free_port()
     async with running_ioc(panda.control_port, "TEST-SLOW", ca_ports, "--http-port", str(port)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -128,7 +128,7 @@ async def test_http_requests(sent: bytes, answer: bytes) -> None:
 
 
 def test_http_asks_no_name_server() -> None:
-    """What Python is about to do, it says to hooks for audits; these stay for good, so another process is asked."""
+    """Python reports its actions to audit hooks, which cannot be removed, so this runs in another process."""
     program = """
 import sys
 from panda_ioc.ioc.process.http import HttpServer

@@ -1,4 +1,4 @@
-"""The services, with a PandA in software and a server that only remembers: no EPICS, no process of its own."""
+"""The services with a simulated PandA and a server that only stores values, without EPICS and in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -34,7 +34,7 @@ from ..relay import Relay
 
 @dataclass
 class Remembering:
-    """A record as a server has it that only remembers what it was to show."""
+    """A record that only stores the posted values."""
 
     updates: list[Update] = field(default_factory=list)
     disabled: bool = False
@@ -47,7 +47,7 @@ class Remembering:
 
 @dataclass
 class Served:
-    """All that an IOC has but for its servers."""
+    """An IOC without servers."""
 
     plan: Plan
     link: PandaLink

@@ -1,4 +1,4 @@
-"""What an IOC is told and cannot do: the message names the option, the variable, or the line that said it."""
+"""Invalid configuration: the message names the option, the variable or the line."""
 
 import json
 import re
@@ -98,7 +98,7 @@ async def test_a_prefix_for_the_demo_is_wrong() -> None:
 
 
 async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path) -> None:
-    """A group that is polled too often is the option's, so that of the file did not count, nor was it there twice."""
+    """The invalid poll period is that of the option, which overrides the file and is not a duplicate."""
     file = tmp_path / "ioc.yaml"
     file.write_text(f"{GOOD}poll: {{bits: 5}}\n")
     code, output = await outcome(
@@ -109,7 +109,7 @@ async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path)
 
 
 async def test_the_schema_takes_what_the_ioc_takes(tmp_path: Path) -> None:
-    """No validator of schemas is needed to see what its patterns take."""
+    """The patterns can be tested without a schema validator."""
     schema = json.loads(await panda_ioc("schema"))
     levels, prefix = schema["properties"]["log_level"], schema["properties"]["prefix"]
     assert levels["default"] in levels["anyOf"][0]["enum"]
