@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Value
-from ..plan.kept import Kept
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def read(path: Path) -> dict[str, Any]:
     return {}
 
 
-def restore(kept: Mapping[str, Kept], content: Mapping[str, Any], path: Path) -> None:
+def restore(kept: Mapping[str, AutosaveEntry], content: Mapping[str, Any], path: Path) -> None:
     """Restore settings; log a warning for each setting that cannot be restored, and continue.
 
     Args:

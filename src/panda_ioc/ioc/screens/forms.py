@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..plan.codecs import ArmSwitch, CaptureChoice
+from ..plan.codecs import ArmCodec, CaptureChoiceCodec
 from ..plan.record import Access, Kind, Record
 from .widgets import GAP, MARGIN, PITCH, ROW, Shape, Style, Widget, plain, text_width
 
@@ -98,7 +98,7 @@ def _switch(record: Record) -> Widget:
         return Widget(Shape.BUTTON, width=SHORT, height=ROW, text="Execute")
     width = max(map(text_width, record.labels), default=0) + _ARROW
     # ARM has the choices Disarm and Arm: the label shows what a click does, the lamp shows the state.
-    labels = record.labels[::-1] if isinstance(record.codec, ArmSwitch) else record.labels
+    labels = record.labels[::-1] if isinstance(record.codec, ArmCodec) else record.labels
     return Widget(Shape.SWITCH, width=max(width, SHORT), height=ROW, choices=labels)
 
 
@@ -118,7 +118,7 @@ def control(record: Record, pv: str, width: int = 0) -> Widget:
     made = _CONTROLS[record.kind](record)
     # A write-only record has no value and is in UDF alarm until the first put.
     alarm = record.access is not Access.WRITE
-    if isinstance(record.codec, CaptureChoice):  # PV Access has all choices; an mbbo has 16 at most
+    if isinstance(record.codec, CaptureChoiceCodec):  # PV Access has all choices; an mbbo has 16 at most
         pv = f"pva://{pv}"
     return replace(made, pv=pv, tip=tip_of(record), width=width or made.width, alarm=alarm)
 

@@ -47,7 +47,7 @@ def wiring(index: PlanIndex) -> Screen:
 
 def is_input(record: Record) -> bool:
     """Return whether a record selects the output that drives an input."""
-    return record.choices in {BIT_CHOICES, POSITION_CHOICES}
+    return record.choices_record in {BIT_CHOICES, POSITION_CHOICES}
 
 
 def name_of(record: Record) -> str:
