@@ -16,9 +16,9 @@ class Relay:
     Args:
         port: the port of the server
         after: the line of the client that triggers the fault, once; empty for no fault
-        harm: "cut" ends both connections before the server hears it; "reset" likewise, rudely; "stall" passes
-            nothing on from then; anything else is said to the client in place of the server's answer, and the
-            server does not hear the line
+        harm: "cut" closes both connections before the line reaches the server; "reset" resets them; "stall" stops
+            forwarding; any other text is sent to the client instead of the reply of the server, which does not
+            get the line
         at: the port to listen on
 
     Attributes:

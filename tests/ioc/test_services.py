@@ -187,7 +187,7 @@ async def test_a_table_is_written_as_one_and_read_back(served: Served) -> None:
     assert isinstance(shown, Mapping)
     assert list(shown["repeats"]) == [1, 1, 1]
     assert served.pvs["SEQ1:TABLE:ROWS"].value == 3
-    # The Channel Access way: a column alone is refused while nothing is edited.
+    # The Channel Access way: a put to a column is refused outside of the edit mode.
     assert "MODE" in await served.put("SEQ1:TABLE:REPEATS", np.array([5, 6]), "CA")
 
 
