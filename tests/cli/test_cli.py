@@ -30,7 +30,7 @@ async def test_records(port: str) -> None:
     planned = json.loads(await panda_ioc("records", "127.0.0.1", "X", "--json", "--control-port", port))
     by_name = {record["name"]: record for record in planned["records"]}
     assert by_name["PULSE1:TRIG_EDGE"]["labels"] == ["Rising", "Falling", "Either"]
-    assert by_name["CALC1:SHIFT"]["codec"] == {"type": "IntCodec", "low": 0, "high": 2}
+    assert by_name["CALC1:SHIFT"]["codec"] == {"type": "Whole", "low": 0, "high": 2}
     assert by_name["TTLOUT1:VAL"]["target"] == "TTLOUT1.VAL"
     assert (by_name["TTLOUT1:VAL"]["archive"], by_name["TTLIN1:VAL"]["archive"]) == ("monitor@1", "")
     assert "BL01-PANDA:SEQ1:TABLE " in table

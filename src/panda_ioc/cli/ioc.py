@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from .common import LOG_LEVELS, PORT, Decorator, clear_errors, log_to_stdout, panda_options
+from .record_json import record_as_json
 
 if TYPE_CHECKING:
     from ..ioc.plan.model import Model
@@ -236,7 +236,7 @@ def records(*, host: str, prefix: str, control_port: int, data_port: int, as_jso
         click.echo(remark, err=True)
     if as_json:
         tables = [{**dataclasses.asdict(table), "access": table.access.value} for table in plan.tables]
-        records = [{**_plain(record), "archive": archive_hint(record)} for record in plan.records]
+        records = [{**record_as_json(record), "archive": archive_hint(record)} for record in plan.records]
         click.echo(json.dumps({"prefix": plan.prefix, "records": records, "tables": tables}, indent=1))
         return
     rows = [
@@ -324,15 +324,3 @@ def screens(
     for name in done.kept:
         click.echo(f"{directory / name}: not overwritten, because it was edited", err=True)
     click.echo(f"wrote {len(done.written)} screens to {directory}; start with Overview.bob")
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    """Return a record as a JSON object, without attributes at their default; the codec has its class name as type."""
-    plain: dict[str, Any] = {}
-    for field in dataclasses.fields(record):
-        value = getattr(record, field.name)
-        if field.name == "codec":
-            value = {"type": type(value).__name__, **dataclasses.asdict(value)}
-        if value != field.default or field.name == "description":
-            plain[field.name] = value.value if isinstance(value, Enum) else value
-    return plain
