@@ -40,7 +40,7 @@ from .config import Config, ScreensConfig
 from .descriptors import descriptors_reserved
 from .monitoring import monitored
 from .start import connect_or_cached
-from .state import State
+from .state import StateDirectory
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
     async with AsyncExitStack() as at_the_end:
         link = PandaLink(Address(config.panda.host, config.panda.control_port, config.panda.data_port), config.periods)
         at_the_end.push_async_callback(link.close)
-        state = State(config)
+        state = StateDirectory(config)
         access = await _access(config)
         # Loading EPICS takes as long as introspection, so both run concurrently.
         loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)

@@ -7,12 +7,12 @@ from ...client import PandaConnectionError, PandaTimeoutError
 from ..link.backoff import Retry
 from ..link.panda import PandaLink
 from ..plan.model import Model
-from .state import State
+from .state import StateDirectory
 
 log = logging.getLogger(__name__)
 
 
-async def connect_or_cached(link: PandaLink, state: State) -> Model:
+async def connect_or_cached(link: PandaLink, state: StateDirectory) -> Model:
     """Connect to the PandA and return its description.
 
     If the PandA is unreachable or silent, return its cached description. Without a cached description, retry until the

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class State:
+class StateDirectory:
     """The files of one IOC in the state directory; without this directory, nothing is saved."""
 
     def __init__(self, config: Config) -> None:

@@ -153,7 +153,7 @@ class Pv:
 
 
 def refusal(reason: str, *, unsure: bool) -> Alarm:
-    """Return the alarm of a put that was refused, or with an unknown outcome."""
+    """Return the alarm of a put that was refused, or of which nobody knows whether the PandA took it."""
     return Alarm(Severity.INVALID, Status.COMM, reason) if unsure else Alarm(Severity.MAJOR, Status.WRITE, reason)
 
 
