@@ -1,4 +1,4 @@
-"""What an IOC is told by a file, by options and by variables, and what it does with it."""
+"""Configuration of an IOC by file, options and variables."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import pytest
 import yaml
 from aioca import DBR_CHAR_STR, caget, caput
 
-from panda_ioc.ioc.process import keeping
+from panda_ioc.ioc.process import restoring
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
 
@@ -42,8 +42,8 @@ def config_file(directory: Path, panda: Server, **sections: object) -> str:
     [
         ("prefix: X\n", "ioc.yaml:1: panda: Field required"),
         ("prefix: X\npanda:\n  host: h\n  control_prt: 1\n", "ioc.yaml:4: panda.control_prt: Extra inputs"),
-        ("prefix: X\npanda: {host: h}\npoll:\n  NOPE: 1\n", "ioc.yaml:3: poll: Value error, NOPE is none of"),
-        ("prefix: X\npanda: {host: h}\npoll: {BITS: 0}\n", "BITS is to be polled every 0.005 to 60 seconds"),
+        ("prefix: X\npanda: {host: h}\npoll:\n  NOPE: 1\n", "ioc.yaml:3: poll: Value error, unknown group NOPE: use"),
+        ("prefix: X\npanda: {host: h}\npoll: {BITS: 0}\n", "the poll period of BITS must be 0.005 to 60 s, not 0"),
         ("prefix: X\npanda: {host: h}\ndata:\n  roots: [data]\n", "data is not an absolute path"),
         ("prefix: X\npanda: myhost\n", "ioc.yaml:2: panda: Input should be a valid dictionary"),
         ("prefix: X\npanda: {host: h}\ndata: [a]\n", "ioc.yaml:3: data: Input should be a valid dictionary"),
@@ -74,7 +74,7 @@ async def test_options_go_over_variables_and_both_over_the_file(
     panda: Server, ca_ports: Iterator[int], tmp_path: Path
 ) -> None:
     file = config_file(tmp_path, panda, log_level="error")
-    # An empty text stands for nothing: HOST and PREFIX come first for the process of a test.
+    # "" means no value: the process of a test starts with HOST and PREFIX.
     variables = {"PANDA_IOC_LOG_LEVEL": "put", "PANDA_IOC_HTTP_PORT": "0", "PANDA_IOC_CONFIG": file}
     async with running_ioc(panda.control_port, "OVER-FILE", ca_ports, extra=variables) as ioc:
         await ioc.pva_put("PULSE1:PULSES", 3)
@@ -116,7 +116,7 @@ async def test_variables_of_what_may_be_given_often(panda: Server, ca_ports: Ite
     code, output = await outcome(
         *("run", "127.0.0.1", "X"), environment={**environment(free_port()), "PANDA_IOC_POLL": "NOPE=1"}
     )
-    assert (code, "NOPE is none of" in output) == (2, True)
+    assert (code, "unknown group NOPE: use" in output) == (2, True)
 
 
 async def test_read_only(panda: Server, ca_ports: Iterator[int]) -> None:
@@ -215,9 +215,9 @@ def test_kept_settings_that_are_no_settings_are_put_aside(
 ) -> None:
     path = tmp_path / "x.softsav"
     path.write_bytes(content)
-    assert keeping.read(path) == {}
+    assert restoring.read(path) == {}
     assert (path.exists(), (tmp_path / "x.softsav.bad").read_bytes()) == (False, content)
-    assert f"{path} make no sense, and it becomes x.softsav.bad" in caplog.text
+    assert f"invalid autosave file {path}, renamed to x.softsav.bad" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_kept_settings_that_are_no_settings_are_put_aside(
 async def test_kept_settings_that_make_no_sense(
     panda: Server, ca_ports: Iterator[int], tmp_path: Path, content: bytes, bad: bool
 ) -> None:
-    """They are put aside, and what is set from then on is kept."""
+    """The file is renamed, and later settings are saved."""
     path = tmp_path / "TEST-SAVE.softsav"
     path.write_bytes(content)
     async with running_ioc(panda.control_port, "TEST-SAVE", ca_ports, "--state-dir", str(tmp_path)) as ioc:
@@ -250,7 +250,7 @@ async def test_kept_settings_that_make_no_sense(
 
 
 async def test_the_directory_of_kept_settings_goes_away(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
-    """It is told, and the IOC stops as ever."""
+    """The log has a warning, and the IOC stops as usual."""
     directory = tmp_path / "state"
     directory.mkdir()
     async with running_ioc(panda.control_port, "TEST-GONE", ca_ports, "--state-dir", str(directory)) as ioc:
@@ -290,7 +290,7 @@ async def test_designs(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -
         assert "NOPE.X=1" in await ioc.pva_get("DESIGN:STATUS")
         assert panda.panda.fields["PULSE1.PULSES"].read() == "5"
         assert panda.panda.fields["PULSE1.DELAY"].raw == 12500000001
-        # Or, of other firmware, all that there is.
+        # Other firmware reports more.
         panda.panda.fields["PULSE1.DELAY"].raw = 125
         assert list(await ioc.pva_get("DESIGN:LEFT_OUT")) == []
         await ioc.pva_put("DESIGN:SKIP_UNKNOWN", 1)

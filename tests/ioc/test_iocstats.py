@@ -1,4 +1,4 @@
-"""What devIocStats tells of the process, and what it lets people do."""
+"""The records of devIocStats: process statistics and restart."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from ..acquire import capture_counter, samples_on_arm
 from .datapvs import DataPvs
 from .process import Ioc, becomes, running_ioc
 
-#: A client remembers where it found a name, so each IOC has others.
+#: Clients cache the addresses of names, so each IOC has a new prefix.
 _NUMBERS = count(1)
 
 
@@ -61,7 +61,7 @@ async def test_a_restart_over_pva(ioc: Ioc) -> None:
 
 
 async def test_access_security_is_not_read_again(ioc: Ioc) -> None:
-    """PV Access would still go by the old."""
+    """PV Access would still apply the old rules."""
     with pytest.raises(CANothing):
         await caput(ioc.pv("READACF.PROC"), 1, wait=True, timeout=5)
     await caput(ioc.pv("PULSE1:PULSES"), 3, wait=True, timeout=5)

@@ -1,4 +1,4 @@
-"""What the log says, and how often."""
+"""Content and repetition of log lines."""
 
 import logging
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ FORGED = "x\n2026-01-01 00:00:00,000 PUT     put X:Y = 1 by root"
 
 
 async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
-    """Neither by what is put, nor by the name of who puts it, which a client chooses."""
+    """Neither the value of a put nor the user name, which the client chooses, can forge a line."""
     async with running_ioc(panda.control_port, "TEST-FORGE", ca_ports, "--log-level", "put") as ioc:
         with pytest.raises(RemoteError, match="contains the control character"):
             await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)

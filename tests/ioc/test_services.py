@@ -1,4 +1,4 @@
-"""The services, with a PandA in software and a server that only remembers: no EPICS, no process of its own."""
+"""The services with a simulated PandA and a server that only stores values, without EPICS and in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -34,7 +34,7 @@ from ..relay import Relay
 
 @dataclass
 class Remembering:
-    """A record as a server has it that only remembers what it was to show."""
+    """A record that only stores the posted values."""
 
     updates: list[Update] = field(default_factory=list)
     disabled: bool = False
@@ -47,7 +47,7 @@ class Remembering:
 
 @dataclass
 class Served:
-    """All that an IOC has but for its servers."""
+    """An IOC without servers."""
 
     plan: Plan
     link: PandaLink
@@ -187,7 +187,7 @@ async def test_a_table_is_written_as_one_and_read_back(served: Served) -> None:
     assert isinstance(shown, Mapping)
     assert list(shown["repeats"]) == [1, 1, 1]
     assert served.pvs["SEQ1:TABLE:ROWS"].value == 3
-    # The Channel Access way: a column alone is refused while nothing is edited.
+    # The Channel Access way: a put to a column is refused outside of the edit mode.
     assert "MODE" in await served.put("SEQ1:TABLE:REPEATS", np.array([5, 6]), "CA")
 
 

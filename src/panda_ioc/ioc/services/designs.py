@@ -130,7 +130,7 @@ class Designs(Service):
         """
         if self._link.lost:
             raise designfile.DesignError(f"no connection to the PandA: {self._link.lost}")
-        async with self._link.another() as client:
+        async with self._link.new_client() as client:
             if action == SAVE:
                 return await designfile.save(client, path, self._disk)
             if action == COMPARE:
@@ -141,7 +141,7 @@ class Designs(Service):
             finally:
                 self._pvs[LEFT_OUT].post(left_out[:MAX_LEFT_OUT])
                 # Update the readbacks, also after a failed load was undone.
-                await self._link.refresh_if_there()
+                await self._link.try_refresh()
         if not left_out:
             return ""
         count = "1 setting" if len(left_out) == 1 else f"{len(left_out)} settings"

@@ -123,7 +123,7 @@ class DataService(Service):
 
     def connected(self, *, again: bool) -> None:  # noqa: ARG002 - the same at the first connection
         self._show_datasets()
-        self._receiver.open(self._link.another())
+        self._receiver.open(self._link.new_client())
 
     def disconnected(self) -> None:
         # A lost PandA may leave its data port open; the origin of data received from now on is uncertain.
