@@ -6,6 +6,7 @@ record then says which channel's put it is busy with. So nothing has to be guess
 """
 
 import asyncio
+import dataclasses
 import itertools
 import re
 import threading
@@ -33,6 +34,7 @@ class Write:
         text: what the client puts, if that is one text
         taken: whether the record has been processed for it
         ended: whether it is over: done, refused by EPICS, or given up by a client that left
+        thread: the client's, in which EPICS told of it
         ahead: the put, where it is made before EPICS processes the record for it; it returns the reason of a refusal
     """
 
@@ -44,6 +46,7 @@ class Write:
     text: str | None = None
     taken: bool = False
     ended: bool = False
+    thread: int = dataclasses.field(default_factory=threading.get_ident)
     ahead: asyncio.Task[str] | None = None
 
     @property
@@ -86,26 +89,26 @@ class Puts:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._under_way: dict[int, tuple[Write, int]] = {}
+        self._under_way: dict[int, Write] = {}
         self._by_thread: dict[int, Write] = {}
         #: In order. One that waits can be followed by others of the same channel that do not.
         self._by_channel: dict[int, list[Write]] = {}
 
     def begins(self, write: Write) -> int:
         """A put begins, in this thread; return a number for `ends`."""
-        number, thread = next(self._numbers), threading.get_ident()
-        self._under_way[number] = write, thread
-        self._by_thread[thread] = write
+        number = next(self._numbers)
+        self._under_way[number] = write
+        self._by_thread[write.thread] = write
         self._by_channel.setdefault(write.channel, []).append(write)
         return number
 
     def ends(self, number: int) -> Write | None:
         """A put has ended, in any thread; return it."""
-        write, thread = self._under_way.pop(number, (None, 0))
+        write = self._under_way.pop(number, None)
         if write is not None:
             write.ended = True
-            if self._by_thread.get(thread) is write:
-                del self._by_thread[thread]
+            if self._by_thread.get(write.thread) is write:
+                del self._by_thread[write.thread]
             of_channel = self._by_channel[write.channel]
             of_channel.remove(write)
             if not of_channel:
