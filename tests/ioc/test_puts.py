@@ -260,11 +260,16 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
         assert wire.told == [7, 8]
 
 
-async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: Iterator[int]) -> None:
-    """EPICS lets a put with completion wait for the one before it, which here waits for what the second one does."""
+@pytest.mark.parametrize("delay", [0, 0.05])
+async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: Iterator[int], delay: float) -> None:
+    """EPICS lets a put with completion wait for the one before it, which here waits for what the second one does.
+
+    The acquisition has ended before the PandA answers to what stops it, if that takes a moment.
+    """
     capture_counter(panda)
     samples_on_arm(panda, 10, reason="")
-    async with put_to(panda, ca_ports, "TEST-STOP", "--data-port", str(panda.data_port)) as (_, ioc, port):
+    prefix, data_port = f"TEST-STOP-{delay:g}".replace(".", "-"), ("--data-port", str(panda.data_port))
+    async with put_to(panda, ca_ports, prefix, *data_port, delay=delay) as (_, ioc, port):
         pv, start = ioc.pv("DATA:ACQUIRE"), len(ioc.output)
         for stop in (0, "0", "Done"):
             async with Circuit(port, "alice") as alice, Circuit(port, "carol") as carol, Circuit(port, "bob") as bob:

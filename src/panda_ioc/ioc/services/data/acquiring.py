@@ -54,14 +54,16 @@ class Acquiring:
         Raises:
             Refusal, PandaError: it does not end
         """
-        if self._task is not None and not self._link.lost:
-            await self._link.send(Disarm())
-            _, waiting = await asyncio.wait((self._task,), timeout=_STOP_TIMEOUT)
+        task = self._task
+        if task is not None and not self._link.lost:
+            await self._link.send(Disarm())  # meanwhile it may end, and somebody may start another one
+            _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
                 raise Refusal(
                     f"PCAP was disarmed, and the data port has not ended the acquisition within {_STOP_TIMEOUT:g} s"
                 )
-        self._show(0)
+        if self._task in {None, task}:
+            self._show(0)
 
     def cancel(self) -> None:
         """Wait for nothing any more."""
