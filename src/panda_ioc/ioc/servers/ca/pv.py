@@ -174,9 +174,10 @@ class CaPv:
         """Called in the client's thread, before EPICS looks at its put.
 
         A put with completion waits in EPICS until the one before it is done. Where the plan says that it must not, as
-        it may be what ends the other, it is made now; EPICS completes it in its turn.
+        it may be what ends the other, it is made now; EPICS completes it in its turn. That holds for each of them:
+        whether one is before it, nobody knows here.
         """
-        if not self._record.at_once or self._completes is None or self.disabled:
+        if not self._record.at_once or self.disabled:
             return
         value = self._choice_in(write)
         if value is not None and write.is_of_the_value and not write.processes:

@@ -37,6 +37,7 @@ class Acquiring:
         self._show = show
         self._flush = flush
         self._task: asyncio.Task[None] | None = None
+        self._answered = asyncio.Event()  # the PandA has answered to what arms it, or will not
 
     async def start(self) -> None:
         """Arm, unless that was done already; return when the acquisition has ended.
@@ -45,18 +46,21 @@ class Acquiring:
             Refusal, PandaError: it did not begin, or did not end well
         """
         if self._task is None:
-            self._task = asyncio.create_task(self._acquire())
+            self._answered = asyncio.Event()
+            self._task = asyncio.create_task(self._acquire(self._answered))
         await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Disarm, if an acquisition is under way; return when it has ended.
+        """Disarm, if an acquisition is under way, once it is armed; return when it has ended.
 
         Raises:
             Refusal, PandaError: it does not end
         """
         task = self._task
         if task is not None and not self._link.lost:
-            await self._link.send(Disarm())  # meanwhile it may end, and somebody may start another one
+            await self._answered.wait()
+            if self._task is task:  # and not ended, or another one that somebody has started
+                await self._link.send(Disarm())
             _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
                 raise Refusal(
@@ -70,7 +74,7 @@ class Acquiring:
         if self._task is not None:
             self._task.cancel()
 
-    async def _acquire(self) -> None:
+    async def _acquire(self, answered: asyncio.Event) -> None:
         try:
             if self._link.lost:
                 raise Refusal("there is no connection to the PandA")
@@ -79,6 +83,7 @@ class Acquiring:
             try:
                 await self._link.send(Arm())
                 self._show(1)
+                answered.set()
                 end = await ending
             finally:
                 ending.cancel()
@@ -89,6 +94,7 @@ class Acquiring:
                 raise Refusal(end.problem)
         finally:
             self._task = None
+            answered.set()
             self._show(0)
 
 
