@@ -73,13 +73,13 @@ class Wire(Relay):
 
 @asynccontextmanager
 async def put_to(
-    panda: Server, ca_ports: Iterator[int], prefix: str, *options: str, delay: float = 0.0, priorities: str = "YES"
+    panda: Server, ca_ports: Iterator[int], prefix: str, *options: str, delay: float = 0.0, priorities: str = ""
 ) -> AsyncIterator[tuple[Wire, Ioc, int]]:
     """An IOC for a PandA behind a wire, which is slow from when the IOC serves, and its port of Channel Access.
 
     With priorities "NO", EPICS does not ask for real-time priorities of its threads, which it gets as root.
     """
-    extra = {"EPICS_ALLOW_POSIX_THREAD_PRIORITY_SCHEDULING": priorities}
+    extra = {"EPICS_ALLOW_POSIX_THREAD_PRIORITY_SCHEDULING": priorities} if priorities else {}
     async with Wire(panda.control_port) as wire:
         async with running_ioc(wire.port, prefix, ca_ports, "--log-level", "put", *options, extra=extra) as ioc:
             await ioc.wait_for("serving ")
