@@ -43,3 +43,19 @@ async def test_a_client_that_leaves_with_its_reply_takes_no_put_along(panda: Ser
                 async with Circuit(port, "bob") as bob:
                     assert await bob.put(pv, value) == NORMAL
         assert wire.told == [1, 2, 3, 4, 5]
+
+
+async def test_nor_does_one_whose_put_waited_for_another(panda: Server, ca_ports: Iterator[int]) -> None:
+    """The same thread makes its put then, here to a field for which EPICS does not process the record."""
+    async with put_to(panda, ca_ports, "TEST-PRIORITIES-WAIT", delay=0.05) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with last_of_all(ioc, "cbLow"):
+            for value in (1, 3, 5):
+                async with Circuit(port, "alice") as alice:
+                    first = await alice.begin(pv, value)
+                    async with Circuit(port, "carol") as carol:
+                        assert await carol.put(f"{pv}.DESC", 1e9 + value) == NORMAL
+                    async with Circuit(port, "bob") as bob:
+                        assert await bob.put(pv, value + 1) == NORMAL
+                    assert (await first)[0] == NORMAL
+        assert wire.told == [1, 2, 3, 4, 5, 6]
