@@ -51,13 +51,13 @@ async def ours_hdf(*, raw: bool) -> None:
     from panda_ioc.capture.columns import stored_columns
     from panda_ioc.capture.hdf import HdfFile
     from panda_ioc.capture.options import ColumnOptions, FileOptions
-    from panda_ioc.capture.recorder import Recorder, Storing
+    from panda_ioc.capture.recorder import FilePlan, Recorder
     from panda_ioc.capture.selection import First
     from panda_ioc.client import AsyncioClient
 
     columns = partial(stored_columns, options=ColumnOptions(raw=raw))
     file = FileOptions(rows_per_chunk=CHUNK)
-    recorder = Recorder(Storing(lambda: HdfFile(FOLDER / "ours.h5", file), columns), First(0, 1))
+    recorder = Recorder(FilePlan(lambda: HdfFile(FOLDER / "ours.h5", file), columns), First(0, 1))
     acquisition = None
     async for data in AsyncioClient("127.0.0.1", data_port=PORT).data(scaled=False):
         acquisition = follow(acquisition, data)

@@ -115,7 +115,7 @@ def main() -> None:
         began = time.perf_counter()
         for number in range(1, arguments.iocs + 1):
             panda = stack.enter_context(running("simulator", "--control-port", "0", "--data-port", "0"))
-            control, data = re.findall(r"port (\d+)", says(panda, "PandA in software"))
+            control, data = re.findall(r"port (\d+)", says(panda, "simulated PandA"))
             ports = ("--control-port", control, "--data-port", data)
             iocs.append(
                 stack.enter_context(running("run", "127.0.0.1", f"SCALE{number}", *ports, **where_it_listens()))

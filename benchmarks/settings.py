@@ -59,7 +59,7 @@ def _two_values(record: Record) -> tuple[Any, Any] | None:
         return ({"value": 1}, {"value": 2 if record.high is None or record.high >= 2 else 0})
     if record.kind.is_choice:
         return ({"value": {"index": 0}}, {"value": {"index": 1}}) if len(record.labels) > 1 else None
-    if record.choices:
+    if record.choices_record:
         return ({"value": record.labels[0]}, {"value": record.labels[1]})
     return None
 

@@ -14,4 +14,6 @@ myst_enable_extensions = ["deflist"]
 html_theme = "alabaster"
 html_theme_options = {"page_width": "70rem", "sidebar_width": "16rem"}
 autodoc_member_order = "bysource"
+default_role = "py:obj"
+python_maximum_signature_line_length = 100
 nitpicky = False

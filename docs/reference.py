@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from panda_ioc.cli import main
 from panda_ioc.ioc.plan.data_settings import SETTINGS
 from panda_ioc.ioc.plan.record import Access, Record
-from panda_ioc.ioc.plan.rules import RULES, Place, field_records
+from panda_ioc.ioc.plan.rules import RULES, FieldRef, field_records
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.ioc.process.monitoring import METRICS
 from panda_ioc.protocol import (
@@ -64,11 +64,11 @@ def _field_types() -> Iterator[str]:
     yield "The rules are in `panda_ioc.ioc.plan.rules`. `FIELD` is `PREFIX:BLOCK:NAME`. The enum has three labels here."
     yield "[Tables](records.md#tables) have other rules.\n"
     yield "| type | record | kind | access |\n|---|---|---|---|"
-    for (kind, subtype), parts in RULES.items():
-        if parts:
-            records = field_records(Place("BLOCK", "NAME", _field(kind, subtype)))
+    for (kind, subtype), rules in RULES.items():
+        if rules:
+            records = field_records(FieldRef("BLOCK", "NAME", _field(kind, subtype)))
             yield from (_row(f"`{kind} {subtype or ''}`".replace(" `", "`"), record) for record in records)
-    unknown = field_records(Place("BLOCK", "NAME", FieldInfo("param", "never heard of")))
+    unknown = field_records(FieldRef("BLOCK", "NAME", FieldInfo("param", "never heard of")))
     yield from (_row("any other", record) for record in unknown)
 
 

@@ -10,7 +10,7 @@ import pytest
 _PROGRAM = """
 import errno, os, resource, sys, threading
 from pathlib import Path
-from panda_ioc.capture.making import make_file
+from panda_ioc.capture.creation import create_file
 from panda_ioc.opening import opened
 
 path = Path(sys.argv[1])
@@ -38,7 +38,7 @@ def _outcome(program: str, path: Path) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("make", ["make_file(path, {})", 'opened(path.open, "w")'])
+@pytest.mark.parametrize("make", ["create_file(path, {})", 'opened(path.open, "w")'])
 def test_a_file_is_opened_when_there_are_descriptors_again(tmp_path: Path, make: str) -> None:
     let_go = "threading.Timer(0.3, let_go, [take_all()]).start()\n"
     assert _outcome(f"{let_go}{make}.close()\nprint(path.exists())", tmp_path / "x") == "True\n"

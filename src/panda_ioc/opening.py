@@ -1,7 +1,7 @@
-"""Opening files while file descriptors are short for a moment.
+"""Open files during a temporary shortage of file descriptors.
 
-Clients that come all at once may take every descriptor that a process allows. An IOC keeps them out within a fraction
-of a second, and has a reserve for its files; until then, whoever opens a file tries again.
+Many simultaneous clients can use up the file descriptors of a process. An IOC refuses further clients within a fraction
+of a second and has a reserve for its files; until then, opening a file is retried.
 """
 
 import errno
@@ -11,17 +11,22 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: Times that a file is tried, with a pause in s: longer than an IOC takes to keep clients out.
+#: Number of attempts, and the pause between them in s. In total longer than an IOC needs to refuse further clients.
 _TRIES, _PAUSE = 25, 0.1
 
 
 def opened(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
-    """Call a function that opens a file and does nothing else; where no descriptor is left, try again for some seconds.
+    """Call a function that only opens a file; retry for some seconds while no file descriptor is available.
 
-    The calling thread waits meanwhile: no event loop may call this.
+    Blocks the calling thread: do not call it from an event loop.
+
+    Args:
+        function: function that opens a file
+        *arguments: its arguments
+        **named: its keyword arguments
 
     Raises:
-        OSError: whatever the function raises, in the end also that no descriptor is left
+        OSError: error of the function, including that no descriptor became available
     """
     for _ in range(_TRIES - 1):
         try:

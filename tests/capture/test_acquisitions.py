@@ -124,7 +124,7 @@ async def test_silence_between_acquisitions_is_no_loss_of_one(scaled_panda: Serv
 
 
 async def test_more_than_may_be_held(scaled_panda: Server, gather: Gather) -> None:
-    with pytest.raises(CaptureError, match=r"more than the 0.00\d+ MiB that may be held: allow more with max_bytes"):
+    with pytest.raises(CaptureError, match=r"larger than 0.00\d+ MiB: increase max_bytes"):
         await gather(scaled_panda, acquisitions, arm=True, max_bytes=5000)
 
 

@@ -58,5 +58,5 @@ def test_positive_levels_must_be_there(tmp_path: Path) -> None:
 
 def test_what_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CaptureError, match="cannot make the directory"):
+    with pytest.raises(CaptureError, match="cannot create the directory"):
         make_directory(str(tmp_path / "file/a"), -5)

@@ -176,7 +176,7 @@ def test_other_columns_cannot_go_on_in_the_file(tmp_path: Path) -> None:
     with HdfFile(tmp_path / "x.h5") as file:
         file.begin(START, stored_columns(START))
         file.end("Ok")
-        with pytest.raises(CaptureError, match="what is captured has changed"):
+        with pytest.raises(CaptureError, match="the captured fields have changed"):
             file.begin(fewer, stored_columns(fewer))
 
 

@@ -16,7 +16,7 @@ from .recorded import events
 
 
 def shown(view: LiveView) -> Snapshot:
-    what = view.shown()
+    what = view.window()
     assert what
     return what.snapshot()
 
@@ -31,7 +31,7 @@ def take(view: LiveView, data: Iterable[Data]) -> None:
 
 
 def test_nothing_before_the_first_acquisition() -> None:
-    assert LiveView().shown() is None
+    assert LiveView().window() is None
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=10), st.integers(1, 120))

@@ -76,7 +76,7 @@ async def test_all_in_one(counting_panda: Server, write: Write, tmp_path: Path) 
 
 async def test_paths_of_their_own(counting_panda: Server, write: Write, tmp_path: Path) -> None:
     names = [tmp_path / "a.h5", tmp_path / "b.h5"]
-    with pytest.raises(CaptureError, match="no file name is left"):
+    with pytest.raises(CaptureError, match="no file path left"):
         await write(counting_panda, names, arm=True, count=3)
     assert [counts(path) for path in names] == [[*range(1000)]] * 2
     assert await completion(counting_panda) != "Busy"
@@ -147,7 +147,7 @@ async def test_a_file_that_cannot_be_made_arms_nothing(counting_panda: Server, w
     before = await completion(counting_panda)
     (tmp_path / "there.h5").touch()
     for path in (tmp_path / "there.h5", tmp_path / "no" / "x.h5"):
-        with pytest.raises(CaptureError, match="cannot make"):
+        with pytest.raises(CaptureError, match="cannot create"):
             await write(counting_panda, path, arm=True)
     assert await completion(counting_panda) == before
     assert (tmp_path / "there.h5").stat().st_size == 0

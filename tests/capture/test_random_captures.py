@@ -23,7 +23,7 @@ from panda_ioc.capture.acquisition import follow
 from panda_ioc.capture.columns import Column, stored_columns
 from panda_ioc.capture.hdf import HdfFile
 from panda_ioc.capture.options import ColumnOptions, FileOptions
-from panda_ioc.capture.recorder import Recorder, Storing
+from panda_ioc.capture.recorder import FilePlan, Recorder
 from panda_ioc.capture.selection import First
 from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.services.data.datasets import Captured, asked_columns, dtype_name, expected_columns
@@ -200,7 +200,7 @@ async def capture(panda: Server, wanted: Plan, rng: random.Random, folder: Path)
 
 def recorder(path: Path, options: ColumnOptions, arms: int, rng: random.Random) -> Recorder:
     file = FileOptions(rows_per_chunk=rng.choice((1, 5, 1024, 30000)), overwrite=True)
-    return Recorder(Storing(lambda: HdfFile(path, file), partial(stored_columns, options=options)), First(0, arms))
+    return Recorder(FilePlan(lambda: HdfFile(path, file), partial(stored_columns, options=options)), First(0, arms))
 
 
 def check(wanted: Plan, folder: Path, told_raw: list[Column], told_scaled: list[Column]) -> None:

@@ -136,7 +136,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         read_columns(tmp_path / "x.h5", ["y"])
     with h5py.File(tmp_path / "x.h5", "r+") as file:
         del file["gate"]
-    with pytest.raises(CaptureError, match=r"INENC1\.VAL\.Mean is made of PCAP\.GATE_DURATION\.Value, which .*x\.h5"):
+    with pytest.raises(CaptureError, match=r"scale INENC1\.VAL\.Mean: .*x\.h5 has no PCAP\.GATE_DURATION\.Value"):
         read_columns(tmp_path / "x.h5")
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import h5py
 import pytest
 
-from panda_ioc.capture.acquisition import Acquisition, follow
+from panda_ioc.capture.acquisition import AcquisitionState, follow
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.hdf import HdfFile
 from panda_ioc.capture.options import ColumnOptions
 from panda_ioc.capture.progress import Phase
-from panda_ioc.capture.recorder import LOST, Recorder, Storing
+from panda_ioc.capture.recorder import LOST, FilePlan, Recorder
 from panda_ioc.capture.selection import MODES
 from panda_ioc.client import PandaConnectionError
 from panda_ioc.protocol import Data, EndData, FrameData, StartData
@@ -31,11 +31,13 @@ def acquisition(rows: int, *, reason: str = "Ok") -> list[Data]:
     return data
 
 
-def recorder(path: Path, mode: str = "FOREVER", count: int = 0, **storing: object) -> Recorder:
-    return Recorder(Storing(lambda: HdfFile(path), **storing), MODES[mode](count))  # type: ignore[arg-type]
+def recorder(path: Path, mode: str = "FOREVER", count: int = 0, **plan: object) -> Recorder:
+    return Recorder(FilePlan(lambda: HdfFile(path), **plan), MODES[mode](count))  # type: ignore[arg-type]
 
 
-def feed(capture: Recorder, data: Iterable[Data], acquisition: Acquisition | None = None) -> Acquisition | None:
+def feed(
+    capture: Recorder, data: Iterable[Data], acquisition: AcquisitionState | None = None
+) -> AcquisitionState | None:
     """Give it what comes, in the acquisition that came so far."""
     for each in data:
         acquisition = follow(acquisition, each)
@@ -144,7 +146,7 @@ async def test_a_full_queue_asks_for_no_more_and_drops_nothing(tmp_path: Path) -
     start, frame, _ = acquisition(100)
     assert isinstance(frame, FrameData)
     beginning = 4096  # which tells all fields, and counts too
-    capture = Recorder(Storing(make_file, queue_bytes=beginning + 6 * frame.data.nbytes), MODES["FOREVER"](0))
+    capture = Recorder(FilePlan(make_file, queue_bytes=beginning + 6 * frame.data.nbytes), MODES["FOREVER"](0))
     begun = feed(capture, [start])
     sent = 0
     while not capture.full:
@@ -171,7 +173,7 @@ async def test_whoever_waits_for_room_goes_on_when_the_capture_ends(tmp_path: Pa
         disk.wait(10)
         return HdfFile(tmp_path / "x.h5")
 
-    capture = Recorder(Storing(make_file, queue_bytes=1), MODES["FOREVER"](0))
+    capture = Recorder(FilePlan(make_file, queue_bytes=1), MODES["FOREVER"](0))
     feed(capture, acquisition(10)[:-1])
     waiting = asyncio.create_task(capture.wait_room(10))
     assert not await capture.wait_room(0.01)
@@ -201,7 +203,7 @@ async def test_bad_ends_are_errors(tmp_path: Path) -> None:
     start, frame, _ = acquisition(10)
     feed(short, (start, frame, EndData(12, "Ok")))
     await closed(short)
-    assert "12 samples, but 10 came" in str(short.progress.error)
+    assert "12 samples, but 10 were received" in str(short.progress.error)
     assert short.progress.dropped == 2
 
 
@@ -243,7 +245,7 @@ async def test_joining_in_the_middle(tmp_path: Path) -> None:
     start, frame, end = acquisition(100)
     assert isinstance(start, StartData)
     assert isinstance(frame, FrameData)
-    feed(capture, [FrameData(frame.data[40:]), end], Acquisition(start, 40))
+    feed(capture, [FrameData(frame.data[40:]), end], AcquisitionState(start, 40))
     await closed(capture)
     progress = capture.progress
     assert (progress.error, progress.missed, progress.received, progress.acquisitions) == (None, 40, 60, 1)
@@ -258,7 +260,7 @@ async def test_captures_that_change_end_the_file(tmp_path: Path) -> None:
     assert isinstance(start, StartData)
     feed(capture, [replace(start, fields=start.fields[:1], sample_bytes=4)])
     await closed(capture)
-    assert "what is captured has changed" in str(capture.progress.error)
+    assert "the captured fields have changed" in str(capture.progress.error)
     assert ends(tmp_path / "x.h5") == (str(capture.progress.error), ["Ok"])
     assert numbers(tmp_path / "x.h5") == list(range(10))
 

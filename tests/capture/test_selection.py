@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panda_ioc.capture.acquisition import Acquisition, follow
+from panda_ioc.capture.acquisition import AcquisitionState, follow
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.selection import ENOUGH, MAX_LAST_BYTES, MODES, First, Selection
 from panda_ioc.protocol import Data, EndData, FieldCapture, FrameData, StartData
@@ -91,7 +91,7 @@ def test_begun_in_the_middle_and_stopped_before_the_end(mode: str) -> None:
     selection = MODES[mode](3)
     frame = acquisition([8])[1]
     assert isinstance(frame, FrameData)
-    chosen = list(selection.take(FrameData(frame.data[6:]), Acquisition(START, 8)))
+    chosen = list(selection.take(FrameData(frame.data[6:]), AcquisitionState(START, 8)))
     chosen += selection.stop("stopped")
     start, samples, end = chosen
     assert isinstance(start, StartData)
@@ -106,5 +106,5 @@ def test_begun_in_the_middle_and_stopped_before_the_end(mode: str) -> None:
 )
 def test_what_is_lost_of_an_acquisition(sent: int, came: int, captured: int | None, lost: int) -> None:
     """What the PandA sent or captured, without the 2 samples that it had missed from the start, and what came."""
-    assert Acquisition(START, came, EndData(sent, "Data overrun"), captured).lost == lost
-    assert Acquisition(START, came).lost == 0
+    assert AcquisitionState(START, came, EndData(sent, "Data overrun"), captured).lost == lost
+    assert AcquisitionState(START, came).lost == 0

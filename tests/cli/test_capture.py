@@ -12,9 +12,9 @@ import pytest
 from tqdm import tqdm
 
 from panda_ioc.capture import read_columns
-from panda_ioc.capture.acquisition import Acquisition
+from panda_ioc.capture.acquisition import AcquisitionState
 from panda_ioc.capture.hdf import HdfFile
-from panda_ioc.capture.recorder import Storing
+from panda_ioc.capture.recorder import FilePlan
 from panda_ioc.capture.selection import First, Selected
 from panda_ioc.cli.capture import _Files, _ready, _record
 from panda_ioc.client import AsyncioClient
@@ -43,7 +43,7 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
     path = tmp_path / "x.h5"
     samples_on_arm(panda, 5000)
     said = await panda_ioc("capture", *ports, path, "--arm", "--acquisitions", "2")
-    assert said.endswith("x.h5: 10000 samples of 2 acquisitions, 0 missed, last end: Ok\n")
+    assert said.endswith("x.h5: 10000 samples in 2 acquisitions, 0 missed, end reason: Ok\n")
     assert counted(path) == [*map(float, range(5000))] * 2
     await panda_ioc("plot", path, "-o", tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
@@ -53,7 +53,7 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
     assert "cannot read" in said
     before = path.read_bytes()
     said = await panda_ioc("capture", *ports, path, "--arm", code=1)
-    assert said == f"Error: cannot make {path}: File exists\n"
+    assert said == f"Error: cannot create {path}: File exists\n"
     assert path.read_bytes() == before
 
 
@@ -64,7 +64,7 @@ async def test_a_file_for_each_acquisition(panda: Server, ports: tuple[str, ...]
     names = [f"scan_0{number}-100%.h5" for number in (1, 2, 3)]
     assert sorted(made.name for made in tmp_path.iterdir()) == names
     assert all(counted(tmp_path / name) == [*map(float, range(100))] for name in names)
-    assert [line.split(": ")[0] for line in said.splitlines() if "samples of 1 " in line] == [
+    assert [line.split(": ")[0] for line in said.splitlines() if "samples in 1 acquisition," in line] == [
         str(tmp_path / name) for name in names
     ]
     # So many samples in all; and the files that are there are kept, as is the one that was complete before them.
@@ -183,7 +183,7 @@ async def test_the_file_is_closed_though_the_panda_cannot_be_disarmed(
 
     panda.capture.on_disarm = refuse
     said = await panda_ioc("capture", *ports, tmp_path / "x.h5", "--arm", "--samples", "1234", code=1)
-    assert "the PandA may be armed still: " in said
+    assert "the PandA may still be armed, disarming failed: " in said
     assert "Not now" in said
     assert len(counted(tmp_path / "x.h5")) == 1234
 
@@ -246,7 +246,7 @@ async def test_stopped_by_hand(panda: Server, ports: tuple[str, ...], tmp_path: 
     finally:
         if process.returncode is None:
             process.kill()
-    assert said.decode().endswith("100 samples of 1 acquisitions, 0 missed, last end: Capture stopped\n")
+    assert said.decode().endswith("100 samples in 1 acquisition, 0 missed, end reason: Capture stopped\n")
     assert process.returncode == 0
     assert panda.capture.completion == "Disarmed"
     assert len(counted(path)) == 100
@@ -266,7 +266,7 @@ def _has_rows(path: Path) -> Callable[[], bool]:
 class Broken(First):
     """A bug: it cannot take samples."""
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         if isinstance(data, FrameData):
             raise ZeroDivisionError("a bug")
         return super().take(data, acquisition)
@@ -274,7 +274,7 @@ class Broken(First):
 
 async def test_a_bug_is_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
     samples_on_arm(panda, 100, reason="")
-    files = _Files(tmp_path / "x.h5", lambda path: Storing(lambda: HdfFile(path)))
+    files = _Files(tmp_path / "x.h5", lambda path: FilePlan(lambda: HdfFile(path)))
     files.begin(0, 1, Broken)
     with tqdm(disable=True) as progress:
         async with AsyncioClient("127.0.0.1", panda.control_port, panda.data_port) as client:

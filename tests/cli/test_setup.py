@@ -101,7 +101,7 @@ async def test_a_setup_of_other_firmware(panda: Server, port: str, tmp_path: Pat
     assert all(f"{line}: No such block" in refused for line in unknown)
     said = await panda_ioc("load", "127.0.0.1", file, "--skip-unknown", "--control-port", port)
     assert said.splitlines() == [
-        f"127.0.0.1 took {file} but for what it does not have:",
+        f"loaded {file} into 127.0.0.1, except for what it does not have:",
         *(f"  {line}: No such block" for line in unknown),
     ]
     assert panda.panda.fields["PULSE1.PULSES"].raw == 14

@@ -96,7 +96,7 @@ async def test_text_that_looks_like_a_number_is_text(panda: Server) -> None:
     [
         (("jump", "motor=INENC1"), 1, "jump.to: Field required"),
         (("fly",), 1, "fly: Extra inputs are not permitted"),
-        (("jump", "motor"), 2, "'motor' is not NAME=VALUE"),
+        (("jump", "motor"), 2, "'motor' is not of the form NAME=VALUE"),
         (("level", "input=INENC1", "high=true"), 1, "INENC1 is not an input"),
     ],
 )
@@ -106,8 +106,8 @@ async def test_driving_what_makes_no_sense(panda: Server, arguments: tuple[str, 
 
 
 async def test_what_makes_no_sense(tmp_path: Path) -> None:
-    assert "belong together" in await panda_ioc("simulator", "--from", "127.0.0.1", code=2)
-    assert "must be a number, or inf" in await panda_ioc("simulator", "--speed", "nan", code=2)
+    assert "must be given together" in await panda_ioc("simulator", "--from", "127.0.0.1", code=2)
+    assert "must be a number or inf" in await panda_ioc("simulator", "--speed", "nan", code=2)
     bad = tmp_path / "bad.yaml"
     bad.write_text("steps:\n  - {at: 1, fly: {}}\n")
     assert f"{bad}:2: steps.0.fly: Extra inputs" in await panda_ioc("simulator", "--scenario", bad, code=1)

@@ -90,11 +90,11 @@ async def test_what_does_not_hold_is_told_with_an_exit_code_of_1(design: Path) -
         (["--picture", "/nowhere/x.png"], "/nowhere/x.png"),
         (["--picture", "x.xyz"], "x.xyz: Format 'xyz' is not supported"),
         (["--vcd", "/nowhere/x.vcd"], "/nowhere/x.vcd: No such file or directory"),
-        (["--hdf5", "/nowhere/x.h5"], "cannot make /nowhere/x.h5"),
+        (["--hdf5", "/nowhere/x.h5"], "cannot create /nowhere/x.h5"),
         (["--report", "/nowhere/x.json"], "/nowhere/x.json"),
         (["--for", "nan"], "--for"),
         (["--between", "2", "1", "--picture", "x.png"], "--between needs two times"),
-        (["--from", "127.0.0.1"], "--from HOST brings its own --design"),
+        (["--from", "127.0.0.1"], "--from HOST cannot be combined with --design"),
     ],
 )
 def test_what_cannot_be_tried_is_told_with_an_exit_code_of_2(options: list[str], told: str, design: Path) -> None:
@@ -141,10 +141,10 @@ def test_what_cannot_be_compared_or_drawn_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("CLOCK1.PERIOD=1\n")
     nowhere = tmp_path / "nowhere"
     for arguments, told in (
-        (("diff", tmp_path / "bad", nowhere), "'nonsense' is neither an assignment nor"),
+        (("diff", tmp_path / "bad", nowhere), "'nonsense' is neither NAME=value nor"),
         (("diff", nowhere, nowhere), "nowhere: No such file or directory"),
         (("diff", "127.0.0.1:1", nowhere), "127.0.0.1:1"),
-        (("wiring", tmp_path / "empty", "-o", tmp_path / "x.svg"), "no block is wired to another one"),
+        (("wiring", tmp_path / "empty", "-o", tmp_path / "x.svg"), "no block is wired to another block"),
         (("wiring", DEMO, "-o", tmp_path / "x.gif"), "the suffix must be one of"),
     ):
         assert told in here(*arguments, code=2)

@@ -152,7 +152,7 @@ async def test_a_server_that_is_no_panda(says: bytes, named: str) -> None:
 
 async def test_a_server_that_floods() -> None:
     async with Hostile(b"x" * 65536, after=b"\n", then="flood") as server, client_of(server) as client:
-        with pytest.raises(RemoteProtocolError, match="line of over 65536 bytes"):
+        with pytest.raises(RemoteProtocolError, match="line longer than 65536 bytes"):
             await client.send(Identify())
         assert not client.connected
 

@@ -194,7 +194,7 @@ async def test_closing_while_another_thread_cannot_send_all(deaf_port: int) -> N
     ("says", "then", "error", "named"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n", "wait", RemoteProtocolError, "HTTP/1.1 400"),
-        (b"x" * 100000, "wait", RemoteProtocolError, "line of over 65536 bytes"),
+        (b"x" * 100000, "wait", RemoteProtocolError, "line longer than 65536 bytes"),
         (b"OK", "close", PandaConnectionError, "the server closed the connection"),
     ],
 )

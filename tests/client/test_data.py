@@ -85,7 +85,7 @@ async def test_what_came_is_given_before_the_loss(panda: Server) -> None:
     choose(panda)
     panda.faults.cut = 4000
     got: list[Data] = []
-    with pytest.raises(PandaConnectionError, match="in the middle of an acquisition"):
+    with pytest.raises(PandaConnectionError, match="during an acquisition"):
         async with aclosing(AsyncioClient("127.0.0.1", 1, panda.data_port).data(False)) as data:
             async with asyncio.timeout(5):
                 async for event in data:

@@ -64,7 +64,7 @@ async def test_what_was_before_cannot_be_brought_back(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("PULSE1.PULSES=9\nnonsense\n", "x.design: line 2: 'nonsense' is neither an assignment"),
+        ("PULSE1.PULSES=9\nnonsense\n", "x.design: line 2: 'nonsense' is neither NAME=value"),
         ("PULSE1.PULSES=9\nPGEN1.TABLE<\n", "x.design: line 2: the data of 'PGEN1.TABLE<' does not end"),
         ("PULSE1.PULSES=9\n\nPGEN1.TABLE<\n1\n", "x.design: line 3: the data of 'PGEN1.TABLE<' does not end"),
         ("PULSE1.PULSES=9\nPGEN1.TABLE<\n1", "x.design: line 2: the data of 'PGEN1.TABLE<' does not end"),
@@ -213,7 +213,7 @@ async def test_a_table_that_streams_is_left_alone(panda: Server, tmp_path: Path)
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(Append("SEQ1.TABLE", [1, 2, 3, 4]))
         said = await designfile.save(client, path, Calls())
-        assert "SEQ1.TABLE (it streams)" in said
+        assert "SEQ1.TABLE (it is streaming)" in said
         assert "SEQ1.TABLE<" not in path.read_text()
         await refused(client, path, "NOPE.X=1")
         assert await client.send(GetLine("SEQ1.TABLE.MODE")) == "STREAMING"

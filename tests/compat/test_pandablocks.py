@@ -304,7 +304,7 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert "it has been imported already" in await output_of(sys.executable, "-c", code)
+    assert "it is already imported" in await output_of(sys.executable, "-c", code)
 
 
 @pytest.mark.slow

@@ -210,7 +210,7 @@ def test_the_rule_of_extending_makes_a_record() -> None:
     (example,) = (example for example in examples("extending.md", "python") if "import" not in example.text)
     names = dict(vars(rules))
     exec(example.text, names)  # noqa: S102 - our own documentation
-    record = names["_frequency"](rules.Place("BLOCK", "NAME", FieldInfo("param", "frequency")))
+    record = names["_frequency"](rules.FieldRef("BLOCK", "NAME", FieldInfo("param", "frequency")))
     assert (record.kind.value, record.units, record.name) == ("ao", "Hz", "BLOCK:NAME")
 
 

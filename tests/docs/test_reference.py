@@ -1,5 +1,6 @@
 """docs/reference/reference.md is up to date, and Sphinx builds all pages without a warning."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,22 @@ def test_the_pages_are_built_without_a_warning(tmp_path: Path) -> None:
     )
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "index.html").exists()
+    assert_api_is_complete((tmp_path / "objects.inv").read_bytes())
+
+
+def assert_api_is_complete(inventory: bytes) -> None:
+    """Check that the built reference has exactly the names in the `__all__` of each public module."""
+    from sphinx.util.inventory import InventoryFile
+
+    objects = InventoryFile.loads(inventory, uri="").data
+    modules = set(objects["py:module"])
+    packages = ("protocol", "client", "capture", "settings", "simulator", "trial")
+    assert modules >= {f"panda_ioc.{name}" for name in packages}
+    documented = {
+        name
+        for kind in ("class", "exception", "function", "data", "type")
+        for name in objects[f"py:{kind}"]
+        if name.rpartition(".")[0] in modules
+    }
+    public = {f"{module}.{name}" for module in modules for name in importlib.import_module(module).__all__}
+    assert documented == public

@@ -91,8 +91,8 @@ async def test_some_columns_alone(ioc: Ioc, other: AsyncioClient) -> None:
     ("bus", "column", "row", "value", "says"),
     [
         ("POSITIONS", "name", 3, "X.Y", "row 3 is COUNTER2:OUT, not X.Y"),
-        ("POSITIONS", "capture", 3, "Valeu", "'Valeu' is no way to capture; did you mean Value"),
-        ("POSITIONS", "scale", 3, float("nan"), "nan is not a number"),
+        ("POSITIONS", "capture", 3, "Valeu", "'Valeu' is not a valid capture option; did you mean Value"),
+        ("POSITIONS", "scale", 3, float("nan"), "nan is not a finite number"),
         ("POSITIONS", "units", None, ["mm"], "units has 1 rows"),
         ("BITS", "capture", 3, "Maybe", "'Maybe' is no choice of PCAP:BITS0:CAPTURE"),
     ],

@@ -107,7 +107,10 @@ async def test_a_thousand_puts_at_once(panda: Server, ca_ports: Iterator[int]) -
     async with running_ioc(panda.control_port, "TEST-FLOOD", ca_ports) as ioc:
         names = [f"PULSE{number}:PULSES" for number in range(1, 5)]
         await caget([ioc.pv(name) for name in names])
-        puts = [caput(ioc.pv(names[n % 4]), n, wait=True, timeout=30) for n in range(1000)]
+        puts = []
+        for n in range(1000):
+            puts.append(asyncio.create_task(caput(ioc.pv(names[n % 4]), n, wait=True, timeout=30)))
+            await asyncio.sleep(0)  # the simulated PandA runs in this event loop and must answer polls meanwhile
         await asyncio.gather(*puts)
         assert await _is_right(ioc, panda, names)
 

@@ -81,7 +81,7 @@ async def test_rows_of_a_chunk(data: DataPvs, server: Server) -> None:
     with h5py.File(data.path) as file:
         assert file["COUNTER1.OUT.Value"].chunks == (4096,)
     for rows in (0, 10, 1 << 20):
-        with pytest.raises(Exception, match=f"{rows} is not from 64 to 65536"):
+        with pytest.raises(Exception, match=f"{rows} is out of range 64 to 65536"):
             await data.put("CHUNK_ROWS", rows)
 
 
@@ -144,10 +144,10 @@ async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"HDF_FILE_NAME": ""}, "there is no file name"),
+        ({"HDF_FILE_NAME": ""}, "no file name"),
         ({"HDF_DIRECTORY": "/nowhere/at/all"}, "/nowhere/at/all does not exist"),
-        ({"HDF_DIRECTORY": "/proc"}, "cannot make /proc/x.h5"),
-        ({"CAPTURE_MODE": "LAST_N"}, "LAST_N needs a number"),
+        ({"HDF_DIRECTORY": "/proc"}, "cannot create /proc/x.h5"),
+        ({"CAPTURE_MODE": "LAST_N"}, "LAST_N needs NUM_CAPTURE"),
     ],
 )
 async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dict[str, Any], reason: str) -> None:
@@ -171,10 +171,10 @@ async def test_captures_that_cannot_begin(data: DataPvs, ioc: Ioc, settings: dic
         ("HDF_DIRECTORY", "/tmp/../etc", "absolute path"),  # noqa: S108
         ("HDF_FILE_NAME", "../x.h5", "invalid file name"),
         ("FILE_TEMPLATE", "%s%s%n", "invalid template"),
-        ("NUM_CAPTURE", -1, "-1 is not from 0"),
-        ("FLUSH_PERIOD", float("nan"), "no time"),
-        ("LIVE:NUM_POINTS", 0, "0 is not from 1"),
-        ("LIVE:RATE", 100.0, "100.0 is not from 0.1"),
+        ("NUM_CAPTURE", -1, "-1 is out of range 0"),
+        ("FLUSH_PERIOD", float("nan"), "out of range"),
+        ("LIVE:NUM_POINTS", 0, "0 is out of range 1"),
+        ("LIVE:RATE", 100.0, "100.0 is out of range 0.1"),
     ],
 )
 async def test_settings_that_make_no_sense(data: DataPvs, name: str, value: Any, reason: str) -> None:
@@ -313,7 +313,7 @@ async def test_units_that_change_end_the_file(data: DataPvs, server: Server) -> 
     write("deg")
     await data.arm()
     await data.until("CAPTURE", 0)
-    assert "what is captured has changed" in await data.get("STATUS")
+    assert "the captured fields have changed" in await data.get("STATUS")
     assert len(data.column()) == 10
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from panda_ioc.ioc.ending import EXIT_ANEW, EXIT_FAILED
+from panda_ioc.ioc.ending import EXIT_FAILED, EXIT_RESTART
 from panda_ioc.ioc.link.panda import Address, PandaLink
 from panda_ioc.ioc.plan.plan import Plan
 from panda_ioc.ioc.process.run import code_of_stopped
@@ -54,5 +54,5 @@ async def test_what_goes_wrong_at_the_end_is_logged(fails: bool, caplog: pytest.
     task.cancel()
     await asyncio.wait((task,))
     with caplog.at_level(logging.ERROR):
-        assert code_of_stopped(task, EXIT_ANEW) == (EXIT_FAILED if fails else EXIT_ANEW)
+        assert code_of_stopped(task, EXIT_RESTART) == (EXIT_FAILED if fails else EXIT_RESTART)
     assert ("the disk is gone" in caplog.text) == fails

@@ -97,8 +97,8 @@ async def test_a_label_that_is_put(ioc: Ioc, other: AsyncioClient, text: str) ->
     if len(text) > 250:  # a PandA would cut it, and could not give it back
         await is_refused(ioc.pv("ODD:LABEL"), text, datatype=DBR_CHAR_STR)
         assert await other.send(GetLine("*METADATA.LABEL_ODD1")) != text
-        assert "the PandA has room for 234" in await whole(ioc, "IOC:LAST_REFUSED")
-        with pytest.raises(RemoteError, match="the PandA has room for 234"):
+        assert "the PandA keeps at most 234" in await whole(ioc, "IOC:LAST_REFUSED")
+        with pytest.raises(RemoteError, match="the PandA keeps at most 234"):
             await ioc.pva_put("ODD:LABEL", text)
         return
     await caput(ioc.pv("ODD:LABEL"), text, datatype=DBR_CHAR_STR, wait=True, timeout=5)

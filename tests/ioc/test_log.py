@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from p4p.client.asyncio import RemoteError
 
-from panda_ioc.ioc.log import OneLine, Repeated, visible
+from panda_ioc.ioc.log import OneLineFormatter, Repeated, escape_nonprintable
 from panda_ioc.simulator import Server
 
 from .circuit import NORMAL, Circuit
@@ -20,7 +20,7 @@ def test_what_goes_wrong_again_and_again_is_told_once_an_hour() -> None:
     for _ in range(2 * 360):
         warning.tell("refused")
         now += 10
-    assert said == ["refused", "refused (still so, 361 times by now)"]
+    assert said == ["refused", "refused (repeated 361 times)"]
     for text in ("silent", "silent", "refused"):
         warning.tell(text)
     assert said[2:] == ["silent", "refused"]
@@ -31,14 +31,14 @@ def test_what_goes_wrong_again_and_again_is_told_once_an_hour() -> None:
     [("µV/° of a scan", "µV/° of a scan"), ("a\nb\r\x1b[2J", "a\\nb\\r\\x1b[2J"), ("\u2028\udc80", "\\u2028\\udc80")],
 )
 def test_what_is_no_letter_is_shown_by_its_code(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert escape_nonprintable(text) == shown
 
 
 def test_a_traceback_has_lines_of_its_own() -> None:
     error = OSError("gone")
     info = (OSError, error, None)
     record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "%s failed", ("a\nb",), info)
-    lines = OneLine("%(message)s").format(record).splitlines()
+    lines = OneLineFormatter("%(message)s").format(record).splitlines()
     assert lines[0] == "a\\nb failed"
     assert lines[-1] == "OSError: gone"
 
@@ -49,7 +49,7 @@ FORGED = "x\n2026-01-01 00:00:00,000 PUT     put X:Y = 1 by root"
 async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
     """Neither by what is put, nor by the name of who puts it, which a client chooses."""
     async with running_ioc(panda.control_port, "TEST-FORGE", ca_ports, "--log-level", "put") as ioc:
-        with pytest.raises(RemoteError, match="has the control character"):
+        with pytest.raises(RemoteError, match="contains the control character"):
             await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)
         await ioc.wait_for("refused TEST-FORGE:DATA:HDF_FILE_NAME")
         async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), FORGED) as circuit:

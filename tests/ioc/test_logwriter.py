@@ -16,7 +16,7 @@ import pytest
 from p4p.client.asyncio import Context
 
 from panda_ioc.cli.logwriter import LogWriter
-from panda_ioc.ioc.log import OneLine
+from panda_ioc.ioc.log import OneLineFormatter
 from panda_ioc.simulator import Server
 
 from ..command import running
@@ -49,12 +49,12 @@ def test_what_does_not_fit_is_counted_and_the_rest_keeps_its_order(pipe: tuple[F
         log(writer, f"{number:9}")
     with lines_of(reading) as lines:
         read = []
-        while "missing" not in (line := lines.readline()):
+        while "dropped" not in (line := lines.readline()):
             read.append(int(line))
         kept = len(read)
         assert 1000 <= kept < 3000
         assert read == list(range(kept))
-        assert line == f"{3000 - kept} lines are missing here: the log was not read\n"
+        assert line == f"{3000 - kept} lines were dropped here: standard output was not read in time\n"
         log(writer, "again")
         assert lines.readline() == "again\n"
 
@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_counted_and_the_rest_keeps_its_order(pipe: tuple[F
 def test_time_stamps_are_those_of_what_happened(pipe: tuple[FileIO, FileIO]) -> None:
     reading, writing = pipe
     writer = LogWriter(writing.fileno())
-    writer.setFormatter(OneLine("%(asctime)s %(message)s"))
+    writer.setFormatter(OneLineFormatter("%(asctime)s %(message)s"))
     times = [1e9 + 60 * number for number in range(500)]
     for created in times:
         log(writer, "a\nb µ", created)

@@ -203,10 +203,10 @@ def signal_at(device: Any, path: str) -> SignalRW[Any]:
 @pytest.mark.parametrize(
     ("path", "bad", "says"),
     [
-        ("pulse.1.enable", "nonsense", "none of the 107 choices"),
+        ("pulse.1.enable", "nonsense", "not one of the 107 choices"),
         ("pulse.1.width", -1.0, "negative"),
         ("lut.2.func", "A||", "Invalid expression"),
-        ("calc.1.shift", 77, "not from 0 to"),
+        ("calc.1.shift", 77, "is out of range 0 to"),
         ("data.num_capture", -1, "-1"),
     ],
 )

@@ -37,13 +37,13 @@ async def test_what_fails(ioc: Ioc) -> None:
     assert (code, text.count("\n")) == (1, 1)
     assert text.startswith(f"Error: {enable}: ")
     for name, value, why in (
-        ("PULSE1:WIDTH:UNITS", "hours", "'hours' is none of the choices: min, s, ms, us"),
-        ("COUNTER1:OUT:CAPTURE", "Others", "'Others' is none of the 128 choices"),
-        ("COUNTER1:OUT:CAPTURE", "Vlaue", "'Vlaue' is none of the 128 choices; did you mean Value"),
+        ("PULSE1:WIDTH:UNITS", "hours", "'hours' is not one of the choices: min, s, ms, us"),
+        ("COUNTER1:OUT:CAPTURE", "Others", "'Others' is not one of the 128 choices"),
+        ("COUNTER1:OUT:CAPTURE", "Vlaue", "'Vlaue' is not one of the 128 choices; did you mean Value"),
         ("PULSE1:WIDTH", "long", "'long' is not a number"),
         ("COUNTER1:MIN", "1.5x", "'1.5x' is not a number"),
         ("SEQ1:TABLE:REPEATS", "many", "'many' is not a number"),
-        ("SEQ1:TABLE", "5", "a table cannot be put from the command line"),
+        ("SEQ1:TABLE", "5", "a table cannot be written from the command line"),
     ):
         pv = ioc.pv(name)
         code, text = await said(ioc, "put", pv, value)
@@ -85,7 +85,7 @@ async def test_alarms(ioc: Ioc, server: Server) -> None:
 async def test_a_field_of_a_record_is_not_there(ioc: Ioc) -> None:
     assert await said(ioc, "get", ioc.pv("PULSE1:WIDTH.RTYP")) == (0, f"{ioc.pv('PULSE1:WIDTH.RTYP')} ao\n")
     field = ioc.pv("PULSE1:WIDTH.HIGH")
-    only = "of a record's fields only NAME, RTYP, DESC, EGU and PREC are there over PV Access"
+    only = "over PV Access, records have only the fields NAME, RTYP, DESC, EGU and PREC; use caget for others"
     hint = f"{field} does not answer: {only}\n"
     assert await said(ioc, "get", field, "--timeout", "0.5") == (1, f"Error: {hint}")
 
@@ -96,8 +96,8 @@ async def test_watching_what_is_not_there(ioc: Ioc) -> None:
         assert process.stdout
         assert process.stderr
         async with asyncio.timeout(15):
-            assert await process.stderr.readline() == f"{nothing} has not answered yet; it is waited for\n".encode()
-            assert b"HIGH has not answered yet: of a record's fields " in await process.stderr.readline()
+            assert await process.stderr.readline() == f"{nothing} is not connected yet; still waiting\n".encode()
+            assert b"HIGH is not connected yet: over PV Access, records " in await process.stderr.readline()
             assert await process.stdout.readline() == f"{pv} 0.0\n".encode()
             await ioc.pva_put("PULSE3:PULSES", 7)
             assert await process.stdout.readline() == f"{pv} 7.0\n".encode()

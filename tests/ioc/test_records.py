@@ -175,13 +175,13 @@ async def test_units_follow(ioc: Ioc, other: AsyncioClient) -> None:
     ("name", "good", "bad", "panda", "says"),
     [
         ("TTLOUT6:VAL", "ONE", "ttlin3.val", "ONE", "did you mean TTLIN3.VAL"),
-        ("TTLOUT6:VAL", "ONE", "", "ONE", "none of the 107 choices"),
+        ("TTLOUT6:VAL", "ONE", "", "ONE", "not one of the 107 choices"),
         ("LUT2:FUNC", "A|B", "A||", "A|B", "Invalid expression"),
         ("PULSE4:WIDTH", 0.5, -1.0, 0.5, "negative"),
         ("PULSE4:WIDTH", 0.5, 1e9, 0.5, "Time setting out of range"),
         ("INENC2:BITS", 3, 2.5, 3, "2.5 is not a whole number"),
         ("COUNTER7:OUT:SCALE", 1, float("nan"), 1, "nan"),
-        ("TTLIN6:TERM", 1, 7, 1, "no choice 7"),
+        ("TTLIN6:TERM", 1, 7, 1, "choice 7 does not exist"),
         ("PCAP:ARM", 0, 1, 0, "Nothing configured for capture"),
     ],
 )
@@ -306,7 +306,7 @@ async def test_captures_without_a_label(ioc: Ioc, other: AsyncioClient) -> None:
     assert "did you mean Min" in await text(ioc.pv("IOC:LAST_REFUSED"))
     await caput(capture, "No", wait=True, timeout=5)
     await is_refused(capture, "Other")
-    assert "put what to capture to the text" in await text(ioc.pv("IOC:LAST_REFUSED"))
+    assert "put the capture options to the record" in await text(ioc.pv("IOC:LAST_REFUSED"))
     assert await caget(capture, datatype=str) == "No"
 
 

@@ -332,10 +332,10 @@ async def test_an_ioc_runs_without_them(panda: Server, ca_ports: Iterator[int], 
 
 async def test_the_command_needs_no_ioc(panda: Server, tmp_path: Path) -> None:
     command = ("screens", "127.0.0.1", "X", tmp_path / "new" / "screens", "--control-port", str(panda.control_port))
-    assert "begin with Overview.bob" in await panda_ioc(*command)
+    assert "start with Overview.bob" in await panda_ioc(*command)
     assert not (tmp_path / "new" / "screens" / "Designs.bob").exists()
     overview = tmp_path / "new" / "screens" / "Overview.bob"
     overview.write_text(f"{overview.read_text()}<!-- mine -->\n")
-    assert "Overview.bob: changed by people, and kept" in await panda_ioc(*command)
+    assert "Overview.bob: not overwritten, because it was edited" in await panda_ioc(*command)
     assert overview.read_text().endswith("mine -->\n")
     assert "Not a directory" in await panda_ioc(*command[:3], overview / "x", *command[4:], code=1)

@@ -29,9 +29,9 @@ def read(directory: Path, text: str) -> Config:
     [
         (
             "panda: {host: h}\nprefix: A$(B)\n",
-            "2: prefix: Value error, 'A$(B)' cannot be the prefix of record names: $",
+            "2: prefix: Value error, invalid PV prefix 'A$(B)': EPICS does not allow $",
         ),
-        ("panda: {host: h}\nprefix: ''\n", "2: prefix: Value error, '' cannot be the prefix of record names: it is e"),
+        ("panda: {host: h}\nprefix: ''\n", "2: prefix: Value error, invalid PV prefix '': it is e"),
         (f"{GOOD}access: {{read_only: true}}\naccess: {{file: x}}\n", "4: duplicate key access, first in line 3"),
         (f"{GOOD}poll: {{BITS: 1, bits: 2}}\n", "3: poll: Value error, BITS and bits are the same group"),
         (f"{GOOD}poll: {{BITS: true}}\n", "3: poll.BITS: Input should be a valid number"),
@@ -94,7 +94,7 @@ async def test_an_argument_is_wrong(host: str, prefix: str, said: str) -> None:
 
 async def test_a_prefix_for_the_demo_is_wrong() -> None:
     said = await panda_ioc("demo", "--prefix", "A B", code=2)
-    assert "Invalid value for '--prefix': 'A B' cannot be the prefix of record names" in said
+    assert "Invalid value for '--prefix': invalid PV prefix 'A B': EPICS does not allow" in said
 
 
 async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path) -> None:

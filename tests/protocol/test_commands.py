@@ -301,5 +301,5 @@ def test_what_can_be_put(value: Any, sent: bytes) -> None:
 
 @pytest.mark.parametrize("value", [None, b"1", object(), {"a": 1}, [None], [["1"]], np.zeros((2, 2)), 1j, {"x"}])
 def test_what_cannot_be_put_is_named(value: Any) -> None:
-    with pytest.raises(LocalProtocolError, match=r"A\.B: .*cannot be written"):
+    with pytest.raises(LocalProtocolError, match=r"A\.B: cannot write"):
         ControlConnection().send(Put("A.B", value))

@@ -24,7 +24,7 @@ from panda_ioc.protocol import (
     StartData,
     Transition,
 )
-from panda_ioc.protocol.data import MAX_UNTAKEN
+from panda_ioc.protocol.data import MAX_QUEUED
 
 from .. import samples
 
@@ -73,9 +73,9 @@ def test_the_states_of_a_control_connection() -> None:
     with pytest.raises(RemoteProtocolError):
         broken.receive_bytes(b"HTTP\n")
     assert broken.state is ConnectionState.ERROR
-    with pytest.raises(LocalProtocolError, match="the connection is broken: .*HTTP"):
+    with pytest.raises(LocalProtocolError, match="the connection failed: .*HTTP"):
         broken.send(Get("A.B"))
-    with pytest.raises(LocalProtocolError, match="the connection is broken: .*HTTP"):
+    with pytest.raises(LocalProtocolError, match="the connection failed: .*HTTP"):
         broken.receive_bytes(b"OK\n")
 
 
@@ -94,7 +94,7 @@ def test_nothing_is_delivered_after_an_error(data: bytes, error: type[Exception]
         list(connection.receive_bytes(data))
     assert connection.state is ConnectionState.ERROR
     for more in (b"OK\n", samples.acquisition(samples.rows(3)), b"\n" + samples.frame(samples.rows(3)), b""):
-        with pytest.raises(LocalProtocolError, match="the data connection is broken"):
+        with pytest.raises(LocalProtocolError, match="the data connection failed"):
             list(connection.receive_bytes(more))
     assert list(connection.events()) == []
     assert list(connection.flush()) == []
@@ -103,7 +103,7 @@ def test_nothing_is_delivered_after_an_error(data: bytes, error: type[Exception]
 def test_what_came_before_an_error_is_given_before_it() -> None:
     connection, got = connected(b"OK\n"), list[Data]()
     frames = samples.frame(samples.rows(2)) + samples.frame(samples.rows(2, 2))
-    with pytest.raises(RemoteProtocolError, match="no whole number of samples"):
+    with pytest.raises(RemoteProtocolError, match="not a whole number of samples"):
         got.extend(connection.receive_bytes(samples.HEADER + frames + GARBAGE, flush_every_frame=False))
     assert [type(data) for data in got] == [StartData, FrameData]
     assert sum(len(data.data) for data in got if isinstance(data, FrameData)) == 4
@@ -139,11 +139,11 @@ def test_who_stops_iterating_misses_nothing() -> None:
 def test_what_nobody_takes_is_bounded() -> None:
     connection = connected(b"OK\n" + samples.HEADER)
     frame = samples.frame(samples.rows(300_000))
-    with pytest.raises(LocalProtocolError, match="bytes of samples were not taken"):
-        for _ in range(2 * MAX_UNTAKEN // len(frame)):
+    with pytest.raises(LocalProtocolError, match="bytes of samples are queued"):
+        for _ in range(2 * MAX_QUEUED // len(frame)):
             connection.receive_bytes(frame)
     taken = sum(len(data.data) for data in connection.events() if isinstance(data, FrameData))
-    assert taken * samples.DTYPE.itemsize > MAX_UNTAKEN
+    assert taken * samples.DTYPE.itemsize > MAX_QUEUED
     connection.receive_bytes(frame)  # and it goes on
 
 

@@ -109,7 +109,7 @@ def test_what_is_no_reply_breaks_the_connection_and_is_named(line: bytes) -> Non
     assert not connection.is_open
     ((_, response),) = finished(connection)
     assert isinstance(response, RemoteProtocolError)
-    with pytest.raises(LocalProtocolError, match="broken"):
+    with pytest.raises(LocalProtocolError, match="failed"):
         connection.send(Get("A.B"))
 
 
@@ -121,7 +121,7 @@ def test_a_line_that_ends_a_list_wrongly_is_named() -> None:
 
 
 def test_an_answer_that_was_not_asked_for() -> None:
-    with pytest.raises(RemoteProtocolError, match="nothing was asked"):
+    with pytest.raises(RemoteProtocolError, match="no command is pending"):
         ControlConnection().receive_bytes(b"OK\n")
 
 
@@ -129,7 +129,7 @@ def test_an_endless_line_is_given_up_before_it_fills_memory() -> None:
     connection = ControlConnection()
     connection.send(Get("A.B"))
     received = 0
-    with pytest.raises(RemoteProtocolError, match="line of over"):
+    with pytest.raises(RemoteProtocolError, match="line longer than"):
         while received < 100 * MAX_REPLY_LINE:
             connection.receive_bytes(b"x" * 4096)
             received += 4096
@@ -273,4 +273,4 @@ def test_the_end_instead_of_the_expected_answer() -> None:
     (*_, error) = polled(b".\n", b"")
     assert isinstance(error, RemoteProtocolError)
     first, _ = polled(b"")
-    assert "'*CHANGES.CONFIG?' got no answer" in str(first)
+    assert "no reply to '*CHANGES.CONFIG?'" in str(first)

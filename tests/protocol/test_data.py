@@ -145,7 +145,7 @@ def test_frames_merged_a_few_at_a_time_give_the_same_samples(sizes: list[int], c
         connection.get_buffer()[: len(piece)] = piece
         events += connection.buffer_updated(len(piece), limit=limit, merge=True)
         while connection.pending:
-            events += connection.parse_on(limit=limit, merge=True)
+            events += connection.parse_pending(limit=limit, merge=True)
     assert joined(events) == b"".join(frame.tobytes() for frame in (*frames, *frames[:3]))
     ends = [event.samples for event in events if isinstance(event, EndData)]
     assert ends == [sum(sizes), sum(sizes[:3])]
@@ -160,7 +160,7 @@ def test_small_frames_that_came_together_are_merged_and_parsed_up_to_a_limit() -
     events = list(connection.buffer_updated(len(data), limit=66, merge=True))
     assert [type(event) for event in events] == [ReadyData, StartData, FrameData]
     assert connection.pending
-    events += connection.parse_on(merge=True)
+    events += connection.parse_pending(merge=True)
     assert [len(event.data) for event in events if isinstance(event, FrameData)] == [1024, 1024, 952, 5000]
     assert not connection.pending
 
@@ -199,21 +199,21 @@ XML = samples.HEADER.decode()
         (b"HTTP/1.1 400\r\n", "HTTP/1.1 400"),
         (b"x" * 5000, "without b'\\n'"),
         (b"OK\n" + b"x" * 2_000_000, "without b'</header>"),
-        (b"OK\n<header></header>\n\n", "no <data>"),
+        (b"OK\n<header></header>\n\n", "<data> is missing"),
         (b"OK\n<header><data></header>\n\n", "mismatched tag"),
         (b"OK\n" + XML.replace("int64", "int128").encode(), "'int128'"),
-        (b"OK\n" + XML.replace('"28"', '"32"').encode(), "28 bytes in samples of 32"),
+        (b"OK\n" + XML.replace('"28"', '"32"').encode(), "have 28 bytes, its samples 32 bytes"),
         (b"OK\n" + XML.replace('"28"', '"many"').encode(), "'many'"),
-        (b"OK\n" + XML.replace('missed="0"', 'missed="-9999"').encode(), "missed is -9999, not from 0"),
-        (b"OK\n" + XML.replace('missed="0"', f'missed="{10**19}"').encode(), "not from 0"),
-        (b"OK\n" + XML.replace('missed="0"', f'missed="0" hw_time_offset_ns="{10**19}"').encode(), "not from -"),
+        (b"OK\n" + XML.replace('missed="0"', 'missed="-9999"').encode(), "missed is -9999, not between 0"),
+        (b"OK\n" + XML.replace('missed="0"', f'missed="{10**19}"').encode(), "not between 0"),
+        (b"OK\n" + XML.replace('missed="0"', f'missed="0" hw_time_offset_ns="{10**19}"').encode(), "not between -"),
         (b"OK\n" + XML.replace('scale="0.5"', 'scale="half"').encode(), "half"),
         (b"OK\n" + XML.replace(' name="COUNTER1.OUT"', "").encode(), "name"),
         (b"OK\n" + XML.replace("COUNTER1.OUT", "PCAP.BITS0").encode(), "PCAP.BITS0"),
         (b'OK\n<!DOCTYPE x [<!ENTITY a "b">]><header>&a;</header>\n\n', "declarations"),
-        (b"OK\n" + samples.HEADER + b"BIN \x0c\x00\x00\x00abcd", "no whole number of samples"),
-        (b"OK\n" + samples.HEADER + b"BIN \xff\xff\xff\xff", "no whole number of samples"),
-        (b"OK\n" + samples.HEADER + b"BIN \x08\x00\x00\x00", "no whole number of samples"),
+        (b"OK\n" + samples.HEADER + b"BIN \x0c\x00\x00\x00abcd", "not a whole number of samples"),
+        (b"OK\n" + samples.HEADER + b"BIN \xff\xff\xff\xff", "not a whole number of samples"),
+        (b"OK\n" + samples.HEADER + b"BIN \x08\x00\x00\x00", "not a whole number of samples"),
         (b"OK\n" + samples.HEADER + b"BINARY nonsense\n", "BINARY nonsense"),
         (b"OK\n" + samples.HEADER + b"END many Ok\n", "END many Ok"),
         (b"OK\n" + samples.HEADER + b"x" * 3000, "without b'\\n'"),
@@ -241,7 +241,7 @@ def test_what_makes_no_sense_is_named(data: bytes, named: str) -> None:
 def test_the_end_of_the_stream_is_an_error(data: bytes, within: bool) -> None:
     with pytest.raises(RemoteProtocolError, match="the server closed the data port") as caught:
         received([data, b""] if data else [b""])
-    assert ("in the middle of an acquisition" in str(caught.value)) == within
+    assert ("during an acquisition" in str(caught.value)) == within
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"OK\n", b"OK\n" + samples.HEADER]))

@@ -76,7 +76,7 @@ def test_a_table() -> None:
     table = Peers().ask(GetFieldInfo("SEQ"))["TABLE"]
     assert isinstance(table, TableFieldInfo)
     assert (table.max_length, table.row_words, table.max_rows) == (1048576, 4, 262144)
-    assert table.columns["POSITION"] == TableColumn("int", 32, 63, "Position for a trigger on a position")
+    assert table.columns["POSITION"] == TableColumn("int", 32, 63, "Position of the trigger condition")
     assert table.columns["TRIGGER"].labels[7] == "POSA>=POSITION"
     assert next(iter(table.columns)) == "REPEATS"
 

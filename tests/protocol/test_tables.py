@@ -70,11 +70,11 @@ def test_empty_tables() -> None:
 @pytest.mark.parametrize(
     ("columns", "named"),
     [
-        ({"TIMES": [1]}, "no column 'TIMES'; the columns are REPEATS"),
+        ({"TIMES": [1]}, "unknown column 'TIMES': the columns are REPEATS"),
         ({"TIME": [1], "OUT": [1, 0]}, "different numbers of rows: TIME 1, OUT 2"),
-        ({"TIME": [0] * 21}, "21 rows are more than the 20"),
-        ({"OUT": [0, 2]}, "OUT in row 1 is 2, not from 0 to 1"),
-        ({"SMALL": [-9]}, "SMALL in row 0 is -9, not from -8 to 7"),
+        ({"TIME": [0] * 21}, "21 rows do not fit: the table holds 20 rows"),
+        ({"OUT": [0, 2]}, "OUT in row 1 is 2, not between 0 and 1"),
+        ({"SMALL": [-9]}, "SMALL in row 0 is -9, not between -8 and 7"),
         ({"TIME": [-1]}, "TIME in row 0 is -1"),
         ({"TIME": [2**32]}, "TIME in row 0 is 4294967296"),
         ({"TIME": [1.5]}, "TIME must be integers, not float64"),
@@ -83,9 +83,9 @@ def test_empty_tables() -> None:
         ({"TIME": [None]}, "TIME in row 0 is None, not a number"),
         ({"TIME": [[1]]}, "TIME must be one-dimensional"),
         ({"TIME": 1}, "TIME must be one-dimensional"),
-        ({"TRIGGER": ["Immediate", "BITC=1"]}, "TRIGGER in row 1 is 'BITC=1', none of Immediate, BITA=0, BITA=1"),
-        ({"TRIGGER": [16]}, "TRIGGER in row 0 is 16, not from 0 to 15"),
-        ({"TRIGGER": ["code 16"]}, "TRIGGER in row 0 is 16, not from 0 to 15"),
+        ({"TRIGGER": ["Immediate", "BITC=1"]}, "TRIGGER in row 1 is 'BITC=1', not one of Immediate, BITA=0, BITA=1"),
+        ({"TRIGGER": [16]}, "TRIGGER in row 0 is 16, not between 0 and 15"),
+        ({"TRIGGER": ["code 16"]}, "TRIGGER in row 0 is 16, not between 0 and 15"),
     ],
 )
 def test_what_does_not_fit_is_named(columns: dict[str, Any], named: str) -> None:
@@ -103,7 +103,7 @@ def test_words_that_are_none(words: Any) -> None:
 @pytest.mark.parametrize("column", [TableColumn("uint", 0, 40), TableColumn("uint", 96, 97)])
 def test_a_column_outside_of_the_row(column: TableColumn) -> None:
     info = TableFieldInfo("table", None, max_length=60, row_words=3, columns={"X": column})
-    with pytest.raises(RemoteProtocolError, match="column X is bits"):
+    with pytest.raises(RemoteProtocolError, match="column X has bits"):
         words_to_columns([1, 2, 3], info)
-    with pytest.raises(RemoteProtocolError, match="column X is bits"):
+    with pytest.raises(RemoteProtocolError, match="column X has bits"):
         columns_to_words({"X": [1]}, info)

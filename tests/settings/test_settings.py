@@ -53,11 +53,11 @@ def test_all_that_a_panda_saves_is_parsed() -> None:
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["PULSE1.DELAY"], "line 1: 'PULSE1.DELAY' is neither an assignment nor the start of a table"),
-        (["SEQ1.TABLE<", "1"], "does not end with a blank line"),
-        (["SEQ1.TABLE<", "1 x", ""], "the table SEQ1.TABLE has 'x' in it, which is not a number"),
-        (["SEQ1.TABLE<B", "AAA=A", ""], "the table SEQ1.TABLE has a line in it that is not base64"),
-        (["SEQ1.TABLE<B", "AAAA", ""], "the table SEQ1.TABLE has 3 bytes, which are not whole 32-bit words"),
+        (["PULSE1.DELAY"], "line 1: 'PULSE1.DELAY' is neither NAME=value nor the start of a table"),
+        (["SEQ1.TABLE<", "1"], "does not end with an empty line"),
+        (["SEQ1.TABLE<", "1 x", ""], "table SEQ1.TABLE: 'x' is not a number"),
+        (["SEQ1.TABLE<B", "AAA=A", ""], "table SEQ1.TABLE: a line is not valid base64"),
+        (["SEQ1.TABLE<B", "AAAA", ""], "table SEQ1.TABLE: 3 bytes are not a whole number of 32-bit words"),
     ],
 )
 def test_what_is_no_design_is_told(lines: list[str], told: str) -> None:

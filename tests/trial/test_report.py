@@ -130,7 +130,7 @@ def test_a_trial_stops_at_the_limit_of_changes() -> None:
 
 
 def test_a_file_that_cannot_be_created(tmp_path: Path) -> None:
-    with pytest.raises(CaptureError, match="cannot make"):
+    with pytest.raises(CaptureError, match="cannot create"):
         run(Plan(load()), tmp_path / "nowhere" / "x.h5")
 
 

@@ -1,4 +1,4 @@
-"""What happens to captured data: scaling, files, live views. Knows no EPICS."""
+"""Captured data: scaling, HDF5 files, live views. Independent of EPICS."""
 
 from .errors import CaptureError
 from .reading import read_columns

@@ -1,7 +1,7 @@
-"""One acquisition as far as it came, which is handed on with each event of the data port.
+"""The state of one acquisition, updated with each event of the data port.
 
-Whoever reads a data port keeps the one `Acquisition`, with `follow`; a capture and a live view are given it with each
-event, and need not count samples themselves.
+The reader of a data port updates the `AcquisitionState` with `follow` and passes it with each event to captures and
+live views, so that these need not count samples themselves.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from ..protocol import Data, EndData, FrameData, ReadyData, StartData
 
 
 @dataclass(frozen=True)
-class Acquisition:
-    """An acquisition.
+class AcquisitionState:
+    """The state of an acquisition.
 
     Attributes:
-        start: its beginning
-        samples: how many came, with those of the event that this was handed with
-        end: its end; None while it is under way
-        captured: how many the PandA had captured when it ended badly; None if that is not known
+        start: start event
+        samples: number of samples received, including those of the current event
+        end: end event; None during the acquisition
+        captured: number of samples that the PandA had captured at a bad end; None if unknown
     """
 
     start: StartData
@@ -26,13 +26,8 @@ class Acquisition:
     captured: int | None = None
 
     @property
-    def under_way(self) -> bool:
-        """Whether more may come of it."""
-        return self.end is None
-
-    @property
     def lost(self) -> int:
-        """Samples that did not come, though the PandA says that it sent or captured them."""
+        """The number of samples that the PandA reports as sent or captured but that were not received."""
         if self.end is None:
             return 0
         captured = 0 if self.captured is None else self.captured - self.start.missed
@@ -40,35 +35,38 @@ class Acquisition:
 
     @property
     def problem(self) -> str:
-        """Why it is not complete; "" if it is, or is under way."""
+        """Why the acquisition is incomplete; "" if it is complete or has not ended."""
         if self.end is None:
             return ""
         if not self.end.good:
             return f"the acquisition ended with: {self.end.reason}"
         if self.end.samples != self.samples:
-            return f"the PandA says that it sent {self.end.samples} samples, but {self.samples} came"
+            return f"the PandA sent {self.end.samples} samples, but {self.samples} were received"
         return ""
 
 
 def samples_in(data: Data) -> int:
-    """The number of samples that came with an event."""
+    """Return the number of samples in an event."""
     return len(data.data) if isinstance(data, FrameData) else 0
 
 
-def follow(acquisition: Acquisition | None, data: Data) -> Acquisition | None:
-    """Return the acquisition as it is after an event.
+def follow(acquisition: AcquisitionState | None, data: Data) -> AcquisitionState | None:
+    """Return the state of an acquisition after an event.
 
     Args:
-        acquisition: as it was; None before the first event of a connection
-        data: what came; `DataConnection` gives a beginning before samples, and samples before an end
+        acquisition: state before the event; None before the first event of a connection
+        data: event from the data port
+
+    Raises:
+        ValueError: samples or an end arrive before a start, which `DataConnection` excludes
     """
     match data:
         case StartData():
-            return Acquisition(data)
+            return AcquisitionState(data)
         case FrameData() if acquisition is not None:
-            return Acquisition(acquisition.start, acquisition.samples + len(data.data))
+            return AcquisitionState(acquisition.start, acquisition.samples + len(data.data))
         case EndData() if acquisition is not None:
-            return Acquisition(acquisition.start, acquisition.samples, data)
+            return AcquisitionState(acquisition.start, acquisition.samples, data)
         case ReadyData():
             return None
-    raise ValueError(f"{type(data).__name__} came before the beginning of an acquisition")
+    raise ValueError(f"{type(data).__name__} arrived before the start of an acquisition")

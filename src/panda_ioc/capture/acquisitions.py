@@ -1,6 +1,7 @@
-"""Captured data for programs: an iterator of acquisitions, or of their samples as they come, for both clients.
+"""Iterators over captured data, for both clients: whole acquisitions, or samples as they arrive.
 
-The PandA sends raw data and they are scaled here, which is far faster. A slow consumer holds the PandA back.
+The PandA sends raw data, and panda_ioc scales them, which is much faster. If the caller is slow, the PandA buffers
+the data.
 """
 
 import asyncio
@@ -16,18 +17,20 @@ from .errors import CaptureError
 from .samples import MAX_BYTES, Acquisition, Assembler, Columns, IncompleteAcquisitionError, Samples
 from .stream import Run, async_events, events
 
-#: Acquisitions of so many bytes are scaled in a thread, so that the event loop goes on meanwhile.
+__all__ = ["acquisitions", "samples"]
+
+#: Size in bytes from which an acquisition is scaled in a thread, so that the event loop is not blocked.
 _THREAD_BYTES = 1 << 22
 
 
 @dataclass
 class _Output:
-    """What is made of what comes, the same for both clients.
+    """The conversion of events to results, shared by both clients.
 
     Attributes:
-        assembler: puts it together
-        strict: whether an incomplete acquisition is raised
-        pieces: whether samples are given as they come
+        assembler: collects the samples
+        strict: raise an incomplete acquisition
+        pieces: yield samples as they arrive
     """
 
     assembler: Assembler
@@ -35,7 +38,7 @@ class _Output:
     pieces: bool
 
     def whole(self, end: EndData) -> Acquisition:
-        """Return the acquisition that ended."""
+        """Return the acquisition that has ended."""
         problem = self.assembler.problem(end)
         acquisition = self.assembler.acquisition(end, problem)
         if problem is not None and self.strict:
@@ -43,7 +46,7 @@ class _Output:
         return acquisition
 
     def ended(self, data: Data) -> None:
-        """Check the end of an acquisition that was given in pieces."""
+        """Check the end of an acquisition whose samples were yielded as they arrived."""
         if not isinstance(data, EndData):
             return
         problem = self.assembler.problem(data)
@@ -52,8 +55,8 @@ class _Output:
             raise IncompleteAcquisitionError(str(problem), None)
 
     @contextlib.contextmanager
-    def honest(self) -> Iterator[None]:
-        """Raise what there is of an acquisition, if the connection is lost in the middle of it."""
+    def losses(self) -> Iterator[None]:
+        """Convert the loss of the connection during an acquisition to `IncompleteAcquisitionError`."""
         try:
             yield
         except PandaError as error:
@@ -96,25 +99,33 @@ def acquisitions(
     max_bytes: int = MAX_BYTES,
     columns: Columns = stored_columns,
 ) -> AsyncGenerator[Acquisition, None] | Generator[Acquisition, None, None]:
-    """Connect to the data port and give each acquisition when it has ended, as arrays in physical units.
+    """Connect to the data port and yield each acquisition when it has ended, as arrays in physical units.
 
     Args:
-        client: connected, if `arm` is wanted. An `AsyncioClient` gives an asynchronous generator
-        arm: arm PCAP once the data port is ready, and after each acquisition. PCAP is disarmed if the iteration
-            ends before an acquisition does
-        count: end after so many acquisitions; None for never
-        timeout: seconds of silence of the data port after which to give up; None waits as long as it takes
-        strict: raise an acquisition that is incomplete; otherwise it is given, with its `error`. One that is lost
-            with the connection is raised in any case
-        max_bytes: raw samples of an acquisition that may be held
-        columns: what is made of an acquisition; see `panda_ioc.capture.columns`
+        client: client, which must be connected if `arm` is True. An `AsyncioClient` returns an asynchronous generator
+        arm: arm PCAP when the data port is ready and after each acquisition. If the iteration is stopped during an
+            acquisition, PCAP is disarmed
+        count: number of acquisitions; None for no limit
+        timeout: maximum time in s without data from the PandA; None for no timeout
+        strict: True raises an incomplete acquisition; False yields it with its `error`. An acquisition lost with the
+            connection is always raised
+        max_bytes: maximum size of the raw samples of one acquisition in bytes
+        columns: function that selects the columns and their scaling; see `panda_ioc.capture.columns`
 
     Raises:
-        IncompleteAcquisitionError: an acquisition does not have all that was to be captured; what there is of it
-            is in `acquisition`
-        CaptureError: an acquisition has more than `max_bytes`, or columns that cannot be made
+        IncompleteAcquisitionError: samples of an acquisition were lost; its `acquisition` has the received ones
+        CaptureError: an acquisition is larger than `max_bytes`, or a column cannot be scaled
         CommandError: the PandA refused to arm
         PandaError: see `AsyncioClient.data`
+
+    Example:
+        >>> from panda_ioc.capture.acquisitions import acquisitions
+        >>> from panda_ioc.client import BlockingClient
+        >>> with BlockingClient("panda.example") as panda:
+        ...     for acquisition in acquisitions(panda, arm=True, count=1):
+        ...         values = acquisition.columns["COUNTER1.OUT.Value"]
+        >>> values.shape, values.dtype
+        ((500,), dtype('float64'))
     """
     run = Run(arm, count, timeout)
     output = _Output(Assembler(columns, max_bytes), strict, pieces=False)
@@ -150,13 +161,29 @@ def samples(
     strict: bool = True,
     columns: Columns = stored_columns,
 ) -> AsyncGenerator[Samples, None] | Generator[Samples, None, None]:
-    """Connect to the data port and give samples as they come, as arrays in physical units, in a few MiB of memory.
+    """Connect to the data port and yield samples as they arrive, as arrays in physical units.
 
-    The first samples of an acquisition have `first` 0. All arguments are as for `acquisitions`.
+    Needs a few MiB of memory. `Samples.first` is 0 for the first samples of each acquisition.
+
+    Args:
+        client: client; an `AsyncioClient` returns an asynchronous generator
+        arm: arm PCAP, as for `acquisitions`
+        count: number of acquisitions; None for no limit
+        timeout: maximum time in s without data from the PandA; None for no timeout
+        strict: raise `IncompleteAcquisitionError` at the end of an incomplete acquisition
+        columns: function that selects the columns and their scaling, as for `acquisitions`
 
     Raises:
-        IncompleteAcquisitionError: an acquisition ended, and not all that was to be captured was given
+        IncompleteAcquisitionError: samples of an acquisition were lost; its `acquisition` is `None`
         PandaError: see `acquisitions`
+
+    Example:
+        >>> from panda_ioc.capture.acquisitions import samples
+        >>> from panda_ioc.client import BlockingClient
+        >>> with BlockingClient("panda.example") as panda:
+        ...     count = sum(len(piece) for piece in samples(panda, arm=True, count=1))
+        >>> count
+        500
     """
     run = Run(arm, count, timeout)
     output = _Output(Assembler(columns), strict, pieces=True)
@@ -164,7 +191,7 @@ def samples(
 
 
 def _whole(client: BlockingClient, run: Run, output: _Output) -> Generator[Acquisition, None, None]:
-    with output.honest(), contextlib.closing(events(client, run)) as stream:
+    with output.losses(), contextlib.closing(events(client, run)) as stream:
         for data in stream:
             output.assembler.take(data)
             if isinstance(data, EndData):
@@ -172,7 +199,7 @@ def _whole(client: BlockingClient, run: Run, output: _Output) -> Generator[Acqui
 
 
 def _pieces(client: BlockingClient, run: Run, output: _Output) -> Generator[Samples, None, None]:
-    with output.honest(), contextlib.closing(events(client, run)) as stream:
+    with output.losses(), contextlib.closing(events(client, run)) as stream:
         for data in stream:
             output.assembler.take(data)
             piece = output.assembler.samples()
@@ -182,7 +209,7 @@ def _pieces(client: BlockingClient, run: Run, output: _Output) -> Generator[Samp
 
 
 async def _async_whole(client: AsyncioClient, run: Run, output: _Output) -> AsyncGenerator[Acquisition, None]:
-    with output.honest():
+    with output.losses():
         async with contextlib.aclosing(async_events(client, run)) as stream:
             async for data in stream:
                 output.assembler.take(data)
@@ -195,7 +222,7 @@ async def _async_whole(client: AsyncioClient, run: Run, output: _Output) -> Asyn
 
 
 async def _async_pieces(client: AsyncioClient, run: Run, output: _Output) -> AsyncGenerator[Samples, None]:
-    with output.honest():
+    with output.losses():
         async with contextlib.aclosing(async_events(client, run)) as stream:
             async for data in stream:
                 output.assembler.take(data)

@@ -1,4 +1,4 @@
-"""What a dataset says of itself: where its values come from, and how they become physical ones."""
+"""HDF5 attributes of a dataset: the source of its values and their scaling."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ def dataset_attributes(column: Column, names: Mapping[str, str], descriptions: M
     """Return the attributes of a dataset.
 
     Args:
-        column: what is stored in it
-        names: names of all datasets of the file, by column: {"PCAP.GATE_DURATION.Value": "gate"}
-        descriptions: of fields, by name
+        column: column stored in the dataset
+        names: dataset name of each column of the file: {"PCAP.GATE_DURATION.Value": "gate"}
+        descriptions: description of each field, by field name
     """
     source = column.field
     attributes: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""The columns of an acquisition: what each is called in a file, and how its values are made of a frame.
+"""The columns of an acquisition: dataset names, dtypes, and conversion of frames to values.
 
-A PandA that sends raw data leaves the scaling to us: that is less to send and less work for its small
-processor. See `scaling` for how exact that is.
+With raw data, the PandA leaves the scaling to this package, which saves network bandwidth and the PandA's CPU. See
+`scaling` for the accuracy.
 """
 
 import re
@@ -17,28 +17,30 @@ from .errors import CaptureError
 from .options import BITS_TYPES, ColumnOptions
 from .scaling import GATE, Scaling, Values, scaling_of, unsigned_gate
 
+__all__ = ["Column", "stored_columns"]
+
 Frame = npt.NDArray[np.void]
 
-#: What a file has beside its columns.
+#: Names of groups in a file that columns cannot have.
 RESERVED = frozenset({"acquisitions", "entry"})
 
-#: What NeXus takes as a name: these characters, no dot at either end, and no more of them.
+#: Characters that a NeXus name cannot have, including a dot at either end, and the maximum length of a name.
 _NOT_NEXUS = re.compile(r"[^A-Za-z0-9_.]|^\.|\.$")
 _LONGEST_NEXUS = 63
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is stored.
+    """A column to store.
 
     Attributes:
-        field: what was captured
-        name: what it is called
-        dtype: of a value
-        shape: of a value; () but for a raw int96, which is three words
-        fill: writes the values of a frame into an array of as many values
-        scaled: whether the values are in units
-        scaling: how the stored values become values in units; None if they are, or if they have none
+        field: captured column
+        name: dataset name
+        dtype: dtype of a value
+        shape: shape of a value: (3,) for a raw int96, () otherwise
+        fill: function that writes the values of a frame into an array of the same length
+        scaled: whether the values are in physical units
+        scaling: conversion of the stored values to physical units; None if they are scaled or have no scaling
     """
 
     field: FieldCapture
@@ -51,13 +53,12 @@ class Column:
 
 
 def dataset_name(field: FieldCapture, names: Mapping[str, str], *, nexus: bool = False) -> str:
-    """Return what a column is called: by the name that people gave to its field, or else `BLOCK.FIELD.Capture`.
+    """Return the dataset name of a column: the configured name of its field, or `BLOCK.FIELD.Capture`.
 
     Args:
-        field: the column
-        names: names that were given, by field; the values of a field that has one are told apart by
-            endings, `-min` and so on, but for Value
-        nexus: put an underscore in place of each character that a NeXus name cannot have
+        field: captured column
+        names: configured names by field name. A suffix such as `-min` is appended for quantities other than Value
+        nexus: replace characters that a NeXus name cannot have by underscores
     """
     given = names.get(field.name, "")
     name = field.column if not given else given if field.capture == "Value" else f"{given}-{field.capture.lower()}"
@@ -65,19 +66,19 @@ def dataset_name(field: FieldCapture, names: Mapping[str, str], *, nexus: bool =
 
 
 def stored_columns(start: StartData, options: ColumnOptions | None = None) -> list[Column]:
-    """Return the columns to store of an acquisition.
+    """Return the columns of an acquisition to store.
 
     Args:
-        start: its beginning
-        options: which columns, and how
+        start: start event of the acquisition
+        options: selection and format of the columns; all columns in physical units by default
 
     Raises:
-        CaptureError: a column lacks what it is computed of, or two columns would be called the same
+        CaptureError: a column cannot be scaled, or two columns have the same name
     """
     options = options or ColumnOptions()
     chosen = [field for field in start.fields if _is_stored(field, start, options)]
     if options.raw and start.process == "Raw":
-        needed = {name for field in chosen for name in _operands(field)}  # or the file could not be scaled
+        needed = {name for field in chosen for name in _operands(field)}  # to scale the file later
         chosen = [field for field in start.fields if field in chosen or field.column in needed]
     columns = [_column(field, start, options) for field in chosen]
     _check_names([column.name for column in columns], nexus=options.nexus)
@@ -85,13 +86,13 @@ def stored_columns(start: StartData, options: ColumnOptions | None = None) -> li
 
 
 def check_dataset_name(name: str) -> None:
-    """Check that a file can have a dataset of a name.
+    """Check a dataset name.
 
     Raises:
-        CaptureError: it cannot
+        CaptureError: a file cannot have a dataset with this name
     """
     if not name or name in RESERVED or name.strip(".") == "" or "/" in name or "\0" in name:
-        raise CaptureError(f"{name!r} cannot be the name of a dataset")
+        raise CaptureError(f"invalid dataset name {name!r}: it is reserved, empty or contains '/'")
 
 
 def _check_names(names: Sequence[str], *, nexus: bool) -> None:
@@ -99,7 +100,7 @@ def _check_names(names: Sequence[str], *, nexus: bool) -> None:
     for name in names:
         check_dataset_name(name)
         if nexus and len(name) > _LONGEST_NEXUS:
-            raise CaptureError(f"{name!r} is too long for NeXus, which takes {_LONGEST_NEXUS} characters")
+            raise CaptureError(f"{name!r} is too long for NeXus: use up to {_LONGEST_NEXUS} characters")
         if name in called:
             raise CaptureError(f"two columns are called {name!r}: change the name of a dataset")
         called.add(name)
@@ -113,9 +114,9 @@ def _is_stored(field: FieldCapture, start: StartData, options: ColumnOptions) ->
 
 
 def _added(start: StartData) -> Collection[str]:
-    """Return the columns that a server may have added to raw data on its own, by the places where it puts them.
+    """Return the columns that the server may have added to raw data, identified by their positions.
 
-    These are GATE_DURATION in front of all, and the Mean of a field just before its StdDev.
+    These are GATE_DURATION as the first column, and the Mean of a field directly before its StdDev.
     """
     if start.process != "Raw":
         return ()
@@ -146,9 +147,9 @@ def _column(field: FieldCapture, start: StartData, options: ColumnOptions) -> Co
         is_gate = field.column == GATE and field.type == "int32"
         return Column(field, name, np.dtype("<u4") if is_gate else dtype, shape, copy, scaled=False, scaling=scaling)
     if scaling is None:
-        raise CaptureError(f"cannot scale {field.column}: the PandA sends {field.capture} as {field.type}")
+        raise CaptureError(f"cannot scale {field.column}: unexpected type {field.type} of a {field.capture}")
     if missing := _operands(field) - {other.column for other in start.fields}:
-        raise CaptureError(f"{field.column} is made of {' and '.join(sorted(missing))}, which the PandA did not send")
+        raise CaptureError(f"cannot scale {field.column}: the PandA did not send {' and '.join(sorted(missing))}")
     return Column(field, name, np.dtype("<f8"), (), _scaled(field, scaling), scaled=True)
 
 
@@ -163,7 +164,7 @@ def _operands(field: FieldCapture) -> set[str]:
 
 def _bits_type(name: str) -> np.dtype[np.generic]:
     if name not in BITS_TYPES:
-        raise CaptureError(f"bits cannot be {name!r}, only {' or '.join(BITS_TYPES)}")
+        raise CaptureError(f"invalid type of bits {name!r}: use {' or '.join(BITS_TYPES)}")
     return np.dtype(name)
 
 

@@ -1,4 +1,4 @@
-"""How datasets are compressed, as HDF5 filters."""
+"""HDF5 compression filters."""
 
 import importlib
 from typing import Any
@@ -11,10 +11,10 @@ def filters(compression: str) -> dict[str, Any]:
     """Return the arguments of `create_dataset` for a key of COMPRESSIONS.
 
     Raises:
-        CaptureError: there is no such compression, or it needs a package that is not installed
+        CaptureError: the compression is unknown, or needs a package that is not installed
     """
     if compression not in COMPRESSIONS:
-        raise CaptureError(f"{compression!r} is none of {', '.join(COMPRESSIONS)}")
+        raise CaptureError(f"unknown compression {compression!r}: use {', '.join(COMPRESSIONS)}")
     name = COMPRESSIONS[compression]
     if name is None:
         return {}
@@ -23,5 +23,5 @@ def filters(compression: str) -> dict[str, Any]:
     try:
         plugin = importlib.import_module("hdf5plugin")
     except ImportError:
-        raise CaptureError(f"compression with {compression} needs the package hdf5plugin") from None
+        raise CaptureError(f"{compression} compression needs the package hdf5plugin: install it") from None
     return dict(getattr(plugin, name)())

@@ -1,6 +1,6 @@
-"""The columns of rows, computed in a thread of their own: meanwhile those of the rows before are written.
+"""Computation of columns in a thread, in parallel with the writing of the previous rows.
 
-Neither numpy nor HDF5 needs the interpreter for long, so two processors work.
+numpy and HDF5 rarely hold the GIL, so two CPU cores are used.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ import numpy as np
 from .columns import Column, Frame
 from .scaling import Values
 
-#: Bytes of rows whose columns are computed one after the other: a processor has them in its cache meanwhile.
+#: Size in bytes of the blocks of rows that are processed column by column, so that a block stays in the CPU cache.
 _BLOCK = 1 << 19
 
 
 class Computing:
-    """Computes columns: say which, then give rows; close it at the end."""
+    """A thread that computes the columns of rows. It must be closed."""
 
     def __init__(self) -> None:
         self._columns: Sequence[Column] = ()
@@ -27,12 +27,12 @@ class Computing:
         self._thread = ThreadPoolExecutor(1, "columns")
 
     def set_columns(self, dtype: np.dtype[np.void], columns: Sequence[Column], most: int) -> None:
-        """Say what is computed, when all that was begun before is there.
+        """Set the columns to compute. All earlier computations must have finished.
 
         Args:
-            dtype: of a row
-            columns: what is computed
-            most: how many rows are given at once, at most
+            dtype: dtype of a row
+            columns: columns to compute
+            most: maximum number of rows per call of `begin`
         """
         self._columns = columns
         if dtype != self._block.dtype:
@@ -40,22 +40,22 @@ class Computing:
         kinds = [(column.dtype, (most, *column.shape)) for column in columns]
         if kinds != self._kinds:
             self._kinds = kinds
-            # One is written while the other is computed.
+            # Two buffers: one is written while the other is filled.
             self._memories = cycle([[np.empty(shape, kind) for kind, shape in kinds] for _ in range(2)])
 
     def begin(self, parts: Sequence[Frame]) -> Future[list[Values]]:
-        """Begin to compute the columns of rows.
+        """Start to compute the columns of rows.
 
         Args:
-            parts: the rows, in order; they must not change until the result is there
+            parts: rows in order; they must not change until the result is available
 
         Returns:
-            the values of all columns, in order, when they are there: valid until `begin` is called for the second time
+            a future of the values of all columns, in order. They are valid until the second next call
         """
         return self._thread.submit(self._compute, parts, next(self._memories))
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._thread.shutdown()
 
     def _compute(self, parts: Sequence[Frame], memory: Sequence[Values]) -> list[Values]:
@@ -67,7 +67,7 @@ class Computing:
         return [values[:count] for values in memory]
 
     def _blocks(self, parts: Sequence[Frame]) -> Iterator[Frame]:
-        """Give the rows again, as many at once as a block has; each is valid until the next."""
+        """Yield the rows in blocks; each block is valid until the next one."""
         block = self._block
         count, size, memory = 0, block.itemsize, block.view(np.uint8)
         for part in parts:
@@ -77,7 +77,7 @@ class Computing:
                 if len(rows) == len(block):
                     yield rows
                     continue
-                # As bytes: numpy copies structures one by one.
+                # As bytes, because numpy copies structures one at a time.
                 memory[count * size : (count + len(rows)) * size] = np.ascontiguousarray(rows).view(np.uint8)
                 count += len(rows)
                 if count == len(block):

@@ -1,7 +1,7 @@
-"""What can go wrong between captured data and a file."""
+"""Errors of scaling and storing captured data."""
 
 from ..protocol import PandaError
 
 
 class CaptureError(PandaError):
-    """Captured data cannot be stored as asked; the message says what, where and why."""
+    """Captured data that cannot be scaled, stored or read as requested; the message has the file or column."""

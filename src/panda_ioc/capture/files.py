@@ -1,4 +1,4 @@
-"""Where a file goes: its name from a template and a number, its directory, and what may be made on the way."""
+"""File paths: template, name and number, allowed directories, creation of directories."""
 
 import re
 import unicodedata
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from .errors import CaptureError
 
-#: What a template may have in it, as areaDetector's: %s for the directory, %s for the name, %d for the number.
+#: Format directives of a template, as in areaDetector: %s for the directory, %s for the name, %d for the number.
 _DIRECTIVE = re.compile(r"%(?:%|-?\d{0,3}s|[-0]{0,2}\d{0,3}(?:\.\d{1,3})?d)")
 
-#: The number in the name of a file that is one of several.
+#: Format directive of the number in a series of file names.
 _NUMBER = re.compile(r"%(?:%|0?\d{0,2}d)")
 
-#: Unicode categories of what is no printable letter: controls, ends of lines and paragraphs, halves of letters.
+#: Unicode categories of non-printable characters: control, line separator, paragraph separator, surrogate.
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 _MAX_PATH = 1023
@@ -22,13 +22,13 @@ _MAX_PATH = 1023
 
 @dataclass(frozen=True)
 class FileName:
-    """How a file is called.
+    """The components of a file path.
 
     Attributes:
-        directory: absolute
-        name: of the file
-        template: how both and the number become a path, such as "%s%s_%4.4d.h5"; "" for directory and name alone
-        number: see above
+        directory: absolute path of the directory
+        name: file name
+        template: format of directory, name and number, such as "%s%s_%4.4d.h5"; "" uses directory and name only
+        number: number for the template
     """
 
     directory: str
@@ -37,20 +37,20 @@ class FileName:
     number: int = 0
 
     def path(self) -> Path:
-        """The path of the file.
+        """Return the path of the file.
 
         Raises:
-            CaptureError: what was given makes no path of a file in that directory
+            CaptureError: a component is invalid, or the path is not in the directory
         """
         directory = checked_directory(self.directory)
         if not self.name:
-            raise CaptureError("there is no file name: set HDF_FILE_NAME")
+            raise CaptureError("no file name: set HDF_FILE_NAME")
         check_name(self.name)
         path = Path(self._filled(f"{directory}/".replace("//", "/"))) if self.template else directory / self.name
         if path.parent != directory:
-            raise CaptureError(f"the template {self.template!r} makes {path}, which is not in {directory}")
+            raise CaptureError(f"the template {self.template!r} results in {path}, which is not in {directory}")
         if len(bytes(path)) > _MAX_PATH or len(path.name.encode()) > 255:
-            raise CaptureError(f"the path of the file is too long: {str(path)[:80]}...")
+            raise CaptureError(f"file path too long: {str(path)[:80]}...")
         return path
 
     def _filled(self, directory: str) -> str:
@@ -66,10 +66,10 @@ class FileName:
 
 
 def check_name(name: str) -> None:
-    """Check that a file in a directory can have a name.
+    """Check a file name.
 
     Raises:
-        CaptureError: it cannot
+        CaptureError: the name is empty, has a directory or non-printable characters
     """
     _check_printable(name)
     if not name or "/" in name or name in {".", ".."}:
@@ -77,17 +77,17 @@ def check_name(name: str) -> None:
 
 
 def _check_printable(text: str) -> None:
-    """Check that a name has no letter that would end a line, move a cursor or be no letter at all."""
+    """Check that a text has no non-printable characters, which could forge log lines or control a terminal."""
     for letter in text:
         if unicodedata.category(letter) in _UNPRINTABLE:
-            raise CaptureError(f"{text!r} has the control character {letter!r} in it")
+            raise CaptureError(f"{text!r} contains the control character {letter!r}")
 
 
 def check_template(template: str) -> None:
-    """Check that a template has in it what may be: two %s, at most one %d, with widths.
+    """Check a template: %s, %s and optionally %d, with optional widths.
 
     Raises:
-        CaptureError: it has something else
+        CaptureError: the template has other format directives
     """
     _check_printable(template)
     directives = [directive for directive in _DIRECTIVE.findall(template) if directive != "%%"]
@@ -101,19 +101,19 @@ def check_template(template: str) -> None:
 
 
 def numbered(path: Path) -> Callable[[int], Path] | None:
-    """Read a path such as "scan_%d.h5" or "scan_%04d.h5", of which each file has a number; "%%" is a percent sign.
+    """Parse a path of a series of files, such as "scan_%d.h5" or "scan_%04d.h5"; "%%" is a percent sign.
 
     Returns:
-        makes a path of a number; None if there is no number in the name
+        a function that returns the path of a number; None if the name has no number
 
     Raises:
-        CaptureError: there are several
+        CaptureError: the name has several numbers
     """
     directives = [directive for directive in _NUMBER.findall(path.name) if directive != "%%"]
     if not directives:
         return None
     if len(directives) > 1:
-        raise CaptureError(f"{path.name!r} has more than one number in it")
+        raise CaptureError(f"{path.name!r} has more than one number: use one %d")
 
     def numbered_path(number: int) -> Path:
         return path.with_name(_NUMBER.sub(lambda found: "%" if found[0] == "%%" else found[0] % number, path.name))
@@ -122,46 +122,50 @@ def numbered(path: Path) -> Callable[[int], Path] | None:
 
 
 def checked_directory(directory: str) -> Path:
-    """A directory as people write it, as a path.
+    """Check a directory and return it as a path.
 
     Raises:
-        CaptureError: it is not absolute, or leads upwards
+        CaptureError: the path is empty, not absolute or contains ".."
     """
     if not directory:
-        raise CaptureError("there is no directory for the file")
+        raise CaptureError("no directory for the file: set HDF_DIRECTORY")
     _check_printable(directory)
     path = Path(directory)
     if not path.is_absolute() or ".." in path.parts:
-        raise CaptureError(f"{directory!r} is not the absolute path of a directory, without '..'")
+        raise CaptureError(f"invalid directory {directory!r}: use an absolute path without '..'")
     return path
 
 
 def check_within(path: Path, roots: Sequence[Path]) -> None:
-    """Check that a path, with all links followed, is in one of some directories; anywhere is right if there are none.
+    """Check that a path, with symbolic links resolved, is in one of the allowed directories.
+
+    Args:
+        path: path to check
+        roots: allowed directories; empty to allow all
 
     Raises:
-        CaptureError: it is not
+        CaptureError: the path is elsewhere or cannot be resolved
     """
     try:
         real = path.resolve()
-    except (OSError, RuntimeError) as error:  # the latter for links that lead in a circle
-        reason = getattr(error, "strerror", None) or "its links lead in a circle"
-        raise CaptureError(f"{path} cannot be followed: {reason}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+        reason = getattr(error, "strerror", None) or "loop of symbolic links"
+        raise CaptureError(f"cannot resolve {path}: {reason}") from error
     if roots and not any(real.is_relative_to(root.resolve()) for root in roots):
-        raise CaptureError(f"{path} is not below {' or '.join(map(str, roots))}, where files may be written")
+        raise CaptureError(f"{path} is not in an allowed directory: use {' or '.join(map(str, roots))}")
 
 
 def make_directory(directory: str, levels: int, roots: Sequence[Path] = ()) -> bool:
-    """Make a directory if that is allowed; return whether it exists then.
+    """Create a directory if allowed; return whether it exists afterwards.
 
     Args:
-        directory: which
-        levels: how many levels may be made, as areaDetector's CreateDirectory: none for 0; at most -n at the
-            end of the path for a negative n; all below the first n for a positive one
-        roots: see `check_within`
+        directory: absolute path
+        levels: levels that may be created, as areaDetector's CreateDirectory: 0 for none, -n for up to n levels at the
+            end of the path, n for all levels below the first n
+        roots: allowed directories; see `check_within`
 
     Raises:
-        CaptureError: it cannot be made, or may not be
+        CaptureError: the directory is not allowed or cannot be created
     """
     path = checked_directory(directory)
     try:
@@ -174,5 +178,5 @@ def make_directory(directory: str, levels: int, roots: Sequence[Path] = ()) -> b
             return False
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CaptureError(f"cannot make the directory {path}: {error.strerror}") from error
+        raise CaptureError(f"cannot create the directory {path}: {error.strerror}") from error
     return True

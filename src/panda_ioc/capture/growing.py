@@ -1,7 +1,7 @@
-"""Datasets that grow by rows together: many chunks of each in one call, past HDF5's chunk cache.
+"""Resizable datasets to which rows are appended, many chunks per call, bypassing HDF5's chunk cache.
 
-Chunks are small, so that a short file is; a call of h5py for each of them would cost more than the writing, and would
-keep other threads from running meanwhile. Rows wait as they came, until there are enough to be written in one go.
+Chunks are small, so that short files are small. One h5py call per chunk would cost more than the write itself and hold
+the GIL. Rows are therefore buffered as received until there are enough for one large write.
 """
 
 import math
@@ -17,23 +17,23 @@ from .columns import Column, Frame
 from .computing import Computing
 from .scaling import Values
 
-#: Rows that are written in one go, as whole chunks, and bytes of their values; one chunk if that has more.
+#: Maximum number of rows per write, in whole chunks, and maximum size of their values in bytes; at least one chunk.
 _ROWS, _BYTES = 32768, 4 << 20
 
-#: How a file is opened so that rows go past the chunk cache, which filters need. Chunks do not begin with a page of
-#: memory, though that is faster: metadata need pages of their own then, for which a disk that is full has no room, and
+#: Arguments of `h5py.File` that disable the chunk cache; not used with filters, which need it. Chunks are not aligned
+#: with pages, although that is faster: metadata would then need separate pages, which a full disk cannot provide, and
 #: the rows since the last flush would be lost.
 PAST_CACHE: Mapping[str, Any] = {"rdcc_nbytes": 0}
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Rows that are written in one go.
+    """Rows of one write.
 
     Attributes:
-        begin: how many rows are before them
-        end: how many there are with them
-        values: of all columns, when they are computed
+        begin: index of the first row
+        end: index after the last row
+        values: values of all columns, once computed
     """
 
     begin: int
@@ -41,7 +41,7 @@ class _Piece:
     values: Future[list[Values]]
 
     def spaces(self, shape: tuple[int, ...]) -> tuple[h5py.h5s.SpaceID, h5py.h5s.SpaceID]:
-        """Return where values of a shape are in memory and in a dataset."""
+        """Return the HDF5 data spaces of values of a shape in memory and in the dataset."""
         size = (self.end - self.begin, *shape)
         place = h5py.h5s.create_simple((self.end, *shape))
         place.select_hyperslab((self.begin, *(0 for _ in shape)), size)
@@ -49,16 +49,16 @@ class _Piece:
 
 
 class GrowingTable:
-    """Datasets of equal length, one for each column. Close it before the file.
+    """A table of datasets of equal length, one for each column. Close it before the file.
 
     Args:
-        rows_per_chunk: how they are chunked
-        filters: as for `create_dataset`
+        rows_per_chunk: number of rows per chunk
+        filters: filter arguments of `create_dataset`
 
     Attributes:
-        columns: a column for each dataset, as they are in the acquisition under way
-        rows: how many were taken
-        complete_rows: how many of them all datasets have
+        columns: columns of the current acquisition, one for each dataset
+        rows: number of rows accepted
+        complete_rows: number of rows that all datasets have
     """
 
     def __init__(self, rows_per_chunk: int, filters: Mapping[str, Any]) -> None:
@@ -73,14 +73,14 @@ class GrowingTable:
 
     @property
     def is_full(self) -> bool:
-        """Whether enough rows wait to be written in one go: write them before more are taken."""
+        """Whether enough rows are buffered for one write: call `write` before `take`."""
         return bool(self._waiting) and not self.rows % self._at_once
 
     def make(self, file: h5py.File, columns: Sequence[Column]) -> list[h5py.Dataset]:
-        """Make the datasets, which are empty.
+        """Create the datasets, which are empty.
 
         Raises:
-            OSError, RuntimeError: HDF5 cannot make them
+            OSError, RuntimeError: HDF5 cannot create them
         """
         datasets = [
             file.create_dataset(
@@ -89,7 +89,7 @@ class GrowingTable:
                 column.dtype,
                 maxshape=(None, *column.shape),
                 chunks=(self._rows_per_chunk, *column.shape),
-                fill_time="never",  # rows that nobody wrote are not part of it
+                fill_time="never",  # there are no unwritten rows
                 **self._filters,
             )
             for column in columns
@@ -100,20 +100,20 @@ class GrowingTable:
         return datasets
 
     def begin(self, start: StartData, columns: Sequence[Column]) -> None:
-        """Begin an acquisition, when all rows of the one before are written.
+        """Start an acquisition after all rows of the previous one were written.
 
         Args:
-            start: its beginning
-            columns: of the datasets, in order
+            start: start event of the acquisition
+            columns: columns in the order of the datasets
         """
         self.columns = columns
         self._computing.set_columns(start.dtype, columns, self._at_once)
 
     def take(self, frame: Frame) -> Frame:
-        """Take rows of the acquisition that began, unless enough wait; return those that are not taken.
+        """Buffer rows of the current acquisition up to one write; return the rest.
 
         Args:
-            frame: the rows, which must not change any more
+            frame: rows, which must not change afterwards
         """
         part = frame[: self._at_once - self.rows % self._at_once]
         self._waiting.append(part)
@@ -121,7 +121,7 @@ class GrowingTable:
         return frame[len(part) :]
 
     def write(self) -> None:
-        """Begin to compute the columns of the rows that wait, and write those that were computed before.
+        """Start to compute the columns of the buffered rows, and write those computed before.
 
         Raises:
             OSError, RuntimeError: HDF5 cannot write
@@ -135,12 +135,12 @@ class GrowingTable:
             self._write(computed)
 
     def write_all(self) -> None:
-        """Write all rows that were taken; as `write`."""
+        """Write all accepted rows; raises the errors of `write`."""
         while self._waiting or self._computed is not None:
             self.write()
 
     def close(self) -> None:
-        """End what was begun in another thread."""
+        """Stop the computing thread."""
         self._computing.close()
 
     def _write(self, piece: _Piece) -> None:

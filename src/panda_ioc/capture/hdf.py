@@ -1,11 +1,11 @@
-"""An HDF5 file that grows while it is read.
+"""HDF5 files that can be read while they are written.
 
-A dataset for each column, which grows as `growing` has it. Rows wait in memory until there are many, or until
-`flush`, which writes them as far as they are; so a flush costs a chunk of each column, however few rows are new.
+Each column is a dataset (see `growing`). Rows are buffered until there are many, or until `flush`; a flush rewrites
+the last chunk of each column, however few rows are new.
 
-The file is in SWMR mode from its first row: readers open it with `swmr=True`, and what was flushed stays
-readable whatever happens to the writer. SWMR allows no new object once it began, so all that is told later,
-such as why an acquisition or the capture ended, has its place from the start, of fixed size, and is written over.
+The file is in SWMR mode from its first row: readers open it with `swmr=True`, and flushed rows remain readable whatever
+happens to the writer. SWMR allows no new objects, so attributes and datasets that are filled in later, such as end
+reasons, are created at the start with a fixed size.
 """
 
 import contextlib
@@ -20,25 +20,27 @@ from ..protocol import StartData
 from .attributes import dataset_attributes
 from .columns import Column, Frame
 from .compression import filters
+from .creation import create_file, reason_of
 from .errors import CaptureError
 from .growing import PAST_CACHE, GrowingTable
-from .making import make_file, reason_of
 from .nexus import mark_as_nexus
 from .options import FileOptions
-from .place import Place
 from .salvage import close_broken, close_unwritten
+from .target import FileTarget
 from .writeback import Writeback
 
-#: Bytes of HDF5's metadata that stay in memory. Chunks are added at the end, so older metadata are not needed.
+__all__ = ["HdfFile"]
+
+#: Maximum size of HDF5's metadata cache in bytes. Chunks are appended, so older metadata are not needed.
 _METADATA_BYTES = 4 << 20
 
-#: Bytes that the file has for why it ended; an error may name a path.
+#: Size of the attribute `end_reason` in bytes; an error message may contain a path.
 _REASON_BYTES = 512
 
-#: Few, so that a file of one acquisition is small.
+#: Small, so that a file with one acquisition is small.
 _ACQUISITIONS_PER_CHUNK = 16
 
-#: What is told of each acquisition in a file: a dataset each, with a row for each acquisition.
+#: Datasets in the group `acquisitions`, with one row for each acquisition.
 _ACQUISITION: Mapping[str, np.dtype[Any]] = {
     "first_row": np.dtype("<i8"),
     "samples": np.dtype("<i8"),
@@ -51,21 +53,21 @@ _ACQUISITION: Mapping[str, np.dtype[Any]] = {
 
 
 class HdfFile:
-    """A file being written. It is not safe to share between threads, and every call may wait for the disk.
+    """A file being written: a context manager. Not thread-safe; each call may block on the disk.
 
     Args:
-        path: where; it must not exist, unless the options say that it may be replaced
-        options: how
-        empty: whether the file is there before its first acquisition. If not, a file that it replaces stays until
-            then, and a file without an acquisition is removed
+        path: path of the file, which must not exist unless `FileOptions.overwrite` is set
+        options: options of the file
+        empty: whether the file appears before its first acquisition. If False, a file that it replaces remains until
+            then, and a file without acquisition is removed
 
     Attributes:
-        path: where
-        flushed_rows: how many rows others can read in the file
-        problem: what is wrong with the file, though it is written on; "" if all is well
+        path: path of the file
+        flushed_rows: number of rows visible to readers
+        problem: warning about the file, such as that it was moved, or ""
 
     Raises:
-        CaptureError: it cannot be made
+        CaptureError: the file cannot be created
     """
 
     def __init__(self, path: Path, options: FileOptions | None = None, *, empty: bool = True) -> None:
@@ -74,19 +76,19 @@ class HdfFile:
         self._options = options or FileOptions()
         self._filters = filters(self._options.compression)
         self._empty = empty
-        self._place = Place(path, replace=self._options.overwrite)
+        self._target = FileTarget(path, replace=self._options.overwrite)
         try:
-            self._file = make_file(self._place.made_at, {} if self._filters else PAST_CACHE)
+            self._file = create_file(self._target.write_path, {} if self._filters else PAST_CACHE)
         except OSError as error:
-            raise CaptureError(f"cannot make {path}: {reason_of(error)}") from error
+            raise CaptureError(f"cannot create {path}: {reason_of(error)}") from error
         self._descriptor = self._file.id.get_vfd_handle()
         self._is_open = True
         try:
-            self._place.lock(self._descriptor, readers=False)
+            self._target.lock(self._descriptor, readers=False)
             if empty:
-                self._place.occupy()
+                self._target.publish()
         except CaptureError:
-            self._place.discard(self._descriptor)
+            self._target.discard(self._descriptor)
             self._file.close()
             raise
         self._limit_metadata()
@@ -99,20 +101,24 @@ class HdfFile:
 
     @property
     def rows(self) -> int:
-        """How many rows were taken."""
+        """The number of rows accepted."""
         return self._table.rows
 
     def begin(self, start: StartData, columns: Sequence[Column]) -> None:
-        """Begin an acquisition. The first one decides the columns; later ones must have the same.
+        """Start an acquisition. The first one defines the columns; later ones must have the same.
+
+        Args:
+            start: start event of the acquisition
+            columns: columns to store
 
         Raises:
-            CaptureError: the columns are others than before, or the disk failed
+            CaptureError: the columns differ from the previous ones, or the file cannot be written
         """
         self._write_all()
         if not self._acquisitions:
             self._make(start, columns)
         elif [_meaning(column) for column in columns] != [_meaning(column) for column in self._table.columns]:
-            raise CaptureError(f"what is captured has changed: it cannot go on in {self.path}")
+            raise CaptureError(f"the captured fields have changed: cannot continue in {self.path}, start a new file")
         self._table.begin(start, columns)
         self._first_row = self.rows
         with self._disk():
@@ -130,38 +136,41 @@ class HdfFile:
         self.flush()
 
     def write(self, frame: Frame) -> None:
-        """Take samples; they are written when there are enough of them.
+        """Add samples, which are written when there are enough of them.
 
         Args:
-            frame: the samples, which must not change until they are flushed
+            frame: (n,) structured array; it must not change until it is flushed
 
         Raises:
-            CaptureError: the disk failed; what was flushed before is readable
+            CaptureError: the file cannot be written; flushed rows remain readable
         """
         while self._acquisitions and len(frame):
             frame = self._table.take(frame)
             if self._table.is_full:
                 with self._disk():
                     self._table.write()
-                    self._writeback.grown(self._place.check_size(self._descriptor))
+                    self._writeback.grown(self._target.check_size(self._descriptor))
 
     def flush(self) -> None:
-        """Make all rows readable for others.
+        """Make all rows visible to readers.
 
         Raises:
-            CaptureError: the disk failed, or what was written is lost, as somebody deleted or truncated the file
+            CaptureError: the file cannot be written, or another program deleted or truncated it
         """
         self._write_all()
         with self._disk():
             self._file.flush()
-            self._check_place()
+            self._check_target()
         self.flushed_rows = self.rows
 
     def end(self, reason: str) -> None:
-        """End an acquisition: say how many samples it has here, and why it ended.
+        """End an acquisition: store its number of samples and its end reason.
+
+        Args:
+            reason: end reason
 
         Raises:
-            CaptureError: the disk failed
+            CaptureError: the file cannot be written
         """
         self._note(samples=self.rows - self._first_row, end_reason=reason)
         self._in_acquisition = False
@@ -171,21 +180,21 @@ class HdfFile:
         self.flush()
 
     def close(self, failure: str = "") -> None:
-        """Write what is left and close the file.
+        """Write the remaining rows and close the file.
 
         Args:
-            failure: what went wrong with the capture; the file tells it in place of why its last acquisition ended
+            failure: error of the capture, stored as `end_reason` of the file in place of that of the last acquisition
 
         Raises:
-            CaptureError: the disk failed
+            CaptureError: the file cannot be written
         """
         if self._acquisitions:
             self.flush()
         elif not self._empty:
-            self._place.discard(self._descriptor)
+            self._target.discard(self._descriptor)
         else:
             with self._disk():
-                self._check_place()
+                self._check_target()
         with self._disk():
             if failure or self.problem:
                 self._tell_end(failure or self.problem)
@@ -193,28 +202,28 @@ class HdfFile:
             self._file.close()
 
     def abandon(self, failure: str = "") -> str:
-        """Close the file after the disk failed: rows that are not written are lost, all others stay.
+        """Close the file after a disk error. Rows that are not written are lost.
 
         Args:
-            failure: as for `close`; a disk that failed need not take it
+            failure: as for `close`; stored if the disk allows
 
         Returns:
-            how the file can be opened; "" if it can be as any other
+            a note for the error message on how to open the file; "" if it opens normally
         """
         if not self._is_open:
             return ""
         if not (self._acquisitions or self._empty):
-            self._place.discard(self._descriptor)
-        elif not self._place.lost:
+            self._target.discard(self._descriptor)
+        elif not self._target.lost:
             self._tell_failure(failure)
         self._end_threads()
-        if self._place.lost:
+        if self._target.lost:
             self.flushed_rows = 0
             close_unwritten(self._file)
             return ""
         self.flushed_rows = self._table.complete_rows
         names = [column.name for column in self._table.columns]
-        return close_broken(self._file, self._place.made_at, names, self.flushed_rows)
+        return close_broken(self._file, self._target.write_path, names, self.flushed_rows)
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
@@ -243,14 +252,14 @@ class HdfFile:
             if self._options.nexus:
                 mark_as_nexus(self._file, columns)
             self._file.swmr_mode = True
-        self._place.lock(self._descriptor, readers=True)
-        self._place.occupy()
+        self._target.lock(self._descriptor, readers=True)
+        self._target.publish()
 
-    def _check_place(self) -> None:
-        self.problem = self.problem or self._place.check(self._descriptor)
+    def _check_target(self) -> None:
+        self.problem = self.problem or self._target.check(self._descriptor)
 
     def _tell_failure(self, failure: str) -> None:
-        """Write why there are no more rows, after the disk failed."""
+        """Store the error that ended the file, as far as the disk allows."""
         with contextlib.suppress(CaptureError), self._disk():
             self._file.attrs.modify("samples", self._table.complete_rows)
             if failure:
@@ -260,24 +269,24 @@ class HdfFile:
                 self._note(samples=self._table.complete_rows - self._first_row, end_reason="Write error")
 
     def _tell_end(self, reason: str) -> None:
-        """Write why the file ended, as bytes: text of any length has no place in a file that is being read."""
+        """Store the end reason of the file, as bytes, because SWMR allows no strings of variable length."""
         whole_letters = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
         self._file.attrs.modify("end_reason", np.bytes_(whole_letters.encode()))
 
     def _note(self, **values: Any) -> None:
-        """Write what is known of the acquisition under way."""
+        """Store values of the current acquisition."""
         with self._disk():
             for name, value in values.items():
                 self._acquisitions[name][-1] = value.encode() if isinstance(value, str) else value
 
     def _limit_metadata(self) -> None:
-        """Limit the memory for where chunks are: left to itself, it grows to 32 MiB in a capture of hours."""
+        """Limit the metadata cache, which otherwise grows to 32 MiB in a capture of hours."""
         config = self._file.id.get_mdc_config()
         config.max_size = _METADATA_BYTES
         self._file.id.set_mdc_config(config)
 
     def _end_threads(self) -> None:
-        """End what goes on beside, as the file is closed next, whatever happens."""
+        """Stop the helper threads before the file is closed."""
         self._is_open = False
         self._table.close()
         self._writeback.close()
@@ -289,11 +298,11 @@ class HdfFile:
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
         try:
-            self._place.check_size(self._descriptor)
+            self._target.check_size(self._descriptor)
             yield
         except (OSError, RuntimeError) as error:
             raise CaptureError(f"cannot write {self.path}: {reason_of(error)}") from error
-        except (ValueError, TypeError, OverflowError) as error:  # what a PandA said does not fit into its place
+        except (ValueError, TypeError, OverflowError) as error:  # a value from the PandA does not fit its dataset
             raise CaptureError(f"cannot store {str(error)[:200]} in {self.path}") from error
 
     def __enter__(self) -> Self:
@@ -307,7 +316,7 @@ class HdfFile:
 
 
 def _meaning(column: Column) -> tuple[Any, ...]:
-    """What the attributes of a column tell, which hold for all acquisitions of a file."""
+    """Return the properties of a column that must be the same in all acquisitions of a file."""
     source = column.field
     scaling = () if column.scaled else (source.scale, source.offset)
     return (column.name, column.dtype, source.units, *scaling)

@@ -1,7 +1,7 @@
-"""The last samples, for people to watch: in units, against time, with what can be told of them at a glance.
+"""Live view: the last samples in physical units, with their times and statistics.
 
-Taking what comes costs next to nothing: frames are kept as they are, and only as many as are shown. What is
-shown is made of them when somebody asks, which may be done in another thread.
+Adding frames is cheap: they are kept as received, only as many as are shown. Scaling is done when a snapshot is
+requested, possibly in another thread.
 """
 
 from collections import deque
@@ -12,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ..protocol import Data, FieldCapture, FrameData, StartData
-from .acquisition import Acquisition
+from .acquisition import AcquisitionState
 from .columns import Column, Frame, stored_columns
 from .options import ColumnOptions
 
 Floats = npt.NDArray[np.float64]
 
-#: The columns that tell when a sample was taken, the best first.
+#: Columns with the time of a sample, in order of preference.
 TIMES = ("PCAP.TS_TRIG.Value", "PCAP.TS_END.Value", "PCAP.TS_START.Value")
 
-#: Of several columns of a field, the one that is shown for it, the best first.
+#: Captured quantity that represents a field, in order of preference.
 PREFERRED = ("Value", "Mean", "Diff", "Sum", "Max", "Min", "StdDev")
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What can be told of the samples shown of a column, in its units; nan where there is none."""
+    """The statistics of the samples of one column, in its units; NaN if there are no samples."""
 
     mean: float
     deviation: float
@@ -38,12 +38,12 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Trace:
-    """A column of a snapshot.
+    """One column of a snapshot.
 
     Attributes:
-        field: what was captured
-        values: float64 in the field's units, or the uint32 of bits; shape (samples,)
-        statistics: of these values
+        field: captured column
+        values: (samples,) float64 in the units of the field, or uint32 for bits
+        statistics: statistics of `values`
     """
 
     field: FieldCapture
@@ -53,15 +53,15 @@ class Trace:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The last samples, of all columns at the same time.
+    """The last samples of all columns.
 
     Attributes:
-        start: the acquisition that they are of
-        traces: all columns, in the order of the data port
-        time: when each sample was taken, in seconds from the start of the acquisition; its number in the
-            acquisition if no time stamp is captured; shape (samples,)
-        time_source: the field of the time stamps; "" for sample numbers
-        samples: how many the acquisition has so far
+        start: start of their acquisition
+        traces: columns, in the order of the data port
+        time: (samples,) float64, time of each sample in s since the start of the acquisition; the number of each
+            sample if no time stamp is captured
+        time_source: field of the time stamps; "" for sample numbers
+        samples: number of samples of the acquisition so far
     """
 
     start: StartData
@@ -71,7 +71,7 @@ class Snapshot:
     samples: int
 
     def by_field(self) -> dict[str, Trace]:
-        """One trace for each field: of several, the one that says most."""
+        """Return one trace for each field: the first of PREFERRED that is captured."""
         best: dict[str, Trace] = {}
         for trace in sorted(self.traces, key=lambda trace: _rank(trace.field)):
             best.setdefault(trace.field.name, trace)
@@ -79,8 +79,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a snapshot is made of; `asked` as for `ColumnOptions`."""
+class LiveWindow:
+    """The raw samples of a snapshot; `asked` is that of `ColumnOptions`."""
 
     start: StartData
     frames: tuple[Frame, ...]
@@ -89,7 +89,7 @@ class Shown:
     asked: frozenset[str] | None
 
     def snapshot(self) -> Snapshot:
-        """Scale the samples.
+        """Return the scaled samples.
 
         Raises:
             CaptureError: a column cannot be scaled
@@ -111,27 +111,27 @@ class Shown:
 
 
 class LiveView:
-    """Keeps the last samples.
+    """A buffer of the last samples.
 
     Args:
-        points: how many
-        asked: returns the columns that people chose for capture, as for `ColumnOptions`; called when an
-            acquisition begins
+        points: number of samples to keep
+        asked: function that returns the columns selected for capture, as in `ColumnOptions`; called at the start of
+            each acquisition
     """
 
     def __init__(self, points: int = 1000, asked: Callable[[], frozenset[str] | None] = lambda: None) -> None:
         self._points = points
-        self._acquisition: Acquisition | None = None
+        self._acquisition: AcquisitionState | None = None
         self._find_asked = asked
         self._asked: frozenset[str] | None = None
         self._frames: deque[Frame] = deque()
         self._kept = 0
-        #: Counts what came, so that nothing is made anew when nothing has.
+        #: Incremented with each change, so that callers can skip unchanged data.
         self.version = 0
 
     @property
     def points(self) -> int:
-        """How many samples are kept; more come only with new data."""
+        """The number of samples to keep. After an increase, the buffer fills with new data."""
         return self._points
 
     @points.setter
@@ -140,13 +140,13 @@ class LiveView:
         self.version += 1
         self._trim()
 
-    def take(self, data: Data, acquisition: Acquisition, *, keep: bool = True) -> None:
-        """Take what comes. It waits for nothing.
+    def take(self, data: Data, acquisition: AcquisitionState, *, keep: bool = True) -> None:
+        """Add an event of the data port. Never blocks.
 
         Args:
-            data: from the data port; it must not be left out, or what is shown makes no sense
-            acquisition: that it is of, as it is with it
-            keep: whether it is to be shown; otherwise what was shown before is shown no more
+            data: event; none may be omitted
+            acquisition: state of the acquisition, including this event
+            keep: False discards the samples, and those shown before
         """
         self._acquisition = acquisition
         match data:
@@ -165,12 +165,12 @@ class LiveView:
                     self._frames.clear()
                     self._kept = 0
 
-    def shown(self) -> Shown | None:
-        """What there is to show; None before the first acquisition."""
+    def window(self) -> LiveWindow | None:
+        """Return the samples to show; None before the first acquisition."""
         if self._acquisition is None:
             return None
         current = self._acquisition
-        return Shown(current.start, tuple(self._frames), current.samples, self._points, self._asked)
+        return LiveWindow(current.start, tuple(self._frames), current.samples, self._points, self._asked)
 
     def _trim(self) -> None:
         while self._frames and self._kept - len(self._frames[0]) >= self._points:
@@ -188,7 +188,7 @@ def _statistics(values: npt.NDArray[np.generic]) -> Statistics:
         nothing = float("nan")
         return Statistics(nothing, nothing, nothing, nothing, nothing)
     numbers = values.astype(np.float64, copy=False)
-    with np.errstate(all="ignore"):  # values that are not numbers are shown as they are
+    with np.errstate(all="ignore"):  # NaN and inf in values are not errors
         mean, deviation, minimum, maximum = numbers.mean(), numbers.std(), numbers.min(), numbers.max()
     return Statistics(float(mean), float(deviation), float(minimum), float(maximum), float(numbers[-1]))
 

@@ -1,4 +1,4 @@
-"""Marks in a file by which NeXus viewers find what to plot."""
+"""NeXus metadata by which viewers find the data to plot."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from .columns import Column
 
 
 def mark_as_nexus(file: h5py.File, columns: Sequence[Column]) -> None:
-    """An NXentry whose NXdata has links to the columns; a column of time is the axis of all others."""
+    """Add an NXentry with an NXdata that links to the columns; a time stamp column is the axis of the others."""
     entry = file.create_group("entry")
     entry.attrs.update({"NX_class": "NXentry", "default": "data"})
     file.attrs.update({"NX_class": "NXroot", "default": "entry"})

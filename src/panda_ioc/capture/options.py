@@ -1,30 +1,32 @@
-"""How a file is made. Apart from `hdf`, which takes a tenth of a second to load, so that plans need not wait for it."""
+"""Options of files. Separate from `hdf`, whose import takes 0.1 s, which most users of the options do not need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: What a file can be compressed with: for each, the class of hdf5plugin, or HDF5's own filter.
+__all__ = ["ColumnOptions", "FileOptions"]
+
+#: Compressions: the class of hdf5plugin, or HDF5's own filter.
 COMPRESSIONS = {"none": None, "gzip": "gzip", "lz4": "LZ4", "zstd": "Zstd"}
 
-#: The types that bits can have in a file; those of raw data stay as they are, uint32.
+#: dtypes of bits in a file of scaled data; raw data have uint32.
 BITS_TYPES = ("uint32", "float64")
 
-#: Rows of a chunk: ophyd-async declares that many. Larger chunks cost less CPU in fast captures.
+#: Rows per chunk, as declared by ophyd-async. Larger chunks need less CPU in fast captures.
 ROWS_PER_CHUNK = 1024
 
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """Which columns of an acquisition are stored, and how.
+    """Options that select the columns to store and their format.
 
     Attributes:
-        names: names that people gave to datasets, by field; "" for none
-        raw: store the integers of raw data; otherwise values in units, as float64
-        asked: the columns that people chose for capture, such as "INENC1.VAL.Mean"; None for all. Others, which a
-            PandA adds to raw data to compute means and deviations from, are stored with raw data only
-        only_named: store only fields that have a name, and what is needed to scale these
-        bits: the type of bits, one of BITS_TYPES; it does not apply to raw data
-        nexus: make names valid in NeXus
+        names: dataset names by field name; "" or missing for the default name
+        raw: True stores raw integers, False physical values as float64
+        asked: columns selected for capture, such as "INENC1.VAL.Mean"; None for all. Other columns, which a PandA adds
+            to raw data for the computation of means and deviations, are stored only with raw data
+        only_named: store only the fields that have a dataset name, and the columns needed to scale them
+        bits: dtype of bits, "uint32" or "float64"; ignored for raw data
+        nexus: replace characters that NeXus does not allow in names
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -37,15 +39,15 @@ class ColumnOptions:
 
 @dataclass(frozen=True)
 class FileOptions:
-    """How a file is made.
+    """Options of an HDF5 file.
 
     Attributes:
-        rows_per_chunk: of every dataset
-        compression: a key of COMPRESSIONS
-        nexus: add an NXentry with an NXdata, so that common viewers plot the columns
-        overwrite: an existing file may be replaced
-        attributes: of the file, such as the versions of PandA and IOC
-        descriptions: of the fields, by name
+        rows_per_chunk: number of rows per chunk of each dataset
+        compression: "none", "gzip", "lz4" or "zstd"
+        nexus: add an NXentry with an NXdata, so that NeXus viewers plot the columns
+        overwrite: replace an existing file
+        attributes: attributes of the file, such as the versions of PandA and IOC
+        descriptions: description of each field, by field name
     """
 
     rows_per_chunk: int = ROWS_PER_CHUNK

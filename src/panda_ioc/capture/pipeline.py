@@ -1,7 +1,7 @@
-"""Captured data into HDF5 files, for programs, with both clients: the data port, stages of your own, a file.
+"""Pipeline from the data port through optional stages to HDF5 files, for both clients.
 
-A slow disk holds the PandA back, which has a buffer of its own; nothing is dropped. `recorder` is for an IOC, which
-must serve others meanwhile.
+If the disk is slow, the PandA buffers the data, and nothing is dropped. IOCs use `recorder` instead, which does not
+block other tasks.
 """
 
 import asyncio
@@ -25,25 +25,28 @@ from .hdf import HdfFile
 from .samples import Columns, problem_of
 from .stream import Run, async_events, events
 
+__all__ = ["Files", "IncompleteFileError", "Stage", "Writing", "WrittenFile", "write_files"]
+
 T = TypeVar("T")
 
-#: Takes what comes, and gives what is to be written in its place. Each acquisition that begins must also end.
+#: A function that receives an event and returns the events to write instead. Each start must be followed by an end.
 Stage = Callable[[Data], Iterable[Data]]
 
+#: One path for all acquisitions, a path with a number, or a path for each acquisition; see `write_files`.
 Files = str | Path | Iterable[str | Path]
 
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that is complete and closed.
+    """A closed file, returned by `write_files`.
 
     Attributes:
-        path: where it is
-        samples: samples in it
-        acquisitions: acquisitions in it
-        missed: samples that the PandA had lost before the client connected
-        end_reason: why the PandA ended the last acquisition
-        error: why it does not have all that was to be captured; None if it does
+        path: path of the file
+        samples: number of samples in the file
+        acquisitions: number of acquisitions in the file
+        missed: number of samples taken before the client connected, which are not in the file
+        end_reason: end reason of the last acquisition
+        error: why samples are missing; None if the file is complete
     """
 
     path: Path
@@ -55,10 +58,10 @@ class WrittenFile:
 
 
 class IncompleteFileError(CaptureError):
-    """A file does not have all that was to be captured.
+    """An incomplete file: samples were lost.
 
     Attributes:
-        file: what it has
+        file: description of the file, which has the samples that were received
     """
 
     def __init__(self, reason: str, file: WrittenFile) -> None:
@@ -68,15 +71,22 @@ class IncompleteFileError(CaptureError):
 
 @dataclass(frozen=True)
 class Writing:
-    """How files are written: the parts that can be replaced.
+    """The replaceable parts of `write_files`.
 
     Attributes:
-        stages: what is done to the data before they are written, in order; arrays that they give must not change any
-            more
-        columns: which columns there are of an acquisition, and how their values are made
-        make_file: makes a file; `functools.partial(HdfFile, options=...)` gives it other options
-        flush_period: seconds after which what was written is made readable for others, when more comes
-        strict: raise a file that is incomplete; otherwise it is given, with its `error`
+        stages: functions that transform the events before they are written, in order. Arrays that
+            they return must not change afterwards
+        columns: function that selects the columns of an acquisition and their scaling
+        make_file: function that creates a file, such as `functools.partial(HdfFile, options=...)`
+        flush_period: minimum time in s between flushes, which make samples visible to readers of the file
+        strict: True raises an incomplete file; False yields it with its `error`
+
+    Example:
+        >>> from panda_ioc.capture.pipeline import Writing
+        >>> from panda_ioc.protocol import FrameData
+        >>> def every_tenth(data):
+        ...     yield FrameData(data.data[::10]) if isinstance(data, FrameData) else data
+        >>> writing = Writing(stages=[every_tenth])
     """
 
     stages: Sequence[Stage] = ()
@@ -115,24 +125,32 @@ def write_files(
     count: int | None = 1,
     timeout: float | None = None,
 ) -> AsyncGenerator[WrittenFile, None] | Generator[WrittenFile, None, None]:
-    """Write what the data port sends into files; give each file when it is closed.
+    """Write acquisitions to HDF5 files; yield each file after it was closed.
 
     Args:
-        client: connected, if `arm` is wanted. An `AsyncioClient` gives an asynchronous generator
-        files: one path: all acquisitions go into this file. A path with %d, %04d and the like in its name: a file for
-            each acquisition, numbered from 1. Several paths: a file for each acquisition, in order
-        writing: how, with your own stages
-        arm: arm PCAP once the data port is ready, and after each acquisition. PCAP is disarmed if the iteration
-            ends before an acquisition does
-        count: end after so many acquisitions; None for never
-        timeout: seconds of silence of the data port after which to give up; None waits as long as it takes
+        client: client, which must be connected if `arm` is True. An `AsyncioClient` returns an asynchronous generator
+        files: a path: one file for all acquisitions. A path with %d or %04d in its name: one file for each
+            acquisition, numbered from 1. An iterable of paths: one file for each acquisition, in order
+        writing: replaceable parts; see `Writing`
+        arm: arm PCAP when the data port is ready and after each acquisition. If the iteration is stopped during an
+            acquisition, PCAP is disarmed
+        count: number of acquisitions; None for no limit
+        timeout: maximum time in s without data from the PandA; None for no timeout
 
     Raises:
-        IncompleteFileError: an acquisition does not have all that was to be captured, or was lost; the file has
-            what came, and says why
-        CaptureError: a file cannot be made or written, or there are too few paths
+        IncompleteFileError: samples of an acquisition were lost; the file has the received ones and the reason
+        CaptureError: a file cannot be created or written, or there are too few paths
         NoAnswerError: the disk does not answer (asyncio only)
         PandaError: see `panda_ioc.capture.acquisitions`
+
+    Example:
+        >>> from panda_ioc.capture.pipeline import write_files
+        >>> from panda_ioc.client import BlockingClient
+        >>> with BlockingClient("panda.example") as panda:
+        ...     for file in write_files(panda, "scan_%04d.h5", arm=True, count=2):
+        ...         print(file.path, file.samples, file.end_reason)
+        scan_0001.h5 500 Ok
+        scan_0002.h5 500 Ok
     """
     sink = _Sink(files, writing or Writing())
     run = Run(arm, count, timeout)
@@ -140,7 +158,7 @@ def write_files(
 
 
 class _Sink:
-    """Writes what comes into one file after the other. Every call may wait for the disk."""
+    """The writer of the files, one after the other. Each call may block on the disk."""
 
     def __init__(self, files: Files, writing: Writing) -> None:
         self._paths, self._one_each = _paths(files)
@@ -155,15 +173,15 @@ class _Sink:
 
     @property
     def what(self) -> str:
-        """What is written to, for messages."""
+        """The current file, for messages."""
         return "the file" if self._file is None else str(self._file.path)
 
     def take(self, data: Data) -> WrittenFile | None:
-        """Take what comes; return the file that it completes."""
+        """Process an event; return the file that it completes."""
         problem = None
         match data:
             case ReadyData():
-                self._opened()  # so that a file that cannot be made is told before anything is armed
+                self._opened()  # fails before PCAP is armed if the file cannot be created
             case StartData():
                 self._acquiring, self._received = True, 0
                 self._missed += data.missed
@@ -181,10 +199,10 @@ class _Sink:
         return None
 
     def close(self) -> WrittenFile | None:
-        """Close the file and return it; None if there is none, or if it got no acquisition: then it is removed.
+        """Close the file and return its description, or None without file. A file without acquisition is removed.
 
         Raises:
-            IncompleteFileError: there is a problem, and it is to be raised
+            IncompleteFileError: the file is incomplete and `Writing.strict` is True
         """
         if self._file is None:
             return None
@@ -205,12 +223,12 @@ class _Sink:
         return written
 
     def fail(self, error: BaseException) -> None:
-        """Close the file, with what came, after an error, which the file tells.
+        """Close the file after an error, which is stored in it.
 
         Raises:
-            IncompleteFileError: in place of a lost connection
+            IncompleteFileError: the connection was lost during an acquisition
         """
-        if isinstance(error, CaptureError) and self._file is not None:  # the disk failed, or the columns changed
+        if isinstance(error, CaptureError) and self._file is not None:  # disk error, or the columns have changed
             file, self._file = self._file, None
             file.abandon(str(error))
         elif isinstance(error, PandaError) and self._acquiring and self._file is not None:
@@ -234,7 +252,7 @@ class _Sink:
                 self._acquisitions += 1
                 self._flushed_at = time.monotonic()
             case FrameData() if self._file is not None:
-                self._file.write(np.ascontiguousarray(data.data))  # a stage may leave out samples
+                self._file.write(np.ascontiguousarray(data.data))  # a stage may return a strided array
                 if time.monotonic() >= self._flushed_at + self._writing.flush_period:
                     self._file.flush()
                     self._flushed_at = time.monotonic()
@@ -245,13 +263,13 @@ class _Sink:
         if self._file is None:
             path = next(self._paths, None)
             if path is None:
-                raise CaptureError("there is an acquisition, but no file name is left for it")
+                raise CaptureError("no file path left for the next acquisition: give more paths")
             self._file = self._writing.make_file(path)
         return self._file
 
 
 def _paths(files: Files) -> tuple[Iterator[Path], bool]:
-    """Return the paths of all files, and whether each is for one acquisition."""
+    """Return the paths of the files, and whether each file is for one acquisition."""
     if not isinstance(files, str | Path):
         return map(Path, files), True
     path = Path(files)
@@ -291,7 +309,7 @@ async def _async_write(client: AsyncioClient, run: Run, sink: _Sink) -> AsyncGen
 
 
 async def _on_disk(disk: Calls, sink: _Sink, function: Callable[..., T], *arguments: object) -> T:
-    """Call what may wait for the disk; one that was begun is waited for, also by who is cancelled."""
+    """Call a function that may block on the disk. A call that has started is awaited even after cancellation."""
     call = asyncio.ensure_future(disk.call(sink.what, function, *arguments))
     try:
         return await asyncio.shield(call)

@@ -1,4 +1,4 @@
-"""How a capture goes: one record, which does not change, for all who show it."""
+"""Snapshot of the state of a capture."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -7,31 +7,32 @@ from ..protocol import PandaError
 
 
 class Phase(Enum):
-    """What a capture does."""
+    """The phase of a capture."""
 
     CAPTURING = auto()
-    #: It takes no more; what waits is written, and the file is closed.
+    #: No more samples are accepted; the queue is being written, then the file is closed.
     CLOSING = auto()
     CLOSED = auto()
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A capture at one moment.
+    """The state of a capture at one moment.
 
     Attributes:
-        phase: what it does
-        received: samples that came
-        missed: samples that the PandA had before it was connected to, or before the capture began
-        dropped: samples that did not come, though the PandA says that it sent or captured them
-        acquisitions: how many began
-        end_reason: why the last one ended; "" while none has
-        accepted: samples that were selected for the file
-        flushed: samples of the file that others can read
-        queued_bytes, queue_limit: bytes of samples that wait for the disk, and how many should at most
-        full: whether no more should be given to it until the disk has taken some
-        swmr: whether others can read the file as it grows
-        error: what went wrong; None if all is well
+        phase: current phase
+        received: number of samples received
+        missed: number of samples taken before the client connected or before the capture started
+        dropped: number of samples that the PandA reports as sent or captured but that were not received
+        acquisitions: number of acquisitions started
+        end_reason: end reason of the last acquisition; "" before the first end
+        accepted: number of samples selected for the file
+        flushed: number of samples visible to readers of the file
+        queued_bytes: size of the samples in the write queue in bytes
+        queue_limit: intended maximum of `queued_bytes`
+        full: whether the queue is full, so that reading from the PandA should pause
+        swmr: whether the file can be read while it is written
+        error: error that ended the capture; None if there was none
     """
 
     phase: Phase
@@ -50,5 +51,5 @@ class Progress:
 
     @property
     def waiting(self) -> int:
-        """Samples that were selected for the file, but that others cannot read in it yet."""
+        """The number of samples selected for the file but not yet visible to its readers."""
         return self.accepted - self.flushed

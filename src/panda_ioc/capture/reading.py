@@ -1,4 +1,4 @@
-"""Physical values from a file, whether it has them or the raw integers of the hardware."""
+"""Read physical values from files with scaled or raw columns."""
 
 import contextlib
 import importlib
@@ -18,27 +18,33 @@ if TYPE_CHECKING:
 def read_columns(
     file: "str | Path | h5py.File", names: Sequence[str] = (), rows: slice = slice(None)
 ) -> dict[str, Values]:
-    """Read columns of a file that panda-ioc wrote, in units.
+    """Read columns of a file written by panda-ioc in physical units.
 
-    Raw columns are scaled by what the file says of them. The file may still be growing.
+    Raw columns are scaled with the attributes of their datasets. The file may still be written to.
 
     Args:
-        file: its path, or itself
-        names: datasets to read, in this order; all if there is none
-        rows: which rows, such as `slice(1000)`; all if not given
+        file: path, or an open file
+        names: dataset names, in the order of the result; empty for all
+        rows: rows to read, such as `slice(1000)`; all by default
 
     Returns:
-        by dataset, shape (rows,): float64 in the units of its attribute `units` or, if it is raw, `scaled_units`;
-        bits and other columns without a scale as the file has them, uint32 or float64
+        an (n,) array for each dataset name. float64 in the units of the attribute `units` or, for raw columns,
+        `scaled_units`; bits and other columns without scaling as stored, uint32 or float64
 
     Raises:
-        CaptureError: the file cannot be read, has no such dataset, or lacks what a raw column is scaled by
+        CaptureError: the file cannot be read, a dataset is missing, or a column needed to scale a raw one is missing
+
+    Example:
+        >>> from panda_ioc.capture import read_columns
+        >>> values = read_columns("scan_0001.h5", ["COUNTER1.OUT.Value"], slice(3))
+        >>> values["COUNTER1.OUT.Value"]
+        array([0., 1., 2.])
     """
     with _opened(file) as opened:
         columns = datasets(opened)
         if unknown := [name for name in names if name not in columns]:
             raise CaptureError(f"{opened.filename} has no column {', '.join(unknown)}; it has {', '.join(columns)}")
-        # A file that grows can have more rows of one column than of another.
+        # While a file is written, its columns may have different lengths.
         length = min(map(len, columns.values()), default=0)
         return {
             name: physical_values(columns[name], columns, slice(*rows.indices(length))) for name in names or columns
@@ -46,25 +52,25 @@ def read_columns(
 
 
 def datasets(file: "h5py.File") -> dict[str, Any]:
-    """Return the datasets that are columns, by name: those that say what was captured."""
+    """Return the datasets of a file that are columns, by name: those with the attributes `field` and `capture`."""
     return {name: item for name, item in file.items() if {"field", "capture"} <= set(item.attrs)}
 
 
 def column_of(dataset: Any) -> str:
-    """Return which column a dataset has, such as "INENC1.VAL.Mean"; "." if it does not say so."""
+    """Return the column of a dataset, such as "INENC1.VAL.Mean"; "." if its attributes are missing."""
     return f"{dataset.attrs.get('field', '')}.{dataset.attrs.get('capture', '')}"
 
 
 def physical_values(dataset: Any, columns: Mapping[str, Any], rows: slice) -> Values:
-    """Return rows of a dataset in units.
+    """Return rows of a dataset in physical units.
 
     Args:
-        dataset: one of the columns
-        columns: all columns of the file, by name
-        rows: which, with a start and a stop within all columns
+        dataset: dataset of a column
+        columns: all columns of the file, by dataset name
+        rows: rows to read; start and stop are within all columns
 
     Raises:
-        CaptureError: it is raw, and cannot be scaled
+        CaptureError: a raw column cannot be scaled
     """
     attributes = dataset.attrs
     if attributes.get("scaled", True):
@@ -72,11 +78,11 @@ def physical_values(dataset: Any, columns: Mapping[str, Any], rows: slice) -> Va
     name = column_of(dataset)
     scaling = scaling_of(attributes["capture"], wide=dataset.ndim > 1)
     if scaling is None:
-        raise CaptureError(f"cannot scale {name}: it is a {attributes['capture']} of shape {dataset.shape}")
+        raise CaptureError(f"cannot scale {name}: unexpected shape {dataset.shape} of a {attributes['capture']}")
     by_column = {column_of(other): other for other in columns.values()}
     operands = scaling.operands(attributes["field"])
     if missing := sorted(set(operands.values()) - by_column.keys()):
-        raise CaptureError(f"{name} is made of {' and '.join(missing)}, which {dataset.file.filename} does not have")
+        raise CaptureError(f"cannot scale {name}: {dataset.file.filename} has no {' and no '.join(missing)}")
     values = {key: _array(by_column[other], rows, other) for key, other in {"raw": name, **operands}.items()}
     out = np.empty(len(values["raw"]))
     scaling.compute(values, float(attributes["scale"]), float(attributes["offset"]), out)
@@ -90,9 +96,9 @@ def _array(dataset: Any, rows: slice, name: str = "") -> Values:
 
 @contextlib.contextmanager
 def _opened(file: "str | Path | h5py.File") -> "Iterator[h5py.File]":
-    import h5py  # noqa: PLC0415 - it takes a tenth of a second, which other users of the package need not wait for
+    import h5py  # noqa: PLC0415 - takes 0.1 s, which other users of the package do not need
 
-    with contextlib.suppress(ImportError):  # without it, columns that lz4 or zstd compressed cannot be read
+    with contextlib.suppress(ImportError):  # needed for lz4 and zstd only
         importlib.import_module("hdf5plugin")
     if isinstance(file, h5py.File):
         yield file

@@ -1,7 +1,7 @@
-"""One capture: from the moment it is asked for until its file is closed.
+"""A capture into one file, from its start until the file is closed.
 
-It is given all that a data connection gives, in an event loop, and never waits: what is selected goes to the thread
-that writes. When that has enough to do, `wait_room` says when to go on. How it goes is one record: `progress`.
+A recorder receives the events of a data connection in an event loop and never blocks: the selected samples are passed
+to the writer thread. When its queue is full, `wait_room` waits for space. `progress` is the state of the capture.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..protocol import Data, EndData, PandaError, StartData
-from .acquisition import Acquisition, samples_in
+from .acquisition import AcquisitionState, samples_in
 from .columns import Column, stored_columns
 from .errors import CaptureError
 from .progress import Phase, Progress
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
     from .hdf import HdfFile
 
-#: What a file says of an acquisition that it does not have the end of.
+#: End reasons in a file for an acquisition whose end was not received.
 STOPPED = "Capture stopped"
 LOST = "Connection lost"
 
 
 @dataclass(frozen=True)
-class Storing:
-    """How samples become a file.
+class FilePlan:
+    """The options of a capture.
 
     Attributes:
-        make_file: makes it; called in the thread that writes
-        columns: what is stored of an acquisition; called in that thread
-        flush_period: seconds until what was written is readable for others; 0 for at once
-        lazy: make the file when the first acquisition begins
-        queue_bytes: of samples that may wait for the disk
+        make_file: function that creates the file; called in the writer thread
+        columns: function that returns the columns of an acquisition to store; called in the writer thread
+        flush_period: time in s after which samples become visible to readers; 0 for immediately
+        lazy: create the file at the start of the first acquisition
+        queue_bytes: intended maximum size of the write queue in bytes
     """
 
     make_file: Callable[[], "HdfFile"]
@@ -48,35 +48,35 @@ class Storing:
 
 
 class Recorder:
-    """A capture under way.
+    """A running capture.
 
     Args:
-        storing: how
-        selection: what
-        changed: called in the event loop when something happened to the file
+        plan: options of the capture
+        selection: selection of the samples to store
+        changed: called in the event loop after a change of the state of the file
     """
 
-    def __init__(self, storing: Storing, selection: Selection, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, plan: FilePlan, selection: Selection, changed: Callable[[], None] = lambda: None) -> None:
         loop = asyncio.get_running_loop()
         self._selection = selection
         self._tell = changed
         self._changed = asyncio.Event()
-        self._start: StartData | None = None  # of the acquisition that was counted last
+        self._start: StartData | None = None  # of the last acquisition counted
         self._received = self._missed = self._dropped = self._acquisitions = 0
         self._end_reason = ""
         self._error: PandaError | None = None
         self._writer = FileWriter(
-            storing.make_file,
-            storing.columns,
+            plan.make_file,
+            plan.columns,
             lambda: _call(loop, self._writer_changed),
-            flush_period=storing.flush_period,
-            lazy=storing.lazy,
-            limit=storing.queue_bytes,
+            flush_period=plan.flush_period,
+            lazy=plan.lazy,
+            limit=plan.queue_bytes,
         )
 
     @property
     def progress(self) -> Progress:
-        """How it goes, at this moment."""
+        """The current state."""
         writer = self._writer
         return Progress(
             phase=writer.phase,
@@ -96,20 +96,20 @@ class Recorder:
 
     @property
     def capturing(self) -> bool:
-        """Whether it takes more."""
+        """Whether samples are accepted."""
         return self._writer.phase is Phase.CAPTURING
 
     @property
     def full(self) -> bool:
-        """Whether it should be given no more for now: see `wait_room`."""
+        """Whether the write queue is full, so that the caller should pause: see `wait_room`."""
         return self._writer.full and self.capturing
 
-    def take(self, data: Data, acquisition: Acquisition) -> None:
-        """Take what comes; what comes after the end is let go.
+    def take(self, data: Data, acquisition: AcquisitionState) -> None:
+        """Process an event of the data port. Events after the end of the capture are ignored.
 
         Args:
-            data: from the data port
-            acquisition: that it is of, as it is with it; the capture may begin in the middle of one
+            data: event
+            acquisition: state of its acquisition, including this event; a capture can start within an acquisition
         """
         if not self.capturing:
             return
@@ -123,11 +123,11 @@ class Recorder:
             self.finish()
 
     def finish(self, error: PandaError | None = None, reason: str = STOPPED) -> None:
-        """Take no more; write what waits and close the file: `wait_closed`.
+        """End the capture: write the queue and close the file; see `wait_closed`.
 
         Args:
-            error: what went wrong, if that is why; the file tells it
-            reason: what the file says of the acquisition that is under way, if one is
+            error: error that ends the capture, which is stored in the file
+            reason: end reason for an acquisition that has not ended
         """
         if not self.capturing:
             return
@@ -137,22 +137,22 @@ class Recorder:
         self._changed.set()
 
     def set_flush_period(self, seconds: float) -> None:
-        """Change after how long what was written is readable for others."""
+        """Set the time in s after which samples become visible to readers."""
         self._writer.set_flush_period(seconds)
 
     async def wait_opened(self, timeout: float) -> bool:
-        """Wait until the file is made or that failed; return whether that was in time."""
+        """Wait until the file was created or its creation failed; return False after the timeout in s."""
         return await self._until(lambda: self._writer.opened, timeout)
 
     async def wait_room(self, timeout: float | None = None) -> bool:
-        """Wait until it should be given more, or takes no more; return whether that was in time."""
+        """Wait until the write queue has space or the capture has ended; return False after the timeout in s."""
         return await self._until(lambda: not self.full, timeout)
 
     async def flush(self, timeout: float) -> bool:
-        """Make all that came readable for others; return whether that was in time.
+        """Make all samples received visible to readers; return False after the timeout in s.
 
         Raises:
-            PandaError: the file could not be written
+            PandaError: the file cannot be written
         """
         flushes = self._writer.request_flush()
         in_time = await self._until(
@@ -163,10 +163,10 @@ class Recorder:
         return in_time
 
     async def wait_closed(self, timeout: float | None = None) -> bool:
-        """Wait until the file is closed; return whether it is."""
+        """Wait until the file is closed; return False after the timeout in s."""
         return await self._until(lambda: self._writer.phase is Phase.CLOSED, timeout)
 
-    def _count(self, data: Data, acquisition: Acquisition) -> None:
+    def _count(self, data: Data, acquisition: AcquisitionState) -> None:
         samples = samples_in(data)
         if self._start is not acquisition.start:
             self._start = acquisition.start
@@ -177,7 +177,7 @@ class Recorder:
         if isinstance(data, EndData):
             self._dropped += acquisition.lost
             if acquisition.problem and self._error is None:
-                # The file is complete up to here, and says why there is no more.
+                # The file is complete up to here; the error is stored in it.
                 self._error = CaptureError(acquisition.problem)
 
     def _write(self, selected: "Iterable[Selected]") -> None:
@@ -202,5 +202,5 @@ class Recorder:
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop has ended, and all who might want to know with it
+    with contextlib.suppress(RuntimeError):  # the event loop has ended
         loop.call_soon_threadsafe(callback)

@@ -1,9 +1,8 @@
-"""Closing a file that the disk failed for, so that it opens as any other.
+"""Close a file after a disk error so that it can be opened normally.
 
-HDF5 frees what it has of a file even if closing it fails, and may use it again later, which ends the process. So it is
-never let to fail: what it still wants to write goes to a piece of memory in place of the file. The file itself is as it
-was flushed last, which is consistent in SWMR mode; it is marked as closed, and columns that are longer than others are
-cut to the rows that all have.
+If closing a file fails, HDF5 frees its state but may use it again later, which crashes the process. Therefore the close
+must not fail: the file descriptor is redirected to memory first. The file then has the content of the last flush,
+which is consistent in SWMR mode. It is marked as closed, and its columns are truncated to a common length.
 """
 
 import contextlib
@@ -21,16 +20,16 @@ _ERRORS = (OSError, RuntimeError, KeyError)
 
 
 def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -> str:
-    """Close a file after the disk failed; datasets that are in use are closed, too.
+    """Close a file after a disk error, including its open datasets.
 
     Args:
-        file: it
-        path: where it is
-        names: of its columns
-        rows: that all of them have
+        file: file to close
+        path: path of the file
+        names: dataset names of its columns
+        rows: number of rows that all columns have
 
     Returns:
-        what to know when it is opened, for a message; "" if it is as any other
+        a note for the error message on how to open the file; "" if it opens normally
     """
     _cut(file, names, rows)
     close_unwritten(file)
@@ -44,11 +43,11 @@ def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -
             lengths = {len(closed[name]) for name in names}
     except _ERRORS:
         return f"; open it with h5py.File({str(path)!r}, swmr=True): {rows} rows are complete"
-    return "" if lengths <= {rows} else f"; {rows} rows of it are complete"
+    return "" if lengths <= {rows} else f"; {rows} rows are complete"
 
 
 def _cut(file: h5py.File, names: Sequence[str], rows: int) -> None:
-    """Cut columns to a number of rows, and write what there is room for."""
+    """Truncate columns to a number of rows, and flush as far as the disk allows."""
     with contextlib.suppress(*_ERRORS):
         for name in names:
             if len(file[name]) > rows:
@@ -58,7 +57,7 @@ def _cut(file: h5py.File, names: Sequence[str], rows: int) -> None:
 
 
 def close_unwritten(file: h5py.File) -> None:
-    """Close a file without writing to it: what HDF5 has not written goes nowhere."""
+    """Close a file without writing to it. Data that HDF5 has not written are discarded."""
     descriptor = file.id.get_vfd_handle()
     nowhere = os.memfd_create("not written")
     try:
@@ -71,7 +70,7 @@ def close_unwritten(file: h5py.File) -> None:
 
 @contextlib.contextmanager
 def _no_limit() -> Iterator[None]:
-    """Let files be as long as they may be at most: a piece of memory counts as one."""
+    """Raise the soft limit of the file size, which also applies to a memory file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     try:

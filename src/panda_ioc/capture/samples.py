@@ -1,6 +1,6 @@
-"""Captured data as arrays in physical units: plain data, and how it is put together from what a data port sends.
+"""Captured data as arrays in physical units, assembled from the events of a data port.
 
-It knows no sockets: `acquisitions` carries what both clients give to it.
+Sans-IO: `acquisitions` feeds it with the events of both clients.
 """
 
 from collections import deque
@@ -15,29 +15,31 @@ from ..protocol import Data, EndData, FieldCapture, FrameData, StartData
 from .columns import Column, Frame, stored_columns
 from .errors import CaptureError
 
-#: Bytes of raw samples that one acquisition may have, to be given as a whole.
+__all__ = ["Acquisition", "IncompleteAcquisitionError", "Samples"]
+
+#: Default of the maximum size of the raw samples of a whole acquisition in bytes.
 MAX_BYTES = 1 << 30
 
-#: Bytes that a frame takes beside its samples.
+#: Memory for a frame in bytes, in addition to its samples.
 _FRAME_BYTES = 512
 
-#: Where the time of a sample is taken from, the best first.
+#: Fields with the time of a sample, in order of preference.
 _TIMES = ("PCAP.TS_TRIG", "PCAP.TS_END", "PCAP.TS_START")
 
+#: A function that selects the columns of an acquisition and their scaling.
 Columns = Callable[[StartData], Sequence[Column]]
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Some samples of an acquisition.
+    """Consecutive samples of an acquisition. `len(samples)` is their number n.
 
     Attributes:
-        columns: an array of n values for each column, by its name, "COUNTER1.OUT.Value": float64 in units;
-            words of bits are uint32
-        units: of each column, by its name; "" where there are none
-        fields: what was captured for each column, by its name
-        start: the beginning of the acquisition
-        first: the number of the first sample, counted from 0 at the first one that was received
+        columns: (n,) array of each column by name, "COUNTER1.OUT.Value": float64 in `units`; uint32 for bits
+        units: engineering units of each column by name; "" if none
+        fields: description of each column by name
+        start: start event of the acquisition
+        first: number of the first sample, counted from 0 at the first sample received
     """
 
     columns: dict[str, npt.NDArray[Any]]
@@ -47,12 +49,12 @@ class Samples:
     first: int
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(next(iter(self.columns.values()), ()))
 
     @property
     def array(self) -> npt.NDArray[np.void]:
-        """All columns as a structured array of shape (n,), with a field for each, by its name; a copy."""
+        """All columns as an (n,) structured array with a field for each column. A copy."""
         dtype = np.dtype([(name, values.dtype, values.shape[1:]) for name, values in self.columns.items()])
         array = np.empty(len(self), dtype)
         for name, values in self.columns.items():
@@ -61,12 +63,12 @@ class Samples:
 
     @property
     def seconds(self) -> npt.NDArray[np.float64]:
-        """The time of each sample in seconds since `start.start_time`, of shape (n,).
+        """The time of each sample in s since `start.start_time`, (n,) float64.
 
-        From PCAP.TS_TRIG, or else TS_END or TS_START: whichever is captured.
+        Source: PCAP.TS_TRIG if captured, else PCAP.TS_END, else PCAP.TS_START.
 
         Raises:
-            CaptureError: none is
+            CaptureError: no time stamp was captured
         """
         for source in _TIMES:
             for name, of in self.fields.items():
@@ -76,23 +78,27 @@ class Samples:
 
     @property
     def times(self) -> npt.NDArray[np.datetime64]:
-        """The time of each sample in UTC, datetime64[ns] of shape (n,), by the clock of the PandA.
+        """The time of each sample in UTC, (n,) datetime64[ns], by the clock of the PandA.
 
         Raises:
-            CaptureError: no time stamp was captured, or the PandA did not tell when the acquisition started
+            CaptureError: no time stamp was captured, or the PandA did not send the start time
         """
-        began = _moment(self.start.start_time)
-        return began + np.rint(self.seconds * 1e9).astype("timedelta64[ns]")
+        started = _start_time(self.start.start_time)
+        return started + np.rint(self.seconds * 1e9).astype("timedelta64[ns]")
 
 
 @dataclass(frozen=True, eq=False)
 class Acquisition(Samples):
-    """An acquisition.
+    """All samples of an acquisition.
 
     Attributes:
-        columns, units, fields, start, first: as for `Samples`; `first` is 0
-        end: how the PandA ended it; None if it was lost
-        error: why it does not have all that was to be captured; None if it does
+        columns: as for `Samples`
+        units: as for `Samples`
+        fields: as for `Samples`
+        start: as for `Samples`
+        first: 0
+        end: end event; None if the connection was lost before the end
+        error: why samples are missing; None if the acquisition is complete
     """
 
     end: EndData | None
@@ -100,15 +106,15 @@ class Acquisition(Samples):
 
     @property
     def missed(self) -> int:
-        """Samples that the PandA had lost before the client connected."""
+        """The number of samples taken before the client connected; they were not received."""
         return self.start.missed
 
 
 class IncompleteAcquisitionError(CaptureError):
-    """An acquisition ended, and does not have all that was to be captured.
+    """An incomplete acquisition: samples were lost.
 
     Attributes:
-        acquisition: what there is of it; None if it was given in pieces
+        acquisition: acquisition with the samples received; None if they were yielded by `samples`
     """
 
     def __init__(self, reason: str, acquisition: Acquisition | None) -> None:
@@ -117,34 +123,34 @@ class IncompleteAcquisitionError(CaptureError):
 
 
 def problem_of(end: EndData, received: int) -> CaptureError | None:
-    """Return why the samples that were received are not all of an acquisition that ended; None if they are."""
+    """Return why an acquisition that has ended is incomplete; None if all its samples were received."""
     if not end.good:
         return CaptureError(f"the acquisition ended with: {end.reason}")
     if end.samples != received:
-        return CaptureError(f"the PandA says that it sent {end.samples} samples, but {received} came")
+        return CaptureError(f"the PandA sent {end.samples} samples, but {received} were received")
     return None
 
 
-def _moment(told: str) -> np.datetime64:
+def _start_time(text: str) -> np.datetime64:
     try:
-        moment: np.datetime64 = np.datetime64(told.removesuffix("Z"), "ns")
-        if not np.isnat(moment):
-            return moment
+        time: np.datetime64 = np.datetime64(text.removesuffix("Z"), "ns")
+        if not np.isnat(time):
+            return time
     except ValueError:
         pass
-    raise CaptureError(f"the PandA told no start time that makes sense: {told!r}")
+    raise CaptureError(f"the PandA sent no valid start time: {text!r}")
 
 
 class Assembler:
-    """Puts samples together. It is given all that a data connection gives.
+    """An assembler of samples from the events of a data connection.
 
     Args:
-        columns: which there are of an acquisition, and how their values are made
-        max_bytes: raw samples that may be held
+        columns: function that selects the columns of an acquisition and their scaling
+        max_bytes: maximum size of the raw samples to hold in bytes
 
     Attributes:
-        start: the beginning of the acquisition under way; None between acquisitions
-        held_bytes: what is held of it
+        start: start event of the current acquisition; None between acquisitions
+        held_bytes: size of the raw samples held in bytes
     """
 
     def __init__(self, columns: Columns = stored_columns, max_bytes: int = MAX_BYTES) -> None:
@@ -157,10 +163,10 @@ class Assembler:
         self._received = self._given = 0
 
     def take(self, data: Data) -> None:
-        """Take what comes, up to the end of an acquisition.
+        """Process an event of an acquisition.
 
         Raises:
-            CaptureError: the columns cannot be made, or the samples are too many
+            CaptureError: a column cannot be scaled, or the samples exceed `max_bytes`
         """
         match data:
             case StartData():
@@ -172,12 +178,12 @@ class Assembler:
                 self.held_bytes += data.data.nbytes + _FRAME_BYTES
                 if self.held_bytes > self._max_bytes:
                     raise CaptureError(
-                        f"the acquisition has more than the {self._max_bytes / 2**20:g} MiB that may be held: allow "
-                        "more with max_bytes, take it in pieces with samples(), or write it to a file"
+                        f"the acquisition is larger than {self._max_bytes / 2**20:g} MiB: increase max_bytes, "
+                        "use samples(), or write it to a file"
                     )
 
     def samples(self) -> Samples | None:
-        """Return what came since the last call, None if nothing did."""
+        """Return the samples received since the last call, or None without samples."""
         if self.start is None or not self._frames:
             return None
         first, self._given = self._given, self._received
@@ -185,27 +191,27 @@ class Assembler:
         return Samples(columns, self._units(), self._fields(), self.start, first)
 
     def acquisition(self, end: EndData | None, error: CaptureError | None) -> Acquisition:
-        """Return all that is held, and hold nothing any more.
+        """Return the samples held as an acquisition, and release them.
 
         Raises:
-            CaptureError: no acquisition is under way
+            CaptureError: no acquisition has started
         """
         if self.start is None:
-            raise CaptureError("no acquisition is under way")
+            raise CaptureError("no acquisition has started")
         columns = self._made(self._received - self._given)
         made = Acquisition(columns, self._units(), self._fields(), self.start, self._given, end, error)
         self.start = None
         return made
 
     def problem(self, end: EndData) -> CaptureError | None:
-        """Return why what came is not all of an acquisition that ended; None if it is."""
+        """Return why the acquisition that has ended is incomplete; None if it is complete."""
         return problem_of(end, self._received)
 
     def _made(self, count: int) -> dict[str, npt.NDArray[Any]]:
         made = {column.name: np.empty((count, *column.shape), column.dtype) for column in self._columns}
         row = 0
         while self._frames:
-            frame = self._frames.popleft()  # and let go of it: its memory is needed for what is made
+            frame = self._frames.popleft()  # releases the memory of the frame
             for column in self._columns:
                 column.fill(frame, made[column.name][row : row + len(frame)])
             row += len(frame)

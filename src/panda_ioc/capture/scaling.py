@@ -1,8 +1,8 @@
-"""How raw columns become physical values: one rule for each kind of column, for frames and for files alike.
+"""Conversion of raw columns to physical values, for frames and for files.
 
-Each rule performs its operations in the order of the server. Results equal the server's to the last bit if the
-scale and offset have at most the 12 digits that the header of an acquisition gives them; otherwise the product
-raw x scale and the offset differ by up to 5e-12 of themselves each.
+Each rule performs its operations in the order of the server. Results are bit-identical to the server's if scale and
+offset have at most 12 digits, the precision of the acquisition header. Otherwise the product raw x scale and the offset
+have relative errors of up to 5e-12.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .wide import variance_numerator
+from .int128 import variance_numerator
 
 Values = npt.NDArray[Any]
 
-#: The gate duration in ticks. A header says int32; the hardware counts, and the server divides, unsigned.
+#: Gate duration in ticks. The header declares int32, but the hardware and the server treat it as unsigned.
 GATE = "PCAP.GATE_DURATION.Value"
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How a column is scaled.
+    """The scaling rule of a column.
 
     Attributes:
-        formula: for people, in terms of `raw`, `scale`, `offset`, and of the keys of `needs`
-        needs: other raw columns that it is computed from: by the name in the formula, the capture of the same
+        formula: formula as text, in terms of `raw`, `scale`, `offset` and the keys of `needs`
+        needs: other raw columns used by the formula. Key: name in the formula; value: captured quantity of the same
             field, or "" for the gate duration
-        rule: does `compute`
+        rule: implementation of `compute`
     """
 
     formula: str
@@ -39,22 +39,22 @@ class Scaling:
         """Compute physical values.
 
         Args:
-            values: `raw` and what else the formula needs, by these names: integers of shape (rows,), int96 as
-                uint32 of shape (rows, 3)
-            scale: of the field
-            offset: of the field
-            out: takes the result: float64, shape (rows,)
+            values: operands by their names in the formula, including `raw`: (rows,) integers, or (rows, 3) uint32 for
+                int96
+            scale: SCALE of the field
+            offset: OFFSET of the field
+            out: (rows,) float64 array for the result
         """
-        with np.errstate(all="ignore"):  # an offset may be inf, and corrupt data may be anything
+        with np.errstate(all="ignore"):  # an offset may be inf, and corrupt data may have any value
             self.rule(values, scale, offset, out)
 
     def operands(self, field: str) -> dict[str, str]:
-        """Return the other columns that one of a field is computed from, by their names in the formula."""
+        """Return the other columns that a column of a field is computed from, by their names in the formula."""
         return {key: f"{field}.{capture}" if capture else GATE for key, capture in self.needs.items()}
 
 
 def _linear(values: Mapping[str, Values], scale: float, offset: float, out: Values) -> None:
-    out[...] = values["raw"]  # converted first: faster than multiplication with integers, and the same
+    out[...] = values["raw"]  # convert first: faster than multiplying integers, same result
     np.multiply(out, scale, out=out)
     if offset:
         np.add(out, offset, out=out)
@@ -74,7 +74,7 @@ def _deviation(values: Mapping[str, Values], scale: float, _offset: float, out: 
 
 
 def _divisor(gate: Values) -> npt.NDArray[np.float64]:
-    """Return the gate as float64, NaN where it was never high: a sum over nothing has no mean."""
+    """Return the gate duration as float64; NaN for 0, because an empty sum has no mean."""
     divisor = gate.astype(np.float64)
     divisor[divisor == 0] = np.nan
     return divisor
@@ -88,16 +88,16 @@ _BY_CAPTURE = {"Mean": MEAN, "StdDev": DEVIATION}
 
 
 def scaling_of(capture: str, *, wide: bool) -> Scaling | None:
-    """Return the rule for a raw column that has a scale; None where its type is not that of what was captured.
+    """Return the rule of a raw column with a scale; None if its type does not match the captured quantity.
 
     Args:
-        capture: what was captured of the field: "Mean"
-        wide: whether values are int96
+        capture: captured quantity: "Mean"
+        wide: whether the values are int96
     """
     scaling = _BY_CAPTURE.get(capture, LINEAR)
     return scaling if (scaling is DEVIATION) == wide else None
 
 
 def unsigned_gate(name: str, values: Values) -> Values:
-    """Return raw values of a column as the numbers that they are: a gate duration is unsigned, whatever its type."""
+    """Return raw values of a column; a gate duration is converted from int32 to unsigned."""
     return values.view("<u4") if name == GATE and values.dtype == np.dtype("<i4") else values

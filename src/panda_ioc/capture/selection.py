@@ -1,7 +1,7 @@
-"""Which samples of a data connection go into a file: as areaDetector's modes have it.
+"""Selection of the samples for a file, with the capture modes of areaDetector.
 
-A selection is given all that comes, and hands on what is to be written as whole acquisitions: each that begins
-also ends. It may begin in the middle of one. It knows neither files nor sockets.
+A selection receives all events of the data port and yields the events to write. These form complete acquisitions: each
+start is followed by an end. A selection can start in the middle of an acquisition.
 """
 
 from collections import deque
@@ -10,53 +10,53 @@ from dataclasses import replace
 from typing import Protocol
 
 from ..protocol import Data, EndData, FrameData, StartData
-from .acquisition import Acquisition, samples_in
+from .acquisition import AcquisitionState, samples_in
 from .errors import CaptureError
 
-#: What a file says of an acquisition that went on after the file had all that it was to have.
+#: End reason in a file that reached its number of samples before the acquisition ended.
 ENOUGH = "Number to capture reached"
 
-#: Bytes that the last samples may take, which wait in memory until the acquisition ends.
+#: Maximum size in bytes of the last samples, which are kept in memory until the acquisition ends.
 MAX_LAST_BYTES = 32 << 20
 
-#: What a file is made of.
+#: Events that are written to a file.
 Selected = StartData | FrameData | EndData
 
 
 class Selection(Protocol):
-    """What goes into the file.
+    """A selection of samples.
 
     Attributes:
-        done: whether nothing follows
+        done: whether the selection is complete
     """
 
     done: bool
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
-        """Take what comes, and the acquisition that it is of; give what is to be written.
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
+        """Process an event and the state of its acquisition; yield the events to write.
 
         Raises:
-            CaptureError: it cannot be done
+            CaptureError: the selection is not possible
         """
 
     def stop(self, reason: str) -> Iterator[Selected]:
-        """Give what is to be written if nothing more comes.
+        """End the selection; yield the events still to be written.
 
         Args:
-            reason: what the file says of an acquisition that is not complete in it
+            reason: end reason for an acquisition that has not ended
         """
 
 
 class First:
-    """All that comes, up to a number of samples or of acquisitions; 0 for no limit."""
+    """A selection of the first samples: up to a number of samples or acquisitions; 0 for no limit."""
 
     def __init__(self, samples: int = 0, acquisitions: int = 0) -> None:
         self.done = False
         self._left = samples or None
         self._acquisitions_left = acquisitions or None
-        self._acquisition: Acquisition | None = None  # what has begun in the file, and not ended
+        self._acquisition: AcquisitionState | None = None  # started in the file and not ended
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """See `Selection`."""
         if self._acquisition is None or self._acquisition.start is not acquisition.start:
             before = acquisition.samples - samples_in(data)
@@ -78,7 +78,7 @@ class First:
             yield EndData(self._acquisition.samples, reason)
             self._acquisition = None
 
-    def _take_samples(self, data: FrameData, acquisition: Acquisition) -> Iterator[Selected]:
+    def _take_samples(self, data: FrameData, acquisition: AcquisitionState) -> Iterator[Selected]:
         if self._left is None or len(data.data) < self._left:
             self._left = None if self._left is None else self._left - len(data.data)
             yield data
@@ -91,23 +91,23 @@ class First:
 
 
 class Last:
-    """The last samples of one acquisition, which are written when it ends."""
+    """A selection of the last samples of one acquisition, which are written at its end."""
 
     def __init__(self, samples: int) -> None:
         if not samples:
-            raise CaptureError("LAST_N needs a number of samples to capture (NUM_CAPTURE), which is 0")
+            raise CaptureError("LAST_N needs NUM_CAPTURE > 0")
         self.done = False
         self._wanted = samples
-        self._acquisition: Acquisition | None = None
+        self._acquisition: AcquisitionState | None = None
         self._frames: deque[FrameData] = deque()
         self._kept = 0
 
-    def take(self, data: Data, acquisition: Acquisition) -> Iterator[Selected]:
+    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """See `Selection`."""
         if self._acquisition is None and self._wanted * acquisition.start.sample_bytes > MAX_LAST_BYTES:
             raise CaptureError(
-                f"the last {self._wanted} samples of {acquisition.start.sample_bytes} bytes are more than the "
-                f"{MAX_LAST_BYTES >> 20} MiB of memory that there are for them"
+                f"the last {self._wanted} samples of {acquisition.start.sample_bytes} bytes need more than "
+                f"{MAX_LAST_BYTES >> 20} MiB of memory: reduce NUM_CAPTURE or capture fewer fields"
             )
         self._acquisition = acquisition
         match data:
@@ -124,7 +124,7 @@ class Last:
         if self._acquisition is not None:
             yield from self._last(self._acquisition, EndData(self._acquisition.samples, reason))
 
-    def _last(self, acquisition: Acquisition, end: EndData) -> Iterator[Selected]:
+    def _last(self, acquisition: AcquisitionState, end: EndData) -> Iterator[Selected]:
         start = acquisition.start
         skip = max(self._kept - self._wanted, 0)
         yield replace(start, missed=start.missed + acquisition.samples - self._kept + skip)
@@ -137,8 +137,7 @@ class Last:
         self.done = True
 
 
-#: The modes, in the order that process variables have always had them: each makes a selection of the number
-#: of samples to capture.
+#: Factory of the selection of each capture mode, given the number of samples. The order is that of the enum PV.
 MODES: Mapping[str, Callable[[int], Selection]] = {
     "FIRST_N": lambda samples: First(samples, acquisitions=1),
     "LAST_N": Last,

@@ -1,4 +1,4 @@
-"""What the data port sends, with PCAP armed for each acquisition if that is wanted: the same for both clients."""
+"""Events of the data port, optionally with arming of PCAP for each acquisition, for both clients."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -8,22 +8,22 @@ from ..client import AsyncioClient, BlockingClient
 from ..protocol import Arm, CommandError, Data, Disarm, EndData, PandaError, ReadyData
 from .errors import CaptureError
 
-#: Seconds over which frames are put together.
+#: Time in s over which frames are merged.
 _FLUSH_PERIOD = 0.1
 
 
 @dataclass
 class Run:
-    """When to arm, and when it is enough.
+    """The arming and counting of acquisitions.
 
     Attributes:
-        arm: whether to arm PCAP for each acquisition; it is disarmed if the end comes before that of an acquisition
-        count: acquisitions until the end; None for no limit
-        timeout: seconds of silence after which to give up; None for never
-        armed: whether PCAP may be armed by us
+        arm: arm PCAP for each acquisition, and disarm it if the stream is closed during one
+        count: number of remaining acquisitions; None for no limit
+        timeout: maximum time in s without data; None for no timeout
+        armed: whether PCAP may have been armed by this program
 
     Raises:
-        CaptureError: the count is not at least 1
+        CaptureError: the count is less than 1
     """
 
     arm: bool = False
@@ -37,11 +37,11 @@ class Run:
 
     @property
     def done(self) -> bool:
-        """Whether enough acquisitions have ended."""
+        """Whether all acquisitions have ended."""
         return self.count == 0
 
     def take(self, data: Data) -> bool:
-        """Take what comes; return whether to arm now."""
+        """Process an event; return whether to arm PCAP now."""
         if isinstance(data, EndData):
             self.armed = False
             self.count = self.count if self.count is None else self.count - 1
@@ -49,7 +49,7 @@ class Run:
 
     @contextlib.contextmanager
     def arming(self) -> Iterator[None]:
-        """Know whether PCAP may be armed by us: not if it refuses, as it may be armed by others."""
+        """Set `armed`, unless PCAP refuses: then another client may have armed it."""
         self.armed = True
         try:
             yield
@@ -59,7 +59,7 @@ class Run:
 
 
 def events(client: BlockingClient, run: Run) -> Generator[Data, None, None]:
-    """Connect to the data port and give what it sends.
+    """Connect to the data port and yield its events.
 
     Raises:
         CommandError: the PandA refused to arm
@@ -82,7 +82,7 @@ def events(client: BlockingClient, run: Run) -> Generator[Data, None, None]:
 
 
 async def async_events(client: AsyncioClient, run: Run) -> AsyncGenerator[Data, None]:
-    """The same for asyncio."""
+    """Connect to the data port and yield its events; see `events`."""
     data_of = client.data(scaled=False, flush_period=_FLUSH_PERIOD, timeout=run.timeout)
     try:
         async with contextlib.aclosing(data_of) as stream:

@@ -1,10 +1,10 @@
-"""The superblock of an HDF5 file: the first bytes of it, which say whether it was closed and how long it is.
+"""The superblock of an HDF5 file, which has the flags of open files and the length of the file.
 
-HDF5 refuses to open a file that is marked as being written, or that is shorter than it says. After an error of the disk
-HDF5 itself can leave a file so, although all that was flushed is readable. As `h5clear` does, this corrects the two
-entries in place: no other byte is written, so a full disk can take it.
+HDF5 refuses to open a file that is marked as being written or that is shorter than its superblock says. After a disk
+error, HDF5 can leave a file in this state although all flushed data are readable. As `h5clear` does, this module
+corrects the two entries in place. It writes no other byte, so this also works on a full disk.
 
-The layout is that of "HDF5 File Format Specification", section II.A, version 2 and 3, with 8-byte addresses.
+The layout is from "HDF5 File Format Specification", section II.A, versions 2 and 3, with 8-byte addresses.
 """
 
 import os
@@ -18,9 +18,9 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 #: Signature, version, size of addresses, size of lengths, flags, base address, extension, end of file, root group.
 _LAYOUT = struct.Struct("<8sBBBBQQQQ")
-_BYTES = _LAYOUT.size + 4  # with the checksum
+_BYTES = _LAYOUT.size + 4  # including the checksum
 
-#: Flags: open for writing, and that as SWMR.
+#: Flags: open for writing, open for SWMR writing.
 _WRITING = 0x1 | 0x4
 
 _WORD = 0xFFFFFFFF
@@ -28,11 +28,11 @@ _WORD = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Superblock:
-    """What the superblock of a file says.
+    """The content of a superblock.
 
     Attributes:
-        being_written: whether its writer has not closed it: it writes still, or was killed
-        end: bytes that the file must have
+        being_written: whether the writer has not closed the file: it is still writing, or was killed
+        end: minimum size of the file in bytes
     """
 
     being_written: bool
@@ -40,20 +40,20 @@ class Superblock:
 
 
 def read_superblock(descriptor: int) -> Superblock | None:
-    """Read the superblock of an open file; None if it has none of the versions that this module knows.
+    """Read the superblock of an open file; None if its version is not supported.
 
     Raises:
-        OSError: it cannot be read
+        OSError: the file cannot be read
     """
     values = _values(os.pread(descriptor, _BYTES, 0))
     return None if values is None else Superblock(bool(values[4] & _WRITING), values[7])
 
 
 def mark_closed(path: Path) -> bool:
-    """Make the superblock say that the file is closed, and as long as it is; return whether that was possible.
+    """Mark a file as closed, and set its length in the superblock; return whether the superblock is supported.
 
     Args:
-        path: of a file that nobody writes any more
+        path: path of a file that no program is writing
 
     Raises:
         OSError: the file cannot be read or written
@@ -83,7 +83,7 @@ def _values(block: bytes) -> tuple[int, ...] | None:
 
 
 def _checksum(data: bytes) -> int:
-    """Return Bob Jenkins' lookup3 hash of some bytes, which HDF5 uses for its metadata."""
+    """Return Bob Jenkins' lookup3 hash, the checksum of HDF5 metadata."""
     a = b = c = (0xDEADBEEF + len(data)) & _WORD
     words: tuple[int, ...] = struct.unpack(f"<{-(-len(data) // 12) * 3}I", data.ljust(-(-len(data) // 12) * 12, b"\0"))
     for at in range(0, len(words) - 3, 3):
@@ -104,7 +104,7 @@ _FINAL = (
 
 def _mixed(a: int, b: int, c: int) -> tuple[int, int, int]:
     for bits in (4, 6, 8, 16, 19, 4):
-        # Each round is the same with the names moved on by one.
+        # Each round is the same with the variables rotated by one.
         a, c = ((a - c) & _WORD) ^ _turned(c, bits), (c + b) & _WORD
         a, b, c = b, c, a
     return a, b, c

@@ -1,43 +1,46 @@
-"""Letting the system write a growing file to the disk as it grows.
+"""Early write-back of a growing file to the disk.
 
-Left to itself, Linux collects gigabytes, and then stops whoever writes for seconds.
+By default, Linux buffers gigabytes and then blocks the writer for seconds.
 """
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
-#: Bytes that a file grows by before the system is asked to write them.
+#: Number of new bytes from which a write-back is requested.
 _BYTES = 8 << 20
 
 
 class Writeback:
-    """Asks the system to begin to write what is new in a file, in a thread, as that may wait for the disk.
+    """A thread that requests the write-back of new data in a file, because the request may block on the disk.
 
     Args:
-        descriptor: of the file, which stays open until this is closed
+        descriptor: file descriptor, which must remain open until `close`
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._thread = ThreadPoolExecutor(1, "writeback")
-        self._asked: Future[None] | None = None
-        self._on_its_way = 0
+        self._request: Future[None] | None = None
+        self._requested_bytes = 0
 
     def grown(self, size: int) -> None:
-        """Note the size of the file; ask once that is worth it, and the system has taken what it was asked before.
+        """Request the write-back of new data if there are enough, and the previous request has finished.
+
+        Args:
+            size: size of the file in bytes
 
         Raises:
-            OSError: the system refused
+            OSError: the previous request failed
         """
-        if size - self._on_its_way < _BYTES or (self._asked is not None and not self._asked.done()):
+        if size - self._requested_bytes < _BYTES or (self._request is not None and not self._request.done()):
             return
-        if self._asked is not None:
-            self._asked.result()
-        # What is still to be written is not forgotten but written: so the advice costs readers nothing.
-        new = self._descriptor, self._on_its_way, size - self._on_its_way
-        self._asked = self._thread.submit(os.posix_fadvise, *new, os.POSIX_FADV_DONTNEED)
-        self._on_its_way = size
+        if self._request is not None:
+            self._request.result()
+        # For dirty pages, DONTNEED starts the write-back but keeps the pages, so readers lose nothing.
+        new = self._descriptor, self._requested_bytes, size - self._requested_bytes
+        self._request = self._thread.submit(os.posix_fadvise, *new, os.POSIX_FADV_DONTNEED)
+        self._requested_bytes = size
 
     def close(self) -> None:
-        """Wait until the system has taken what it was asked."""
+        """Wait until the last request has finished."""
         self._thread.shutdown()

@@ -1,10 +1,10 @@
-"""The thread that writes a file: what came waits in a queue until the disk takes it.
+"""Thread that writes a file from a queue.
 
-Whoever gives the data never waits, and nothing is dropped. When the queue is full, `full` asks for no more, until
-some of it is written: meanwhile the data port is not read, and the PandA buffers what it captures.
+`put` never blocks and nothing is dropped. When the queue is full, `full` is True until part of it is written: meanwhile
+the caller does not read the data port, and the PandA buffers the data.
 
-The thread sleeps until there is something to do, and then for up to the flush period (at most 0.1 s) so that
-many small frames are one piece of work. A flush makes all that was written readable for others.
+The thread waits for data, and then for up to the flush period (at most 0.1 s) to write many small frames together. A
+flush makes the written samples visible to readers of the file.
 """
 
 import logging
@@ -25,43 +25,43 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Bytes of samples that may wait for the disk, unless told otherwise.
+#: Default of the maximum size of the queue in bytes.
 QUEUE_BYTES = 32 << 20
 
-#: Seconds that samples may wait for more of them, and bytes that are enough.
+#: Maximum time in s to wait for more samples, and the size in bytes from which to write immediately.
 _LONGEST_WAIT = 0.1
 _ENOUGH_BYTES = 4 << 20
 
-#: Part of a full queue that must be written before it asks for more. The PandA's buffer runs full meanwhile.
+#: Part of a full queue to write before it accepts more. It is small because the PandA's buffer fills meanwhile.
 _ROOM = 1 / 8
 
-#: Bytes that a frame takes beside its samples, the end of an acquisition, and the beginning, which tells all fields.
+#: Memory in bytes for a frame in addition to its samples or for an end event, and for a start event.
 _EVENT_BYTES, _START_BYTES = 512, 4096
 
 
 class FileWriter:
-    """Writes one file.
+    """The writer of one file, with its own thread.
 
     Args:
-        make_file: makes it, in the thread
-        columns: which are stored of an acquisition
-        changed: called in the thread when the file was made, the queue has room again, a flush was served, something
-            went wrong, or the file was closed
-        flush_period: seconds after which what was written is readable for others; 0 for at once
-        lazy: make the file when the first acquisition begins, and not before
-        limit: bytes of samples that may wait
+        make_file: function that creates the file; called in the thread
+        columns: function that returns the columns of an acquisition to store
+        changed: called in the thread after the file was created, the queue has space again, a requested flush was done,
+            an error occurred, or the file was closed
+        flush_period: time in s after which samples become visible to readers; 0 for immediately
+        lazy: create the file at the start of the first acquisition
+        limit: intended maximum size of the queue in bytes
 
     Attributes:
-        phase: what it does
-        opened: whether the file was made, or that failed
-        accepted: samples that were given to it
-        flushed: samples that others can read
-        flushes: how many requested flushes were served
-        queued_bytes: bytes of samples that wait
-        limit: bytes of samples that may wait
-        full: whether nothing should be given to it; what is given nevertheless is taken
-        swmr: whether others can read the file as it grows
-        error: what is wrong with the file; None if all is well
+        phase: current phase
+        opened: whether the file was created or its creation failed
+        accepted: number of samples queued or written
+        flushed: number of samples visible to readers
+        flushes: number of requested flushes done
+        queued_bytes: size of the queue in bytes
+        limit: intended maximum size of the queue in bytes
+        full: whether the queue is full; further samples are still accepted
+        swmr: whether the file can be read while it is written
+        error: error of the file, or None
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class FileWriter:
         threading.Thread(target=self._run, name="file writer", daemon=True).start()
 
     def put(self, data: Selected) -> None:
-        """Give it something to write. It never waits."""
+        """Queue an event to write. Never blocks."""
         with self._wake:
             if self.phase is not Phase.CAPTURING:
                 return
@@ -104,23 +104,23 @@ class FileWriter:
             self._wake.notify()
 
     def request_flush(self) -> int:
-        """Ask that all that came becomes readable for others; return how many `flushes` there are then."""
+        """Request a flush of all samples queued so far; return the value of `flushes` when it is done."""
         with self._wake:
             self._flushes_wanted += 1
             self._wake.notify()
             return self._flushes_wanted
 
     def set_flush_period(self, seconds: float) -> None:
-        """Change after how long what was written is readable for others; it holds at once."""
+        """Set the time in s after which samples become visible to readers, with immediate effect."""
         with self._wake:
             self._flush_period = seconds
             self._wake.notify()
 
     def close(self, failure: str = "") -> None:
-        """Write what waits, then close the file.
+        """Write the queue, then close the file.
 
         Args:
-            failure: what went wrong with the capture, for the file to tell
+            failure: error of the capture, which is stored in the file
         """
         with self._wake:
             if self.phase is Phase.CAPTURING:
@@ -138,19 +138,19 @@ class FileWriter:
                 self._look_after(self._file)
         except PandaError as error:
             self._abandon(str(error))
-        except Exception:  # not what a disk does, but no reason to say that all is well
+        except Exception:  # a bug: report it as an error of the file
             log.exception("the file writer failed")
-            self._abandon("the file writer failed by an error of its own, which the log has")
+            self._abandon("internal error of the file writer: see the log")
         finally:
-            self._let_go()
+            self._release()
             with self._wake:
                 self._queue.clear()
                 self.queued_bytes, self.full, self.swmr, self.opened = 0, False, False, True
                 self.phase = Phase.CLOSED
             self._changed()
 
-    def _let_go(self) -> None:
-        """Forget all of HDF5 in this thread: freed in another, it would wait for whoever writes the next file."""
+    def _release(self) -> None:
+        """Release all HDF5 objects in this thread: another thread would block on the lock of the next writer."""
         del self._make_file, self._columns
         self._file = None
 
@@ -168,7 +168,7 @@ class FileWriter:
             batch, wanted, closing = self._next(flushed_at if dirty else None)
             idle = not batch
             while batch:
-                self._store(batch.popleft())  # and let go of it: its memory is counted as free from here on
+                self._store(batch.popleft())  # releases the memory, which _store counts as free
                 dirty = True
             if dirty and (wanted > self.flushes or time.monotonic() >= flushed_at + self._flush_period):
                 self._flush()
@@ -180,7 +180,7 @@ class FileWriter:
                 return
 
     def _next(self, flushed_at: float | None) -> tuple[deque[Selected], int, bool]:
-        """Wait until there is something to do: data, a flush that is due or wanted, the end."""
+        """Wait for data, a flush that is due or requested, or the end."""
         with self._wake:
             while not (self._queue or self._is_wanted()):
                 timeout = None if flushed_at is None else flushed_at + self._flush_period - time.monotonic()
@@ -227,7 +227,7 @@ class FileWriter:
             self._look_after(self._file)
 
     def _look_after(self, file: "HdfFile") -> None:
-        """Note how far the file is, and whether something is wrong with it, after it was flushed."""
+        """Update `flushed` and `error` from the file after a flush."""
         self.flushed = file.flushed_rows
         if file.problem and self.error is None:
             self.error = CaptureError(file.problem)
@@ -240,12 +240,12 @@ class FileWriter:
         try:
             self.error = CaptureError(f"{failure}{self._file.abandon(failure)}")
         except Exception:
-            log.exception("%s is not closed", self._file.path)
+            log.exception("cannot close %s", self._file.path)
         self.flushed = self._file.flushed_rows
 
 
 def _size(data: Selected) -> int:
-    """What waits, in bytes: the samples, and what it takes to tell of them."""
+    """Return the size of an event in the queue in bytes."""
     if isinstance(data, FrameData):
         return data.data.nbytes + _EVENT_BYTES
     return _START_BYTES if isinstance(data, StartData) else _EVENT_BYTES

@@ -1,13 +1,13 @@
-"""The command `panda-ioc`: a thin layer over the rest of the package.
+"""The command-line interface `panda-ioc`, a thin layer over the rest of the package.
 
-Each command imports what it needs when it runs, so that none waits for what another one needs.
+Each command imports its dependencies when it runs, which keeps the start of every command short.
 """
 
 import os
 
-from . import early  # noqa: F401 - signals, before all that takes time
+from . import early  # noqa: F401 - handles signals, so it comes before slow imports
 
-# numpy comes with a library for linear algebra, which makes a thread for each core when it is loaded; no use here.
+# The linear algebra library of numpy starts a thread per core when it is loaded; they are not needed.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from .main import main  # noqa: E402

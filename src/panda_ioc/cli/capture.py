@@ -1,4 +1,4 @@
-"""Commands about captured data: into a file, and as a picture."""
+"""Commands to capture data into HDF5 files and to plot them."""
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
@@ -17,37 +17,41 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from ..capture.progress import Progress
-    from ..capture.recorder import Recorder, Storing
+    from ..capture.recorder import FilePlan, Recorder
     from ..capture.selection import Selection
     from ..client import AsyncioClient
     from ..protocol import Data, PandaError
 
-#: Seconds that a disk may take for what waits, at the end.
+#: Seconds to wait at the end until the buffered samples are on disk.
 _CLOSE_TIMEOUT = 60.0
 
 
 @click.command()
 @panda_options
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--arm", is_flag=True, help="Arm PCAP once all is ready, for each acquisition.")
-@click.option("--samples", type=click.IntRange(1), help="End after so many samples.")
+@click.option("--arm", is_flag=True, help="Arm PCAP for each acquisition, once the data port is ready.")
+@click.option("--samples", type=click.IntRange(1), help="Stop after this many samples.")
 @click.option(
-    "--acquisitions", type=click.IntRange(0), help="End after so many acquisitions, 0 for never.  [default: 1]"
+    "--acquisitions", type=click.IntRange(0), help="Stop after this many acquisitions; 0 = no limit.  [default: 1]"
 )
-@click.option("--raw", is_flag=True, help="Store integers as the hardware made them; attributes tell how they scale.")
-@click.option("--compression", default="none", show_default=True, help="none, gzip, lz4 or zstd.")
+@click.option("--raw", is_flag=True, help="Store unscaled integers, with scale and offset as attributes.")
+@click.option(
+    "--compression", default="none", show_default=True, help="Compression of the datasets: none, gzip, lz4 or zstd."
+)
 @click.option(
     "--bits",
     type=click.Choice(("uint32", "float64")),
     default="uint32",
     show_default=True,
-    help="Type of bits in a file that is not raw.",
+    help="Data type of bits without --raw.",
 )
 @click.option(
-    "--chunk-rows", type=click.IntRange(1, 1 << 20), help="Rows of a chunk; more for fast captures.  [default: 1024]"
+    "--chunk-rows",
+    type=click.IntRange(1, 1 << 20),
+    help="Rows per HDF5 chunk; more for fast captures.  [default: 1024]",
 )
-@click.option("--nexus", is_flag=True, help="Mark the data so that NeXus viewers plot them.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if there is one.")
+@click.option("--nexus", is_flag=True, help="Add NeXus attributes, so that viewers plot the data.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @clear_errors
 def capture(
     *,
@@ -65,16 +69,17 @@ def capture(
     nexus: bool,
     overwrite: bool,
 ) -> None:
-    """Capture what the PandA at HOST sends into an HDF5 FILE, which others can read while it grows.
+    """Capture data of the PandA at HOST into an HDF5 FILE, which can be read while it is written (SWMR).
 
-    A FILE such as scan_%d.h5 or scan_%04d.h5 makes a file for each acquisition, numbered from 1.
+    A FILE with a number format, such as scan_%d.h5 or scan_%04d.h5, makes one file per acquisition, numbered from 1.
 
-    It ends after one acquisition, or with Ctrl-C; exits with 1 if the files do not have all that was captured.
+    The command stops after one acquisition, unless options say otherwise, or with Ctrl-C. It exits with 1 if samples
+    are missing from the files.
     """
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
     from ..capture.options import ROWS_PER_CHUNK, ColumnOptions, FileOptions
-    from ..capture.recorder import Storing
+    from ..capture.recorder import FilePlan
     from ..client import AsyncioClient
 
     options = FileOptions(
@@ -86,8 +91,8 @@ def capture(
         async with AsyncioClient(host, control_port, data_port) as client:
             asked = await _asked(client)
             columns = partial(stored_columns, options=ColumnOptions(raw=raw, asked=asked, bits=bits, nexus=nexus))
-            stream = await _ready(client)  # or there is no file to be made
-            files = _Files(file, lambda path: Storing(lambda: HdfFile(path, options, empty=False), columns))
+            stream = await _ready(client)  # first, so that no file is created if it fails
+            files = _Files(file, lambda path: FilePlan(lambda: HdfFile(path, options, empty=False), columns))
             files.begin(samples or 0, limit)
             with _progress(samples) as progress:
                 await _record(client, stream, files, progress, arm=arm)
@@ -97,29 +102,29 @@ def capture(
     for path, made in files.made:
         if made.acquisitions:
             click.echo(
-                f"{path}: {made.flushed} samples of {made.acquisitions} acquisitions, "
-                f"{made.missed} missed, last end: {made.end_reason or 'none'}"
+                f"{path}: {made.flushed} samples in {made.acquisitions} acquisition{'s'[: made.acquisitions != 1]}, "
+                f"{made.missed} missed, end reason: {made.end_reason or 'none'}"
             )
     if files.error:
         raise files.error
     if not any(made.acquisitions for _, made in files.made):
-        click.echo("nothing was captured: there is no file")
+        click.echo("nothing was captured, so no file was created")
 
 
 class _Files:
-    """The files of a capture: one for all acquisitions, or one for each.
+    """The files of a capture: one for all acquisitions, or one per acquisition.
 
     Args:
-        path: of the file; with a number in its name, of the files
-        storing: how a file at a path is made
+        path: path of the file; with a number format in its name, one file per acquisition
+        plan: function that returns the plan of the file at a path
 
     Attributes:
-        made: the paths of all that were closed, with how their captures went
-        error: what went wrong first
-        failed: set when the file under way was closed before its time
+        made: path and progress of each closed file
+        error: the first error
+        failed: set when the current file was closed early because of an error
     """
 
-    def __init__(self, path: Path, storing: "Callable[[Path], Storing]") -> None:
+    def __init__(self, path: Path, plan: "Callable[[Path], FilePlan]") -> None:
         from ..capture.files import numbered
 
         self.made: list[tuple[Path, Progress]] = []
@@ -127,24 +132,24 @@ class _Files:
         self.failed = asyncio.Event()
         self._path = path
         self._numbered = numbered(path)
-        self._storing = storing
+        self._plan = plan
         self._samples = self._acquisitions = 0
         self._under_way: tuple[Path, Recorder] | None = None
 
     @property
     def recorder(self) -> "Recorder":
-        """The capture into the file under way."""
+        """The recorder of the current file."""
         if self._under_way is None:
-            raise RuntimeError("there is no file under way")
+            raise RuntimeError("no file is open")
         return self._under_way[1]
 
     def begin(self, samples: int, acquisitions: int, select: "Callable[[int, int], Selection] | None" = None) -> None:
         """Begin a file.
 
         Args:
-            samples: how many to capture in all, 0 for no limit
-            acquisitions: likewise
-            select: makes the selection of as many samples and acquisitions
+            samples: total number of samples to capture, 0 for no limit
+            acquisitions: total number of acquisitions, 0 for no limit
+            select: function that returns the selection for a number of samples and acquisitions
         """
         from ..capture.recorder import Recorder
         from ..capture.selection import First
@@ -152,10 +157,10 @@ class _Files:
         self._samples, self._acquisitions = samples, acquisitions
         path = self._numbered(len(self.made) + 1) if self._numbered else self._path
         selection = (select or First)(samples, 1 if self._numbered else acquisitions)
-        self._under_way = path, Recorder(self._storing(path), selection, self._changed)
+        self._under_way = path, Recorder(self._plan(path), selection, self._changed)
 
     async def next(self) -> bool:
-        """Close the file under way, which is complete, and begin the next one; return whether there is one."""
+        """Close the current file and begin the next one; return False if the capture is complete."""
         await self.close()
         _, made = self.made[-1]
         samples, acquisitions = self._samples - made.accepted, self._acquisitions - 1
@@ -166,10 +171,10 @@ class _Files:
         return True
 
     async def close(self) -> None:
-        """Wait until the file under way is closed.
+        """Wait until the current file is closed.
 
         Raises:
-            CaptureError: the disk takes nothing
+            CaptureError: the disk does not respond in time
         """
         from ..capture.errors import CaptureError
 
@@ -177,14 +182,14 @@ class _Files:
             return
         path, recorder = self._under_way
         if not await recorder.wait_closed(_CLOSE_TIMEOUT):
-            raise CaptureError(f"the disk took nothing for {_CLOSE_TIMEOUT:g} s: {path} is not complete")
+            raise CaptureError(f"the disk did not respond for {_CLOSE_TIMEOUT:g} s: {path} is not complete")
         self._under_way = None
         progress = recorder.progress
         self.made.append((path, progress))
         self.error = self.error or progress.error
 
     def finish(self, error: "PandaError | None", reason: str) -> None:
-        """End the capture; as `Recorder.finish`."""
+        """End the capture, as `Recorder.finish` does."""
         if self._under_way is not None:
             self.recorder.finish(error, reason)
         elif error is not None:
@@ -196,7 +201,7 @@ class _Files:
 
 
 async def _ready(client: "AsyncioClient") -> "AsyncGenerator[Data, None]":
-    """What comes from the data port, once that is ready: what is armed from then on is not missed."""
+    """Return the data stream once the data port is ready, so that a later acquisition is not missed."""
     from ..client import PandaTimeoutError
 
     stream = client.data(scaled=False)
@@ -205,13 +210,13 @@ async def _ready(client: "AsyncioClient") -> "AsyncGenerator[Data, None]":
             await anext(stream)
     except TimeoutError as error:
         raise PandaTimeoutError(
-            f"the data port {client.host}:{client.data_port} said nothing within {client.timeout:g} s"
+            f"no reply from the data port {client.host}:{client.data_port} within {client.timeout:g} s"
         ) from error
     return stream
 
 
 async def _asked(client: "AsyncioClient") -> frozenset[str]:
-    """Return the columns that people chose for capture; raw data may have others, to compute means from."""
+    """Return the columns that are set for capture; raw data have additional ones, to compute means from."""
     from ..protocol import GetLine, GetMultiline
 
     fields = [line.split()[0] for line in await client.send(GetMultiline("*CAPTURE"))]
@@ -233,7 +238,7 @@ async def _record(
     *,
     arm: bool,
 ) -> None:
-    """Write what comes, until it is enough, it cannot go on, or somebody stops it."""
+    """Write the stream to files until the limit, an error, or a signal."""
     from ..capture.errors import CaptureError
     from ..capture.recorder import LOST, STOPPED
     from ..client import PandaConnectionError
@@ -258,18 +263,18 @@ async def _record(
     if isinstance(failure, Exception) and not isinstance(failure, PandaError):
         raise failure
     if armed:
-        files.error = files.error or CaptureError(f"the PandA may be armed still: {armed}")
+        files.error = files.error or CaptureError(f"the PandA may still be armed, disarming failed: {armed}")
 
 
 class _Arming:
-    """Arms PCAP, and knows whether it may be armed still by us."""
+    """Arms PCAP, and disarms it at the end if it may still be armed."""
 
     def __init__(self, client: "AsyncioClient") -> None:
         self._client = client
         self._armed = False
 
     async def arm(self) -> None:
-        """Arm, when nothing is under way."""
+        """Arm PCAP."""
         from ..protocol import Arm, CommandError
 
         self._armed = True
@@ -280,11 +285,11 @@ class _Arming:
             raise
 
     def ended(self) -> None:
-        """The acquisition is over."""
+        """Note that the acquisition ended, so PCAP is not armed."""
         self._armed = False
 
     async def disarm(self) -> str:
-        """Disarm if need be; return why that was not possible, "" if it was."""
+        """Disarm if PCAP may be armed; return the error message if that fails, else ""."""
         from ..protocol import Disarm, PandaError
 
         try:
@@ -319,16 +324,21 @@ async def _receive(
             if arming is not None and isinstance(data, EndData):
                 await arming.arm()
             if recorder.full:
-                await recorder.wait_room()  # the PandA buffers meanwhile what it captures
+                await recorder.wait_room()  # the PandA buffers its data meanwhile
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Picture to write, such as x.png; else a window.")
-@click.option("--column", "-c", multiple=True, help="Column to show; all if none is named.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Image file to write, such as x.png; opens a window if not given.",
+)
+@click.option("--column", "-c", multiple=True, help="Column to plot; repeatable. All columns if not given.")
 @clear_errors
 def plot(*, file: Path, output: Path | None, column: tuple[str, ...]) -> None:
-    """Show the columns of a captured FILE against time, also while it is written."""
-    from ..capture.picture import draw
+    """Plot the columns of a captured FILE against time; the file may still be written."""
+    from ..capture.plot import draw
 
     draw(file, output, column)

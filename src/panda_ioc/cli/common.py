@@ -1,4 +1,4 @@
-"""What several commands share: how a PandA is named, how errors and logs are shown."""
+"""Parts that several commands share: the arguments for a PandA, error messages, logging."""
 
 import functools
 import logging
@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from ..ioc.log import OneLine  # which makes the level "put" known, too
+from ..ioc.log import OneLineFormatter  # also registers the log level "put"
 from ..ports import CONTROL_PORT, DATA_PORT
 from .logwriter import LogWriter
 
@@ -22,11 +22,11 @@ LOG_LEVELS = click.Choice(["debug", "put", "info", "warning", "error"], case_sen
 
 
 def panda_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the argument HOST and the options for its ports."""
+    """Add the argument HOST and the port options to a command."""
     for decorate in (
-        click.option("--data-port", type=PORT, default=DATA_PORT, show_default=True, help="Port of its data."),
+        click.option("--data-port", type=PORT, default=DATA_PORT, show_default=True, help="Data port of the PandA."),
         click.option(
-            "--control-port", type=PORT, default=CONTROL_PORT, show_default=True, help="Port of its commands."
+            "--control-port", type=PORT, default=CONTROL_PORT, show_default=True, help="Control port of the PandA."
         ),
         click.argument("host"),
     ):
@@ -35,7 +35,7 @@ def panda_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Show what goes wrong as one line, without a traceback, and exit with 1."""
+    """Show expected errors as one line, without a traceback, and exit with 1."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,12 +51,12 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _in_a_line(error: Exception) -> str | None:
-    """An error that may be expected, in words; None for others."""
-    from ..protocol import PandaError  # noqa: PLC0415 - slow to load, so not before it is needed
+    """Return the message of an expected error; None for other errors, which are bugs."""
+    from ..protocol import PandaError  # noqa: PLC0415 - slow to import
 
     if isinstance(error, PandaError):
         return str(error)
-    # Who read our output may have seen enough: then click ends without a word.
+    # The reader of our output may close it early, as `head` does: click then exits silently.
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         reason = error.strerror or str(error)
         return f"{error.filename}: {reason}" if error.filename else reason
@@ -64,23 +64,22 @@ def _in_a_line(error: Exception) -> str | None:
 
 
 def log_to_stdout(level: str) -> None:
-    """Write logs as lines to standard output, where containers look for them, from a thread of their own.
+    """Log to standard output, which containers collect, from a writer thread.
 
-    What is left of them is written when logging shuts down, as it does at the end of a process, and when handlers are
-    flushed.
+    Flushing the handlers writes the remaining lines; logging does so when the process exits.
 
     Args:
-        level: a name that logging knows; "put" also tells every put that was accepted
+        level: name of a logging level; "put" includes every accepted put
     """
-    logging.raiseExceptions = False  # a log that nobody reads any more is no reason for tracebacks
-    stream = sys.__stdout__ or sys.__stderr__  # either may have been closed by who started this process
+    logging.raiseExceptions = False  # no tracebacks if standard output is closed
+    stream = sys.__stdout__ or sys.__stderr__  # the parent process may have closed either
     handler = LogWriter(stream.fileno(), stream.encoding) if stream else logging.NullHandler()
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def log_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option for how much it logs."""
-    return click.option("--log-level", type=LOG_LEVELS, default="info", show_default=True, help="How much to log.")(
+    """Add the option --log-level to a command."""
+    return click.option("--log-level", type=LOG_LEVELS, default="info", show_default=True, help="Lowest level to log.")(
         command
     )

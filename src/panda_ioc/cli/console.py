@@ -1,4 +1,4 @@
-"""The command `console`: type commands to a PandA, with completion of what it has."""
+"""The command `console`: an interactive prompt for PandA commands, with completion."""
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
@@ -15,32 +15,33 @@ from .common import clear_errors, panda_options
 if TYPE_CHECKING:
     from ..client import AsyncioClient
 
-#: Commands that are not names of fields.
+#: Commands for completion that are not field names.
 _SYSTEM_COMMANDS = (
     "*IDN?", "*BLOCKS?", "*BITS?", "*POSITIONS?", "*CHANGES?", "*CAPTURE?", "*CAPTURE=", "*CAPTURE.*?",
     "*METADATA.*?", "*PCAP.ARM=", "*PCAP.DISARM=", "*PCAP.STATUS?", "*PCAP.CAPTURED?", "*PCAP.COMPLETION?",
     "*CLOCK_FREQ?", "*ECHO ", "*WHO?", "*SAVESTATE=", "*DESC.", "*ENUMS.",
 )  # fmt: skip
 
-#: Lines that end it.
+#: Inputs that end the console.
 _END = ("exit", "quit")
 
 
 @click.command()
 @panda_options
-@click.option("--prompt", help="What is shown before each line that is typed.  [default: HOST> ]")
+@click.option("--prompt", help="Prompt of the interactive console.  [default: HOST> ]")
 @clear_errors
 def console(host: str, control_port: int, data_port: int, prompt: str | None) -> None:
-    """Talk to the PandA at HOST: NAME? asks, NAME=value sets, NAME< writes a table up to a blank line.
+    """Send commands to the PandA at HOST: NAME? reads, NAME=value writes, NAME< writes a table.
 
-    It ends with exit or quit, or where its input does.
+    The lines after NAME< are the table, up to a blank line. exit, quit or the end of the input ends the console.
+    Commands can be piped in; it then exits with 1 if the PandA refuses any.
     """
     from ..client import AsyncioClient
     from ..protocol import Identify
 
     async def talk() -> bool:
         async with AsyncioClient(host, control_port, data_port) as client:
-            await client.send(Identify())  # before anything is read: whoever types is to know that nobody listens
+            await client.send(Identify())  # reports a silent PandA before the first prompt
             typed = sys.stdin.isatty()
             lines = (
                 _typed_lines(f"{host}> " if prompt is None else prompt, *await _names_and_labels(client))
@@ -56,7 +57,7 @@ def console(host: str, control_port: int, data_port: int, prompt: str | None) ->
 
 
 async def _answer(client: "AsyncioClient", command: list[str]) -> bool:
-    """Send a command and show its reply; return whether it was accepted."""
+    """Send a command and print its reply; return True if the PandA accepted it."""
     from ..protocol import PandaError, Raw
 
     try:
@@ -72,7 +73,7 @@ async def _answer(client: "AsyncioClient", command: list[str]) -> bool:
 
 
 async def _commands(lines: AsyncIterator[str]) -> AsyncIterator[list[str]]:
-    """Put the lines of a table write together into one command; end where it is said."""
+    """Yield commands, with the lines of a table write joined into one, until exit or quit."""
     async for line in lines:
         if line.strip().lower() in _END:
             return
@@ -86,7 +87,7 @@ async def _commands(lines: AsyncIterator[str]) -> AsyncIterator[list[str]]:
                 if not data:
                     break
             else:
-                raise click.ClickException(f"{line!r} was not sent: its data does not end with a blank line")
+                raise click.ClickException(f"{line!r} was not sent: the table must end with a blank line")
         yield command
 
 
@@ -95,14 +96,14 @@ async def _piped_lines() -> AsyncIterator[str]:
     mode = os.fstat(sys.stdin.fileno()).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    else:  # a file: it cannot be waited for, and need not be
+    else:  # a regular file: asyncio cannot wait for it, and need not
         reader.feed_data(sys.stdin.buffer.read())
         reader.feed_eof()
     while True:
         try:
             line = await reader.readline()
         except ValueError as error:
-            raise click.ClickException("a line on standard input is far too long for a PandA") from error
+            raise click.ClickException("a line on standard input is too long: the limit is 1 MiB") from error
         if not line:
             return
         yield line.decode(errors="replace").rstrip("\n")
@@ -114,7 +115,7 @@ async def _typed_lines(prompt: str, names: list[str], labels: Mapping[str, Itera
     from prompt_toolkit.document import Document
 
     class Names(Completer):
-        """Completes names, and after `=` the labels of what is named."""
+        """Completes field names, and after `=` the labels of the field."""
 
         def get_completions(self, document: Document, complete_event: Any) -> Iterable[Completion]:  # noqa: ARG002
             text = document.text_before_cursor

@@ -1,4 +1,4 @@
-"""Ask a real PandA for all that it takes to simulate it."""
+"""Read the blocks and settings of a real PandA, to simulate it."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def copy(host: str, control_port: int, data_port: int, file: Path) -> list[str]:
     """Copy the blocks and settings of a PandA into a device file.
 
     Returns:
-        fields that were left out, because the simulator does not know their types
+        the fields that were skipped, because the simulator does not support their types
     """
     device, left_out = device_at(host, control_port, data_port, file.stem)
     textfile.replace(file, as_text(device))
@@ -33,10 +33,11 @@ def copy(host: str, control_port: int, data_port: int, file: Path) -> list[str]:
 
 
 def device_at(host: str, control_port: int, data_port: int, name: str) -> tuple[DeviceSpec, list[str]]:
-    """The blocks and settings of a PandA, which is only read.
+    """Return the blocks and settings of a PandA; nothing is written to it.
 
     Returns:
-        the device by a name, and fields that were left out, because the simulator does not know their types
+        the device with the given name, and the fields that were skipped, because the simulator does not support their
+        types
     """
     with BlockingClient(host, control_port, data_port, timeout=_TIMEOUT) as client:
         blocks = client.send(GetBlockInfo())

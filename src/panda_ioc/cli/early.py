@@ -1,27 +1,27 @@
-"""Signals in the first moments of an IOC, before anything is there that would have to be ended in order.
+"""Signal handling at the start of the IOC, before anything needs an orderly shutdown.
 
-The package imports this before all else. An IOC that is told to stop has done as it was told, so it ends with 0, also
-when it had not yet begun. A container's start script has signals wait (`env --block-signal`) until this lets them in.
+The package imports this module first. SIGINT and SIGTERM are requests to stop, so the process exits with 0. The start
+script of the container blocks these signals (`env --block-signal`) until this module unblocks them.
 """
 
 import os
 import signal
 import sys
 
-#: Signals by which an IOC is told to stop.
+#: Signals that stop the IOC.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-#: The commands that run an IOC.
+#: The commands that run the IOC.
 _COMMANDS = {"run", "softioc"}
 
 
-def end_when_told() -> None:
-    """End with 0 at once when a signal comes; until the event loop of the IOC takes them over."""
+def exit_on_signals() -> None:
+    """Exit with 0 immediately on a signal, until the event loop of the IOC installs its own handlers."""
     for number in SIGNALS:
-        # Python must not come to its end in order: EPICS may be being loaded by another thread.
+        # No normal exit of Python: another thread may be loading EPICS.
         signal.signal(number, lambda *_: os._exit(0))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 if _COMMANDS.intersection(sys.argv[1:]):
-    end_when_told()
+    exit_on_signals()

@@ -1,4 +1,4 @@
-"""Commands about the IOC: run it, and show what it would serve."""
+"""Commands to run the IOC, and to list the PVs and screens that it would serve."""
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from .common import LOG_LEVELS, PORT, Decorator, clear_errors, log_to_stdout, panda_options
+from .record_json import record_as_json
 
 if TYPE_CHECKING:
     from ..ioc.plan.model import Model
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 DIRECTORY = click.Path()
 
-#: Seconds that the end may take: of what is left for standard output, and of EPICS, which keeps settings a last time.
+#: Seconds that shutdown may take: to flush standard output, and for EPICS to exit, which saves settings a last time.
 _FLUSH_TIMEOUT = 1.0
 _END_TIMEOUT = 12.0
 
 
 def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
-    """An option that says nothing unless it is given, here or by a variable."""
+    """Return an option without a default, which the variable PANDA_IOC_NAME can also set."""
     variable = "PANDA_IOC_" + name.strip("-").replace("-", "_").upper()
     return click.option(name, type=kind, envvar=variable, help=text, **more)
 
@@ -41,47 +41,53 @@ def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
 @click.command()
 @click.argument("host", required=False, envvar="PANDA_IOC_HOST")
 @click.argument("prefix", required=False, envvar="PANDA_IOC_PREFIX")
-@click.option("--config", type=click.Path(path_type=Path), envvar="PANDA_IOC_CONFIG", help="YAML file that says all.")
-@_option("--control-port", PORT, "Port of the PandA's commands.  [default: 8888]")
-@_option("--data-port", PORT, "Port of its data.  [default: 8889]")
-@_option("--poll", None, "How often to ask for a group of changes.", multiple=True, metavar="GROUP=SECONDS")
-@_option("--data-root", click.Path(), "Files are written only below; may be repeated.", multiple=True)
-@_option("--state-dir", DIRECTORY, "Keep settings of DATA and what the PandA has here.")
-@_option("--designs-dir", DIRECTORY, "Save and load whole setups of the PandA here.")
-@_option("--screens-dir", DIRECTORY, "Write screens for Phoebus here.")
-@_option("--clear-bobfiles", None, "Remove screens of an earlier run first.", is_flag=True, default=None)
-@_option("--pvi-compatible", None, "List only what pandablocks-ioc lists in PVI.", is_flag=True, default=None)
-@_option("--pvi-write-only", click.Choice(["rw", "w"]), "Access of fields that cannot be read in PVI.  [default: rw]")
+@click.option("--config", type=click.Path(path_type=Path), envvar="PANDA_IOC_CONFIG", help="YAML configuration file.")
+@_option("--control-port", PORT, "Control port of the PandA.  [default: 8888]")
+@_option("--data-port", PORT, "Data port of the PandA.  [default: 8889]")
+@_option(
+    "--poll",
+    None,
+    "Poll period of a change group: CONFIG, ATTR, BITS, POSN, READ, TABLE or METADATA; repeatable.",
+    multiple=True,
+    metavar="GROUP=SECONDS",
+)
+@_option("--data-root", click.Path(), "Allow HDF5 files only below this directory; repeatable.", multiple=True)
+@_option("--state-dir", DIRECTORY, "Directory for autosaved DATA settings and the cached description of the PandA.")
+@_option("--designs-dir", DIRECTORY, "Directory of designs: all settings of a PandA, to save and load.")
+@_option("--screens-dir", DIRECTORY, "Directory to write Phoebus screens to.")
+@_option("--clear-bobfiles", None, "First remove unedited screens of earlier runs.", is_flag=True, default=None)
+@_option("--pvi-compatible", None, "Limit PVI to the PVs that pandablocks-ioc lists.", is_flag=True, default=None)
+@_option("--pvi-write-only", click.Choice(["rw", "w"]), "Access of write-only fields in PVI.  [default: rw]")
 @_option("--read-only", None, "Refuse every put.", is_flag=True, default=None)
 @_option("--access-file", click.Path(), "EPICS access security file.")
-@_option("--http-port", click.IntRange(0, 65535), "Serve /metrics, /healthz and /readyz on this port.")
-@_option("--http-host", click.STRING, "Address to serve them on.  [default: 127.0.0.1]")
-@_option("--console", None, "Read commands of EPICS here, such as dbl().", is_flag=True, default=None)
-@_option("--log-level", LOG_LEVELS, "How much to log.  [default: info]")
+@_option("--http-port", click.IntRange(0, 65535), "Port for /metrics, /healthz and /readyz.")
+@_option("--http-host", click.STRING, "Address for the HTTP port.  [default: 127.0.0.1]")
+@_option("--console", None, "Start the EPICS console on standard input: dbl() and so on.", is_flag=True, default=None)
+@_option("--log-level", LOG_LEVELS, "Lowest level to log; 'put' includes every accepted put.  [default: info]")
 @clear_errors
 def run(*, config: Path | None, **options: Any) -> None:
-    """Serve the PandA at HOST as process variables that begin with PREFIX, until stopped.
+    """Run an IOC that serves the PandA at HOST as PVs with the given PREFIX, until stopped.
 
-    All can be said in a YAML file, by options, or by variables such as PANDA_IOC_HTTP_PORT; an option goes over a
-    variable, and both over the file.
+    A YAML file, options, or variables such as PANDA_IOC_HTTP_PORT set the configuration. Options override variables;
+    variables override the file.
 
-    Exits with 0 when it was told to stop, with 1 when it could not start, and with 75 when it has to be started
-    anew: the PandA came back with other blocks or firmware, or somebody put to PREFIX:IOC:RESTART.
+    Exit codes: 0 after SIGINT or SIGTERM; 1 if it cannot start or failed; 2 if the options are not valid; 75 if it must
+    be restarted, because the PandA came back with other blocks or firmware, or after a put to PREFIX:IOC:RESTART.
     """
     from ..ioc.servers.ca.lean_dso import load_epics
 
-    loading = threading.Thread(target=load_epics, name="load EPICS")  # it takes longest
+    loading = threading.Thread(target=load_epics, name="load EPICS")  # the slowest import
     loading.start()
     try:
         wanted = _configuration(config, options)
     except BaseException:
-        loading.join()  # not to be ended in the middle of it
+        loading.join()  # Python must not exit while EPICS is loading
         raise
     end(serve(wanted))
 
 
-#: Where in a configuration the arguments and options of `run` go.
-_PLACES = {
+#: The configuration key of each argument and option of `run`.
+_KEYS = {
     "host": ("panda", "host"),
     "prefix": ("prefix",),
     "control_port": ("panda", "control_port"),
@@ -104,11 +110,11 @@ _PLACES = {
 
 
 def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
-    """What is to be run: the file, and options over it.
+    """Return the configuration from the file, with the options merged over it.
 
     Raises:
-        UsageError: options make no sense, each is named
-        YamlFileError: the file makes none
+        UsageError: options are not valid; the message names each
+        YamlFileError: the file is not valid
     """
     from ..ioc.process.config import Config, merged
 
@@ -122,7 +128,7 @@ def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
             file, Config, lambda content: merged(content, over) if isinstance(content, dict) else content
         )
     if options["host"] is None or options["prefix"] is None:
-        raise click.UsageError("say HOST and PREFIX, or give a file with --config")
+        raise click.UsageError("missing HOST and PREFIX: give both, or a configuration file with --config")
     return Config.model_validate(merged({}, over))
 
 
@@ -133,7 +139,7 @@ def _as_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
         "data_root": list(options["data_root"]) or None,
     }
     configuration: dict[str, Any] = {}
-    for name, (*sections, key) in _PLACES.items():
+    for name, (*sections, key) in _KEYS.items():
         section = configuration
         for step in sections:
             section = section.setdefault(step, {})
@@ -142,7 +148,7 @@ def _as_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(configuration: dict[str, Any]) -> list[str]:
-    """What is wrong with the options, of which there need not be all."""
+    """Return the errors in the options; missing options are not errors."""
     from pydantic import ValidationError
 
     from ..ioc.process.config import Config
@@ -156,9 +162,9 @@ def _problems(configuration: dict[str, Any]) -> list[str]:
 
 
 def _shown(location: tuple[int | str, ...]) -> str:
-    """The argument, option or variable that something in the configuration was given by."""
+    """Return the name of the argument, option or variable that set a configuration key."""
     context = click.get_current_context()
-    name = next(name for name, place in _PLACES.items() if location[: len(place)] == place)
+    name = next(name for name, place in _KEYS.items() if location[: len(place)] == place)
     parameter = next(parameter for parameter in context.command.params if parameter.name == name)
     if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
         return str(parameter.envvar)
@@ -170,19 +176,19 @@ def _poll(value: str) -> tuple[str, float]:
     try:
         return name, float(seconds)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not GROUP=SECONDS", param_hint="--poll") from None
+        raise click.BadParameter(f"{value!r} is not of the form GROUP=SECONDS", param_hint="--poll") from None
 
 
 @click.command()
 def schema() -> None:
-    """Print what a configuration file may say, as a JSON schema."""
+    """Print the JSON schema of the configuration file."""
     from ..ioc.process.config import Config
 
     click.echo(json.dumps(Config.model_json_schema(), indent=2))
 
 
 def serve(config: "Config") -> int:
-    """Run an IOC until it is told to stop; return the exit code for `end`."""
+    """Run an IOC until it is stopped; return the exit code for `end`."""
     from ..ioc.process.run import run
 
     log_to_stdout(config.log_level)
@@ -190,27 +196,28 @@ def serve(config: "Config") -> int:
         return asyncio.run(run(config))
     finally:
         for handler in logging.getLogger().handlers:
-            handler.flush()  # what is said of an error comes after what was logged before
+            handler.flush()  # so that an error message comes after the log lines before it
 
 
 def end(code: int) -> NoReturn:
-    """End the process in which EPICS has run; whatever is stuck, it ends."""
+    """Exit a process in which EPICS has run, within a time limit even if a thread hangs."""
     from ..ioc.servers.ca.server import stop
 
-    flushing = threading.Thread(target=_flush, name="flush", daemon=True)  # it would wait for who does not read
+    # In a thread, because flushing blocks if nothing reads standard output.
+    flushing = threading.Thread(target=_flush, name="flush", daemon=True)
     flushing.start()
     flushing.join(_FLUSH_TIMEOUT)
-    threading.Thread(target=_end_at_last, args=(code,), name="last end", daemon=True).start()
+    threading.Thread(target=_exit_late, args=(code,), name="last end", daemon=True).start()
     stop(code)
 
 
 def _flush() -> None:
-    with contextlib.suppress(OSError):  # nobody reads it any more, which must not make this a failure
+    with contextlib.suppress(OSError):  # a closed standard output must not change the exit code
         if sys.__stdout__:
             sys.__stdout__.flush()
 
 
-def _end_at_last(code: int) -> None:
+def _exit_late(code: int) -> None:
     time.sleep(_END_TIMEOUT)
     os._exit(code)
 
@@ -218,10 +225,10 @@ def _end_at_last(code: int) -> None:
 @click.command()
 @panda_options
 @click.argument("prefix")
-@click.option("--json", "as_json", is_flag=True, help="Print all that is planned, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print all attributes of the records as JSON.")
 @clear_errors
 def records(*, host: str, prefix: str, control_port: int, data_port: int, as_json: bool) -> None:
-    """Print the records and tables that `run HOST PREFIX` would serve."""
+    """List the records and tables that `run HOST PREFIX` would serve."""
     from ..ioc.plan.archive import archive_hint
 
     plan = _plan_of(host, control_port, data_port, prefix)
@@ -229,7 +236,7 @@ def records(*, host: str, prefix: str, control_port: int, data_port: int, as_jso
         click.echo(remark, err=True)
     if as_json:
         tables = [{**dataclasses.asdict(table), "access": table.access.value} for table in plan.tables]
-        records = [{**_plain(record), "archive": archive_hint(record)} for record in plan.records]
+        records = [{**record_as_json(record), "archive": archive_hint(record)} for record in plan.records]
         click.echo(json.dumps({"prefix": plan.prefix, "records": records, "tables": tables}, indent=1))
         return
     rows = [
@@ -244,12 +251,14 @@ def records(*, host: str, prefix: str, control_port: int, data_port: int, as_jso
 
 
 def _plan_of(host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False) -> "Plan":
-    """What would be served for a PandA."""
-    return _met(host, control_port, data_port, prefix, designs=designs)[1]
+    """Return the plan for a PandA."""
+    return _model_and_plan(host, control_port, data_port, prefix, designs=designs)[1]
 
 
-def _met(host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False) -> "tuple[Model, Plan]":
-    """What a PandA has, and what would be served for it."""
+def _model_and_plan(
+    host: str, control_port: int, data_port: int, prefix: str, *, designs: bool = False
+) -> "tuple[Model, Plan]":
+    """Connect to a PandA and return its model and the plan for it."""
     from ..client import AsyncioClient
     from ..ioc.link.introspection import introspect
     from ..ioc.plan.plan import make_plan
@@ -267,13 +276,13 @@ def _met(host: str, control_port: int, data_port: int, prefix: str, *, designs: 
 @click.argument("prefix")
 @clear_errors
 def check(*, host: str, prefix: str, control_port: int, data_port: int) -> None:
-    """Compare the names that pandablocks-ioc would serve for the PandA at HOST with ours.
+    """Check that all PVs of pandablocks-ioc exist here, for the PandA at HOST.
 
-    Exits with 1 if any is missing here.
+    Lists the PVs that are missing, and exits with 1 if there are any.
     """
     from ..ioc.plan.compat import known_names, missing_names
 
-    model, plan = _met(host, control_port, data_port, prefix)
+    model, plan = _model_and_plan(host, control_port, data_port, prefix)
     missing = missing_names(model, plan)
     for name in missing:
         click.echo(f"missing: {plan.pv(name)}")
@@ -287,8 +296,10 @@ def check(*, host: str, prefix: str, control_port: int, data_port: int) -> None:
 @panda_options
 @click.argument("prefix")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--clear-bobfiles", is_flag=True, help="Remove screens there that this program made for something else.")
-@click.option("--designs", is_flag=True, help="With the screen of an IOC that runs with --designs-dir.")
+@click.option("--clear-bobfiles", is_flag=True, help="First remove unedited screens that are not needed any more.")
+@click.option(
+    "--designs", is_flag=True, help="Include the screen for designs, for an IOC that runs with --designs-dir."
+)
 @clear_errors
 def screens(
     *,
@@ -300,9 +311,9 @@ def screens(
     clear_bobfiles: bool,
     designs: bool,
 ) -> None:
-    """Write screens for Phoebus to DIRECTORY, of what `run HOST PREFIX` would serve.
+    """Write Phoebus screens to DIRECTORY, for the PVs that `run HOST PREFIX` would serve.
 
-    Screens that people changed are kept as they are.
+    Screens that were edited by hand are not overwritten.
     """
     from ..ioc.screens.files import write
     from ..ioc.screens.make import as_files
@@ -311,17 +322,5 @@ def screens(
     directory.mkdir(parents=True, exist_ok=True)
     done = write(texts, directory, clear=clear_bobfiles)
     for name in done.kept:
-        click.echo(f"{directory / name}: changed by people, and kept", err=True)
-    click.echo(f"wrote {len(done.written)} screens to {directory}: begin with Overview.bob")
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    """A record as JSON has it: without what has its default, the codec by its name and what it needs."""
-    plain: dict[str, Any] = {}
-    for field in dataclasses.fields(record):
-        value = getattr(record, field.name)
-        if field.name == "codec":
-            value = {"type": type(value).__name__, **dataclasses.asdict(value)}
-        if value != field.default or field.name == "description":
-            plain[field.name] = value.value if isinstance(value, Enum) else value
-    return plain
+        click.echo(f"{directory / name}: not overwritten, because it was edited", err=True)
+    click.echo(f"wrote {len(done.written)} screens to {directory}; start with Overview.bob")

@@ -1,4 +1,4 @@
-"""The thread that writes the log, so that who reads it, or does not, holds up nobody else."""
+"""A log handler with a writer thread, so that a slow reader of the log cannot block the IOC."""
 
 import logging
 import os
@@ -6,23 +6,23 @@ import threading
 import time
 from collections import deque
 
-#: Bytes of lines that may wait to be written.
+#: Size of the buffer in bytes.
 _ROOM = 2**20
 
-#: Seconds that the end of a process waits for what is left.
+#: Seconds that flushing waits for the buffer to empty.
 _PATIENCE = 1.5
 
 
 class LogWriter(logging.Handler):
-    """Writes lines to a file descriptor, in order; when too much waits, lines are left out, and how many is told.
+    """A log handler that writes to a file descriptor from a thread; when its buffer is full, lines are dropped.
 
-    Lines are formatted by who logs them, and written one by one, past all buffers of Python: these have locks, which
-    the end of a process would wait for.
+    The log states how many lines were dropped. Lines are formatted by the thread that logs them. They are written one
+    by one with `os.write`, because the locks of Python's buffered streams could block the exit of the process.
 
     Args:
-        descriptor: where to
-        encoding: what lines are written in
-        room: bytes that may wait to be written
+        descriptor: file descriptor to write to
+        encoding: text encoding
+        room: size of the buffer in bytes
     """
 
     def __init__(self, descriptor: int, encoding: str = "utf-8", room: int = _ROOM) -> None:
@@ -32,26 +32,26 @@ class LogWriter(logging.Handler):
         self._room = room
         self._changed = threading.Condition()
         self._lines: deque[bytes] = deque()
-        self._size = 0  # of the lines that wait, and of the one that is being written
+        self._size = 0  # of the buffered lines, and the line being written
         self._left_out = 0
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Have a record written; this never waits for who reads."""
+        """Buffer a record for writing; this never blocks on the reader."""
         try:
             line = self._line(record)
-        except Exception:  # noqa: BLE001 - a line that cannot be formatted is no reason to fail
+        except Exception:  # noqa: BLE001 - a bad log call must not break the caller
             self.handleError(record)
             return
         with self._changed:
-            # Once something is missing, so is all until nothing is left to write: that makes one gap, in one place.
+            # After a drop, keep dropping until the buffer is empty: this makes one gap instead of many.
             if self._left_out or self._size + len(line) > self._room:
                 self._left_out += 1
             else:
                 self._append(line)
 
     def flush(self) -> None:
-        """Wait until all is written, but not for ever."""
+        """Wait until all lines are written, with a time limit."""
         with self._changed:
             self._changed.wait_for(lambda: not self._size and not self._left_out, _PATIENCE)
 
@@ -65,18 +65,18 @@ class LogWriter(logging.Handler):
 
     def _run(self) -> None:
         while True:
-            line = self._take()
+            line = self._next_line()
             self._write(line)
             with self._changed:
                 self._size -= len(line)
                 self._changed.notify_all()
 
-    def _take(self) -> bytes:
+    def _next_line(self) -> bytes:
         """Wait for the next line."""
         with self._changed:
             while not self._lines:
                 if self._left_out:
-                    text = f"{self._left_out} lines are missing here: the log was not read"
+                    text = f"{self._left_out} lines were dropped here: standard output was not read in time"
                     self._append(self._line(logging.LogRecord(__name__, logging.WARNING, "", 0, text, None, None)))
                     self._left_out = 0
                 else:
@@ -88,7 +88,7 @@ class LogWriter(logging.Handler):
         while left:
             try:
                 left = left[os.write(self._descriptor, left) :]
-            except BlockingIOError:  # whoever else has the other end may have wished for that
+            except BlockingIOError:  # another process made the shared descriptor non-blocking
                 time.sleep(0.05)
-            except OSError:  # nobody reads it any more
+            except OSError:  # standard output is closed
                 return

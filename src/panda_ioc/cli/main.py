@@ -1,4 +1,4 @@
-"""All commands."""
+"""The command `panda-ioc` with all subcommands."""
 
 import os
 
@@ -12,13 +12,13 @@ from .console import console
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="panda-ioc")
-@click.option("--log-level", type=LOG_LEVELS, help="How much commands log that take it, too.")
+@click.option("--log-level", type=LOG_LEVELS, help="Default --log-level of every command.")
 @click.pass_context
 def main(context: click.Context, log_level: str | None) -> None:
-    """Use a PandA: serve it as EPICS process variables, talk to it, or run one in software."""
-    if log_level is not None:  # before the command, as pandablocks-ioc has it
+    """Serve a PandA as EPICS PVs, control it, capture its data, or simulate one."""
+    if log_level is not None:  # pandablocks-ioc has this option before the command
         context.default_map = {name: {"log_level": log_level} for name in main.commands}
-        os.environ["PANDA_IOC_LOG_LEVEL"] = log_level  # which would go over a default
+        os.environ["PANDA_IOC_LOG_LEVEL"] = log_level  # the variable would override the default
 
 
 for command in (
@@ -44,5 +44,5 @@ for command in (
 ):
     main.add_command(command)
 
-# What deployments of pandablocks-ioc call.
+# The name of this command in pandablocks-ioc, for existing deployments.
 main.add_command(ioc.run, "softioc")

@@ -1,4 +1,4 @@
-"""Commands to read, write and watch PVs over PV Access, for where there are no EPICS tools."""
+"""Commands to read, write and monitor PVs over PV Access, for hosts without EPICS tools."""
 # ruff: noqa: PLC0415 - see the package
 
 import contextlib
@@ -16,20 +16,20 @@ from .common import clear_errors
 if TYPE_CHECKING:
     from p4p.client.thread import Context
 
-#: Seconds after which `monitor` tells of names that nobody answers to.
-_PATIENCE = 5.0
+#: Seconds after which `monitor` reports PVs that have not connected.
+_CONNECT_WARNING = 5.0
 
-#: By their number, as EPICS has them.
+#: Names of the EPICS alarm severities, by number.
 _SEVERITIES = ("", "MINOR", "MAJOR", "INVALID", "UNDEFINED")
 
 _FIELD = re.compile(r"\.[A-Z][A-Z0-9]*\$?$")
 
-_timeout = click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds to wait for an answer.")
+_timeout = click.option("--timeout", type=float, default=5.0, show_default=True, help="Time limit in seconds.")
 _names = click.argument("pvs", nargs=-1, required=True, metavar="PV...")
 
 
 class _WithNegatives(click.Command):
-    """A command whose arguments may be negative numbers: these are no options."""
+    """A command that accepts negative numbers as arguments, not as options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         before = args[: args.index("--")] if "--" in args else args
@@ -41,8 +41,8 @@ class _WithNegatives(click.Command):
         return super().parse_args(ctx, args)
 
 
-#: Choices that a message lists.
-_FEW = 16
+#: Maximum number of choices that a message lists.
+_MAX_LISTED = 16
 
 
 def _is_number(text: str) -> bool:
@@ -58,7 +58,7 @@ def _is_number(text: str) -> bool:
 @_timeout
 @clear_errors
 def get_(*, pvs: tuple[str, ...], timeout: float) -> None:
-    """Read PVs."""
+    """Read PVs and print their values, with units and alarms."""
     with _context() as context:
         for name, value in zip(pvs, context.get(list(pvs), timeout=timeout, throw=False), strict=True):
             if isinstance(value, Exception):
@@ -72,7 +72,7 @@ def get_(*, pvs: tuple[str, ...], timeout: float) -> None:
 @_timeout
 @clear_errors
 def put(*, pv: str, value: tuple[str, ...], timeout: float) -> None:
-    """Write VALUE to a PV, several to an array, and wait until it is done."""
+    """Write VALUE to a PV, or several values to an array, and wait for completion."""
     with _context() as context:
         try:
             is_array = _check(pv, context.get(pv, timeout=timeout), value)
@@ -88,13 +88,13 @@ def put(*, pv: str, value: tuple[str, ...], timeout: float) -> None:
 @_names
 @clear_errors
 def monitor(*, pvs: tuple[str, ...]) -> None:
-    """Show PVs each time that they change, until stopped."""
+    """Print PVs whenever they change, until stopped."""
     changes: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     with _context() as context, contextlib.suppress(KeyboardInterrupt):
         subscriptions = [
             context.monitor(pv, lambda value, pv=pv: changes.put((pv, value)), notify_disconnect=True) for pv in pvs
         ]
-        late = threading.Timer(_PATIENCE, changes.put, [("", None)])
+        late = threading.Timer(_CONNECT_WARNING, changes.put, [("", None)])
         late.daemon = True
         late.start()
         there: set[str] = set()
@@ -103,32 +103,32 @@ def monitor(*, pvs: tuple[str, ...]) -> None:
             if not name:
                 for pv in dict.fromkeys(pvs):
                     if pv not in there:
-                        click.echo(f"{pv} has not answered yet{_hint(pv)}; it is waited for", err=True)
+                        click.echo(f"{pv} is not connected yet{_hint(pv)}; still waiting", err=True)
             elif not isinstance(value, Exception):
                 there.add(name)
                 click.echo(f"{name} {_shown(value)}")
             elif name in there:
-                click.echo(f"{name} is not there any more")
+                click.echo(f"{name} is disconnected")
 
 
 @contextlib.contextmanager
 def _context() -> "Iterator[Context]":
     from p4p.client.thread import Context
 
-    # Beside broadcasts, which do not reach an IOC that listens on loopback alone, as the demo does.
+    # In addition to broadcasts, which do not reach an IOC that listens on loopback only, such as the demo.
     os.environ.setdefault("EPICS_PVA_ADDR_LIST", "127.0.0.1")
     with Context("pva") as context:
         yield context
 
 
 def _check(name: str, shown: Any, words: tuple[str, ...]) -> bool:
-    """Check that words can be put where something is shown: p4p tells of what cannot be in Python's words.
+    """Check that values can be put to a PV, because the error messages of p4p are Python's.
 
     Returns:
-        whether they are the elements of an array
+        True if the PV is an array
 
     Raises:
-        ClickException: they cannot
+        ClickException: a value is not valid for the PV
     """
     from ..ioc.plan.codecs import near_matches
 
@@ -137,11 +137,11 @@ def _check(name: str, shown: Any, words: tuple[str, ...]) -> bool:
     if raw.has("value.choices"):
         choices = list(raw.value.choices)
         if words[0] not in choices and not _is_number(words[0]):
-            listed = near_matches(words[0], choices) if len(choices) > _FEW else f": {', '.join(choices)}"
-            of = f"the {len(choices)} choices" if len(choices) > _FEW else "the choices"
-            raise click.ClickException(f"{name}: {words[0]!r} is none of {of}{listed}")
+            listed = near_matches(words[0], choices) if len(choices) > _MAX_LISTED else f": {', '.join(choices)}"
+            of = f"the {len(choices)} choices" if len(choices) > _MAX_LISTED else "the choices"
+            raise click.ClickException(f"{name}: {words[0]!r} is not one of {of}{listed}")
     elif not isinstance(kind, str):
-        raise click.ClickException(f"{name}: a table cannot be put from the command line")
+        raise click.ClickException(f"{name}: a table cannot be written from the command line")
     elif kind.removeprefix("a") != "s":
         for word in words:
             if not _is_number(word):
@@ -152,19 +152,19 @@ def _check(name: str, shown: Any, words: tuple[str, ...]) -> bool:
 def _failed(name: str, error: Exception, put: tuple[str, ...] = ()) -> click.ClickException:
     if isinstance(error, TimeoutError):
         return click.ClickException(f"{name} does not answer{_hint(name)}")
-    if isinstance(error, ValueError | TypeError | ArithmeticError):  # p4p tells of them in Python's words
-        return click.ClickException(f"{name} has no room for {' '.join(put)[:80]}")
+    if isinstance(error, ValueError | TypeError | ArithmeticError):  # their messages are Python's
+        return click.ClickException(f"{name}: {' '.join(put)[:80]} does not fit into the PV")
     return click.ClickException(f"{name}: {error}")
 
 
 def _hint(name: str) -> str:
-    """Why a name may not be there, if something can be said of it."""
-    over_pva = "of a record's fields only NAME, RTYP, DESC, EGU and PREC are there over PV Access"
+    """Return a hint why a PV may not exist, to end a message; "" without a hint."""
+    over_pva = "over PV Access, records have only the fields NAME, RTYP, DESC, EGU and PREC; use caget for others"
     return f": {over_pva}" if _FIELD.search(name) else ""
 
 
 def _shown(value: Any) -> str:
-    """A value with its units and alarm, as a line; a table as its columns."""
+    """Return a value with units and alarm as one line; a table with one line per column."""
     raw = value.raw if hasattr(value, "raw") else value
     content = raw.value if raw.has("value") else raw
     alarm = f"  [{_alarm(raw.alarm.severity, raw.alarm.message)}]" if raw.has("alarm") and raw.alarm.severity else ""

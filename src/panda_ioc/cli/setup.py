@@ -1,4 +1,4 @@
-"""Commands about the whole setup of a PandA: save it to a file, load it from one."""
+"""Commands to save all settings of a PandA to a file, and to load them."""
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
@@ -14,7 +14,7 @@ from .common import clear_errors, panda_options
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @clear_errors
 def save(host: str, file: Path, control_port: int, data_port: int) -> None:
-    """Save all settings of the PandA at HOST to FILE, as text that `load` takes."""
+    """Save all settings of the PandA at HOST to FILE, a text file for `load`."""
     from .. import designfile
     from ..calls import Calls
     from ..client import AsyncioClient
@@ -33,11 +33,11 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
 @click.option(
     "--skip-unknown",
     is_flag=True,
-    help="Leave out blocks, fields, bus entries and labels that the PandA does not have, and list them.",
+    help="Skip and list blocks, fields, bus entries and labels that the PandA does not have.",
 )
 @clear_errors
 def load(host: str, file: Path, control_port: int, data_port: int, skip_unknown: bool) -> None:  # noqa: FBT001 - an option
-    """Load the settings in FILE into the PandA at HOST: all, or if it refuses any, none."""
+    """Load the settings in FILE into the PandA at HOST: all, or none if it refuses any."""
     from .. import designfile
     from ..calls import Calls
     from ..client import AsyncioClient
@@ -48,8 +48,8 @@ def load(host: str, file: Path, control_port: int, data_port: int, skip_unknown:
 
     left_out = asyncio.run(run())
     if left_out:
-        click.echo(f"{host} took {file} but for what it does not have:")
+        click.echo(f"loaded {file} into {host}, except for what it does not have:")
         for line in left_out:
             click.echo(f"  {line}")
     else:
-        click.echo(f"{host} took all of {file}")
+        click.echo(f"loaded all settings in {file} into {host}")

@@ -1,4 +1,4 @@
-"""Commands about a PandA in software."""
+"""Commands to run and drive a simulated PandA, and the demo."""
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
@@ -20,18 +20,27 @@ from .common import clear_errors, log_option, panda_options
 
 _PORT = click.IntRange(0, 65535)
 _FILE = click.Path(path_type=Path)
-_SPEED = "Of its time: 1 is that of the wall, inf as fast as it can, 0 stands still."
+_SPEED = "Simulated time per real time: 1 = real time, inf = as fast as possible, 0 = paused."
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--control-port", type=_PORT, default=CONTROL_PORT, show_default=True, help="0 for any that is free.")
-@click.option("--data-port", type=_PORT, default=DATA_PORT, show_default=True, help="0 for any that is free.")
-@click.option("--device", type=_FILE, help="Device file; a PandABox if none is given.")
-@click.option("--scenario", type=_FILE, help="Scenario file: how it is set up, and what happens to it.")
+@click.option(
+    "--control-port", type=_PORT, default=CONTROL_PORT, show_default=True, help="Control port; 0 = any free port."
+)
+@click.option("--data-port", type=_PORT, default=DATA_PORT, show_default=True, help="Data port; 0 = any free port.")
+@click.option("--device", type=_FILE, help="Device file.  [default: a PandABox]")
+@click.option("--scenario", type=_FILE, help="Scenario file: settings, and events over time.")
 @click.option("--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help=_SPEED)
-@click.option("--from", "source", metavar="HOST", help="Copy the PandA at HOST, with its ports, into FILE, and end.")
-@click.option("--until-eof", is_flag=True, hidden=True, help="End with standard input: when who started it ends.")
+@click.option(
+    "--from",
+    "source",
+    metavar="HOST",
+    help="Copy the PandA at HOST to a device FILE, then exit; the port options are those of HOST.",
+)
+@click.option(
+    "--until-eof", is_flag=True, hidden=True, help="Exit at the end of standard input, when the parent process exits."
+)
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @clear_errors
 def simulator(
@@ -46,13 +55,13 @@ def simulator(
     until_eof: bool,
     file: Path | None,
 ) -> None:
-    """Run a PandA in software, until stopped; or, with --from, make a device FILE of a real one."""
+    """Run a simulated PandA until stopped; with --from, create a device FILE of a real PandA instead."""
     from ..simulator import PANDABOX, Server, load, load_scenario
 
     if (source is None) != (file is None):
-        raise click.UsageError("--from HOST and FILE belong together")
+        raise click.UsageError("--from HOST and FILE must be given together")
     if math.isnan(speed):
-        raise click.UsageError("--speed must be a number, or inf")
+        raise click.UsageError("--speed must be a number or inf, not nan")
     if source is not None and file is not None:
         _copy(source, control_port, data_port, file)
         return
@@ -63,7 +72,7 @@ def simulator(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         if until_eof:
-            loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing is ever written to it
+            loop.add_reader(sys.stdin.fileno(), stop.set)  # readable only at its end, nothing is written to it
         panda = Server(
             load(device or PANDABOX),
             host=host,
@@ -73,7 +82,7 @@ def simulator(
             scenario=load_scenario(scenario) if scenario else None,
         )
         async with panda:
-            click.echo(f"PandA in software: control port {panda.control_port}, data port {panda.data_port}")
+            click.echo(f"simulated PandA: control port {panda.control_port}, data port {panda.data_port}")
             sys.stdout.flush()
             await stop.wait()
 
@@ -85,24 +94,24 @@ def _copy(host: str, control_port: int, data_port: int, file: Path) -> None:
 
     left_out = copy(host, control_port, data_port, file)
     for field in left_out:
-        click.echo(f"left out: {field}", err=True)
-    click.echo(f"copied {host} to {file}; serve it with: panda-ioc simulator --device {file}")
+        click.echo(f"skipped: {field}", err=True)
+    click.echo(f"copied {host} to {file}; run it with: panda-ioc simulator --device {file}")
 
 
 @click.command()
 @panda_options
-@click.option("--at", type=click.FloatRange(min=0), default=0.0, help="In so many seconds.")
+@click.option("--at", type=click.FloatRange(min=0), default=0.0, help="Delay in seconds of simulated time.")
 @click.argument("action")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @clear_errors
 def drive(*, host: str, control_port: int, data_port: int, at: float, action: str, parameters: tuple[str, ...]) -> None:
-    """Do something to the simulated PandA at HOST: move a motor, drive an input, break something.
+    """Act on the simulated PandA at HOST: move a motor, drive an input, inject a fault.
 
     \b
     panda-ioc drive localhost move motor=INENC1 to=5000 speed=1000
     panda-ioc drive localhost pulses input=TTLIN1 width=0.001 cycles=10
     panda-ioc drive localhost restart software=4.2 down=3
-    """  # noqa: D301 - a backspace is what click wants
+    """  # noqa: D301 - click needs the backspace
     from ..client import BlockingClient
     from ..protocol import Put
 
@@ -112,12 +121,12 @@ def drive(*, host: str, control_port: int, data_port: int, at: float, action: st
 
 
 def _parameter(action: str, text: str) -> tuple[str, object]:
-    """NAME=VALUE, where the value is a number, true, false, null, a list in JSON, or else text."""
+    """Parse NAME=VALUE; the value is JSON (a number, true, false, null, a list) or else text."""
     from ..simulator.steps import Step
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise click.UsageError(f"{text!r} is not NAME=VALUE")
+        raise click.UsageError(f"{text!r} is not of the form NAME=VALUE")
     try:
         parsed = json.loads(value)
     except ValueError:
@@ -141,13 +150,15 @@ def _good_prefix(_context: click.Context, _parameter: click.Parameter, prefix: s
     default="PANDA",
     show_default=True,
     callback=_good_prefix,
-    help="What the names of all records begin with.",
+    help="PV prefix.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address for EPICS clients; 0.0.0.0 = all interfaces."
+)
 @log_option
 @clear_errors
 def demo(prefix: str, host: str, log_level: str) -> None:
-    """Run a PandA in software, with a scan again and again, and an IOC for it, until stopped."""
+    """Run a simulated PandA that scans repeatedly, and an IOC for it, until stopped."""
     from ..ioc.process.config import Config
     from ..simulator.scenario import DEMO
     from .ioc import end, serve
@@ -155,16 +166,16 @@ def demo(prefix: str, host: str, log_level: str) -> None:
     _listen_on(host)
     command = [sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0", "--until-eof"]
     command += ["--scenario", str(DEMO)]
-    # The pipe to its input ends with this process, however that ends. In a group of its own, Ctrl-C does not
-    # reach it: the IOC is to stop first.
-    with subprocess.Popen(  # noqa: S603 - ourselves
+    # The pipe to its input closes when this process exits, for whatever reason. In a separate process group it does
+    # not receive Ctrl-C, so the IOC stops first.
+    with subprocess.Popen(  # noqa: S603 - runs this program
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
     ) as panda:
         try:
             line = panda.stdout.readline() if panda.stdout else ""
             ports = re.findall(r"port (\d+)", line)
             if len(ports) != 2:
-                raise click.ClickException("the PandA in software did not start")
+                raise click.ClickException("the simulated PandA did not start")
             click.echo(_hints(prefix, ports[0]))
             where = {"host": "127.0.0.1", "control_port": int(ports[0]), "data_port": int(ports[1])}
             code = serve(Config.model_validate({"prefix": prefix, "panda": where, "log_level": log_level}))
@@ -173,38 +184,38 @@ def demo(prefix: str, host: str, log_level: str) -> None:
     end(code)
 
 
-#: Where Channel Access and PV Access listen, as EPICS reads it.
+#: Variables for the addresses on which Channel Access and PV Access listen.
 _INTERFACES = ("EPICS_CAS_INTF_ADDR_LIST", "EPICS_CAS_BEACON_ADDR_LIST", "EPICS_PVAS_INTF_ADDR_LIST")
 
 
 def _listen_on(host: str) -> None:
-    """Let the servers of this process listen on one address, unless the environment says where."""
-    if host == "0.0.0.0" or any(name in os.environ for name in _INTERFACES):  # noqa: S104 - as asked for
+    """Make the EPICS servers listen on one address, unless the environment sets addresses."""
+    if host == "0.0.0.0" or any(name in os.environ for name in _INTERFACES):  # noqa: S104 - the user chose it
         return
     os.environ.update(dict.fromkeys(_INTERFACES, host), EPICS_CAS_AUTO_BEACON_ADDR_LIST="NO")
 
 
 def _hints(prefix: str, port: str) -> str:
-    """What to try, in commands that work as they are printed."""
+    """Return commands to try, which work exactly as printed."""
     command = _this_command()
     return "\n".join(
         [
-            "A PandA in software and its IOC: a motor at INENC1 sweeps, PCOMP1 triggers, PCAP captures every 10 s.",
-            "Once it runs, try in another terminal, in this folder:",
+            "A simulated PandA and its IOC: a motor at INENC1 sweeps, PCOMP1 triggers, PCAP captures every 10 s.",
+            "When it is running, try in another terminal, in this directory:",
             f"  {command} get {prefix}:PULSE1:WIDTH",
             f"  {command} put {prefix}:PULSE1:WIDTH 0.1",
             f"  {command} monitor {prefix}:INENC1:VAL",
-            "A file of the next capture, and a picture of it:",
+            "To capture the next acquisition to a file:",
             f"  {command} put {prefix}:DATA:HDF_DIRECTORY /tmp",
             f"  {command} put {prefix}:DATA:HDF_FILE_NAME demo.h5",
             f"  {command} put {prefix}:DATA:CAPTURE 1",
             f"  {command} monitor {prefix}:DATA:STATUS",
-            "and once that says OK:",
+            "and when the status is OK, plot it:",
             f"  {command} plot /tmp/demo.h5 -o /tmp/demo.png",
-            "The PandA itself:",
+            "To drive an input, and to send commands to the PandA itself:",
             f"  {command} drive 127.0.0.1 --control-port {port} level input=TTLIN1 high=true",
             f"  {command} console 127.0.0.1 --control-port {port}",
-            "The tools of EPICS find it, too, such as:",
+            "EPICS tools work as well:",
             f"  EPICS_CA_ADDR_LIST=127.0.0.1 caget {prefix}:PULSE1:WIDTH",
             "Stop with Ctrl-C.",
         ]
@@ -212,7 +223,7 @@ def _hints(prefix: str, port: str) -> str:
 
 
 def _this_command() -> str:
-    """How this program was called, so that a hint can be copied."""
+    """Return how this program was called, so that hints can be copied."""
     called = Path(sys.argv[0])
     if called.name != "panda-ioc":
         return "panda-ioc"

@@ -1,4 +1,4 @@
-"""Commands that show what a design does: tried in a simulated PandA, drawn, and compared."""
+"""Commands to try a design in a simulated PandA, to draw its wiring, and to compare designs."""
 # ruff: noqa: PLC0415 - see the package
 
 import functools
@@ -24,18 +24,19 @@ R = TypeVar("R")
 
 _FILE = click.Path(path_type=Path)
 
-_SOURCE = "a saved design, a scenario (.yaml), or a host as HOST or HOST:PORT"
-_device_option = click.option("--device", type=_FILE, help="Device file of the PandA of FILE; a PandABox by default.")
+_device_option = click.option(
+    "--device", type=_FILE, help="Device file of the PandA that FILE is for.  [default: a PandABox]"
+)
 
 
-class _Trouble(click.ClickException):
-    """A command could not do what it was asked; 1 says that it found something."""
+class _CommandFailed(click.ClickException):
+    """The command failed; exit code 1 means that it found something."""
 
     exit_code = 2
 
 
 def _exit_2_if_it_fails(command: Callable[P, R]) -> Callable[P, R]:
-    """Exit with 2 when something goes wrong, as 1 says that something was found."""
+    """Exit with 2 on errors, because 1 means that something was found."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -44,29 +45,41 @@ def _exit_2_if_it_fails(command: Callable[P, R]) -> Callable[P, R]:
         except click.UsageError:
             raise
         except click.ClickException as error:
-            raise _Trouble(error.message) from error
+            raise _CommandFailed(error.message) from error
 
     return wrapped
 
 
 @click.command("try")
-@click.option("--design", type=_FILE, help="Settings, as `save` writes them.")
-@click.option("--from", "source", metavar="HOST", help="Take blocks and settings from the PandA at HOST or HOST:PORT.")
-@click.option("--device", type=_FILE, help="Device file, as `simulator` takes it; a PandABox by default.")
-@click.option("--scenario", type=_FILE, help="Scenario file: what happens, as `simulator` takes it.")
+@click.option("--design", type=_FILE, help="Design file: settings, as `save` writes them.")
+@click.option("--from", "source", metavar="HOST", help="Copy blocks and settings from the PandA at HOST or HOST:PORT.")
+@click.option("--device", type=_FILE, help="Device file, as for `simulator`.  [default: a PandABox]")
+@click.option("--scenario", type=_FILE, help="Scenario file, as for `simulator`: settings, and events over time.")
 @click.option(
-    "--for", "seconds", type=click.FloatRange(0, 1e6, min_open=True), default=1.0, show_default=True, help="Seconds."
+    "--for",
+    "seconds",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Duration in seconds of simulated time.",
 )
-@click.option("--watch", metavar="SIGNALS", multiple=True, help="Such as SEQ1.OUTA,PULSE*.OUT; all wired by default.")
-@click.option("--picture", type=_FILE, help="Timing diagram to write: .png, .svg or .pdf.")
+@click.option(
+    "--watch",
+    metavar="SIGNALS",
+    multiple=True,
+    help="Signals to report, such as SEQ1.OUTA,PULSE*.OUT; repeatable.  [default: all that are wired]",
+)
+@click.option("--picture", type=_FILE, help="Write a timing diagram: .png, .svg or .pdf.")
 @click.option("--window", is_flag=True, help="Show the timing diagram in a window.")
-@click.option("--between", type=float, nargs=2, metavar="A B", help="Seconds from and to which the diagram goes.")
-@click.option("--vcd", type=_FILE, help="Waveforms to write, for GTKWave.")
-@click.option("--hdf5", type=_FILE, help="HDF5 file of what PCAP captures, as `capture` writes it.")
-@click.option("--report", "report_file", type=_FILE, help="Report to write in JSON.")
-@click.option("--expect", metavar="NAME=VALUE", multiple=True, help="What must hold, such as PCAP.samples=200.")
-@click.option("--no-arm", is_flag=True, help="Do not arm PCAP at the start if the scenario does not arm it.")
-@click.option("--skip-unknown", is_flag=True, help="Leave out settings that the device refuses, and list them.")
+@click.option("--between", type=float, nargs=2, metavar="A B", help="Time range of the diagram in seconds.")
+@click.option("--vcd", type=_FILE, help="Write the waveforms as a VCD file, for GTKWave.")
+@click.option("--hdf5", type=_FILE, help="Write the data that PCAP captures to an HDF5 file, as `capture` does.")
+@click.option("--report", "report_file", type=_FILE, help="Write the report as JSON.")
+@click.option(
+    "--expect", metavar="NAME=VALUE", multiple=True, help="Expectation to check, such as PCAP.samples=200; repeatable."
+)
+@click.option("--no-arm", is_flag=True, help="Do not arm PCAP at the start.  [default: arm, unless the scenario does]")
+@click.option("--skip-unknown", is_flag=True, help="Skip and list settings that the device refuses.")
 @_exit_2_if_it_fails
 @clear_errors
 def try_(
@@ -87,9 +100,9 @@ def try_(
     no_arm: bool,
     skip_unknown: bool,
 ) -> None:
-    """Try a design in a simulated PandA, as fast as it can, and report what it does.
+    """Run a design in a simulated PandA, as fast as possible, and report what it does.
 
-    Exits with 1 if something that is expected does not hold, with 2 if the design cannot be tried.
+    Exits with 1 if an expectation is not met, with 2 if the design cannot be run.
     """
     from ..trial import expect as expecting
     from ..trial.report import as_text, report
@@ -125,9 +138,9 @@ def _plan(
     from ..trial.run import Plan
 
     if source is not None and (design is not None or device is not None):
-        raise click.UsageError("--from HOST brings its own --design and --device")
+        raise click.UsageError("--from HOST cannot be combined with --design or --device")
     if not math.isfinite(options["seconds"]):
-        raise click.UsageError("--for must be a number of seconds")
+        raise click.UsageError("--for must be a finite number of seconds")
     lines: Sequence[str] = ()
     if source is not None:
         spec, lines = _copied(source)
@@ -139,28 +152,28 @@ def _plan(
 
 
 def _copied(source: str) -> tuple["DeviceSpec", Sequence[str]]:
-    """The PandA at a host, and its settings apart from it."""
+    """Return the device and the settings of the PandA at a host."""
     from .copying import device_at
 
     spec, left_out = device_at(*_host(source), "copy")
     for field in left_out:
-        click.echo(f"left out: {field}", err=True)
+        click.echo(f"skipped: {field}", err=True)
     return spec.model_copy(update={"settings": ()}), spec.settings
 
 
 def _host(source: str) -> tuple[str, int, int]:
-    """HOST, HOST:PORT or [HOST]:PORT, with the port for data that goes with it."""
+    """Parse HOST, HOST:PORT or [HOST]:PORT; return host, control port and data port."""
     name, colon, port = source.rpartition(":")
     if colon and port.isdecimal() and (":" not in name or name.startswith("[")):
         return name.strip("[]"), int(port), int(port) + 1
     return source.strip("[]"), CONTROL_PORT, DATA_PORT
 
 
-class _clear_refusals:  # noqa: N801 - used as a function is
-    """Show what the simulator refuses as a clear error."""
+class _clear_refusals:  # noqa: N801 - used like a function
+    """A context that shows refusals of the simulator as error messages."""
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing."""
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         from ..simulator.numbers import Refused
@@ -206,18 +219,18 @@ def _draw(
     from ..trial.timing import draw
 
     changed, still = (names, ()) if watched else split(outcome, names)
-    note = f"Without a change: {', '.join(still)}" if still else ""
+    note = f"Not changing: {', '.join(still)}" if still else ""
     draw(outcome, changed, picture, between=between, title=title, note=note)
 
 
 @click.command()
 @_device_option
-@click.option("--output", "-o", type=_FILE, required=True, help="Picture to write: .svg, .png, .pdf or .dot.")
+@click.option("--output", "-o", type=_FILE, required=True, help="Image file to write: .svg, .png, .pdf or .dot.")
 @click.argument("source", metavar="FILE|HOST")
 @_exit_2_if_it_fails
 @clear_errors
 def wiring(device: Path | None, output: Path, source: str) -> None:
-    """Draw the setup in FILE, or of the PandA at HOST: blocks, what is set in them, and the wires between them."""
+    """Draw the wiring of the design in FILE, or of the PandA at HOST: blocks, their settings, and wires."""
     from ..settings import parse
     from ..trial.dot import as_dot, draw
     from ..trial.wiring import diagram
@@ -225,22 +238,22 @@ def wiring(device: Path | None, output: Path, source: str) -> None:
     spec, lines = _setup(source, device)
     made = diagram(parse(lines), spec)
     if not made.wires:
-        raise click.ClickException(f"{source}: no block is wired to another one")
+        raise click.ClickException(f"{source}: no block is wired to another block")
     draw(as_dot(made, Path(source).stem if _is_file(source) else source), output)
     click.echo(f"{output}: {len(made.boxes)} boxes, {len(made.wires)} wires")
 
 
 @click.command()
 @_device_option
-@click.option("--json", "as_json", is_flag=True, help="Print what differs as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 @click.argument("a", metavar="FILE|HOST")
 @click.argument("b", metavar="FILE|HOST")
 @_exit_2_if_it_fails
 @clear_errors
-def diff(device: Path | None, as_json: bool, a: str, b: str) -> None:  # noqa: FBT001 - as click gives it
-    """Show what differs between two setups, block by block; each is a saved FILE, or the PandA at a HOST.
+def diff(device: Path | None, as_json: bool, a: str, b: str) -> None:  # noqa: FBT001 - click passes a flag
+    """Show the differences between two designs, block by block; each is a saved FILE or the PandA at a HOST.
 
-    Exits with 0 if nothing differs, with 1 if something does, and with 2 if they cannot be compared.
+    Exits with 0 if they are equal, with 1 if they differ, with 2 if they cannot be compared.
     """
     from ..settings import Rows, compare, parse
     from ..trial.tables import table_info
@@ -272,7 +285,7 @@ def _is_file(source: str) -> bool:
 
 
 def _setup(source: str, device: Path | None) -> tuple["DeviceSpec", Sequence[str]]:
-    """What a command line names: a design, the settings of a scenario, or a PandA."""
+    """Return device and settings of an argument: a design file, a scenario file, or a host."""
     from ..designfile import read
     from ..simulator import PANDABOX, load, load_scenario
 

@@ -1,4 +1,4 @@
-"""Clients for a PandA: the protocol of `panda_ioc.protocol` over real sockets."""
+"""Asyncio and blocking clients that connect `panda_ioc.protocol` to sockets."""
 
 from .asyncio_client import AsyncioClient
 from .blocking_client import BlockingClient

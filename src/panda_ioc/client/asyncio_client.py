@@ -1,8 +1,7 @@
-"""A PandA for asyncio programs: its control port, and a way to its data port (`asyncio_data`).
+"""The asyncio client.
 
-`AsyncioClient` carries bytes between a socket and a `ControlConnection`, and matches each response with the
-task that waits for it. Tasks may send at the same time: commands are pipelined, not queued behind each
-other's round trips.
+`AsyncioClient` connects a socket to a `ControlConnection` and returns each response to the task that sent the command.
+Commands of concurrent tasks are pipelined. `asyncio_data` implements the data port.
 """
 
 import asyncio
@@ -22,36 +21,36 @@ from .errors import PandaConnectionError, PandaTimeoutError
 
 T = TypeVar("T")
 
-#: Bytes of commands that are collected before they are written.
+#: Maximum number of bytes of commands to collect before writing them.
 _MOST_COLLECTED = 1 << 16
 
 
-#: Bytes that are read at once. asyncio would allocate as many for each read, which costs more than what it reads.
+#: Size of the read buffer in bytes. Without it, asyncio would allocate a new buffer of this size for each read.
 _READ_BYTES = 1 << 18
 
 
 class _ControlProtocol(asyncio.BufferedProtocol):
-    """The control port, between a transport and the tasks that wait for responses."""
+    """The asyncio protocol of the control port."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._connection = ControlConnection()
         self._transport: asyncio.Transport | None = None
         self._waiting: dict[int, Callable[[Any], None]] = {}
-        #: What tasks want to send, written at the end of this turn of the event loop or with what is sent at once.
+        #: Commands to write at the end of this iteration of the event loop, or earlier with an immediate one.
         self._outgoing = bytearray()
         self._incoming = bytearray(_READ_BYTES)
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        #: Done when the connection is over; the result says why.
+        #: Done when the connection has ended; the result is the reason.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - as asyncio calls it
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - signature of asyncio
         return self._incoming
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -60,7 +59,7 @@ class _ControlProtocol(asyncio.BufferedProtocol):
     def _received(self, data: bytes) -> None:
         assert self._transport is not None  # noqa: S101 - asyncio's promise, not input
         if self.lost.done():
-            return  # nobody waits any more: it is read for an orderly end
+            return  # closing: the rest is read and discarded
         try:
             reply = self._connection.receive_bytes(data)
         except Exception as error:
@@ -76,10 +75,10 @@ class _ControlProtocol(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         self._end("the server closed the connection")
-        return False  # the transport is to close
+        return False  # lets asyncio close the transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(reason_of(exc) if exc else "it was closed")
+        self._end(reason_of(exc) if exc else "the connection was closed")
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -90,7 +89,7 @@ class _ControlProtocol(asyncio.BufferedProtocol):
         self._writable.set()
 
     async def writable(self) -> None:
-        """Wait until the server has read enough of what was sent."""
+        """Wait until the write buffer of the transport has space."""
         await self._writable.wait()
 
     def submit(
@@ -101,46 +100,46 @@ class _ControlProtocol(asyncio.BufferedProtocol):
         soon: bool = False,
         expected: Expected[T] | None = None,
     ) -> None:
-        """Send a command; `done` is called with its response, or with the error that ended it.
+        """Send a command and call `done` with its response, or with the exception that ended it.
 
         Args:
-            command: what to send, after all that was submitted before
-            done: see above
-            soon: whether it may be written a little later, together with others of this turn of the event loop
-            expected: the answer that it is likely to get
+            command: command to send, after all earlier ones
+            done: callback
+            soon: allow the command to be written later in this iteration of the event loop, together with others
+            expected: expected reply of the command; see `Expected`
         """
         if self.lost.done() or self._transport is None:
             raise PandaConnectionError(f"not connected to {self._address}: {self.lost.result()}")
         if id(command) in self._waiting:
-            command = copy.copy(command)  # each command under way must be an object of its own
+            command = copy.copy(command)  # each pending command must be a separate object
         if soon and not self._outgoing:
             asyncio.get_running_loop().call_soon(self._write)
         self._outgoing += self._connection.send(command, expected)
         if not soon or len(self._outgoing) > _MOST_COLLECTED:
             self._write()
         self._waiting[id(command)] = done
-        self._deliver()  # a command that needs no question at all is finished already
+        self._deliver()  # a command without requests is already finished
 
     def _write(self) -> None:
-        """Write what was collected. A system call costs more than all else that is done to send a command."""
+        """Write the collected commands. One system call for many, because it dominates the cost of sending."""
         if self._outgoing and self._transport is not None:
             outgoing, self._outgoing = self._outgoing, bytearray()
             self._transport.write(outgoing)
 
     async def close(self) -> None:
-        """Fail all that wait, close our side, wait a little for the server to close its own."""
+        """Fail the pending commands, close our side, and wait up to CLOSE_TIMEOUT for the server to close its own."""
         self._write()
-        self._end("it was closed")
+        self._end("the connection was closed")
         transport = self._transport
         if transport is None or self._closed.done():
             return
         if not transport.is_closing() and transport.can_write_eof():
-            with contextlib.suppress(OSError):  # a reset came that nobody has read yet
+            with contextlib.suppress(OSError):  # the server has already reset the connection
                 transport.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await asyncio.shield(self._closed)
-        # A server that reads nothing would keep what we wrote, and us, for ever.
+        # If the server reads nothing, close() would never finish writing.
         transport.abort() if transport.get_write_buffer_size() else transport.close()
 
     def _deliver(self) -> None:
@@ -148,7 +147,7 @@ class _ControlProtocol(asyncio.BufferedProtocol):
             self._waiting.pop(id(command))(response)
 
     def _end(self, reason: str) -> None:
-        """Fail all that wait, once; from then on nothing is sent."""
+        """Fail the pending commands, once. No further commands are accepted."""
         if self.lost.done():
             return
         self.lost.set_result(reason)
@@ -159,14 +158,27 @@ class _ControlProtocol(asyncio.BufferedProtocol):
 
 
 class AsyncioClient:
-    """A connection to a PandA.
+    """An asyncio connection to a PandA.
+
+    Use it as an asynchronous context manager, or call `connect` and `close`. It does not reconnect by itself. Any
+    number of tasks of one event loop may share it.
 
     Args:
         host: name or address
-        control_port, data_port: where its two ports are
-        timeout: seconds that connecting, and each command, may take unless told otherwise
+        control_port: TCP port of commands
+        data_port: TCP port of captured data
+        timeout: default timeout of connecting and of each command in s
 
-    Use it as an asynchronous context manager, or call `connect` and `close`.
+    Example:
+        >>> import asyncio
+        >>> from panda_ioc.client import AsyncioClient
+        >>> from panda_ioc.protocol import GetLine, Put
+        >>> async def main():
+        ...     async with AsyncioClient("panda.example") as panda:
+        ...         await panda.send(Put("PULSE1.WIDTH", 0.25))
+        ...         return await panda.send(GetLine("PULSE1.WIDTH"))
+        >>> asyncio.run(main())
+        '0.25'
     """
 
     def __init__(
@@ -181,10 +193,10 @@ class AsyncioClient:
         self._names = name_server(timeout)
 
     async def connect(self) -> None:
-        """Connect to the control port.
+        """Connect to the control port. Does nothing if the client is connected.
 
         Raises:
-            PandaConnectionError: the host is unknown, refuses, or does not answer in time
+            PandaConnectionError: the host is unknown, refuses the connection, or does not answer in time
         """
         address = f"{self.host}:{self.control_port}"
         async with self._connecting:
@@ -196,38 +208,38 @@ class AsyncioClient:
 
     @property
     def connected(self) -> bool:
-        """Whether the control port is connected, as far as is known."""
+        """Whether the control port is connected. A loss that TCP has not detected yet is not known."""
         return self._control is not None and not self._control.lost.done()
 
     async def wait_lost(self) -> str:
-        """Wait until there is no connection; return why."""
+        """Wait until the connection is lost or closed; return the reason."""
         if self._control is None:
-            return "it was never made"
+            return "the client was never connected"
         return await asyncio.shield(self._control.lost)
 
     async def close(self) -> None:
-        """Close the connection in an orderly way; commands that wait for an answer fail."""
+        """Close the connection. Pending commands raise `PandaConnectionError`."""
         if self._control is not None:
             await self._control.close()
 
     async def send(
         self, command: Command[T], *, timeout: float | None = None, then: Callable[[], None] | None = None
     ) -> T:
-        """Send a command and return its response. Any number may be under way.
+        """Send a command and return its response. Commands of several tasks are pipelined.
 
         Args:
-            command: what to send
-            timeout: seconds to wait instead of the client's own limit
-            then: called once the command is on its way, not answered yet; what this submits goes with it to the
-                PandA, which answers in order
+            command: command to send
+            timeout: timeout in s, instead of the default of the client
+            then: called after the command was sent, before its reply. Commands that it submits directly follow this
+                one
 
         Raises:
-            CommandError: the PandA refused it
-            LocalProtocolError: it cannot be sent
-            RemoteProtocolError: the answer makes no sense
-            PandaConnectionError: there is no connection, or it was lost before the answer
-            PandaTimeoutError: no answer in time
-            Exception: whatever a mistake in the command raises; the connection goes on
+            CommandError: the PandA refused the command
+            LocalProtocolError: the command cannot be sent
+            RemoteProtocolError: the reply is invalid
+            PandaConnectionError: the client is not connected, or the connection was lost before the reply
+            PandaTimeoutError: the PandA did not reply in time
+            Exception: an error in the command itself; the connection remains usable
         """
         limit = self.timeout if timeout is None else timeout
         control = self._connected()
@@ -247,16 +259,17 @@ class AsyncioClient:
     def submit(
         self, command: Command[T], done: Callable[[T | PandaError], None], *, expected: Expected[T] | None = None
     ) -> None:
-        """Send a command at once and be called back: for code that must not cost a task.
+        """Send a command immediately and call back with its response, without a task.
 
         Args:
-            command: what to send
-            done: called, from the event loop, with the response or the error; there is no time limit
-            expected: the answer that the command is likely to get, which then need not be parsed
+            command: command to send
+            done: called from the event loop with the response, or with the exception that ended the command. There is
+                no timeout
+            expected: expected reply of the command, which is then not parsed; see `Expected`
 
         Raises:
-            LocalProtocolError: it cannot be sent
-            PandaConnectionError: there is no connection
+            LocalProtocolError: the command cannot be sent
+            PandaConnectionError: the client is not connected
         """
         self._connected().submit(command, done, expected=expected)
 
@@ -267,22 +280,37 @@ class AsyncioClient:
         *,
         timeout: float | None = None,
     ) -> AsyncGenerator[Data, None]:
-        """Connect to the data port and give what it sends, over any number of acquisitions.
+        """Connect to the data port and yield its events, over any number of acquisitions.
 
-        `ReadyData` comes first: an acquisition that is armed after it is not missed. The connection is closed
-        when the generator is (`contextlib.aclosing`). A slow consumer holds the PandA back; memory is bounded.
+        The first event is `ReadyData`: acquisitions armed after it are received from their start. For each acquisition
+        follow `StartData`, any number of `FrameData`, and `EndData`. Closing the generator (`contextlib.aclosing`)
+        closes the connection. Memory is bounded: if the caller is slow, the PandA buffers the data.
 
         Args:
-            scaled: let the PandA scale; otherwise samples are what its hardware made
-            flush_period: seconds over which frames are put together; None gives each frame as it comes, and small
-                frames that came together as one
-            timeout: seconds without anything from the PandA after which to give up; None waits as long as it takes
+            scaled: True for values scaled by the PandA, float64 in all columns except bits; False for raw values
+            flush_period: time in s over which frames are merged; None yields each frame as it arrives, and small
+                frames that arrive together as one
+            timeout: maximum time in s without data from the PandA; None for no timeout
 
         Raises:
-            PandaConnectionError: it cannot be connected to, or was lost, also when the PandA closes it
-            PandaTimeoutError: nothing came for so long
-            CommandError: the PandA refuses
-            RemoteProtocolError: what it sends makes no sense
+            PandaConnectionError: connecting failed, or the connection was lost or closed by the PandA
+            PandaTimeoutError: no data within `timeout`
+            CommandError: the PandA refused the options
+            RemoteProtocolError: the data violates the protocol
+
+        Example:
+            Print the columns and the number of samples of one acquisition::
+
+                async with aclosing(panda.data(scaled=False)) as events:
+                    async for event in events:
+                        match event:
+                            case ReadyData():
+                                await panda.send(Arm())
+                            case StartData():
+                                print(event.dtype.names)
+                            case EndData():
+                                print(event.samples, event.reason)
+                                break
         """
         return asyncio_data.data(
             self.host,
@@ -310,7 +338,7 @@ class AsyncioClient:
 
 
 def _resolve(future: asyncio.Future[T], response: T | Exception) -> None:
-    """Give a response to whoever waits for it; nobody does if the command was cancelled."""
+    """Set the result of a future, unless its task was cancelled."""
     if future.done():
         return
     if isinstance(response, Exception):

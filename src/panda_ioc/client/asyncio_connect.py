@@ -1,4 +1,4 @@
-"""Connecting, for asyncio programs: also where a name server never answers, nothing waits for it for ever."""
+"""Open asyncio connections. A name server that does not answer cannot block the caller."""
 
 import asyncio
 import socket
@@ -13,22 +13,22 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 def name_server(timeout: float) -> Calls:
-    """What looks up the names of hosts, each within so many seconds."""
+    """Return an executor that resolves host names, each within `timeout` seconds."""
     return Calls("the name server", timeout)
 
 
 async def connect(names: Calls, make: Callable[[], P], host: str, port: int, timeout: float) -> P:
-    """Connect to a port.
+    """Connect to a TCP port.
 
     Args:
-        names: looks up the name
-        make: makes the protocol of the connection
-        host: of what
-        port: of what
-        timeout: seconds that it may take
+        names: executor that resolves host names
+        make: factory of the asyncio protocol
+        host: name or address
+        port: TCP port
+        timeout: maximum duration in s
 
     Raises:
-        PandaConnectionError: the host is unknown, refuses, or does not answer in time
+        PandaConnectionError: the host is unknown, refuses the connection, or does not answer in time
     """
     try:
         async with asyncio.timeout(timeout):
@@ -41,8 +41,8 @@ async def connect(names: Calls, make: Callable[[], P], host: str, port: int, tim
 
 
 async def _first_of(make: Callable[[], P], addresses: Iterable[tuple[Any, ...]]) -> P:
-    """Connect to the first address, as `getaddrinfo` gives them, that can be connected to."""
-    failure = OSError("it has no address")
+    """Connect to the first reachable address of those returned by `getaddrinfo`."""
+    failure = OSError("the host has no address")
     for family, _, _, _, address in addresses:
         try:
             _, protocol = await asyncio.get_running_loop().create_connection(make, *address[:2], family=family)

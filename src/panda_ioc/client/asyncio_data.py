@@ -1,11 +1,11 @@
-"""The data port for asyncio programs.
+"""The data port of the asyncio client.
 
-What arrives goes straight into the memory of a `DataConnection`. What it makes of it waits in a queue for
-whoever iterates; when that holds 16 MiB, reading stops until half of it is taken, so a slow consumer slows the
-PandA down (which has a buffer of its own) and memory stays bounded.
+The socket receives directly into the buffer of a `DataConnection`; the resulting events wait in a queue. When the queue
+holds 16 MiB, reading pauses until half of it is consumed. Memory is therefore bounded, and the PandA buffers
+the data of a slow consumer.
 
-A server may send a million tiny frames in one piece: so only so much is parsed, and given to who iterates, in one turn
-of the event loop. Small frames that came together are given as one.
+A server may send a million small frames together. The number of frames parsed and events yielded in one iteration of
+the event loop is limited, and small frames that arrive together are merged.
 """
 
 import asyncio
@@ -19,24 +19,24 @@ from .asyncio_connect import connect
 from .common import CLOSE_TIMEOUT, keep_alive, reason_of
 from .errors import PandaConnectionError, PandaTimeoutError
 
-#: Bytes of samples that may wait.
+#: Maximum size of the queue in bytes.
 _MAX_QUEUED = 1 << 24
 
-#: Bytes that anything else in the queue counts for, and a frame beside its samples: a beginning has all fields.
+#: Size of an event in the queue in bytes, in addition to its samples.
 _EVENT_BYTES = 1 << 12
 
-#: Frames that are parsed in one turn of the event loop, which takes about a millisecond, and events that are given.
-_FRAMES_A_TURN = 64
-_EVENTS_A_TURN = 16
+#: Maximum number of frames parsed, and of events yielded, in one iteration of the event loop (about a millisecond).
+_MAX_FRAMES = 64
+_MAX_EVENTS = 16
 
 
 class _DataProtocol(asyncio.BufferedProtocol):
-    """The data port, between a transport and the generator that is iterated."""
+    """The asyncio protocol of the data port."""
 
     def __init__(self, address: str, *, scaled: bool, flush_period: float | None, timeout: float | None) -> None:
         self._address = address
         self._timeout = timeout
-        self._heard = asyncio.get_running_loop().time()
+        self._last_received = asyncio.get_running_loop().time()
         self._scaled = scaled
         self._flush_period = flush_period
         self._connection = DataConnection()
@@ -45,7 +45,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
         self._queued_bytes = 0
         self._reading = True
         self._parsing: asyncio.Handle | None = None
-        self._given = 0
+        self._yielded = 0
         self._closing = False
         self._flush_timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
@@ -58,24 +58,24 @@ class _DataProtocol(asyncio.BufferedProtocol):
         keep_alive(transport.get_extra_info("socket"))
         transport.write(self._connection.connect(self._scaled))
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is always room enough
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the buffer is always large enough
         return self._connection.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._heard = asyncio.get_running_loop().time()
+        self._last_received = asyncio.get_running_loop().time()
         if self._closing:
-            return  # read to the end, for an orderly one, but not wanted
+            return  # closing: the rest is read and discarded
         merge = self._flush_period is None
         self._put_all(
-            lambda: self._connection.buffer_updated(nbytes, flush_every_frame=merge, limit=_FRAMES_A_TURN, merge=merge)
+            lambda: self._connection.buffer_updated(nbytes, flush_every_frame=merge, limit=_MAX_FRAMES, merge=merge)
         )
 
-    def _parse_on(self) -> None:
+    def _parse_pending(self) -> None:
         self._parsing = None
         if self._closing or self._error is not None:
             return
         merge = self._flush_period is None
-        self._put_all(lambda: self._connection.parse_on(flush_every_frame=merge, limit=_FRAMES_A_TURN, merge=merge))
+        self._put_all(lambda: self._connection.parse_pending(flush_every_frame=merge, limit=_MAX_FRAMES, merge=merge))
 
     def _put_all(self, receive: Callable[[], Iterator[Data]]) -> None:
         try:
@@ -90,12 +90,12 @@ class _DataProtocol(asyncio.BufferedProtocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Parse the rest in the next turns and read more after that, unless there is too much in the queue."""
+        """Schedule the parsing of pending bytes, and pause or resume reading depending on the size of the queue."""
         if self._transport is None or self._closing or self._transport.is_closing():
             return
         full = self._queued_bytes >= (_MAX_QUEUED if self._reading else _MAX_QUEUED // 2)
         if self._connection.pending and not full and self._parsing is None:
-            self._parsing = asyncio.get_running_loop().call_soon(self._parse_on)
+            self._parsing = asyncio.get_running_loop().call_soon(self._parse_pending)
         reading = not full and not self._connection.pending
         if reading != self._reading:
             self._reading = reading
@@ -110,27 +110,27 @@ class _DataProtocol(asyncio.BufferedProtocol):
                 self._put(data)
         except PandaError as error:
             self._end(PandaConnectionError(f"{self._address}: {error}"))
-        return False  # the transport is to close
+        return False  # lets asyncio close the transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        reason = reason_of(exc) if exc else "it was closed"
+        reason = reason_of(exc) if exc else "the connection was closed"
         self._end(PandaConnectionError(f"lost the data connection to {self._address}: {reason}"))
         if not self._lost.done():
             self._lost.set_result(None)
 
     async def next(self) -> Data:
-        """Wait for what comes next; all that came is given before the error that ended it."""
+        """Return the next event. All events are returned before the error that ended the connection is raised."""
         began = asyncio.get_running_loop().time()
         while not self._queue:
             if self._error is not None:
                 raise self._error
-            self._given = 0
+            self._yielded = 0
             self._wake.clear()
             await self._wait(began)
-        if self._given >= _EVENTS_A_TURN:
-            self._given = 0
+        if self._yielded >= _MAX_EVENTS:
+            self._yielded = 0
             await asyncio.sleep(0)
-        self._given += 1
+        self._yielded += 1
         data = self._queue.popleft()
         self._queued_bytes -= _size(data)
         if not self._reading and self._parsing is None:
@@ -138,19 +138,19 @@ class _DataProtocol(asyncio.BufferedProtocol):
         return data
 
     async def _wait(self, since: float) -> None:
-        """Wait for something, or until the server was silent for too long, counted from `since` at the earliest."""
+        """Wait for an event, up to the timeout since the last data, or since `since` if that is later."""
         if self._timeout is None:
             await self._wake.wait()
             return
         try:
-            async with asyncio.timeout_at(max(self._heard, since) + self._timeout):
+            async with asyncio.timeout_at(max(self._last_received, since) + self._timeout):
                 await self._wake.wait()
         except TimeoutError:
-            if asyncio.get_running_loop().time() >= max(self._heard, since) + self._timeout:
+            if asyncio.get_running_loop().time() >= max(self._last_received, since) + self._timeout:
                 raise PandaTimeoutError(f"{self._address} sent nothing for {self._timeout:g} s") from None
 
     async def close(self) -> None:
-        """Close our side, read on a little for the server to close its own, end."""
+        """Close our side, and wait up to CLOSE_TIMEOUT for the server to close its own."""
         self._closing = True
         if self._flush_timer is not None:
             self._flush_timer.cancel()
@@ -160,7 +160,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
             self._reading = True
             self._transport.resume_reading()
         if self._transport.can_write_eof():
-            with contextlib.suppress(OSError):  # a reset came that nobody has read yet
+            with contextlib.suppress(OSError):  # the server has already reset the connection
                 self._transport.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -188,7 +188,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
 
 
 def _size(data: Data) -> int:
-    """Bytes that count for what waits."""
+    """Return the size of an event in the queue in bytes."""
     return _EVENT_BYTES + (data.data.nbytes if isinstance(data, FrameData) else 0)
 
 
@@ -202,7 +202,7 @@ async def data(
     flush_period: float | None,
     timeout: float | None,
 ) -> AsyncGenerator[Data, None]:
-    """Connect to a data port and give what it sends; see `AsyncioClient.data`."""
+    """Connect to a data port and yield its events; see `AsyncioClient.data`."""
     address = f"{host}:{port}"
 
     def make() -> _DataProtocol:

@@ -1,8 +1,7 @@
-"""A PandA for programs without asyncio.
+"""The blocking client.
 
-`BlockingClient` carries bytes between a socket and a `ControlConnection`. It reads while it writes, so a
-long list of commands cannot block against the server. Threads may share one: they take turns, each within
-its own time limit.
+`BlockingClient` connects a socket to a `ControlConnection`. It reads while it writes, so that a long list of commands
+cannot deadlock with the server. Threads may share a client: their calls are serialised, each with its own timeout.
 """
 
 import contextlib
@@ -27,14 +26,24 @@ _READ_SIZE = 1 << 18
 
 
 class BlockingClient:
-    """A connection to a PandA.
+    """A blocking connection to a PandA.
+
+    Use it as a context manager, or call `connect` and `close`. It does not reconnect by itself. Threads may share it.
 
     Args:
         host: name or address
-        control_port, data_port: where its two ports are
-        timeout: seconds that connecting, and each call of `send`, may take unless told otherwise
+        control_port: TCP port of commands
+        data_port: TCP port of captured data
+        timeout: default timeout of connecting and of each call of `send` in s
 
-    Use it as a context manager, or call `connect` and `close`.
+    Example:
+        >>> from panda_ioc.client import BlockingClient
+        >>> from panda_ioc.protocol import GetLine, Put
+        >>> with BlockingClient("panda.example") as panda:
+        ...     panda.send([Put("PULSE1.WIDTH", 0.5), Put("PULSE1.PULSES", 3)])
+        ...     panda.send(GetLine("PULSE1.WIDTH"))
+        [None, None]
+        '0.5'
     """
 
     def __init__(
@@ -49,10 +58,11 @@ class BlockingClient:
         self._connection = ControlConnection()
 
     def connect(self) -> None:
-        """Connect to the control port.
+        """Connect to the control port. Does nothing if the client is connected.
 
         Raises:
-            PandaConnectionError: the host is unknown, refuses, or does not answer in time
+            PandaConnectionError: the host is unknown, refuses the connection, or does not answer in time
+            PandaTimeoutError: another thread used the client for the whole timeout
         """
         with self._my_turn(time.monotonic() + self.timeout, "connect"):
             if self._socket is not None:
@@ -62,14 +72,14 @@ class BlockingClient:
             except CANNOT_CONNECT as error:
                 raise cannot_connect(self.host, self.control_port, error) from error
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connected.settimeout(0)  # every wait is in the selector
+            connected.settimeout(0)  # only the selector waits
             self._socket = connected
             self._connection = ControlConnection()
 
     def close(self) -> None:
-        """Close the connection in an orderly way: end our side, read until the server ends its own.
+        """Close the connection, and wait up to 1 s for the server to close its side.
 
-        A thread that waits for an answer meanwhile gets a `PandaConnectionError`.
+        A call of `send` in another thread raises `PandaConnectionError`.
         """
         mine = self._turn.acquire(timeout=CLOSE_TIMEOUT)
         try:
@@ -83,29 +93,31 @@ class BlockingClient:
             blocking_data.end(closing)
         else:
             with contextlib.suppress(OSError):
-                closing.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits, which then closes it
+                closing.shutdown(socket.SHUT_RDWR)  # wakes the thread in send(), which then closes the socket
 
     @overload
     def send(self, commands: Command[T], *, timeout: float | None = None) -> T: ...
     @overload
     def send(self, commands: Iterable[Command[Any]], *, timeout: float | None = None) -> list[Any]: ...
     def send(self, commands: Command[Any] | Iterable[Command[Any]], *, timeout: float | None = None) -> Any:
-        """Send a command, or several at once, and return its response, or theirs in order.
+        """Send one command and return its response, or several commands and return a list of their responses.
+
+        Several commands are pipelined: sent together, and answered in order. If some fail, the others are still
+        executed; then the first error is raised.
 
         Args:
-            commands: what to send
-            timeout: seconds to wait, for all of it, instead of the client's own limit
+            commands: a command, or an iterable of commands
+            timeout: timeout in s for all commands together, instead of the default of the client
 
         Raises:
-            CommandError: the PandA refused a command; of several commands the first error is raised, when
-                all have been answered
-            LocalProtocolError: a command cannot be sent; the others were
-            Exception: whatever a mistake in a command raises; the connection goes on
-            RemoteProtocolError: an answer makes no sense
-            PandaConnectionError: there is no connection, or it was lost before all was answered
-            PandaTimeoutError: not all was answered in time
+            CommandError: the PandA refused a command
+            LocalProtocolError: a command cannot be sent
+            RemoteProtocolError: a reply is invalid
+            PandaConnectionError: the client is not connected, or the connection was lost before all replies
+            PandaTimeoutError: the PandA did not reply in time
+            Exception: an error in a command itself; the connection remains usable
         """
-        # Copies, so that each command under way is an object of its own.
+        # Copies, because each pending command must be a separate object.
         batch = [copy.copy(command) for command in ([commands] if isinstance(commands, Command) else commands)]
         limit = self.timeout if timeout is None else timeout
         what = ", ".join(map(shown, batch[:3])) + (", ..." if len(batch) > 3 else "")
@@ -118,55 +130,56 @@ class BlockingClient:
         return responses[0] if isinstance(commands, Command) else responses
 
     def data(self, scaled: bool = True, *, timeout: float | None = None) -> Generator[Data, None, None]:  # noqa: FBT001, FBT002
-        """Connect to the data port and give what it sends, over any number of acquisitions.
+        """Connect to the data port and yield its events, over any number of acquisitions.
 
-        `ReadyData` comes first: an acquisition that is armed after it is not missed. The connection is closed
-        when the generator is. It does not wait its turn: threads may use the client meanwhile.
+        The first event is `ReadyData`: acquisitions armed after it are received from their start. For each acquisition
+        follow `StartData`, any number of `FrameData`, and `EndData`. Closing the generator closes the connection.
+        Other threads can send commands meanwhile.
 
         Args:
-            scaled: let the PandA scale; otherwise samples are what its hardware made
-            timeout: seconds without anything after which to give up; None waits as long as it takes
+            scaled: True for values scaled by the PandA, float64 in all columns except bits; False for raw values
+            timeout: maximum time in s without data from the PandA; None for no timeout
 
         Raises:
-            PandaConnectionError: it cannot be connected to, or was lost, also when the PandA closes it
-            PandaTimeoutError: nothing came for so long
-            CommandError: the PandA refuses
-            RemoteProtocolError: what it sends makes no sense
+            PandaConnectionError: connecting failed, or the connection was lost or closed by the PandA
+            PandaTimeoutError: no data within `timeout`
+            CommandError: the PandA refused the options
+            RemoteProtocolError: the data violates the protocol
         """
         return blocking_data.data(self.host, self.data_port, self.timeout, scaled=scaled, timeout=timeout)
 
     def _converse(self, batch: Sequence[Command[Any]], deadline: float, what: str) -> list[Any]:
-        """Send commands and read what comes back until each has its response, which may be an error."""
+        """Send commands and receive until each has its response, which may be an exception."""
         connected = self._socket
         if connected is None:
             raise PandaConnectionError(f"not connected to {self._address}")
         outgoing = bytearray()
         responses: dict[int, Any] = {}
         waiting: dict[int, int] = {}
-        for place, command in enumerate(batch):
+        for position, command in enumerate(batch):
             try:
                 outgoing += self._connection.send(command)
-            except Exception as error:  # noqa: BLE001 - it is raised once the others have been answered
-                responses[place] = error
+            except Exception as error:  # noqa: BLE001 - raised by send() after the other responses
+                responses[position] = error
             else:
-                waiting[id(command)] = place
+                waiting[id(command)] = position
         try:
             while True:
                 for command, response in self._connection.responses():
                     index = waiting.pop(id(command), None)
-                    if index is not None:  # or it is the late response to a command that was given up
+                    if index is not None:  # None: the late response to a command that timed out
                         responses[index] = response
                 if len(responses) == len(batch):
                     return [responses[index] for index in range(len(batch))]
                 self._move(connected, outgoing, deadline, what)
         except BaseException:
-            # The rest of a command that was cut in two, or of an answer, would garble the next one.
+            # The rest of a partly sent command would corrupt the next one.
             if outgoing or not self._connection.is_open:
                 self._lose(connected)
             raise
 
     def _move(self, connected: socket.socket, outgoing: bytearray, deadline: float, what: str) -> None:
-        """Send and receive what the socket allows, once."""
+        """Wait for the socket, then send and receive once."""
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(connected, selectors.EVENT_READ | (selectors.EVENT_WRITE if outgoing else 0))
@@ -202,7 +215,7 @@ class BlockingClient:
     @contextlib.contextmanager
     def _my_turn(self, deadline: float, what: str) -> Iterator[None]:
         if not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            raise PandaTimeoutError(f"{self._address} is busy with another thread: no time for {what}")
+            raise PandaTimeoutError(f"timeout of {what}: another thread is using the connection to {self._address}")
         try:
             yield
         finally:

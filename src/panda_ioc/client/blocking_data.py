@@ -1,4 +1,4 @@
-"""The data port for programs without asyncio: what arrives goes straight into a `DataConnection`."""
+"""The data port of the blocking client. The socket receives directly into the buffer of a `DataConnection`."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from .errors import PandaConnectionError, PandaTimeoutError
 def data(
     host: str, port: int, connect_timeout: float, *, scaled: bool, timeout: float | None
 ) -> Generator[Data, None, None]:
-    """Connect to a data port and give what it sends; see `BlockingClient.data`."""
+    """Connect to a data port and yield its events; see `BlockingClient.data`."""
     address = f"{host}:{port}"
     try:
         connected = socket.create_connection((host, port), connect_timeout)
@@ -45,7 +45,7 @@ def _closed(connection: DataConnection, address: str) -> Generator[Data, None, N
 
 
 def end(connected: socket.socket) -> None:
-    """Close our side, then read on a little for the server to close its own: a reset can harm a real server."""
+    """Close our side, and read until the server has closed its own: a reset can crash a real PandA server."""
     deadline = time.monotonic() + CLOSE_TIMEOUT
     with contextlib.closing(connected), contextlib.suppress(OSError):
         connected.shutdown(socket.SHUT_WR)

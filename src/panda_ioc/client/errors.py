@@ -1,16 +1,16 @@
-"""What can go wrong on the way to a PandA, besides what `panda_ioc.protocol` knows.
+"""Connection errors and timeouts. Protocol errors are in `panda_ioc.protocol`.
 
-Both are also the built-in errors of their kind, so code that knows nothing of PandAs can catch them.
+Both classes also derive from the built-in error of their kind, so that generic code can catch them.
 """
 
 from ..protocol import PandaError
 
 
 class PandaConnectionError(PandaError, ConnectionError):
-    """There is no connection: it could not be made, was lost, or was closed.
+    """A missing connection: connecting failed, or the connection was lost or closed.
 
     Attributes:
-        is_permanent: whether trying again makes no sense: there is no such host
+        is_permanent: whether a retry is useless because the host does not exist
     """
 
     def __init__(self, message: str, *, is_permanent: bool = False) -> None:
@@ -19,4 +19,4 @@ class PandaConnectionError(PandaError, ConnectionError):
 
 
 class PandaTimeoutError(PandaError, TimeoutError):
-    """The PandA did not answer in time. The connection goes on; a late answer is dropped."""
+    """A timeout: the PandA did not reply in time. The connection remains usable; a late reply is discarded."""

@@ -1,1 +1,1 @@
-"""Modules with the names and results of other libraries, over this project's own connections."""
+"""Drop-in replacements for other libraries, based on panda_ioc."""

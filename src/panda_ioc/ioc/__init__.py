@@ -1,1 +1,1 @@
-"""A PandA as EPICS process variables."""
+"""The IOC: serve a PandA as EPICS process variables."""

@@ -1,4 +1,4 @@
-"""How the process ends: exit codes, and an end at once where an orderly one does not come."""
+"""Exit codes of the IOC, and immediate exit when an orderly shutdown is not possible."""
 
 import logging
 import os
@@ -6,15 +6,15 @@ from typing import NoReturn
 
 log = logging.getLogger(__name__)
 
-#: Exit codes: of a normal end; of a start that failed, or an end that did not go well; and of an end that is to be
-#: followed by a new start, as the PandA came back as another one, or somebody wants it.
+#: Exit codes: normal stop; failed start or failed shutdown; stop that requires a restart, because the PandA came back
+#: with other blocks or firmware, or because a client put to IOC:RESTART.
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
-EXIT_ANEW = 75
+EXIT_RESTART = 75
 
 
 def end_at_once(why: str) -> NoReturn:
-    """End the process without waiting for anything; the reason is logged."""
+    """Log the reason and exit the process immediately with `EXIT_FAILED`."""
     log.critical("%s", why)
     logging.shutdown()
     os._exit(EXIT_FAILED)

@@ -1,6 +1,6 @@
-"""The log: a level for puts, lines that cannot be forged, and how what goes wrong again and again is told.
+"""Logging: a level for puts, a formatter that prevents forged lines, and limits for repeated messages.
 
-The level is below INFO, so that a beamline that wants to know who set what can say so.
+The level PUT is below INFO: accepted puts are logged only on request, with `--log-level put`.
 """
 
 import logging
@@ -11,21 +11,21 @@ PUT = 15
 
 logging.addLevelName(PUT, "PUT")
 
-#: Seconds after which a warning that is still true is told again.
+#: Seconds after which a warning that still applies is repeated.
 _HOUR = 3600.0
 
 
-class OneLine(logging.Formatter):
-    """Shows what is no letter in a message by its code, so that no name that somebody chose makes a line of its own."""
+class OneLineFormatter(logging.Formatter):
+    """A formatter that escapes non-printable characters, so that text from outside cannot forge log lines."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as its base calls it
-        """Format the message; a traceback follows in lines of its own."""
-        record.message = visible(record.message)
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in the base class
+        """Format the message on one line; a traceback follows on separate lines."""
+        record.message = escape_nonprintable(record.message)
         return super().formatMessage(record)
 
 
-def visible(text: str) -> str:
-    """A text with all that is not to be seen, such as the end of a line, as Python writes it."""
+def escape_nonprintable(text: str) -> str:
+    """Return text with non-printable characters, such as line breaks, as Python escape sequences."""
     if text.isprintable():
         return text
     return "".join(
@@ -34,11 +34,11 @@ def visible(text: str) -> str:
 
 
 class Repeated:
-    """Says what goes wrong again and again: when it begins, when it becomes something else, and once an hour.
+    """A limit for a repeated message: logged when it first occurs, when it changes, and once an hour.
 
     Args:
-        say: takes a line for the log
-        clock: gives seconds
+        say: function that logs a line
+        clock: function that returns the time in seconds
     """
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,13 +49,13 @@ class Repeated:
         self._times = 0
 
     def tell(self, text: str) -> None:
-        """It went wrong once more."""
+        """Log a message, unless it is the same as the last one, less than an hour ago."""
         now = self._clock()
         self._times += 1
         if text != self._text:
             self._say(text)
         elif now - self._said >= _HOUR:
-            self._say(f"{text} (still so, {self._times} times by now)")
+            self._say(f"{text} (repeated {self._times} times)")
         else:
             return
         self._times = self._times if text == self._text else 1
@@ -63,12 +63,13 @@ class Repeated:
 
 
 class Bounded:
-    """Says so many different lines in some time, and then how many were left out.
+    """A rate limit for messages: repeated and excess messages of a period are dropped and counted.
 
     Args:
-        say: takes a line for the log
-        lines, period: how many, in how many seconds
-        clock: gives seconds
+        say: function that logs a line
+        lines: maximum number of different lines per period
+        period: length of a period in seconds
+        clock: function that returns the time in seconds
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class Bounded:
         self._said: set[str] = set()
 
     def tell(self, text: str) -> None:
-        """Say a line, unless it was said in this time, or there were too many."""
+        """Log a line, or count it as dropped."""
         now = self._clock()
         if now - self._began >= self._period:
             if self._left_out:
-                self._say(f"{self._left_out} lines like the last ones were left out")
+                self._say(f"{self._left_out} repeated or excess lines were not logged")
             self._began, self._left_out = now, 0
             self._said.clear()
         if len(self._said) < self._lines and text not in self._said:

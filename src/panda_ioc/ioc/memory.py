@@ -1,9 +1,8 @@
-"""Return freed memory to the system, where the C library is glibc; others have no such habits.
+"""Limits for the memory that glibc keeps after it was freed; other C libraries need none.
 
-glibc gives each thread an arena of its own, up to eight for a core, and raises the size from which memory is
-mapped, and so given back, to that of the largest it has seen freed. Frames, chunks and full tables pass through here
-in many shapes, in threads that come and go: each arena would keep some, 100 MB in all, which is more than a container
-may have.
+glibc creates up to eight arenas per core for threads, and it raises the mmap threshold (the size from which freed
+memory goes back to the system) to the largest block freed so far. Frames, chunks and tables of many sizes pass through
+short-lived threads, so the arenas would keep about 100 MB, too much for a small container.
 """
 
 import asyncio
@@ -13,17 +12,17 @@ from collections.abc import Callable
 #: From malloc.h.
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
-#: Two arenas are enough for threads that mostly wait; a chunk of a file is as large as this.
+#: Two arenas are enough for threads that mostly wait. The threshold is the size of a file chunk.
 _ARENAS, _THRESHOLD = 2, 1 << 17
 
-#: Seconds from look to look whether clients have gone.
+#: Interval in seconds between checks for disconnected clients.
 _TRIM_PERIOD = 10.0
 
 _libc = ctypes.CDLL(None)
 
 
 def keep_arenas_few() -> None:
-    """Limit the arenas, and the size up to which they keep memory; call it before there are threads."""
+    """Limit the number of arenas and fix the mmap threshold; call this before any thread starts."""
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
@@ -31,10 +30,10 @@ def keep_arenas_few() -> None:
 
 
 async def trim_after_clients(clients: Callable[[], int]) -> None:
-    """Return memory whenever clients have gone: what p4p held for them stays with the C library else.
+    """Return free memory to the system when clients have disconnected; glibc would keep what p4p used for them.
 
     Args:
-        clients: gives the number of clients that are connected
+        clients: function that returns the number of connected clients
     """
     before = 0
     while True:
@@ -46,7 +45,7 @@ async def trim_after_clients(clients: Callable[[], int]) -> None:
 
 
 def trim() -> None:
-    """Return what is free now; it takes some milliseconds."""
+    """Return free memory to the system; this takes some milliseconds."""
     malloc_trim = getattr(_libc, "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)

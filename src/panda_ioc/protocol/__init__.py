@@ -1,31 +1,27 @@
-"""The wire protocol of a PandA, with no sockets in it.
+"""Sans-IO implementation of the PandA protocol.
 
-`ControlConnection` turns commands into bytes and bytes into responses; `DataConnection` turns bytes into
-captured samples. Everything else here is a command, plain data, or an error.
+`ControlConnection` encodes commands and decodes their responses; `DataConnection` decodes captured samples. Both
+work on bytes: the caller owns the sockets. All other names are commands, data classes, functions and errors.
 """
 
 from .acquisition import Data, EndData, EndReason, FieldCapture, FrameData, ReadyData, StartData
 from .changes import QUEUED_LINES, ChangeGroup, Changes, ForgetChanges, GetChanges
 from .commands import (
-    Append,
     Arm,
     Disarm,
     Get,
     GetLine,
     GetMultiline,
-    GetTable,
     Identify,
     Identity,
     Put,
-    PutTable,
     Raw,
-    TableContent,
 )
 from .connection import TRANSITIONS, ConnectionState, Transition
 from .control import ControlConnection
 from .data import DataConnection
 from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
-from .exchange import Command, Expected, Reply, Request
+from .exchange import Command, Conversation, Expected, Reply, Request
 from .fields import (
     BitMuxFieldInfo,
     BitOutFieldInfo,
@@ -46,6 +42,7 @@ from .introspection import GetBlockInfo, GetFieldInfo, GetMetadata, GetPcapBitsL
 from .lines import LineBuffer
 from .poll import COMPLETION, Poll, Polled
 from .state import GetState, GetWholeState, SetState, State, StateError
+from .tablecommands import Append, GetTable, PutTable, TableContent
 from .tables import columns_to_words, words_to_columns
 
 __all__ = [
@@ -63,6 +60,7 @@ __all__ = [
     "CommandError",
     "ConnectionState",
     "ControlConnection",
+    "Conversation",
     "Data",
     "DataConnection",
     "Disarm",

@@ -1,4 +1,4 @@
-"""What a data port tells of an acquisition: that it begins, its samples, that it ended."""
+"""Events of the data port: ready, start of an acquisition, samples, end of an acquisition."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-#: The types of columns that servers send. An int96 is three 32-bit words, the lowest first.
+#: numpy dtype and shape of each column type that a server sends. An int96 is three 32-bit words, the lowest first.
 COLUMN_TYPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "int32": ("<i4", ()),
     "uint32": ("<u4", ()),
@@ -20,14 +20,15 @@ COLUMN_TYPES: dict[str, tuple[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class FieldCapture:
-    """A column of captured data.
+    """A column of captured data, as described in the header of an acquisition.
 
     Attributes:
-        name: the field, "COUNTER1.OUT"
-        capture: what of it: "Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev"
-        type: as the server says it, a key of COLUMN_TYPES
-        scale, offset: a value in units is raw x scale + offset; None where that means nothing: for bits
-        units: "" where none were set
+        name: field name: "COUNTER1.OUT"
+        capture: captured quantity: "Value", "Diff", "Sum", "Min", "Max", "Mean" or "StdDev"
+        type: column type in the header: "int32", "uint32", "int64", "uint64", "double" or "int96"
+        scale: scale factor; a value in `units` is raw * scale + offset. None for bits, which have no scaling
+        offset: offset in `units`; None for bits
+        units: engineering units; "" if not set
     """
 
     name: str
@@ -39,37 +40,38 @@ class FieldCapture:
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
-        """The type of a value as it is sent; an int96 is a sub-array of three uint32."""
+        """The numpy dtype of one value as sent; a sub-array of three uint32 for an int96."""
         return np.dtype(COLUMN_TYPES[self.type])
 
     @property
     def has_scale_or_offset(self) -> bool:
-        """Whether its values mean something in units: not so for bits."""
+        """Whether the values can be scaled to engineering units: False for bits."""
         return self.scale is not None or self.offset is not None
 
     @property
     def column(self) -> str:
-        """What the column is called in arrays: "COUNTER1.OUT.Value"."""
+        """The field name of the column in structured arrays: "COUNTER1.OUT.Value"."""
         return f"{self.name}.{self.capture}"
 
 
 @dataclass(frozen=True)
 class ReadyData:
-    """The server accepted the options: from now on no acquisition is missed."""
+    """The server accepted the data port options. Acquisitions armed from now on are received from their start."""
 
 
 @dataclass(frozen=True)
 class StartData:
-    """An acquisition begins.
+    """The start of an acquisition.
 
     Attributes:
-        fields: its columns, in the order of the bytes
-        missed: samples that were lost because this client connected too late
+        fields: captured columns, in the order in which their bytes are sent
+        missed: number of samples taken before this client connected; they are not sent
         process: "Raw" or "Scaled"
-        sample_bytes: length of a sample
-        arm_time, start_time: ISO 8601 in UTC with nanoseconds, "" if the server does not tell
-        hw_time_offset_ns: system time less hardware time; None without a hardware clock
-        format: how samples come: "Framed", as was asked for
+        sample_bytes: size of one sample in bytes
+        arm_time: time of arming, ISO 8601 in UTC with nanoseconds; "" if the server does not send it
+        start_time: time of the start trigger, in the same format; "" if the server does not send it
+        hw_time_offset_ns: system time minus hardware time in ns; None if the PandA has no hardware clock
+        format: transfer format of the samples: "Framed"
     """
 
     fields: tuple[FieldCapture, ...]
@@ -83,28 +85,29 @@ class StartData:
 
     @cached_property
     def dtype(self) -> np.dtype[np.void]:
-        """The type of a sample: a packed structure with a field for each column, named `NAME.CAPTURE`."""
+        """The numpy dtype of one sample: a packed structure with one field for each column, named `NAME.CAPTURE`."""
         return np.dtype([(field.column, *COLUMN_TYPES[field.type]) for field in self.fields])
 
 
 @dataclass(frozen=True, eq=False)
 class FrameData:
-    """Some samples.
+    """Captured samples.
 
     Attributes:
-        data: one-dimensional, of the dtype of the acquisition; read-only, and valid for as long as it is held
+        data: (n,) structured array with the dtype of the acquisition (`StartData.dtype`). Read-only. It remains valid
+            while it is referenced
     """
 
     data: npt.NDArray[np.void]
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The names of the columns, "COUNTER1.OUT.Value", in the order of the bytes."""
+        """The column names, such as "COUNTER1.OUT.Value", in the order in which their bytes are sent."""
         return self.data.dtype.names or ()
 
 
 class EndReason(StrEnum):
-    """Why an acquisition ends, as servers say it."""
+    """Reasons for the end of an acquisition that PandABlocks servers send."""
 
     OK = "Ok"
     DISARMED = "Disarmed"
@@ -117,11 +120,11 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True)
 class EndData:
-    """An acquisition ended.
+    """The end of an acquisition.
 
     Attributes:
-        samples: how many the server sent
-        reason: one of `EndReason`, or whatever a newer server says
+        samples: number of samples that the server sent
+        reason: an `EndReason` value, or another text from a newer server
     """
 
     samples: int
@@ -129,7 +132,7 @@ class EndData:
 
     @property
     def good(self) -> bool:
-        """Whether all that was to be captured was: Ok, or stopped on purpose."""
+        """Whether no samples were lost: the reason is Ok or Disarmed."""
         return self.reason in {EndReason.OK, EndReason.DISARMED}
 
 

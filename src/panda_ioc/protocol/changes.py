@@ -1,8 +1,8 @@
-"""What changed on a PandA since this connection last asked.
+"""Change reports of a PandA (`*CHANGES?`).
 
-The server keeps the account for each connection: the first answer is everything, later ones are what
-changed, also by this connection's own writes and by writes of the same value. Refused writes and fields
-that can only be written are not reported.
+The server tracks changes for each connection. The first report contains every value; later reports contain the values
+written since the previous one, including this connection's own writes and writes of an unchanged value. Refused
+writes and write-only fields are not reported.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,22 @@ from enum import Enum
 from .errors import RemoteProtocolError
 from .exchange import Command, Conversation, Request, ask
 
-#: An attribute of tables that is reported with the others in group ATTR, but that nobody can set: it counts the
-#: lines that a table has yet to play.
+#: Read-only attribute of tables, reported in group ATTR: the number of table lines still to be played.
 QUEUED_LINES = "QUEUED_LINES"
 
 
 class ChangeGroup(Enum):
-    """Which changes are asked for.
+    """A group of values in change reports.
 
-    CONFIG is what people set, ATTR the attributes (CAPTURE, SCALE, OFFSET, UNITS, DELAY, ...), READ what
-    blocks report, BITS and POSN the two buses.
+    Attributes:
+        ALL: all groups
+        CONFIG: settings: fields of type param, time, bit_mux and pos_mux
+        BITS: values of the bit bus
+        POSN: values of the position bus
+        READ: read-only fields
+        ATTR: attributes: CAPTURE, SCALE, OFFSET, UNITS, DELAY, ...
+        TABLE: tables, by name only
+        METADATA: `*METADATA` keys
     """
 
     ALL = ""
@@ -36,13 +42,14 @@ class ChangeGroup(Enum):
 
 @dataclass(frozen=True)
 class Changes:
-    """What an answer says.
+    """A change report.
 
     Attributes:
-        values: the new value of each field or attribute, by its name: {"PULSE1.DELAY": "0.1", ...}
-        multiline: names of what changed and was not read: tables, multi-line metadata
-        in_error: names of fields that the server could not read; it says so once
-        multiline_values: the lines of what has several, by its name, if they were asked for
+        values: new value of each changed field or attribute, by name: {"PULSE1.DELAY": "0.1", ...}
+        multiline: names of changed tables and multi-line metadata whose content was not read
+        in_error: names of fields that the server failed to read. The server reports each failure once
+        multiline_values: lines of each changed multi-line value, by name; empty unless requested with
+            `GetChanges(get_multiline=True)`
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -53,11 +60,19 @@ class Changes:
 
 @dataclass(frozen=True)
 class GetChanges(Command[Changes]):
-    """Ask what changed, in some groups at once.
+    """Get the changes since the previous report on this connection. The response is a `Changes`.
 
     Args:
-        groups: one group or several; what they say is put together
-        get_multiline: also read what has several lines, tables in decimal; a second round trip
+        groups: one group or several, whose reports are merged
+        get_multiline: also read the changed multi-line values, tables as decimal numbers; costs a second round trip
+
+    Raises:
+        CommandError: the server does not support a group
+        RemoteProtocolError: the report cannot be parsed
+
+    Example:
+        >>> GetChanges([ChangeGroup.CONFIG, ChangeGroup.ATTR])
+        GetChanges(groups=[<ChangeGroup.CONFIG: '.CONFIG'>, <ChangeGroup.ATTR: '.ATTR'>], get_multiline=False)
     """
 
     groups: ChangeGroup | Sequence[ChangeGroup] = ChangeGroup.ALL
@@ -76,11 +91,12 @@ class GetChanges(Command[Changes]):
 
 @dataclass(frozen=True)
 class ForgetChanges(Command[None]):
-    """Count what changed up to now as told.
+    """Discard the pending changes of a group, or report all its values again.
 
     Args:
-        group: which changes
-        restart: report everything again instead, as on a new connection
+        group: group to act on
+        restart: False discards the changes up to now (`*CHANGES=E`). True makes the next report contain every value,
+            as on a new connection (`*CHANGES=S`)
     """
 
     group: ChangeGroup = ChangeGroup.ALL
@@ -91,10 +107,10 @@ class ForgetChanges(Command[None]):
 
 
 def parse_changes(lines: Sequence[str]) -> Changes:
-    """Sort the lines of an answer, without their `!`.
+    """Parse the lines of a change report, without their leading `!`.
 
     Raises:
-        RemoteProtocolError: a line is none of `NAME=value`, `NAME<` and `NAME (error)`
+        RemoteProtocolError: a line is not of the form `NAME=value`, `NAME<` or `NAME (error)`
     """
     values: dict[str, str] = {}
     multiline: list[str] = []
@@ -108,5 +124,5 @@ def parse_changes(lines: Sequence[str]) -> Changes:
         elif line.endswith(" (error)"):
             in_error.append(line.removesuffix(" (error)"))
         else:
-            raise RemoteProtocolError(f"'*CHANGES?' was answered with a line that makes no sense: {line[:80]!r}")
+            raise RemoteProtocolError(f"invalid line in the reply to '*CHANGES?': {line[:80]!r}")
     return Changes(values, tuple(multiline), tuple(in_error))

@@ -1,7 +1,7 @@
-"""The states of both connections, and one table of what leads from one to another.
+"""State machine of control and data connections.
 
-A control connection begins OPEN; a data connection begins IDLE, as its options must be sent first. CLOSED and
-ERROR are final: what a server says after it broke the protocol means nothing, so nothing is made of it.
+A control connection starts in OPEN. A data connection starts in IDLE, because its options must be sent first. CLOSED
+and ERROR are final: data received after a protocol error cannot be interpreted.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,15 @@ from .errors import LocalProtocolError
 
 
 class ConnectionState(Enum):
-    """What a connection can do.
+    """The state of a connection.
 
-    IDLE: a data connection whose options have not been sent
-    NEGOTIATING: its options have been sent, and the server has not answered them
-    OPEN: commands can be sent; on a data connection, no acquisition has begun, or the last one has ended
-    ACQUIRING: an acquisition has begun and not ended; data connections only
-    CLOSED: the server ended the stream
-    ERROR: the server broke the protocol, or refused the options
+    Attributes:
+        IDLE: data connection whose options have not been sent
+        NEGOTIATING: data connection that waits for the reply to its options
+        OPEN: control connection that accepts commands; data connection between acquisitions
+        ACQUIRING: data connection within an acquisition
+        CLOSED: the server closed the connection
+        ERROR: the server violated the protocol or refused the options
     """
 
     IDLE = auto()
@@ -30,7 +31,7 @@ class ConnectionState(Enum):
 
 
 class Transition(Enum):
-    """What changes the state of a connection."""
+    """An event that changes the state of a connection."""
 
     OPTIONS_SENT = auto()
     OPTIONS_ACCEPTED = auto()
@@ -42,7 +43,7 @@ class Transition(Enum):
 
 _STATES = ConnectionState
 
-#: The state that follows; a pair that is not here is a mistake of the caller.
+#: Next state for each (state, transition). Other pairs are errors of the caller.
 TRANSITIONS: Mapping[tuple[ConnectionState, Transition], ConnectionState] = {
     (_STATES.IDLE, Transition.OPTIONS_SENT): _STATES.NEGOTIATING,
     (_STATES.NEGOTIATING, Transition.OPTIONS_ACCEPTED): _STATES.OPEN,
@@ -56,7 +57,7 @@ TRANSITIONS: Mapping[tuple[ConnectionState, Transition], ConnectionState] = {
     (_STATES.ACQUIRING, Transition.FAILED): _STATES.ERROR,
 }
 
-#: The states in which a server may send something.
+#: States in which the server may send data.
 RECEIVING = frozenset({_STATES.NEGOTIATING, _STATES.OPEN, _STATES.ACQUIRING})
 
 
@@ -64,12 +65,12 @@ class Lifecycle:
     """The state of one connection.
 
     Args:
-        state: the first one
-        name: of the connection, for messages
+        state: initial state
+        name: name of the connection in error messages
 
     Attributes:
-        state: where it is now
-        reason: why it is in ERROR; "" otherwise
+        state: current state
+        reason: cause of the state ERROR; "" in other states
     """
 
     def __init__(self, state: ConnectionState, name: str) -> None:
@@ -78,32 +79,32 @@ class Lifecycle:
         self._name = name
 
     def go(self, transition: Transition, reason: str = "") -> None:
-        """Follow the table.
+        """Change the state.
 
         Args:
-            transition: what happened
-            reason: why, for FAILED
+            transition: event that occurred
+            reason: cause, for FAILED
 
         Raises:
-            LocalProtocolError: the table has nothing for it
+            LocalProtocolError: TRANSITIONS has no entry for the current state and this transition
         """
         following = TRANSITIONS.get((self.state, transition))
         if following is None:
-            raise LocalProtocolError(f"{transition.name.lower()} is not possible: {self.described}")
+            raise LocalProtocolError(f"invalid transition {transition.name.lower()}: {self.described}")
         self.state, self.reason = following, reason
 
     def check_receiving(self) -> None:
-        """Check that the server may send something.
+        """Check that the connection can receive data.
 
         Raises:
-            LocalProtocolError: it may not
+            LocalProtocolError: the connection is idle, closed or in error
         """
         if self.state not in RECEIVING:
             raise LocalProtocolError(f"cannot receive: {self.described}")
 
     @property
     def described(self) -> str:
-        """The state as a message tells it."""
+        """The state as text for error messages."""
         if self.state is ConnectionState.ERROR:
-            return f"the {self._name} is broken: {self.reason}"
+            return f"the {self._name} failed: {self.reason}"
         return f"the {self._name} is {self.state.name.lower()}"

@@ -1,11 +1,10 @@
-"""The control port as a machine that eats and makes bytes.
+"""Sans-IO control connection.
 
-`ControlConnection` knows no sockets. Commands go in by `send`, which returns the bytes to write; what the
-server answers goes in by `receive_bytes`, which returns more bytes to write (a command may need several
-rounds); `responses` gives what is finished. Replies come strictly in order, so any number of commands may
-be under way at once.
+`send` starts a command and returns the bytes to write. `receive_bytes` accepts received bytes and returns further
+bytes to write, because a command may need several round trips. `responses` yields finished commands. The server
+replies in order, so commands can be pipelined.
 
-It does not know: time limits, reconnecting, which thread it is in. It is not safe to share between threads.
+Timeouts and reconnection are left to the caller. The class is not thread-safe.
 """
 
 from collections import deque
@@ -18,22 +17,23 @@ from .errors import LocalProtocolError, RemoteProtocolError
 from .exchange import Command, Conversation, Expected, Reply, Request, text
 from .lines import LineBuffer
 
-#: No server says a longer line: its own buffers are smaller. More is garbage, and is not collected.
+#: Maximum length of a reply line in bytes. The server's own buffers are smaller, so a longer line is invalid data.
 MAX_REPLY_LINE = 65536
 
-#: The longest reply, a full table of a PandABox in ASCII, has 1048576 lines of 11 bytes at most.
+#: Maximum size of a reply. The longest one, a full table of a PandABox as decimal numbers, has 1048576 lines of up to
+#: 11 bytes.
 MAX_REPLY_LINES = 4 * 1048576
 MAX_REPLY_BYTES = 64 << 20
 
-#: Commands under way. A server that answers none of so many will answer no more.
-MAX_UNDER_WAY = 100_000
+#: Maximum number of pending commands. A server that has this many to answer does not respond any more.
+MAX_PENDING = 100_000
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Requests of one command that are on their way, and the replies to them so far.
+    """The pending requests of one command, and the replies received so far.
 
-    The conversation of a command with an expected answer begins when another one comes.
+    A command with an expected reply is started only if another reply arrives.
     """
 
     command: Command[Any]
@@ -44,7 +44,19 @@ class _Batch:
 
 
 class ControlConnection:
-    """One conversation with the control port of a PandA. It begins OPEN; see `ConnectionState`."""
+    r"""A Sans-IO connection to the control port of a PandA. It starts in `ConnectionState.OPEN`.
+
+    Example:
+        >>> connection = ControlConnection()
+        >>> to_write = connection.send(GetLine("PULSE1.DELAY"))
+        >>> to_write
+        b'PULSE1.DELAY?\n'
+        >>> connection.receive_bytes(b"OK =0.5\n")  # more bytes to write: none
+        b''
+        >>> for command, response in connection.responses():
+        ...     print(command, response)
+        GetLine(field='PULSE1.DELAY') 0.5
+    """
 
     def __init__(self) -> None:
         self._lifecycle = Lifecycle(ConnectionState.OPEN, "connection")
@@ -56,44 +68,54 @@ class ControlConnection:
 
     @property
     def state(self) -> ConnectionState:
-        """OPEN, CLOSED after the end of stream, or ERROR after a reply that is none."""
+        """The state: OPEN, CLOSED after the end of stream, or ERROR after a protocol error."""
         return self._lifecycle.state
 
     @property
     def is_open(self) -> bool:
-        """Whether commands can be sent."""
+        """Whether the connection accepts commands."""
         return self.state is ConnectionState.OPEN
 
     def send(self, command: Command[Any], expected: Expected[Any] | None = None) -> bytes:
-        """Begin a command; return the bytes to write.
+        """Start a command and return the bytes to write.
 
-        Whatever it raises, also by a mistake in the command, nothing has begun, and the connection goes on.
+        If this raises, including errors within the command itself, the command is not started and the connection
+        remains usable.
 
         Args:
-            command: what to send
-            expected: the answer that it is likely to get
+            command: command to start; each pending command must be a separate object
+            expected: expected reply of the command, which is then not parsed; see `Expected`
+
+        Returns:
+            bytes to write to the socket; `b""` if the command needs no request
 
         Raises:
-            LocalProtocolError: the command cannot be sent, or the connection is over
+            LocalProtocolError: the command cannot be sent, or the connection is not open
         """
         if not self.is_open:
             raise LocalProtocolError(f"cannot send {command!r}: {self._lifecycle.described}")
-        if len(self._batches) >= MAX_UNDER_WAY:
-            raise LocalProtocolError(f"cannot send {command!r}: {MAX_UNDER_WAY} commands wait for their answers")
+        if len(self._batches) >= MAX_PENDING:
+            raise LocalProtocolError(f"cannot send {command!r}: {MAX_PENDING} commands are waiting for replies")
         if expected is not None:
             self._batches.append(_Batch(command, command.conversation(), expected=expected))
             return expected.request
         return self._advance(command, command.conversation(), None)
 
     def receive_bytes(self, data: bytes) -> bytes:
-        """Take what the server sent, `b""` for its end of stream; return bytes to write, often none.
+        """Process received bytes and return bytes to write.
 
-        At the end of stream, and when the server breaks the protocol, every unfinished command gets a
-        `RemoteProtocolError` as its response.
+        At the end of stream and after a protocol error, the response of every pending command is a
+        `RemoteProtocolError`.
+
+        Args:
+            data: received bytes, split anywhere; `b""` for the end of stream
+
+        Returns:
+            bytes to write to the socket, usually `b""`
 
         Raises:
-            RemoteProtocolError: what came is not the PandA protocol; the connection is in ERROR from then on
-            LocalProtocolError: the connection is CLOSED or in ERROR already
+            RemoteProtocolError: the data violates the protocol; the state is now ERROR
+            LocalProtocolError: the state is already CLOSED or ERROR
         """
         self._lifecycle.check_receiving()
         if not data:
@@ -103,15 +125,16 @@ class ControlConnection:
             return b""
         try:
             return self._receive_lines(data)
-        except BaseException as error:  # also an interrupt: what follows could not be matched any more
+        except BaseException as error:  # also an interrupt: later replies could not be matched to commands
             self._lifecycle.go(Transition.FAILED, str(error) or repr(error))
             self._fail_all(self._lifecycle.reason)
             raise
 
     def responses(self) -> Iterator[tuple[Command[Any], Any]]:
-        """Give each finished command with its response, or with the exception that ended it.
+        """Yield finished commands, each with its response, in order.
 
-        That is a `PandaError`, or whatever a mistake in the command raised; other commands go on.
+        The response of a failed command is an exception: a `PandaError`, or another one raised by an error in the
+        command itself. Other commands are not affected.
         """
         while self._finished:
             yield self._finished.popleft()
@@ -119,11 +142,11 @@ class ControlConnection:
     def _advance(
         self, command: Command[Any], conversation: Conversation[Any], replies: Sequence[Reply] | None
     ) -> bytes:
-        """Let a command go on; return what it wants to send."""
+        """Continue a command with its replies; return the bytes to write."""
         try:
-            # The first send() to a generator must be of None.
+            # The first send() to a generator must pass None.
             requests = list(conversation.send(replies))  # type: ignore[arg-type]
-            while not requests:  # a round with nothing to ask
+            while not requests:  # an empty batch
                 requests = list(conversation.send([]))
             to_send = b"".join(_encoded(request, command) for request in requests)
         except StopIteration as stop:
@@ -132,14 +155,14 @@ class ControlConnection:
         except Exception as error:
             if replies is None:
                 raise
-            # All its replies have come, so what follows is matched as before.
+            # All its replies have arrived, so later replies still match their commands.
             self._finished.append((command, error))
             return b""
         self._batches.append(_Batch(command, conversation, requests))
         return to_send
 
     def _take_expected(self, data: bytes) -> bool:
-        """Take the answer that the first command is likely to get, if it is all that came."""
+        """Finish the first command if the received bytes are exactly its expected reply; return whether they are."""
         if not self._batches or self._multiline is not None or len(self._buffer):
             return False
         batch = self._batches[0]
@@ -150,9 +173,9 @@ class ControlConnection:
         return True
 
     def _first(self) -> _Batch:
-        """Return the batch whose replies come now."""
+        """Return the batch of the next reply, and start its command if necessary."""
         batch = self._batches[0]
-        if not batch.requests:  # its answer is not the expected one
+        if not batch.requests:  # the reply is not the expected one
             batch.requests = list(next(batch.conversation))
         return batch
 
@@ -170,7 +193,7 @@ class ControlConnection:
         return bytes(to_send)
 
     def _collect(self, lines: list[bytes], start: int) -> int:
-        """Take what goes on with a multi-line value, many lines at once; return where it stopped."""
+        """Add consecutive `!` lines to the current multi-line value; return the index of the first other line."""
         if self._multiline is None:
             return start
         end = start
@@ -190,14 +213,14 @@ class ControlConnection:
     def _endless(self, line: bytes) -> RemoteProtocolError:
         batch = self._first()
         request = batch.requests[len(batch.replies)].line
-        return RemoteProtocolError(f"the reply to {request!r} has no end: {_shown(line)}")
+        return RemoteProtocolError(f"the reply to {request!r} is too long: {_shown(line)}")
 
     def _receive_line(self, line: bytes) -> bytes:
-        """Take one line; when it completes the replies to a batch, let its command go on."""
+        """Process one line. If it completes the replies to a batch, continue the command."""
         if len(line) > MAX_REPLY_LINE:
             raise _too_long(line)
         if not self._batches:
-            raise RemoteProtocolError(f"the server said {_shown(line)} although nothing was asked")
+            raise RemoteProtocolError(f"the server sent {_shown(line)}, but no command is pending")
         batch = self._first()
         reply = self._parse(line, batch.requests[len(batch.replies)].line)
         if reply is None:
@@ -209,7 +232,7 @@ class ControlConnection:
         return self._advance(batch.command, batch.conversation, batch.replies)
 
     def _parse(self, line: bytes, request: str) -> Reply | None:
-        """Turn a line into the reply that it completes, if it does."""
+        """Parse a line; return the reply that it completes, or None within a multi-line value."""
         if self._multiline is not None:
             if line == b".":
                 reply = Reply(request, lines=self._multiline)
@@ -226,7 +249,7 @@ class ControlConnection:
             return Reply(request, lines=[])
         elif line.startswith(b"ERR "):
             return Reply(request, error=text(line[4:]))
-        raise RemoteProtocolError(f"the server answered {request!r} with {_shown(line)}, which is no PandA reply")
+        raise RemoteProtocolError(f"{request!r} returned {_shown(line)}, which is not a valid PandA reply")
 
     def _end(self) -> None:
         self._lifecycle.go(Transition.STREAM_ENDED)
@@ -238,20 +261,20 @@ class ControlConnection:
             batch = self._first()
             self._batches.popleft()
             asked = batch.requests[len(batch.replies)].line
-            error = RemoteProtocolError(f"{asked!r} got no answer: {reason}")
+            error = RemoteProtocolError(f"no reply to {asked!r}: {reason}")
             self._finished.append((batch.command, error))
 
 
 def _encoded(request: object, command: Command[Any]) -> bytes:
     if not isinstance(request, Request):
-        raise LocalProtocolError(f"{command!r} asked with {request!r}, which is not a Request")
+        raise LocalProtocolError(f"{command!r} yielded {request!r}, which is not a Request")
     return bytes(request)
 
 
 def _shown(line: bytes) -> str:
-    """A line as an error message shows it: never so long that it hides the rest."""
+    """Return a line for an error message, shortened to 80 bytes."""
     return repr(line) if len(line) <= 80 else f"{line[:80]!r}..."
 
 
 def _too_long(line: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(f"the server sent a line of over {MAX_REPLY_LINE} bytes: {_shown(line)}")
+    return RemoteProtocolError(f"the server sent a line longer than {MAX_REPLY_LINE} bytes: {_shown(line)}")

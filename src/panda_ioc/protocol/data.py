@@ -1,66 +1,53 @@
-"""The data port as a machine that eats bytes and gives captured samples.
+"""Sans-IO data connection.
 
-The client says once how it wants its data; then, for each acquisition, the server sends a header in XML, an
-empty line, frames (`BIN `, a length, whole packed samples), and `END samples reason`. `DataConnection` asks
-for framed data with an XML header, raw or scaled, and knows no other format.
+The client sends its options once. For each acquisition, the server then sends an XML header, an empty line, frames
+(`BIN `, a length, whole packed samples) and `END samples reason`. `DataConnection` requests framed data with an XML
+header, raw or scaled; it supports no other format.
 
-Samples are not copied: a frame's array is a view of the memory that the bytes were received into, which lives
-as long as any of its arrays does. Received straight into that memory (`get_buffer`, `buffer_updated`), a byte
-is touched once.
+Samples are not copied: the array of a frame is a view of the receive buffer, which is kept while it is referenced.
+With `get_buffer` and `buffer_updated`, a socket receives directly into that buffer.
 
-Bytes are parsed when they are given, and what they make waits in `events` until it is taken.
+Received bytes are parsed immediately. The resulting events are queued until `events` is iterated.
 """
 
 import re
-import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from . import framing
 from .acquisition import Data, EndData, FrameData, ReadyData, StartData
 from .connection import ConnectionState, Lifecycle, Transition
-from .errors import CommandError, LocalProtocolError, PandaError, RemoteProtocolError
-from .exchange import text
+from .errors import LocalProtocolError, PandaError, RemoteProtocolError
+from .framing import HEAD, HEADER, LINE, MARK, MAX_MERGED, MAX_UNFLUSHED, SMALL_FRAME
 from .header import parse_header
 
-#: Bytes of a piece of memory to receive into: many frames fit, so few are cut in two and must be moved.
+#: Size of a receive buffer in bytes. It holds many frames, so few are split between two buffers and must be copied.
 _BLOCK = 1 << 22
 
-#: No read is offered less room than this.
+#: Minimum free space offered to a read, in bytes.
 _LEAST_ROOM = 1 << 17
 
-#: The longest frame that a server sends is 2 MiB, the longest header some 100 KiB: more is garbage.
-_MAX_FRAME = 1 << 24
-_MAX_HEADER = 1 << 20
-_MAX_LINE = 1 << 10
+#: Maximum number of bytes of samples in the event queue when more bytes are received.
+MAX_QUEUED = 1 << 26
 
-#: Bytes that are put together before they are given away, if nobody flushes.
-_MAX_UNFLUSHED = 1 << 23
-
-#: Bytes of samples that may wait to be taken when more bytes are given.
-MAX_UNTAKEN = 1 << 26
-
-#: Frames with fewer bytes of samples are small: these are merged, if that is wanted.
-_SMALL_FRAME = 1 << 14
-
-#: Small frames of one length that are merged in one step, so that a step is short.
-_MOST_MERGED = 1024
-
-#: What a step costs, in frames: a header is XML, and takes long to read.
+#: Cost of a parser step, counted in frames. Parsing an XML header is slow.
 _HEADER_COST, _FRAME_COST = 64, 1
-
-#: What a frame begins with: a mark, and its length with this head.
-_HEAD = struct.Struct("<4sI")
-_MARK = b"BIN "
-
-#: What texts end with. A pattern searches memory as it is, where `bytes` would have to be made first.
-_END_OF_LINE, _END_OF_HEADER = re.compile(b"\n"), re.compile(b"</header>\n\n")
 
 
 class DataConnection:
-    """One conversation with the data port of a PandA. It begins IDLE; see `ConnectionState`."""
+    r"""A Sans-IO connection to the data port of a PandA. It starts in `ConnectionState.IDLE`.
+
+    Example:
+        >>> connection = DataConnection()
+        >>> connection.connect(scaled=False)
+        b'XML FRAMED RAW\n'
+        >>> for event in connection.receive_bytes(b"OK\n"):
+        ...     print(event)
+        ReadyData()
+    """
 
     def __init__(self) -> None:
         self._lifecycle = Lifecycle(ConnectionState.IDLE, "data connection")
@@ -68,66 +55,69 @@ class DataConnection:
         self._sample: np.dtype[np.void] = np.dtype([])
         self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._view = memoryview(b"")
-        #: Where in the memory what is not parsed begins, how far it was searched, and where it ends.
+        #: Offsets in the buffer: start of the unparsed bytes, end of the searched bytes, end of the received bytes.
         self._start, self._searched, self._end = 0, 0, 0
         self._unflushed: list[npt.NDArray[np.void]] = []
         self._unflushed_bytes = 0
         self._events: deque[Data] = deque()
-        self._untaken_bytes = 0
+        self._queued_bytes = 0
         self._error: PandaError | None = None
         self._pending = False
         self._merge = False
 
     @property
     def pending(self) -> bool:
-        """Whether bytes that were given are not parsed yet, as the limit was reached: call `parse_on`."""
+        """Whether received bytes are not parsed yet because `limit` was reached: call `parse_pending`."""
         return self._pending
 
     @property
     def state(self) -> ConnectionState:
-        """IDLE, NEGOTIATING, OPEN between acquisitions, ACQUIRING, CLOSED or ERROR."""
+        """The state: IDLE, NEGOTIATING, OPEN between acquisitions, ACQUIRING, CLOSED or ERROR."""
         return self._lifecycle.state
 
     def connect(self, scaled: bool = True) -> bytes:  # noqa: FBT001, FBT002 - as the API was fixed
-        """Choose raw or scaled data; return the bytes to write. It can be done once.
+        """Select raw or scaled data and return the bytes to write. Call it once.
 
         Args:
-            scaled: let the server scale: then all columns but bits are float64. Raw is what the hardware made
+            scaled: True for values scaled by the server, float64 in all columns except bits; False for raw values
+
+        Raises:
+            LocalProtocolError: the options were sent before
         """
         if self.state is not ConnectionState.IDLE:
-            raise LocalProtocolError("the options of a data connection can be sent once, and were")
+            raise LocalProtocolError("the options of this data connection were already sent")
         self._lifecycle.go(Transition.OPTIONS_SENT)
         self._options = f"XML FRAMED {'SCALED' if scaled else 'RAW'}"
         return f"{self._options}\n".encode()
 
     def receive_bytes(self, data: bytes, flush_every_frame: bool = True) -> Iterator[Data]:  # noqa: FBT001, FBT002
-        """Take what the server sent, `b""` for its end of stream; give what is complete now, as `events` does.
+        """Parse received bytes and return an iterator over the queued events, as `events` does.
 
-        The bytes are taken by the call itself: what is not iterated comes first the next time.
+        The bytes are parsed by the call itself; events that are not iterated remain queued.
 
         Args:
-            data: any piece of the stream
-            flush_every_frame: give each frame as it comes; otherwise frames are put together until `flush`,
-                the end of the acquisition, or 8 MiB
+            data: received bytes, split anywhere; `b""` for the end of stream
+            flush_every_frame: True queues each frame immediately; False merges frames until `flush`, the end of the
+                acquisition, or 8 MiB
 
         Raises:
-            LocalProtocolError: the connection is IDLE, CLOSED or in ERROR, or over 64 MiB of samples have not been
-                taken; by the call. What `events` raises, by the iteration
+            LocalProtocolError: raised by the call if the state is IDLE, CLOSED or ERROR, or if more than 64 MiB of
+                samples are queued. The iterator raises the errors of `events`
         """
         self._check_receiving()
         if not data:
-            self._take(0, flush_every_frame=flush_every_frame)
+            self._receive(0, flush_every_frame=flush_every_frame)
         view = memoryview(data)
         while view and self._error is None:
             buffer = self.get_buffer()
             count = min(len(buffer), len(view))
             buffer[:count] = view[:count]
-            self._take(count, flush_every_frame=flush_every_frame)
+            self._receive(count, flush_every_frame=flush_every_frame)
             view = view[count:]
         return self.events()
 
     def get_buffer(self) -> memoryview:
-        """Memory to receive into, at least 128 KiB of it; then call `buffer_updated`."""
+        """Return free space of the receive buffer, at least 128 KiB. Call `buffer_updated` after receiving into it."""
         if len(self._memory) - self._end < _LEAST_ROOM:
             rest = self._memory[self._start : self._end]
             memory = np.empty(max(_BLOCK, 2 * len(rest) + _LEAST_ROOM), np.uint8)
@@ -140,49 +130,61 @@ class DataConnection:
     def buffer_updated(
         self, count: int, *, flush_every_frame: bool = True, limit: int | None = None, merge: bool = False
     ) -> Iterator[Data]:
-        """Take `count` bytes that were received into the buffer, 0 for the end of stream; as `receive_bytes`.
+        """Parse bytes that were received into the buffer; return an iterator over the queued events.
 
         Args:
-            count: bytes
+            count: number of bytes received; 0 for the end of stream
             flush_every_frame: as for `receive_bytes`
-            limit: parse no more than so many frames now, where a header counts as 64; `pending` tells whether some
-                bytes are left. All is parsed before the end of stream. None parses all
-            merge: give frames of less than 16 KiB of samples that come one after the other as one
+            limit: maximum number of frames to parse, where a header counts as 64; None for no limit. `pending` is
+                True if bytes remain; `count=0` parses them all
+            merge: merge consecutive frames with less than 16 KiB of samples
+
+        Raises:
+            LocalProtocolError: as for `receive_bytes`
         """
         self._check_receiving()
-        self._take(count, flush_every_frame=flush_every_frame, limit=limit, merge=merge)
+        self._receive(count, flush_every_frame=flush_every_frame, limit=limit, merge=merge)
         return self.events()
 
-    def parse_on(
+    def parse_pending(
         self, *, flush_every_frame: bool = True, limit: int | None = None, merge: bool = False
     ) -> Iterator[Data]:
-        """Parse what is `pending`; as `buffer_updated`."""
+        """Parse `pending` bytes; return an iterator over the queued events.
+
+        Args:
+            flush_every_frame: as for `receive_bytes`
+            limit: as for `buffer_updated`
+            merge: as for `buffer_updated`
+
+        Raises:
+            LocalProtocolError: as for `receive_bytes`
+        """
         self._check_receiving()
         self._parse(flush_every_frame=flush_every_frame, limit=limit, merge=merge)
         return self.events()
 
     def events(self) -> Iterator[Data]:
-        """Give what came and was not taken yet, in order; then raise the error that ended the connection, once.
+        """Yield the queued events in order, then raise the error that ended the connection, once.
 
         Raises:
-            RemoteProtocolError: what came is not the PandA protocol (the state is ERROR), or the stream ended (CLOSED)
-            CommandError: the server refused the options (ERROR)
+            RemoteProtocolError: the data violates the protocol (state ERROR), or the stream ended (state CLOSED)
+            CommandError: the server refused the options (state ERROR)
         """
         while self._events:
             data = self._events.popleft()
             if isinstance(data, FrameData):
-                self._untaken_bytes -= data.data.nbytes
+                self._queued_bytes -= data.data.nbytes
             yield data
         if self._error is not None:
             try:
                 raise self._error
             finally:
-                self._error = None  # or the two would keep each other, and the memory, alive
+                self._error = None  # breaks the reference cycle that would keep the buffer alive
 
     def flush(self) -> Iterator[FrameData]:
-        """Give the frames that were put together since the last flush, as one; nothing if there is none.
+        """Yield the frames merged since the last flush as one frame, if any.
 
-        While something else waits in `events`, they come after it, by `events`.
+        If other events are queued, the frame is appended to the queue instead.
         """
         if self._events:
             self._flush_into_events()
@@ -191,11 +193,11 @@ class DataConnection:
 
     def _check_receiving(self) -> None:
         self._lifecycle.check_receiving()
-        if self._untaken_bytes > MAX_UNTAKEN:
-            raise LocalProtocolError(f"{self._untaken_bytes} bytes of samples were not taken: iterate what is returned")
+        if self._queued_bytes > MAX_QUEUED:
+            raise LocalProtocolError(f"{self._queued_bytes} bytes of samples are queued: iterate the returned events")
 
-    def _take(self, count: int, *, flush_every_frame: bool, limit: int | None = None, merge: bool = False) -> None:
-        """Take `count` new bytes in the buffer: make all that they complete into events, up to a limit."""
+    def _receive(self, count: int, *, flush_every_frame: bool, limit: int | None = None, merge: bool = False) -> None:
+        """Parse `count` new bytes in the buffer, up to a limit, and queue their events."""
         self._end += count
         if count or self._pending:
             self._parse(flush_every_frame=flush_every_frame, limit=limit if count else None, merge=merge)
@@ -216,7 +218,7 @@ class DataConnection:
                         break
         except PandaError as error:
             self._fail(error)
-        except BaseException as error:  # an interrupt: it is not known how far it came
+        except BaseException as error:  # an interrupt: the parser state is unknown
             self._fail(RemoteProtocolError(f"receiving was interrupted: {error!r}"))
             raise
         if flush_every_frame:
@@ -224,14 +226,14 @@ class DataConnection:
 
     def _put(self, data: Data, *, flush_every_frame: bool, merge: bool) -> None:
         if isinstance(data, FrameData):
-            waits = not flush_every_frame or (merge and data.data.nbytes < _SMALL_FRAME)
+            waits = not flush_every_frame or (merge and data.data.nbytes < SMALL_FRAME)
             if waits or self._unflushed:
                 self._unflushed.append(data.data)
                 self._unflushed_bytes += data.data.nbytes
-                if not waits or self._unflushed_bytes >= _MAX_UNFLUSHED:
+                if not waits or self._unflushed_bytes >= MAX_UNFLUSHED:
                     self._flush_into_events()
                 return
-            self._untaken_bytes += data.data.nbytes
+            self._queued_bytes += data.data.nbytes
         elif isinstance(data, EndData):
             self._flush_into_events()
         self._events.append(data)
@@ -239,18 +241,18 @@ class DataConnection:
     def _flush_into_events(self) -> None:
         if self._unflushed:
             frame = self._joined()
-            self._untaken_bytes += frame.data.nbytes
+            self._queued_bytes += frame.data.nbytes
             self._events.append(frame)
 
     def _joined(self) -> FrameData:
         frames, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
-        return FrameData(frames[0] if len(frames) == 1 else _concatenated(frames))
+        return FrameData(frames[0] if len(frames) == 1 else framing.concatenate(frames))
 
     def _end_stream(self) -> None:
         if self.state is ConnectionState.NEGOTIATING:
-            where = f" before it answered {self._options!r}"
+            where = f" before replying to {self._options!r}"
         elif self.state is ConnectionState.ACQUIRING or self._start < self._end:
-            where = " in the middle of an acquisition"
+            where = " during an acquisition"
         else:
             where = ""
         self._lifecycle.go(Transition.STREAM_ENDED)
@@ -262,24 +264,21 @@ class DataConnection:
         self._flush_into_events()
         self._error = error.with_traceback(None)
         self._pending = False
-        # Arrays that were given still use the memory; what is left in it means nothing.
+        # Frames still reference the old buffer; its unparsed bytes are discarded.
         self._memory, self._start, self._searched, self._end = np.empty(0, np.uint8), 0, 0, 0
 
-    # The steps: each takes what is next, or returns None if it is not all there.
+    # Parser steps: each consumes the next item, or returns None if it is incomplete.
 
     def _step_options(self) -> ReadyData | None:
-        line = self._text_until(_END_OF_LINE, _MAX_LINE)
+        line = self._text_until(*LINE)
         if line is None:
             return None
-        if line.startswith(b"ERR "):
-            raise CommandError(self._options, text(line[4:-1]))
-        if line != b"OK\n":
-            raise RemoteProtocolError(f"the data port answered {self._options!r} with {line[:80]!r}")
+        framing.check_options(line, self._options)
         self._lifecycle.go(Transition.OPTIONS_ACCEPTED)
         return ReadyData()
 
     def _step_header(self) -> StartData | None:
-        header = self._text_until(_END_OF_HEADER, _MAX_HEADER)
+        header = self._text_until(*HEADER)
         if header is None:
             return None
         start = parse_header(header)
@@ -289,54 +288,46 @@ class DataConnection:
 
     def _step_data(self) -> FrameData | EndData | None:
         available = self._end - self._start
-        if available < _HEAD.size:
+        if available < HEAD.size:
             return None
-        mark, length = _HEAD.unpack_from(self._view, self._start)
-        if mark != _MARK:
+        mark, length = HEAD.unpack_from(self._view, self._start)
+        if mark != MARK:
             return self._step_end()
-        if length > _MAX_FRAME or length <= _HEAD.size or (length - _HEAD.size) % self._sample.itemsize:
-            raise RemoteProtocolError(
-                f"the data port sent a frame of {length} bytes, which holds no whole number of samples "
-                f"of {self._sample.itemsize} bytes"
-            )
+        framing.check_length(length, self._sample.itemsize)
         if available < length:
             return None
-        if self._merge and length < _SMALL_FRAME and self._is_repeated(length, available):
-            return FrameData(self._equal_frames(length, min(available // length, _MOST_MERGED)))
-        frame = self._memory[self._start + _HEAD.size : self._start + length].view(self._sample)
+        if self._merge and length < SMALL_FRAME and self._is_repeated(length, available):
+            return FrameData(self._equal_frames(length, min(available // length, MAX_MERGED)))
+        frame = self._memory[self._start + HEAD.size : self._start + length].view(self._sample)
         frame.flags.writeable = False
         self._start += length
         return FrameData(frame)
 
     def _is_repeated(self, length: int, available: int) -> bool:
-        """Whether another frame of the same length comes next."""
+        """Whether the next frame is complete and has the same length."""
         after = self._start + length
-        return available >= 2 * length and _HEAD.unpack_from(self._view, after) == (_MARK, length)
+        return available >= 2 * length and HEAD.unpack_from(self._view, after) == (MARK, length)
 
     def _equal_frames(self, length: int, most: int) -> npt.NDArray[np.void]:
-        """Take the frames that come next as long as they have the same length, as one array."""
+        """Consume consecutive frames of the same length; return their samples as one array."""
         frames = self._memory[self._start : self._start + most * length].reshape(most, length)
-        # A head is one number of 8 bytes: to compare its bytes one by one takes ten times as long.
-        heads = np.ndarray((most,), np.uint64, self._memory, self._start, (length,))
-        same = heads == heads[0]
+        same = framing.equal_heads(self._memory, self._start, most, length)
         count = most if same.all() else int(same.argmin())
         self._start += count * length
-        joined = frames[:count, _HEAD.size :].reshape(-1).view(self._sample)
+        joined = frames[:count, HEAD.size :].reshape(-1).view(self._sample)
         joined.flags.writeable = False
         return joined
 
     def _step_end(self) -> EndData | None:
-        line = self._text_until(_END_OF_LINE, _MAX_LINE)
+        line = self._text_until(*LINE)
         if line is None:
             return None
-        match text(line[:-1]).split(" ", 2):
-            case ["END", samples, reason] if samples.isdecimal():
-                self._lifecycle.go(Transition.ACQUISITION_ENDED)
-                return EndData(int(samples), reason)
-        raise RemoteProtocolError(f"the data port sent {line[:80]!r} among its data")
+        end = framing.parse_end(line)
+        self._lifecycle.go(Transition.ACQUISITION_ENDED)
+        return end
 
     def _text_until(self, mark: re.Pattern[bytes], limit: int) -> bytes | None:
-        """Take what comes up to a mark, and the mark, once it is there; nothing is searched twice, nor copied."""
+        """Consume and return the bytes up to and including a terminator; None if it has not arrived."""
         begin = max(self._start, self._searched - len(mark.pattern) + 1)
         found = mark.search(self._view[: self._end], begin)
         self._searched = self._end
@@ -350,13 +341,6 @@ class DataConnection:
         taken = self._view[self._start : found.end()].tobytes()
         self._start = self._searched = found.end()
         return taken
-
-
-def _concatenated(frames: list[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
-    """Frames in one array; as bytes, for numpy copies structures one by one."""
-    joined = np.concatenate([frame.view(np.uint8) for frame in frames]).view(frames[0].dtype)
-    joined.flags.writeable = False
-    return joined
 
 
 _STEPS: dict[ConnectionState, Callable[[DataConnection], Data | None]] = {

@@ -1,27 +1,27 @@
-"""What can go wrong, split by who broke the rules.
+"""Protocol errors, by the side that caused them.
 
-Nothing here knows of sockets: a lost connection or a time limit is the business of `panda_ioc.client`.
+Lost connections and timeouts are errors of `panda_ioc.client`.
 """
 
 
 class PandaError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base class of all errors that panda_ioc raises on purpose."""
 
 
 class LocalProtocolError(PandaError):
-    """The caller asked for something that the protocol cannot carry; nothing was sent."""
+    """An invalid request by the caller. Nothing was sent."""
 
 
 class RemoteProtocolError(PandaError):
-    """The server said something that is not the PandA protocol, or closed in the middle of it."""
+    """Data from the server that violates the PandA protocol, or an unexpected end of the stream."""
 
 
 class CommandError(PandaError):
-    """The server understood the command and refused it with `ERR reason`.
+    """A command that the server refused with `ERR reason`.
 
     Attributes:
-        request: the command line as it was sent, without its newline
-        reason: the server's own words
+        request: command line as sent, without its newline
+        reason: reason given by the server
     """
 
     def __init__(self, request: str, reason: str) -> None:

@@ -1,6 +1,7 @@
-"""What a field of a block is: plain data, one class for each kind that needs more than its type.
+"""Static descriptions of blocks, fields and table columns.
 
-Which class a (type, subtype) has, and which questions fill it, is the table in `introspection`.
+Field types with more metadata than `FieldInfo` have separate classes. The tables in `introspection` define the
+class of each (type, subtype) and the requests that fill it.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class BlockInfo:
-    """A kind of block: how many of it there are, and what it is for."""
+    """A block type.
+
+    Attributes:
+        number: number of instances: 4 for PULSE1 to PULSE4
+        description: one line; "" if the server has none
+    """
 
     number: int
     description: str = ""
@@ -17,13 +23,13 @@ class BlockInfo:
 
 @dataclass(frozen=True)
 class FieldInfo:
-    """A field, of any type: also of one that this library has never heard of.
+    """A field of a block. The base class of all descriptions; also describes field types unknown to this library.
 
     Attributes:
-        type: "param", "read", "write", "bit_out", ... or whatever the server says
-        subtype: "uint", "enum", ..., None where the type has none
-        description: one line, empty where the server has none
-        attributes: the names that the server lists for it, "MAX", "UNITS", "INFO", ...
+        type: field type as sent by the server: "param", "read", "write", "bit_out", ...
+        subtype: "uint", "enum", ...; None if the type has no subtypes
+        description: one line; "" if the server has none
+        attributes: sorted names of its attributes: "INFO", "MAX", "UNITS", ...
     """
 
     type: str
@@ -34,14 +40,26 @@ class FieldInfo:
 
 @dataclass(frozen=True)
 class UintFieldInfo(FieldInfo):
-    """A 32-bit unsigned integer. A value over the maximum is refused by the server."""
+    """A field of subtype uint: a 32-bit unsigned integer.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        max_value: largest value that the server accepts
+    """
 
     max_value: int = 2**32 - 1
 
 
 @dataclass(frozen=True)
 class ScalarFieldInfo(FieldInfo):
-    """A number that reads as raw x scale + offset, in units."""
+    """A field of subtype scalar: a float, whose value is raw * scale + offset.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        units: engineering units; "" if none
+        scale: scale factor in `units` per count
+        offset: offset in `units`
+    """
 
     units: str = ""
     scale: float = 1.0
@@ -50,25 +68,36 @@ class ScalarFieldInfo(FieldInfo):
 
 @dataclass(frozen=True)
 class TimeFieldInfo(FieldInfo):
-    """A time, shown in one of `unit_labels`: "min", "s", "ms", "us". Which one is a setting of each instance."""
+    """A field of type or subtype time. The UNITS attribute of each instance selects its units.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        unit_labels: available units: ("min", "s", "ms", "us")
+    """
 
     unit_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class EnumFieldInfo(FieldInfo):
-    """One of several labels."""
+    """A field of subtype enum.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        labels: values that the server accepts, in the order of their codes from 0
+    """
 
     labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class BitOutFieldInfo(FieldInfo):
-    """A wire of the bit bus. All wires are told by `GetPcapBitsLabels`.
+    """A field of type bit_out: a signal on the bit bus. `GetPcapBitsLabels` lists the signals of all instances.
 
     Attributes:
-        capture_word: the field that captures it for the first instance of its block, "PCAP.BITS0"
-        offset: which bit it is there, from 0
+        type, subtype, description, attributes: as for `FieldInfo`
+        capture_word: field that captures the signal of the first instance: "PCAP.BITS0"
+        offset: bit number in that field, from 0 to 31
     """
 
     capture_word: str = ""
@@ -77,46 +106,74 @@ class BitOutFieldInfo(FieldInfo):
 
 @dataclass(frozen=True)
 class BitMuxFieldInfo(EnumFieldInfo):
-    """Chooses a wire of the bit bus, ZERO or ONE; `max_delay` is in ticks of the FPGA clock."""
+    """A field of type bit_mux: selects a signal of the bit bus, ZERO or ONE.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        labels: signals that can be selected
+        max_delay: maximum of the DELAY attribute in ticks of the FPGA clock
+    """
 
     max_delay: int = 0
 
 
 @dataclass(frozen=True)
 class PosMuxFieldInfo(EnumFieldInfo):
-    """Chooses an entry of the position bus, or ZERO."""
+    """A field of type pos_mux: selects a signal of the position bus, or ZERO.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        labels: signals that can be selected
+    """
 
 
 @dataclass(frozen=True)
 class PosOutFieldInfo(FieldInfo):
-    """An entry of the position bus, which can be captured."""
+    """A field of type pos_out: a signal on the position bus, which can be captured.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        capture_labels: values of the CAPTURE attribute: ("No", "Value", "Diff", ...)
+    """
 
     capture_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ExtOutFieldInfo(FieldInfo):
-    """Something that can be captured but not read."""
+    """A field of type ext_out: a value that can be captured but not read.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        capture_labels: values of the CAPTURE attribute: ("No", "Value")
+    """
 
     capture_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ExtOutBitsFieldInfo(ExtOutFieldInfo):
-    """32 bits of the bit bus in a word, bit 0 first; a bit that is not used has an empty name."""
+    """A field of type ext_out and subtype bits: captures 32 signals of the bit bus in one word.
+
+    Attributes:
+        type, subtype, description, attributes: as for `FieldInfo`
+        capture_labels: as for `ExtOutFieldInfo`
+        bits: names of the 32 signals, bit 0 first; "" for an unused bit
+    """
 
     bits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column of a table: some bits of each row.
+    """A column of a table: a bit field in each row.
 
     Attributes:
         subtype: "uint", "int" or "enum"
-        bit_low, bit_high: where it is in the row, both included, counted through its little-endian words
-        description: one line
-        labels: of an enum
+        bit_low: lowest bit in the row, counted through its 32-bit words from bit 0 of word 0
+        bit_high: highest bit, inclusive; in the same word as `bit_low`
+        description: one line; "" if the server has none
+        labels: labels of an enum, in the order of their codes from 0
     """
 
     subtype: str
@@ -128,12 +185,13 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class TableFieldInfo(FieldInfo):
-    """A table of rows.
+    """A field of type table.
 
     Attributes:
-        max_length: the most that it holds, in 32-bit words
-        row_words: how many words a row has
-        columns: by name, in the order in which the server lists them
+        type, subtype, description, attributes: as for `FieldInfo`
+        max_length: capacity in 32-bit words
+        row_words: number of 32-bit words per row
+        columns: columns by name, in the order of the server
     """
 
     max_length: int = 0
@@ -142,5 +200,5 @@ class TableFieldInfo(FieldInfo):
 
     @property
     def max_rows(self) -> int:
-        """The most rows that it holds."""
+        """The capacity in rows."""
         return self.max_length // self.row_words

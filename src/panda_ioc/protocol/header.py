@@ -1,4 +1,4 @@
-"""The header of an acquisition, in XML."""
+"""Parser of acquisition headers, which are XML."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -9,24 +9,24 @@ from .acquisition import COLUMN_TYPES, FieldCapture, StartData
 from .errors import RemoteProtocolError
 from .exchange import text
 
-#: What servers say where units were never set.
+#: Units in the header if none were set.
 _NO_UNITS = "(null)"
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 
-#: Whole numbers have 64 bits.
+#: Integers have 64 bits.
 _LIMIT = 1 << 63
 
 
 def parse_header(header: bytes) -> StartData:
-    """Read a header.
+    """Parse an acquisition header.
 
     Raises:
-        RemoteProtocolError: it is no XML, or does not say what a header must
+        RemoteProtocolError: the header is not XML, or a required element is missing or invalid
     """
     if b"<!" in header or b"<?" in header:
-        # A server sends no declarations; those of an attacker could make the parser use any memory.
-        raise RemoteProtocolError("the header of an acquisition has declarations in it")
+        # PandA servers send no declarations. Malicious ones could make the parser use unlimited memory.
+        raise RemoteProtocolError("the acquisition header contains XML declarations")
     try:
         root = ET.fromstring(text(header))  # noqa: S314 - without declarations, see above
         data = _child(root, "data")
@@ -34,38 +34,38 @@ def parse_header(header: bytes) -> StartData:
         _check_columns(fields)
         start = StartData(
             fields,
-            _whole(data, "missed", 0),
+            _integer(data, "missed", 0),
             data.get("process", ""),
-            _whole(data, "sample_bytes", 0),
+            _integer(data, "sample_bytes", 0),
             data.get("arm_time", ""),
             data.get("start_time", ""),
-            _whole(data, "hw_time_offset_ns", -_LIMIT) if "hw_time_offset_ns" in data.attrib else None,
+            _integer(data, "hw_time_offset_ns", -_LIMIT) if "hw_time_offset_ns" in data.attrib else None,
             data.get("format", "Framed"),
         )
         length = start.dtype.itemsize
     except ET.ParseError as error:
-        raise _no_sense(f"it is no XML: {error}", header) from error
+        raise _invalid(f"not XML: {error}", header) from error
     except _BadHeaderError as error:
-        raise _no_sense(str(error), header) from error
+        raise _invalid(str(error), header) from error
     if length != start.sample_bytes or not fields:
         raise RemoteProtocolError(
-            f"the header of an acquisition has columns of {length} bytes in samples of {start.sample_bytes} bytes"
+            f"invalid acquisition header: its columns have {length} bytes, its samples {start.sample_bytes} bytes"
         )
     return start
 
 
 class _BadHeaderError(Exception):
-    """What is wrong in a header."""
+    """An error in a header."""
 
 
-def _no_sense(problem: str, header: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(f"the header of an acquisition makes no sense ({problem}): {header[:200]!r}")
+def _invalid(problem: str, header: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"invalid acquisition header ({problem}): {header[:200]!r}")
 
 
 def _child(element: Element, tag: str) -> Element:
     child = element.find(tag)
     if child is None:
-        raise _BadHeaderError(f"there is no <{tag}>")
+        raise _BadHeaderError(f"<{tag}> is missing")
     return child
 
 
@@ -73,7 +73,7 @@ def _check_columns(fields: Sequence[FieldCapture]) -> None:
     names: set[str] = set()
     for field in fields:
         if field.column in names:
-            raise _BadHeaderError(f"two columns are called {field.column}")
+            raise _BadHeaderError(f"duplicate column {field.column}")
         names.add(field.column)
 
 
@@ -95,16 +95,16 @@ def _field(element: Element) -> FieldCapture:
 def _text(element: Element, attribute: str) -> str:
     value = element.get(attribute)
     if value is None:
-        raise _BadHeaderError(f"there is no {attribute} in <{element.tag}>")
+        raise _BadHeaderError(f"{attribute} is missing in <{element.tag}>")
     return value
 
 
-def _whole(element: Element, attribute: str, low: int) -> int:
+def _integer(element: Element, attribute: str, low: int) -> int:
     value = element.get(attribute, "0")
     if not _INTEGER.fullmatch(value):
-        raise _BadHeaderError(f"{attribute} is {value[:40]!r}, not a whole number")
+        raise _BadHeaderError(f"{attribute} is {value[:40]!r}, not an integer")
     if not low <= int(value) < _LIMIT:
-        raise _BadHeaderError(f"{attribute} is {value}, not from {low} to {_LIMIT - 1}")
+        raise _BadHeaderError(f"{attribute} is {value}, not between {low} and {_LIMIT - 1}")
     return int(value)
 
 

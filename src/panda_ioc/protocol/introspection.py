@@ -1,8 +1,8 @@
-"""The commands that ask a PandA what it has.
+"""Commands that describe the blocks, fields and metadata of a PandA.
 
-What is asked of a field follows from its type by one table, `_KINDS`. A type that is not in the table is
-kept as a plain `FieldInfo`, and an attribute that a server does not have keeps its default: both happen
-with servers older and newer than this library.
+`_KINDS` maps each field type to a class, `_QUESTIONS` lists the requests that fill the class. Unknown types become a
+plain `FieldInfo`, and attributes that the server does not have keep their defaults: both occur with older and newer
+servers.
 """
 
 import re
@@ -30,16 +30,19 @@ from .fields import (
     UintFieldInfo,
 )
 
-#: What can be asked for. Whatever else a server lists as a name is kept, but nothing is asked of it.
+#: Valid names. Other names that a server lists are kept, but nothing further is requested for them.
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
 class GetBlockInfo(Command[dict[str, BlockInfo]]):
-    """Ask which blocks there are; sorted by name, for servers tell no order.
+    """List the block types (`*BLOCKS?`). The response is a dict from name to `BlockInfo`, sorted by name.
 
     Args:
         skip_description: leave the descriptions empty, which saves a round trip
+
+    Raises:
+        RemoteProtocolError: a reply cannot be parsed
     """
 
     skip_description: bool = False
@@ -58,12 +61,19 @@ class GetBlockInfo(Command[dict[str, BlockInfo]]):
 
 @dataclass(frozen=True)
 class GetFieldInfo(Command[dict[str, FieldInfo]]):
-    """Ask which fields a block has, and all that does not change about them; in display order.
+    """List the fields of a block with their static metadata.
+
+    The response is a dict from field name to a `FieldInfo` subclass, in display order.
 
     Args:
-        block: the name of the block without a number: "SEQ"
-        extended_metadata: False asks for types alone, in one round trip: a plain `FieldInfo` for each field, without
-            description and attributes
+        block: block name without instance number: "SEQ"
+        extended_metadata: False requests only the types, in one round trip. Each field is then a plain `FieldInfo`
+            without description and attributes
+
+    Raises:
+        LocalProtocolError: `block` is not a valid name
+        CommandError: the PandA does not have the block
+        RemoteProtocolError: a reply cannot be parsed
     """
 
     block: str
@@ -71,7 +81,7 @@ class GetFieldInfo(Command[dict[str, FieldInfo]]):
 
     def conversation(self) -> Conversation[dict[str, FieldInfo]]:
         if not _NAME.fullmatch(self.block):
-            raise LocalProtocolError(f"{self.block!r} is not the name of a block")
+            raise LocalProtocolError(f"invalid block name {self.block!r}: use letters, digits and '_'")
         reply = yield from ask(f"{self.block}.*?")
         listed = []
         for line in reply.multiline():
@@ -86,9 +96,13 @@ class GetFieldInfo(Command[dict[str, FieldInfo]]):
 
 @dataclass(frozen=True)
 class GetPcapBitsLabels(Command[dict[str, tuple[str, ...]]]):
-    """Ask which bit is where in the captured words: {"PCAP.BITS0": 32 names, ...}, "" for a bit that is not used.
+    """Get the signal names of all captured bits, in two round trips.
 
-    Two round trips; bit 0 comes first.
+    The response is a dict from field name to 32 signal names, bit 0 first, "" for an unused bit:
+    {"PCAP.BITS0": ("TTLIN1.VAL", ...), ...}.
+
+    Raises:
+        RemoteProtocolError: a reply cannot be parsed
     """
 
     def conversation(self) -> Conversation[dict[str, tuple[str, ...]]]:
@@ -100,7 +114,7 @@ class GetPcapBitsLabels(Command[dict[str, tuple[str, ...]]]):
 
 @dataclass(frozen=True)
 class GetMetadata(Command[dict[str, str | list[str]]]):
-    """Ask for the metadata: each key with its text, or with a list of lines; sorted by key."""
+    """Read all metadata (`*METADATA`). The response is a dict from key to text or a list of lines, sorted by key."""
 
     def conversation(self) -> Conversation[dict[str, str | list[str]]]:
         keys = sorted((yield from ask("*METADATA.*?")).multiline())
@@ -112,7 +126,7 @@ class GetMetadata(Command[dict[str, str | list[str]]]):
 
 
 class _From(Enum):
-    """Where the answer to a question is found."""
+    """The request that answers a question."""
 
     ATTRIBUTE = "{block}1.{field}.{attribute}?"
     LABELS = "*ENUMS.{block}.{field}?"
@@ -121,7 +135,7 @@ class _From(Enum):
 
 @dataclass(frozen=True)
 class _Question:
-    """How one member of a FieldInfo is asked for."""
+    """The request for one member of a FieldInfo class, and the conversion of its reply."""
 
     source: _From
     attribute: str = ""
@@ -135,7 +149,7 @@ def _integer(reply: Reply) -> int:
 def _positive(reply: Reply) -> int:
     number = _integer(reply)
     if number < 1:
-        raise RemoteProtocolError(f"{reply.request!r} was answered with {number}, which must be at least 1")
+        raise RemoteProtocolError(f"{reply.request!r} returned {number}, which must be at least 1")
     return number
 
 
@@ -143,7 +157,7 @@ def _float(reply: Reply) -> float:
     try:
         return float(reply.line())
     except ValueError:
-        raise RemoteProtocolError(f"{reply.request!r} was answered with {reply.line()[:80]!r}, not a number") from None
+        raise RemoteProtocolError(f"{reply.request!r} returned {reply.line()[:80]!r}, not a number") from None
 
 
 def _labels(reply: Reply) -> tuple[str, ...]:
@@ -151,16 +165,16 @@ def _labels(reply: Reply) -> tuple[str, ...]:
 
 
 def _columns(reply: Reply) -> dict[str, TableColumn]:
-    """Parse the FIELDS of a table: `left:right NAME [subtype]`, where both ends are included."""
+    """Parse the FIELDS of a table: lines `high:low NAME [subtype]`, both bits inclusive."""
     columns = {}
     for line in reply.multiline():
         bits, name, *subtype = _split(reply, line, 2)
         match = re.fullmatch(r"(\d{1,6}):(\d{1,6})", bits)
         if not match:
-            raise _no_sense(reply, line)
+            raise _invalid_line(reply, line)
         high, low = int(match[1]), int(match[2])
         if high < low or high // 32 != low // 32:
-            raise _no_sense(reply, line)
+            raise _invalid_line(reply, line)
         columns[name] = TableColumn(subtype[0] if subtype else "uint", low, high)
     return columns
 
@@ -168,7 +182,7 @@ def _columns(reply: Reply) -> dict[str, TableColumn]:
 _CAPTURE = _Question(_From.ATTRIBUTE_LABELS, "CAPTURE", _labels)
 _LABELS = _Question(_From.LABELS, convert=_labels)
 
-#: What is asked for each member of the classes in `fields`.
+#: Requests for the members of the classes in `fields`.
 _QUESTIONS: Mapping[type[FieldInfo], Mapping[str, _Question]] = {
     UintFieldInfo: {"max_value": _Question(_From.ATTRIBUTE, "MAX", _integer)},
     ScalarFieldInfo: {
@@ -203,7 +217,7 @@ _SUBTYPES: Mapping[str, type[FieldInfo]] = {
     "enum": EnumFieldInfo,
 }
 
-#: The class of each (type, subtype); a pair that is not here has a plain FieldInfo.
+#: Class of each (type, subtype); plain FieldInfo for other pairs.
 _KINDS: Mapping[tuple[str, str | None], type[FieldInfo]] = {
     **{(kind, subtype): cls for kind in ("param", "read", "write") for subtype, cls in _SUBTYPES.items()},
     ("time", None): TimeFieldInfo,
@@ -247,7 +261,7 @@ def _field_info(block: str, name: str, kind: str, subtype: str | None) -> Conver
 def _described_columns(
     block: str, name: str, columns: Mapping[str, TableColumn]
 ) -> Conversation[dict[str, TableColumn]]:
-    """Add what is asked column by column: descriptions, and the labels of enums."""
+    """Add the description of each column and the labels of each enum."""
     paths = {column: f"{block}.{name}[].{column}" for column in columns if _NAME.fullmatch(column)}
     descriptions = yield [Request(f"*DESC.{path}?") for path in paths.values()]
     enums = [column for column in paths if columns[column].subtype == "enum"]
@@ -261,14 +275,14 @@ def _described_columns(
 
 
 def _description(reply: Reply) -> str:
-    """A description, empty where the server has none: that it says with an ERR."""
+    """Return a description; empty if the server has none, which it reports with an ERR."""
     return "" if reply.error is not None else reply.line().strip()
 
 
 def _split(reply: Reply, line: str, at_least: int) -> Sequence[str]:
     parts = line.split(maxsplit=at_least)
     if len(parts) < at_least:
-        raise _no_sense(reply, line)
+        raise _invalid_line(reply, line)
     return parts
 
 
@@ -276,8 +290,8 @@ def _number(reply: Reply, number: str) -> int:
     try:
         return int(number, 0)
     except ValueError:
-        raise RemoteProtocolError(f"{reply.request!r} was answered with {number[:80]!r}, not an integer") from None
+        raise RemoteProtocolError(f"{reply.request!r} returned {number[:80]!r}, not an integer") from None
 
 
-def _no_sense(reply: Reply, line: str) -> RemoteProtocolError:
-    return RemoteProtocolError(f"{reply.request!r} was answered with a line that makes no sense: {line[:80]!r}")
+def _invalid_line(reply: Reply, line: str) -> RemoteProtocolError:
+    return RemoteProtocolError(f"invalid line in the reply to {reply.request!r}: {line[:80]!r}")

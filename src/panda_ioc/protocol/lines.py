@@ -1,18 +1,28 @@
-"""Cut a stream of bytes into lines.
+"""Split a byte stream into lines.
 
-The buffer never looks at the same byte twice, however the stream is split, and holds at most one
-unfinished line; how long that may grow is for the caller to say.
+Each byte is searched once, however the stream is split. The buffer holds at most one incomplete line; the caller
+limits its length.
 """
 
 
 class LineBuffer:
-    """Collects bytes and gives back whole lines, without their LF."""
+    r"""A buffer that collects received bytes and returns complete lines, without their LF.
+
+    Example:
+        >>> buffer = LineBuffer()
+        >>> buffer.feed(b"OK =1")
+        []
+        >>> buffer.feed(b"2\nOK\nER")
+        [b'OK =12', b'OK']
+        >>> buffer.unfinished
+        b'ER'
+    """
 
     def __init__(self) -> None:
         self._unfinished = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Add received bytes; return the lines that are complete now, in order."""
+        """Add received bytes and return the lines that they complete, in order."""
         head, newline, rest = data.partition(b"\n")
         self._unfinished += head
         if not newline:
@@ -24,9 +34,9 @@ class LineBuffer:
 
     @property
     def unfinished(self) -> bytes:
-        """The bytes after the last LF."""
+        """The bytes received after the last LF."""
         return bytes(self._unfinished)
 
     def __len__(self) -> int:
-        """How many bytes wait for their LF."""
+        """Return the number of bytes received after the last LF."""
         return len(self._unfinished)

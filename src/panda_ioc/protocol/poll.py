@@ -1,4 +1,4 @@
-"""What to ask a PandA again and again: what changed, and why its last acquisition ended."""
+"""The periodic poll of a PandA: changes, and the end reason of the last acquisition."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,21 +7,21 @@ from functools import cached_property
 from .changes import QUEUED_LINES, ChangeGroup, Changes, parse_changes
 from .exchange import Command, Conversation, Expected, Request, text
 
-#: Says "Busy" from arming to the end of an acquisition, then why it ended. Servers report no changes of it.
+#: "Busy" from arming to the end of an acquisition, then the reason for its end. Change reports do not contain it.
 COMPLETION = "*PCAP.COMPLETION"
 
-#: The groups that hold what people set.
+#: Groups that contain settings.
 SETTINGS = (ChangeGroup.CONFIG, ChangeGroup.ATTR)
 
 
 @dataclass(frozen=True)
 class Polled:
-    """The answer to a poll.
+    """The response to a `Poll`.
 
     Attributes:
-        changes: what changed; also the value of COMPLETION, where the server has it
-        settings: whether people changed any of it
-        refused: the groups that the PandA does not know, and what it said
+        changes: changed values, the polled fields, and COMPLETION if the server has it
+        settings: whether the changes include settings
+        refused: error message of the server for each group that it does not support
     """
 
     changes: Changes
@@ -31,9 +31,17 @@ class Polled:
 
 @dataclass(frozen=True)
 class Poll(Command[Polled]):
-    """Ask for the changes of some groups, for some fields, and why the last acquisition ended, in one round trip.
+    """Get changes, selected fields and the end reason of the last acquisition in one round trip.
 
-    Unlike `GetChanges`, it goes on without a group that the server refuses; fields that it refuses are in error.
+    The response is a `Polled`. Unlike `GetChanges`, it accepts that the server refuses a group (see `Polled.refused`);
+    refused fields are listed in `Changes.in_error`.
+
+    Args:
+        groups: groups to report
+        fields: names of further fields to read, for example those that change reports omit
+
+    Raises:
+        RemoteProtocolError: a report cannot be parsed
     """
 
     groups: tuple[ChangeGroup, ...]
@@ -46,19 +54,19 @@ class Poll(Command[Polled]):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The names of all that is answered with a value, whether it changed or not."""
+        """The names of the values that each reply contains, even if they have not changed."""
         return *self.fields, COMPLETION
 
     def nothing_new(self, values: Mapping[str, str]) -> Expected[Polled]:
-        """Return the answer that nothing changed.
+        """Return the expected reply if nothing has changed.
 
         Args:
-            values: what the PandA said last of all in `asked`
+            values: last value of each name in `asked`; other names are ignored
         """
         request = b"".join(map(bytes, self._requests))
-        told = {name: values[name] for name in self.asked}
-        answer = ".\n" * len(self.groups) + "".join(f"OK ={value}\n" for value in told.values())
-        return Expected(request, answer.encode(), Polled(Changes(told), settings=False, refused={}))
+        last = {name: values[name] for name in self.asked}
+        answer = ".\n" * len(self.groups) + "".join(f"OK ={value}\n" for value in last.values())
+        return Expected(request, answer.encode(), Polled(Changes(last), settings=False, refused={}))
 
     def conversation(self) -> Conversation[Polled]:
         *replies, completion = yield self._requests
@@ -81,6 +89,6 @@ class Poll(Command[Polled]):
         failed = tuple(field for field, reply in zip(self.fields, of_fields, strict=True) if reply.error is not None)
         if failed:
             changes = replace(changes, in_error=(*changes.in_error, *failed))
-        if completion.error is None:  # an old server does not know it
+        if completion.error is None:  # old servers do not have it
             changes.values[COMPLETION] = completion.line()
         return Polled(changes, settings, refused)

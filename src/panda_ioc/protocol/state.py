@@ -1,11 +1,11 @@
-"""The whole setup of a PandA as lines of text, to be read and written back.
+"""Save and restore all settings of a PandA as lines of text.
 
-The lines are the very commands that restore it, so a saved file can be read, compared and edited:
-`NAME=value`, and for tables and multi-line metadata `NAME<` or `NAME<B`, data, and a blank line.
+The lines are the commands that restore the settings, so saved files can be read, compared and edited: `NAME=value`,
+and for tables and multi-line metadata `NAME<` or `NAME<B`, data lines and an empty line.
 
-A PandA prints numbers with 10 digits, and cuts a report of over 254 bytes (measured on server 4.1). So a time that
-these digits do not give back is told in ticks, `NAME.RAW=ticks`, and a text that may be cut is asked for itself. SCALE
-and OFFSET have no exact form.
+A PandA prints numbers with 10 digits and truncates report lines to 254 bytes (measured on server 4.1). Therefore a
+time that needs more digits is saved in ticks, `NAME.RAW=ticks`, and a text that may be truncated is read on its own.
+SCALE and OFFSET have no exact form.
 """
 
 import math
@@ -16,34 +16,35 @@ from .changes import QUEUED_LINES, ChangeGroup, Changes, parse_changes
 from .errors import CommandError, LocalProtocolError
 from .exchange import Command, Conversation, Reply, Request
 
-#: Attributes come first: a time is written in the units that the saved text has.
+#: Attributes come first, so that UNITS are restored before the times that use them.
 _GROUPS = (ChangeGroup.ATTR, ChangeGroup.CONFIG, ChangeGroup.TABLE, ChangeGroup.METADATA)
 
-#: Attributes that are told with 10 digits and in no other way.
+#: Attributes that can only be read with 10 digits.
 ROUNDED_ATTRIBUTES = (".SCALE", ".OFFSET")
 _DIGITS = 10
 
-#: Bytes of a name and its value from which on the value may be cut; a character that is cut may count as three.
+#: Length in bytes of a name and its value from which the value may be truncated. A truncated character decodes to
+#: U+FFFD, which has three bytes.
 _MAY_BE_CUT = 250
 
-#: Seconds of the units of a time.
+#: Time units in seconds.
 _UNITS = {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 
-#: By how many ticks a time as text may differ from its ticks: the PandA rounds it to the nearest.
+#: Maximum difference, in ticks, between a time as text and its exact value. The PandA rounds to the nearest tick.
 _SAME_TICK = 0.25
 
-#: Digits of the ticks of a time, at most: they have 48 bits.
+#: Maximum number of digits of a time in ticks, which has 48 bits.
 _MOST_DIGITS = 20
 
 
 @dataclass(frozen=True)
 class State:
-    """All settings of a PandA.
+    """All settings of a PandA, returned by `GetWholeState`.
 
     Attributes:
-        lines: as `SetState` takes them
-        rounded: the names of settings that have more digits, or may have, than the PandA tells
-        left_out: why something is not among the lines, by its name: a text is too long to be told, a table streams
+        lines: commands that restore the settings; the argument of `SetState`
+        rounded: names of settings that may have more digits than the PandA prints
+        left_out: reason for each setting that cannot be saved, by name: a text is too long to read, a table streams
     """
 
     lines: tuple[str, ...]
@@ -53,10 +54,13 @@ class State:
 
 @dataclass(frozen=True)
 class GetWholeState(Command[State]):
-    """Ask for all settings, and for what of them cannot be told.
+    """Read all settings, and list those that cannot be saved exactly. The response is a `State`.
 
-    What this connection has been told by `GetChanges` does not matter, but the next `GetChanges` will
-    count everything up to now as told.
+    Earlier change reports on this connection do not matter. The next `GetChanges` on it reports only later changes.
+
+    Raises:
+        CommandError: the server refuses a request
+        RemoteProtocolError: a reply cannot be parsed
     """
 
     def conversation(self) -> Conversation[State]:
@@ -67,7 +71,7 @@ class GetWholeState(Command[State]):
             reply.ok()
         changes = parse_changes([line for reply in replies[len(restarts) :] for line in reply.multiline()])
         values = {name: text for name, text in changes.values.items() if not name.endswith(f".{QUEUED_LINES}")}
-        left_out = dict.fromkeys(changes.in_error, "it cannot be read")
+        left_out = dict.fromkeys(changes.in_error, "the PandA cannot read it")
         yield from _whole_texts(values, left_out)
         ticks = yield from _ticks(values)
         lines = [f"{name}.RAW={ticks[name]}" if name in ticks else f"{name}={text}" for name, text in values.items()]
@@ -78,7 +82,7 @@ class GetWholeState(Command[State]):
 
 @dataclass(frozen=True)
 class GetState(Command[list[str]]):
-    """Ask for all settings, as the lines that `SetState` takes. See `GetWholeState`."""
+    """Read all settings. The response is a list of lines for `SetState`; see `GetWholeState`."""
 
     def conversation(self) -> Conversation[list[str]]:
         state = yield from GetWholeState().conversation()
@@ -86,7 +90,7 @@ class GetState(Command[list[str]]):
 
 
 def _whole_texts(values: dict[str, str], left_out: dict[str, str]) -> Conversation[None]:
-    """Ask for the texts that may have been cut; take out those that cannot be asked for."""
+    """Read the texts that may have been truncated; remove those that cannot be read."""
     cut = [name for name, text in values.items() if len(f"{name}{text}".encode()) >= _MAY_BE_CUT]
     replies = yield [Request(f"{name}?") for name in cut]
     for name, reply in zip(cut, replies, strict=True):
@@ -98,23 +102,23 @@ def _whole_texts(values: dict[str, str], left_out: dict[str, str]) -> Conversati
 
 
 def _ticks(values: Mapping[str, str]) -> Conversation[dict[str, str]]:
-    """The ticks of each time whose text does not give them back. Positions have units, too, but are no settings."""
+    """Return the ticks of each time whose text is not exact. Positions also have units but are not settings."""
     times = [name for name in values if f"{name}.UNITS" in values]
     clock, *replies = yield [Request("*CLOCK_FREQ?"), *(Request(f"{name}.RAW?") for name in times)]
     frequency = _number(clock)
     ticks: dict[str, str] = {}
     for name, reply in zip(times, replies, strict=True):
         raw = _number(reply)
-        if raw is None:  # a server that has no such attribute
+        if raw is None:  # the server does not have this attribute
             continue
-        told = _seconds(values[name], values[f"{name}.UNITS"]) * (frequency or math.nan)
-        if not abs(told - raw) < _SAME_TICK:
+        printed = _seconds(values[name], values[f"{name}.UNITS"]) * (frequency or math.nan)
+        if not abs(printed - raw) < _SAME_TICK:
             ticks[name] = str(raw)
     return ticks
 
 
 def _contents(changes: Changes, left_out: dict[str, str]) -> Conversation[list[str]]:
-    """The lines of what has several: a table is read as base64, metadata has only text."""
+    """Read multi-line values: tables in base64, metadata as text."""
     tables = [name for name in changes.multiline if not name.startswith("*")]
     replies = yield [
         *(Request(f"{name}?" if name.startswith("*") else f"{name}.B?") for name in changes.multiline),
@@ -125,20 +129,20 @@ def _contents(changes: Changes, left_out: dict[str, str]) -> Conversation[list[s
     for name, reply in zip(changes.multiline, replies[: len(changes.multiline)], strict=True):
         mode = modes.get(name)
         if mode is not None and mode.error is None and mode.line().startswith("STREAMING"):
-            left_out[name] = "it streams"  # its rows cannot be read, and writing it would end that
+            left_out[name] = "it is streaming"  # its rows cannot be read, and a write would stop it
         else:
             lines += [f"{name}<{'' if mode is None else 'B'}", *reply.multiline(), ""]
     return lines
 
 
 def _number(reply: Reply) -> int | None:
-    """The whole number of a reply; None if there is none."""
+    """Return the integer of a reply; None if it has none."""
     text = "" if reply.error is not None else reply.line()
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def _seconds(text: str, units: str) -> float:
-    """A time in seconds; NaN if the text means none."""
+    """Return a time in seconds; NaN if the text or the units are invalid."""
     try:
         return float(text) * _UNITS[units]
     except (ValueError, KeyError):
@@ -146,17 +150,17 @@ def _seconds(text: str, units: str) -> float:
 
 
 def _all_digits(text: str) -> bool:
-    """Whether a number is told with as many digits as a PandA tells, so that it may have more."""
+    """Whether a number has all the digits that a PandA prints, so that its value may have more."""
     mantissa = text.lower().partition("e")[0]
     digits = "".join(character for character in mantissa if character.isdecimal())
     return len(digits.lstrip("0")) >= _DIGITS
 
 
 class StateError(CommandError):
-    """Some lines of a state were refused; all others were written.
+    """A failed `SetState`: the server refused some lines. All other lines were written.
 
     Attributes:
-        failures: each refused line, without the data of a table, with the server's reason
+        failures: (line, reason given by the server) for each refused line; the line excludes table data
     """
 
     def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
@@ -168,23 +172,27 @@ class StateError(CommandError):
 
 @dataclass(frozen=True)
 class SetState(Command[None]):
-    """Write lines as `GetState` gives them, all of them even if some are refused.
+    """Write settings as returned by `GetState`. If the server refuses some lines, the others are still written.
 
     Args:
-        state: the lines, without LF; empty ones and those that begin with `#` between them mean nothing
+        state: lines without LF. Empty lines and lines starting with `#` are ignored, except within table data
 
     Raises:
-        LocalProtocolError: a line is no assignment, or a table lacks its blank line; nothing was sent
+        LocalProtocolError: a line is not an assignment, or table data has no final empty line; nothing was sent
         StateError: the server refused some lines
+
+    Example:
+        >>> SetState(["# my settings", "PULSE1.DELAY=1", "SEQ1.TABLE<", "1", "2", "3", "4", ""]).requests()
+        [Request(line='PULSE1.DELAY=1', body=None), Request(line='SEQ1.TABLE<', body=['1', '2', '3', '4'])]
     """
 
     state: Sequence[str]
 
     def requests(self) -> list[Request]:
-        """What is sent.
+        """Return the requests to send.
 
         Raises:
-            LocalProtocolError: see above
+            LocalProtocolError: a line is invalid; the message has its number
         """
         return list(_requests(self.state))
 
@@ -202,7 +210,7 @@ def _requests(state: Sequence[str]) -> Iterable[Request]:
             continue
         mark = _mark(line)
         if not mark:
-            raise LocalProtocolError(f"line {number}: {line[:80]!r} is neither an assignment nor the start of a table")
+            raise LocalProtocolError(f"line {number}: {line[:80]!r} is neither NAME=value nor the start of a table")
         if mark == "=":
             yield Request(line)
             continue
@@ -212,11 +220,11 @@ def _requests(state: Sequence[str]) -> Iterable[Request]:
                 break
             body.append(data)
         else:
-            raise LocalProtocolError(f"line {number}: the data of {line[:80]!r} does not end with a blank line")
+            raise LocalProtocolError(f"line {number}: the data of {line[:80]!r} does not end with an empty line")
         yield Request(line, body)
 
 
 def _mark(line: str) -> str:
-    """What tells a line's kind: "=" of an assignment, "<" of a table, "" if it is neither."""
+    """Return the operator of a line: "=" for an assignment, "<" for a table, "" for neither."""
     first = next((character for character in line if character in "=<?"), "")
     return first.replace("?", "")

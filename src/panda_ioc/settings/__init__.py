@@ -1,4 +1,4 @@
-"""Settings of a PandA as data: parsed from the lines of a saved design, and compared."""
+"""Settings of a PandA: parse and compare saved designs."""
 
 from .compare import Difference, compare
 from .parse import Settings, SettingsError, commands, parse

@@ -1,4 +1,4 @@
-"""What differs between two setups, block by block."""
+"""Comparison of two sets of settings."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,22 +11,23 @@ import numpy as np
 from .parse import Settings, as_number
 from .rows import Rows
 
-#: Rows of a table that are shown one by one.
+#: Maximum number of differing rows listed for a table.
 MOST_ROWS = 20
 
-#: Attributes that go with a value: they are shown after it.
+#: The name of the metadata, listed after all blocks.
 _METADATA = "*METADATA"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting that differs.
+    """A setting that differs between two designs.
 
     Attributes:
-        block: "PULSE1", or `*METADATA`
-        field: the field, with its attribute if it has one: "DELAY", "TRIG.DELAY"
-        a, b: both values with their units; None where one side does not have the setting
-        rows: of a table, what differs row by row, in words
+        block: block name: "PULSE1", or `*METADATA`
+        field: field name, with its attribute if any: "DELAY", "TRIG.DELAY"
+        a: value with units in the first design, the number of rows of a table, or None if the setting is missing
+        b: the same in the second design
+        rows: for a table, a description of each differing row
     """
 
     block: str
@@ -36,7 +37,7 @@ class Difference:
     rows: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The difference in a line, without its rows: "PULSE1.DELAY: 5 ms -> 6 ms"."""
+        """Return the difference in one line, without its rows: "PULSE1.DELAY: 5 ms -> 6 ms"."""
         return f"{self.block}.{self.change}"
 
     @property
@@ -46,24 +47,30 @@ class Difference:
         return f"{self.field}: {a} -> {b}"
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON takes it."""
-        told: dict[str, Any] = {"block": self.block, "field": self.field, "a": self.a, "b": self.b}
-        return told | ({"rows": list(self.rows)} if self.rows else {})
+        """Return the difference as a JSON object."""
+        members: dict[str, Any] = {"block": self.block, "field": self.field, "a": self.a, "b": self.b}
+        return members | ({"rows": list(self.rows)} if self.rows else {})
 
 
 def compare(a: Settings, b: Settings, rows: Callable[[str], Rows] = lambda _: Rows(None)) -> list[Difference]:
-    """Compare two setups.
+    """Compare the settings of two designs.
 
-    A number written in another way is the same: "0.5" and "5e-1", and a time of 500 ms and of 0.5 s, of which only
-    the UNITS differ then.
+    Numbers are compared by value: "0.5" equals "5e-1". Times are compared in seconds: for 500 ms and 0.5 s, only the
+    UNITS differ.
 
     Args:
-        a: one setup
-        b: the other one
-        rows: how a table is read, by its name
+        a: settings of the first design
+        b: settings of the second design
+        rows: function that returns the `Rows` decoder of a table, given its name
 
     Returns:
-        the differences, by block in natural order (PULSE2 before PULSE10), metadata last
+        differences in natural order of the blocks (PULSE2 before PULSE10), metadata last
+
+    Example:
+        >>> a = parse(["PULSE1.DELAY.UNITS=ms", "PULSE1.DELAY=5"])
+        >>> b = parse(["PULSE1.DELAY.UNITS=ms", "PULSE1.DELAY=6"])
+        >>> [str(difference) for difference in compare(a, b)]
+        ['PULSE1.DELAY: 5 ms -> 6 ms']
     """
     found = [*_values(a, b), *_tables(a, b, rows), *_texts(a, b)]
     return sorted(found, key=lambda one: (one.block == _METADATA, _natural(one.block), one.field))
@@ -74,7 +81,7 @@ def _values(a: Settings, b: Settings) -> Iterator[Difference]:
         mine, others = a.values.get(name), b.values.get(name)
         if not _same(name, a, b):
             shown = (None if mine is None else a.shown(name), None if others is None else b.shown(name))
-            yield Difference(*_place(name), *shown)
+            yield Difference(*_split_name(name), *shown)
 
 
 def _same(name: str, a: Settings, b: Settings) -> bool:
@@ -98,7 +105,7 @@ def _tables(a: Settings, b: Settings, rows: Callable[[str], Rows]) -> Iterator[D
             read = rows(name)
             both = read.read(mine), read.read(others)
             counts = _counted(len(both[0]), read.called), _counted(len(both[1]), read.called)
-            yield Difference(*_place(name), *counts, rows=tuple(_row_by_row(*both, read.called)))
+            yield Difference(*_split_name(name), *counts, rows=tuple(_row_by_row(*both, read.called)))
 
 
 def _row_by_row(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]], called: str) -> Iterator[str]:
@@ -122,10 +129,10 @@ def _texts(a: Settings, b: Settings) -> Iterator[Difference]:
     for name in a.texts.keys() | b.texts.keys():
         mine, others = a.texts.get(name, ()), b.texts.get(name, ())
         if mine != others:
-            yield Difference(*_place(name), _counted(len(mine), "line"), _counted(len(others), "line"))
+            yield Difference(*_split_name(name), _counted(len(mine), "line"), _counted(len(others), "line"))
 
 
-def _place(name: str) -> tuple[str, str]:
+def _split_name(name: str) -> tuple[str, str]:
     block, _, field_name = name.partition(".")
     return block, field_name
 

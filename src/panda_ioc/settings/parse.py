@@ -1,4 +1,4 @@
-"""The lines of a saved design, as `panda-ioc save` writes them, in a form to work with."""
+"""Parser of saved designs, as written by `panda-ioc save`."""
 
 import binascii
 from collections.abc import Mapping, Sequence
@@ -11,26 +11,26 @@ from ..protocol import LocalProtocolError, PandaError, Request, SetState
 
 Words = npt.NDArray[np.uint32]
 
-#: Seconds in the units of a time.
+#: Time units in seconds.
 TIME_UNITS: Mapping[str, float] = {"min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 
-#: Seconds of a tick.
+#: Length of an FPGA clock tick in seconds.
 _TICK = 8e-9
 
 
 class SettingsError(PandaError):
-    """Lines that are no design; the message says which and why."""
+    """An invalid line in a design; the message has the line and the reason."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a PandA.
+    """The settings of a PandA.
 
     Attributes:
-        values: by name, as text: {"PULSE1.DELAY": "5", "PULSE1.DELAY.UNITS": "ms"}; names of metadata begin with
-            `*METADATA.`. A time that was saved in ticks is here in its units
-        tables: the words of each table that was written, (n,) uint32: {"SEQ1.TABLE": ...}
-        texts: metadata of several lines, by name: `*METADATA.LAYOUT`
+        values: values of fields and attributes as text: {"PULSE1.DELAY": "5", "PULSE1.DELAY.UNITS": "ms"}. One-line
+            metadata have names starting with `*METADATA.`. Times saved in ticks are converted to their UNITS
+        tables: words of each table by name, (n,) uint32: "SEQ1.TABLE"
+        texts: lines of multi-line metadata by name: `*METADATA.LAYOUT`
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -38,29 +38,34 @@ class Settings:
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def units(self, name: str) -> str:
-        """The units of a value; "" if none are set."""
+        """Return the UNITS of a field; "" if not set."""
         return self.values.get(f"{name}.UNITS", "")
 
     def seconds(self, name: str) -> float | None:
-        """A time in seconds; None for what is no time."""
+        """Return a time in seconds; None if the field is not a time."""
         factor = TIME_UNITS.get(self.units(name))
         number = as_number(self.values.get(name, ""))
         return None if factor is None or number is None else number * factor
 
     def shown(self, name: str) -> str:
-        """A value as people read it: with its units."""
+        """Return a value with its units: "5 ms"."""
         value, units = self.values.get(name, ""), self.units(name)
         return f"{value} {units}" if units and as_number(value) is not None else value
 
 
 def parse(lines: Sequence[str]) -> Settings:
-    """Parse a design.
+    """Parse the lines of a design.
 
     Args:
-        lines: as `GetState` gives them; of several lines for one setting, the last one counts
+        lines: lines as returned by `GetState`. If a setting occurs several times, the last one counts
 
     Raises:
-        SettingsError: a line is no setting, or the data of a table cannot be read
+        SettingsError: a line is not a setting, or the data of a table are invalid
+
+    Example:
+        >>> settings = parse(["PULSE1.DELAY.UNITS=ms", "PULSE1.DELAY=5", "SEQ1.TABLE<", "1", "2", "3", "4", ""])
+        >>> settings.shown("PULSE1.DELAY"), settings.tables["SEQ1.TABLE"].tolist()
+        ('5 ms', [1, 2, 3, 4])
     """
     values: dict[str, str] = {}
     tables: dict[str, Words] = {}
@@ -80,7 +85,7 @@ def parse(lines: Sequence[str]) -> Settings:
 
 
 def _without_raw(values: dict[str, str]) -> dict[str, str]:
-    """The same with times that were saved in ticks, as `PULSE1.DELAY.RAW=5`, in their units."""
+    """Convert times saved in ticks, such as `PULSE1.DELAY.RAW=5`, to their units."""
     times: dict[str, str] = {}
     for name, text in values.items():
         base = name.removesuffix(".RAW")
@@ -93,10 +98,10 @@ def _without_raw(values: dict[str, str]) -> dict[str, str]:
 
 
 def commands(lines: Sequence[str]) -> list[str]:
-    """The lines of a design that are commands, without blank lines and comments between them.
+    """Return the lines of a design without comments and without empty lines between settings.
 
     Raises:
-        SettingsError: a line is no setting
+        SettingsError: a line is not a setting
     """
     return [
         line
@@ -113,7 +118,7 @@ def _requests(lines: Sequence[str]) -> list[Request]:
 
 
 def as_number(text: str) -> float | None:
-    """A number as a PandA writes it; None for other texts."""
+    """Convert a number as printed by a PandA; return None for other texts."""
     try:
         return None if "_" in text else float(text)
     except ValueError:
@@ -121,13 +126,13 @@ def as_number(text: str) -> float | None:
 
 
 def _words(name: str, form: str, body: Sequence[str]) -> Words:
-    """The words in the lines of a table write: base64 if its form says so, otherwise decimal numbers."""
+    """Decode the data of a table write: base64 if `form` ends with B, otherwise decimal numbers."""
     if form.endswith("B"):
         return _from_base64(name, body)
     words = [word for line in body for word in line.split()]
     wrong = next((word for word in words if not word.removeprefix("-").isdecimal()), None)
     if wrong is not None:
-        raise SettingsError(f"the table {name} has {wrong[:40]!r} in it, which is not a number")
+        raise SettingsError(f"table {name}: {wrong[:40]!r} is not a number")
     return np.array([int(word) & 0xFFFFFFFF for word in words], np.uint32)
 
 
@@ -135,7 +140,7 @@ def _from_base64(name: str, body: Sequence[str]) -> Words:
     try:
         data = b"".join(binascii.a2b_base64(line, strict_mode=True) for line in body)
     except ValueError:
-        raise SettingsError(f"the table {name} has a line in it that is not base64") from None
+        raise SettingsError(f"table {name}: a line is not valid base64") from None
     if len(data) % 4:
-        raise SettingsError(f"the table {name} has {len(data)} bytes, which are not whole 32-bit words")
+        raise SettingsError(f"table {name}: {len(data)} bytes are not a whole number of 32-bit words")
     return np.frombuffer(data, "<u4").astype(np.uint32, copy=False)

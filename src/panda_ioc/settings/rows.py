@@ -1,4 +1,4 @@
-"""The rows of a table: its words taken apart by columns."""
+"""Decoder of the rows of a table, for comparisons."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,18 +7,18 @@ import numpy.typing as npt
 
 from ..protocol import TableColumn, TableFieldInfo
 
-#: A cell: a label of an enum, or a number.
+#: A cell: the label of an enum, or a number.
 Cell = str | int
 
 
 class Rows:
-    """How the words of one kind of table are read.
+    """A decoder of the rows of one table type.
 
     Args:
-        info: its columns; without, each word is a row of its own
+        info: description of the table from `GetFieldInfo`; None decodes each word as a row with one column "word"
 
     Attributes:
-        called: what a row is called
+        called: the name of a row in messages: "row" or "word"
     """
 
     def __init__(self, info: TableFieldInfo | None) -> None:
@@ -27,7 +27,14 @@ class Rows:
         self._columns: Mapping[str, TableColumn] = info.columns if info else {"word": TableColumn("uint", 0, 31)}
 
     def read(self, words: npt.NDArray[np.uint32]) -> list[dict[str, Cell]]:
-        """The rows: each a cell for each column. Words that fill no row are left out."""
+        """Decode words to rows.
+
+        Args:
+            words: (n,) uint32, row after row; an incomplete last row is ignored
+
+        Returns:
+            a dict for each row, from column name to cell (the label of an enum, or an int)
+        """
         whole = words[: len(words) // self._width * self._width].reshape(-1, self._width)
         cells = {name: _cells(whole, column) for name, column in self._columns.items()}
         return [{name: cells[name][row] for name in cells} for row in range(len(whole))]

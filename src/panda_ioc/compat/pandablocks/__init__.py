@@ -1,11 +1,11 @@
-"""The public names of pandablocks 0.10, over the connections of panda-ioc.
+"""Drop-in replacement for pandablocks 0.10, based on the connections of panda_ioc.
 
 A script runs unchanged with
 
     python -m panda_ioc.compat.pandablocks script.py ARGUMENTS
 
-or, in a program, after `install()`, which lets `import pandablocks` find these modules. Written from the public
-documentation of pandablocks and its observed behaviour; where results differ is told in docs/how-to/python.md.
+or, within a program, after `install()`, which redirects `import pandablocks` to this package. It was written from the
+public documentation of pandablocks and its observed behaviour; docs/how-to/python.md lists the differences.
 """
 
 import importlib
@@ -19,14 +19,14 @@ __all__ = ["__version__", "install"]
 
 
 def install() -> None:
-    """Let `import pandablocks` find these modules, in this process.
+    """Redirect `import pandablocks` to these modules in this process.
 
     Raises:
-        ImportError: the real pandablocks has been imported
+        ImportError: the real pandablocks has already been imported
     """
     present = sys.modules.get("pandablocks")
     if present is not None and present is not sys.modules[__name__]:
-        raise ImportError("cannot stand in for pandablocks: it has been imported already; call install() before that")
+        raise ImportError("cannot replace pandablocks: it is already imported; call install() before importing it")
     sys.modules["pandablocks"] = sys.modules[__name__]
     for name in _MODULES:
         sys.modules[f"pandablocks.{name}"] = importlib.import_module(f"{__name__}.{name}")

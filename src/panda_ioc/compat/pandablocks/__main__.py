@@ -1,4 +1,4 @@
-"""Run a script that was written for pandablocks."""
+"""Command line: run a script written for pandablocks."""
 
 import runpy
 import sys
@@ -8,12 +8,12 @@ from . import install
 
 
 def main() -> None:
-    """Run the script that the first argument names, with the arguments after it."""
+    """Run the script in the first argument with the remaining arguments."""
     if len(sys.argv) < 2:
         sys.exit("usage: python -m panda_ioc.compat.pandablocks SCRIPT [ARGUMENTS]")
     install()
     del sys.argv[0]
-    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)  # as for any script
+    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)  # as Python does for scripts
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 

@@ -1,4 +1,4 @@
-"""What this project's protocol gives, as the responses of pandablocks, and back."""
+"""Conversion between the data classes of panda_ioc and those of pandablocks."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,21 +7,21 @@ from ... import protocol as ours
 from ...protocol.acquisition import COLUMN_TYPES
 from . import responses as theirs
 
-#: Column types by what numpy calls them, back to what servers do.
+#: Column type of the server for each numpy dtype.
 _TYPES = {str(ours.FieldCapture("", "", kind).dtype): kind for kind in COLUMN_TYPES}
 
 _REASONS = {reason.value: reason for reason in theirs.EndReason}
 
 
 def data(given: ours.Data) -> theirs.Data:
-    """Return what a data connection gave."""
+    """Convert an event of a data connection to pandablocks."""
     match given:
         case ours.ReadyData():
             return theirs.ReadyData()
         case ours.StartData():
             return _start(given)
         case ours.FrameData():
-            # Its memory has been parsed, and belongs to nobody else: scripts may write into it.
+            # pandablocks scripts may write to the array; nothing else uses its memory.
             given.data.flags.writeable = True
             return theirs.FrameData(given.data)
         case ours.EndData():
@@ -53,7 +53,7 @@ def _start(start: ours.StartData) -> theirs.StartData:
 
 
 def start_of(start: theirs.StartData) -> ours.StartData:
-    """Return the beginning of an acquisition as this project has it."""
+    """Convert the start of an acquisition from pandablocks."""
     return ours.StartData(
         tuple(
             ours.FieldCapture(
@@ -91,7 +91,7 @@ def _table(info: ours.TableFieldInfo) -> dict[str, Any]:
 
 
 def table_of(info: theirs.TableFieldInfo) -> ours.TableFieldInfo:
-    """Return a table as this project has it."""
+    """Convert the description of a table from pandablocks."""
     columns = {
         name: ours.TableColumn(
             column.subtype, column.bit_low, column.bit_high, column.description or "", tuple(column.labels or ())
@@ -103,7 +103,7 @@ def table_of(info: theirs.TableFieldInfo) -> ours.TableFieldInfo:
     )
 
 
-#: For each class of this project, what the other has more than type, subtype and description.
+#: pandablocks class of each panda_ioc class, and its members other than type, subtype and description.
 _MEMBERS: Mapping[type[ours.FieldInfo], tuple[type[theirs.FieldInfo], Callable[[Any], dict[str, Any]]]] = {
     ours.FieldInfo: (theirs.FieldInfo, lambda _: {}),
     ours.UintFieldInfo: (theirs.UintFieldInfo, lambda info: {"max_val": info.max_value}),
@@ -133,7 +133,7 @@ _MEMBERS: Mapping[type[ours.FieldInfo], tuple[type[theirs.FieldInfo], Callable[[
 
 
 def field_info(info: ours.FieldInfo) -> theirs.FieldInfo:
-    """Return what a field is."""
+    """Convert the description of a field to pandablocks."""
     kind, members = _MEMBERS[type(info)]
     if kind is theirs.TimeFieldInfo and info.subtype is not None:
         kind = theirs.SubtypeTimeFieldInfo

@@ -15,15 +15,15 @@ __all__ = ["AsyncioClient"]
 
 T = TypeVar("T")
 
-#: Seconds that connecting, and a command without a limit of its own, may take; pandablocks waits for ever.
+#: Default timeout of connecting and of commands in s. pandablocks has none.
 TIMEOUT = 30.0
 
 
 class AsyncioClient:
-    """A connection to a PandA.
+    """An asyncio connection to a PandA.
 
     Attributes:
-        client: the client of this project that it stands on
+        client: underlying panda_ioc client
     """
 
     def __init__(self, host: str, control_port: int = CONTROL_PORT, data_port: int = DATA_PORT) -> None:
@@ -34,7 +34,7 @@ class AsyncioClient:
         await self.client.connect()
 
     def is_connected(self) -> bool:
-        """Whether there is a connection."""
+        """Return whether the client is connected."""
         return self.client.connected
 
     async def close(self) -> None:
@@ -47,11 +47,11 @@ class AsyncioClient:
 
     async def data(
         self,
-        scaled: bool = True,  # noqa: FBT001, FBT002 - as the other has it
+        scaled: bool = True,  # noqa: FBT001, FBT002 - signature of pandablocks
         flush_period: float | None = None,
         frame_timeout: float | None = None,
     ) -> AsyncGenerator[Data, None]:
-        """Connect to the data port and give what it sends."""
+        """Connect to the data port and yield its events."""
         async with aclosing(self.client.data(scaled, flush_period, timeout=frame_timeout)) as stream:
             async for data in stream:
                 yield _convert.data(data)

@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 class BlockingClient:
-    """A connection to a PandA.
+    """A blocking connection to a PandA.
 
     Attributes:
-        client: the client of this project that it stands on
+        client: underlying panda_ioc client
     """
 
     def __init__(self, host: str, control_port: int = CONTROL_PORT, data_port: int = DATA_PORT) -> None:
@@ -40,11 +40,11 @@ class BlockingClient:
     @overload
     def send(self, commands: Iterable[ours.Command[Any]], timeout: float | None = None) -> list[Any]: ...
     def send(self, commands: ours.Command[Any] | Iterable[ours.Command[Any]], timeout: float | None = None) -> Any:
-        """Send a command, or several at once, and return its response, or theirs."""
+        """Send one command or several; return the response or a list of responses."""
         return self.client.send(commands, timeout=timeout)
 
     def data(self, scaled: bool = True, frame_timeout: float | None = None) -> Iterator[Data]:  # noqa: FBT001, FBT002
-        """Connect to the data port and give what it sends."""
+        """Connect to the data port and yield its events."""
         with closing(self.client.data(scaled, timeout=frame_timeout)) as stream:
             yield from map(_convert.data, stream)
 

@@ -1,4 +1,4 @@
-"""The commands of pandablocks: each is a command of this project, with the other's name, arguments and response."""
+"""The commands of pandablocks, based on the commands of panda_ioc."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -41,14 +41,14 @@ log = logging.getLogger(__name__)
 
 
 class CommandError(PandaError):
-    """A command was refused, cannot be sent, or was answered with what makes no sense."""
+    """A command that was refused, cannot be sent, or received an invalid reply."""
 
 
 CommandException = CommandError
 
 
 class VersionError(Exception):
-    """Never raised here: a server that does not know a command refuses it."""
+    """An error that this package never raises: servers refuse unknown commands."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Command(ours.Command[T]):
         try:
             return (yield from self._conversation())
         except ours.CommandError as error:
-            told = f"AssertionError: {error.request!r} -> 'ERR {error.reason}'"
-            raise CommandError(f"{self!r} raised error:\n{told}") from error
+            reason = f"AssertionError: {error.request!r} -> 'ERR {error.reason}'"
+            raise CommandError(f"{self!r} raised error:\n{reason}") from error
         except (PandaError, TypeError, ValueError) as error:
             raise CommandError(f"{self!r} raised error:\n{type(error).__name__}: {error}") from error
 
@@ -70,7 +70,7 @@ class Command(ours.Command[T]):
 
 @dataclass(frozen=True)
 class Raw(Command[list[str]]):
-    """Send lines as they are."""
+    """Send a command as text; return the lines of the reply."""
 
     inp: list[str]
 
@@ -80,7 +80,7 @@ class Raw(Command[list[str]]):
 
 @dataclass(frozen=True)
 class Get(Command[str | list[str]]):
-    """Read a value: text, or lines of it."""
+    """Read a value as text, or as a list of lines."""
 
     field: str
 
@@ -93,7 +93,7 @@ class Get(Command[str | list[str]]):
 
 @dataclass(frozen=True)
 class GetLine(Command[str]):
-    """Read a value of one line."""
+    """Read a one-line value."""
 
     field: str
 
@@ -103,7 +103,7 @@ class GetLine(Command[str]):
 
 @dataclass(frozen=True)
 class GetMultiline(Command[list[str]]):
-    """Read a value of several lines."""
+    """Read a multi-line value."""
 
     field: str
 
@@ -124,7 +124,7 @@ class Put(Command[None]):
 
 @dataclass(frozen=True)
 class Append(Command[None]):
-    """Add a buffer to a streaming table."""
+    """Append rows to a streaming table."""
 
     field: str
     value: list[str]
@@ -153,7 +153,7 @@ class Disarm(Command[None]):
 
 @dataclass(frozen=True)
 class Identify(Command[Identification]):
-    """Ask for versions."""
+    """Get the versions of the PandA."""
 
     def _conversation(self) -> Conversation[Identification]:
         identity = yield from ours.Identify().conversation()
@@ -162,7 +162,7 @@ class Identify(Command[Identification]):
 
 @dataclass(frozen=True)
 class GetBlockInfo(Command[dict[str, BlockInfo]]):
-    """Ask which blocks there are."""
+    """List the block types."""
 
     skip_description: bool = False
 
@@ -176,7 +176,7 @@ class GetBlockInfo(Command[dict[str, BlockInfo]]):
 
 @dataclass(frozen=True)
 class GetFieldInfo(Command[dict[str, FieldInfo]]):
-    """Ask which fields a block has."""
+    """List the fields of a block."""
 
     block: str
     extended_metadata: bool = True
@@ -190,7 +190,7 @@ class GetFieldInfo(Command[dict[str, FieldInfo]]):
 
 @dataclass(frozen=True)
 class GetPcapBitsLabels(Command[dict[str, list[str]]]):
-    """Ask which bit is where in the captured words."""
+    """Get the signal names of all captured bits."""
 
     def _conversation(self) -> Conversation[dict[str, list[str]]]:
         labels = yield from ours.GetPcapBitsLabels().conversation()
@@ -199,7 +199,7 @@ class GetPcapBitsLabels(Command[dict[str, list[str]]]):
 
 @dataclass(frozen=True)
 class GetChanges(Command[Changes]):
-    """Ask what changed."""
+    """Get the changes since the previous report."""
 
     group: ChangeGroup = ChangeGroup.ALL
     get_multiline: bool = False
@@ -211,7 +211,7 @@ class GetChanges(Command[Changes]):
 
 @dataclass(frozen=True)
 class GetState(Command[list[str]]):
-    """Ask for all settings, as lines."""
+    """Read all settings as lines."""
 
     def _conversation(self) -> Conversation[list[str]]:
         return (yield from ours.GetState().conversation())
@@ -219,7 +219,7 @@ class GetState(Command[list[str]]):
 
 @dataclass(frozen=True)
 class SetState(Command[None]):
-    """Write settings, as lines; what is refused is logged, and the others are written."""
+    """Write settings as lines. Refused lines are logged; the others are written."""
 
     state: list[str]
 
@@ -237,7 +237,7 @@ class SetState(Command[None]):
 
 
 def _split(state: Sequence[str]) -> Iterator[list[str]]:
-    """Give each assignment, and each table with its lines."""
+    """Yield each assignment, and each table with its data lines."""
     lines = iter(state)
     for line in lines:
         command = [line]

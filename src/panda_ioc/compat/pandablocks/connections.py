@@ -11,15 +11,15 @@ __all__ = ["Buffer", "ControlConnection", "DataConnection", "NeedMoreDataError",
 
 
 class NeedMoreDataError(Exception):
-    """A `Buffer` does not hold as much as is wanted."""
+    """A read of more data than a `Buffer` holds."""
 
 
 class NoContextAvailableError(ours.PandaError):
-    """The server said something although nothing was asked."""
+    """A reply from the server without a pending command."""
 
 
 class Buffer:
-    """Bytes that are read line by line, or by their number."""
+    """A byte buffer that is read in lines or in a number of bytes."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -41,30 +41,30 @@ class Buffer:
             raise StopIteration from None
 
     def peek_bytes(self, num: int) -> bytearray:
-        """Return some bytes, and keep them."""
+        """Return the first `num` bytes without consuming them."""
         if len(self._bytes) < num:
-            raise NeedMoreDataError(f"there are {len(self._bytes)} bytes, not {num}")
+            raise NeedMoreDataError(f"the buffer holds {len(self._bytes)} bytes, fewer than {num}")
         return self._bytes[:num]
 
     def read_bytes(self, num: int) -> bytearray:
-        """Return some bytes."""
+        """Consume and return the first `num` bytes."""
         taken = self.peek_bytes(num)
         del self._bytes[:num]
         return taken
 
     def read_line(self) -> bytearray:
-        """Return a line, without its end."""
+        """Consume and return the first line, without its LF."""
         end = self._bytes.find(b"\n")
         if end < 0:
-            raise NeedMoreDataError("there is no whole line")
+            raise NeedMoreDataError("the buffer holds no complete line")
         return self.read_bytes(end + 1)[:-1]
 
 
 class ControlConnection(ours.ControlConnection):
-    """The control port."""
+    """A Sans-IO connection to the control port."""
 
     def set_api(self, version: tuple[int, int]) -> None:
-        """Do nothing: commands do not depend on the version."""
+        """Do nothing: the commands do not depend on the server version."""
 
     def receive_bytes(self, data: bytes) -> bytes:
         idle = not self._batches
@@ -77,22 +77,22 @@ class ControlConnection(ours.ControlConnection):
 
 
 class DataConnection:
-    """The data port."""
+    """A Sans-IO connection to the data port."""
 
     def __init__(self) -> None:
         self._connection = ours.DataConnection()
 
-    def connect(self, scaled: bool) -> bytes:  # noqa: FBT001 - as the other has it
-        """Return the bytes to send."""
+    def connect(self, scaled: bool) -> bytes:  # noqa: FBT001 - signature of pandablocks
+        """Select raw or scaled data; return the bytes to write."""
         return self._connection.connect(scaled)
 
     def receive_bytes(self, received: bytes, flush_every_frame: bool = True) -> Iterator[Data]:  # noqa: FBT001, FBT002
-        """Take bytes; give what is complete now."""
+        """Process received bytes; yield the events that they complete."""
         return map(_convert.data, self._connection.receive_bytes(received, flush_every_frame))
 
     def flush(self) -> Iterator[FrameData]:
-        """Give the frames that wait, as one."""
+        """Yield the frames merged since the last flush as one frame."""
         for frame in self._connection.flush():
             flushed = _convert.data(frame)
-            assert isinstance(flushed, FrameData)  # noqa: S101 - what `data` makes of a frame
+            assert isinstance(flushed, FrameData)  # noqa: S101 - `data` converts a frame to a frame
             yield flushed

@@ -1,4 +1,4 @@
-"""HDF5 files, as pandablocks has them: stages in threads, and `write_hdf_files`, which is this project's own way."""
+"""The HDF5 writer of pandablocks: pipeline stages in threads, and `write_hdf_files`, based on panda_ioc.capture."""
 
 import logging
 import queue
@@ -37,25 +37,25 @@ log = logging.getLogger(__name__)
 
 Arrays = list[npt.NDArray[Any]]
 
-#: Bytes of data that may wait in front of a stage; then its queue is full.
+#: Maximum size of the queue of a stage in bytes.
 _MAX_QUEUED = 1 << 28
 
 _ROWS_PER_CHUNK = 16384
 
 
 class HDFDataOverrunError(Exception):
-    """The PandA made data faster than it could send them."""
+    """A data overrun: the PandA captured faster than the data were read."""
 
 
 class Stop:
-    """Ends a pipeline."""
+    """A queue item that ends a pipeline."""
 
 
 STOP = Stop()
 
 
 class _Queue(queue.Queue[Any]):
-    """A queue that is bounded in bytes: `put_nowait` raises `queue.Full`."""
+    """A queue whose size is limited in bytes: `put_nowait` raises `queue.Full`."""
 
     def __init__(self) -> None:
         super().__init__(_MAX_QUEUED)
@@ -75,20 +75,20 @@ class _Queue(queue.Queue[Any]):
 
 
 def _size(item: Any) -> int:
-    """Return the bytes of an item: at least 1, so that a queue that has one is not empty."""
+    """Return the size of an item in bytes; at least 1, so that a queue with an item is never empty."""
     arrays = [item.data] if isinstance(item, FrameData) else item if isinstance(item, list) else []
     return 1 + sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
 
 class Pipeline(threading.Thread):
-    """A stage in a thread of its own.
+    """A pipeline stage with a separate thread.
 
     Attributes:
-        what_to_do: what is called with what comes, by its type. What it returns goes to the next stage, unless that is
-            None; what has no entry goes there as it is
-        queue: what waits
-        downstream: the next stage
-        error: what ended it; `stop_pipeline` raises it
+        what_to_do: handler for each type of item. Its result is passed to the next stage unless it is `None`; items
+            without a handler are passed on unchanged
+        queue: input queue
+        downstream: next stage
+        error: exception that a handler raised; `stop_pipeline` raises it
     """
 
     downstream: "Pipeline | None" = None
@@ -100,11 +100,11 @@ class Pipeline(threading.Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Take what comes until the end."""
+        """Process the items of the queue until it is stopped."""
         while (data := self.queue.get()) is not STOP:
             if self.error is None:
                 try:
-                    self._take(data)
+                    self._process(data)
                 except Exception as error:
                     log.exception("%s failed", type(self).__name__)
                     self.error = error
@@ -112,10 +112,10 @@ class Pipeline(threading.Thread):
             self.downstream.stop()
 
     def stop(self) -> None:
-        """End when all that waits is taken."""
+        """Stop after the items in the queue are processed."""
         self.queue.put(STOP)
 
-    def _take(self, data: Any) -> None:
+    def _process(self, data: Any) -> None:
         action = self.what_to_do.get(type(data))
         if action is not None:
             data = action(data)
@@ -124,7 +124,7 @@ class Pipeline(threading.Thread):
 
 
 class FrameProcessor(Pipeline):
-    """Makes a list of arrays, one for each column, of each frame: in units, if the data are raw."""
+    """A stage that converts each frame to a list of arrays, one for each column; raw data are scaled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class FrameProcessor(Pipeline):
         self.what_to_do = {StartData: self.create_processors, FrameData: self.scale_data}
 
     def create_processors(self, data: StartData) -> StartData:
-        """Take the beginning of an acquisition."""
+        """Prepare the columns of an acquisition."""
         self._columns = list(stored_columns(_convert.start_of(data)))
         return data
 
@@ -147,7 +147,7 @@ class FrameProcessor(Pipeline):
 
 
 class HDFWriter(Pipeline):
-    """Writes a file for each acquisition."""
+    """A stage that writes one file for each acquisition."""
 
     def __init__(self, file_names: Iterator[str], capture_record_hdf_names: Mapping[str, Mapping[str, str]]) -> None:
         super().__init__()
@@ -157,16 +157,16 @@ class HDFWriter(Pipeline):
         self.datasets: list[h5py.Dataset] = []
         self.what_to_do = {StartData: self.open_file, list: self.write_frame, EndData: self.close_file}
 
-    def create_dataset(self, field: FieldCapture, raw: bool) -> h5py.Dataset:  # noqa: FBT001 - as the other has it
-        """Make the dataset of a column."""
-        assert self.hdf_file is not None  # noqa: S101 - `open_file` made it
+    def create_dataset(self, field: FieldCapture, raw: bool) -> h5py.Dataset:  # noqa: FBT001 - signature of pandablocks
+        """Create the dataset of a column."""
+        assert self.hdf_file is not None  # noqa: S101 - set by `open_file`
         given = self.capture_record_hdf_names.get(field.name, {})
         name = given.get(field.capture, f"{field.name}.{field.capture}")
         dtype = field.raw_mode_dataset_dtype if raw else field.type
         return self.hdf_file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(_ROWS_PER_CHUNK,))
 
     def open_file(self, data: StartData) -> None:
-        """Begin a file."""
+        """Create a file."""
         path = next(self.file_names)
         self.hdf_file = h5py.File(path, "w", libver="latest")
         self.datasets = [self.create_dataset(field, data.process == "Raw") for field in data.fields]
@@ -185,7 +185,7 @@ class HDFWriter(Pipeline):
             dataset.flush()
 
     def close_file(self, data: EndData) -> None:
-        """End a file."""
+        """Close the file."""
         if self.hdf_file is not None:
             path = self.hdf_file.filename
             self.hdf_file.close()
@@ -194,7 +194,7 @@ class HDFWriter(Pipeline):
 
 
 def create_pipeline(*elements: Pipeline) -> list[Pipeline]:
-    """Join stages, and start them."""
+    """Connect pipeline stages and start them."""
     pipeline = list(elements)
     for element, following in pairwise(pipeline):
         element.downstream = following
@@ -208,16 +208,16 @@ def create_default_pipeline(
     capture_record_hdf_names: Mapping[str, Mapping[str, str]],
     *additional_downstream_pipelines: Pipeline,
 ) -> list[Pipeline]:
-    """Make and start the stages that write files."""
+    """Create and start the stages that write files."""
     writer = HDFWriter(file_names, capture_record_hdf_names)
     return create_pipeline(FrameProcessor(), writer, *additional_downstream_pipelines)
 
 
 def stop_pipeline(pipeline: list[Pipeline]) -> None:
-    """Stop all stages, and wait until they have taken what waits.
+    """Stop all stages after they have processed their queues.
 
     Raises:
-        Exception: what one of them failed with
+        Exception: first error of a stage
     """
     pipeline[0].stop()
     for element in pipeline:
@@ -231,14 +231,14 @@ async def write_hdf_files(
     client: AsyncioClient,
     file_names: Iterator[str],
     num: int = 1,
-    arm: bool = False,  # noqa: FBT001, FBT002 - as the other has it
+    arm: bool = False,  # noqa: FBT001, FBT002 - signature of pandablocks
     flush_period: float = 1,
 ) -> None:
-    """Write a file for each of so many acquisitions, 0 for ever.
+    """Write one file for each of `num` acquisitions; 0 for no limit.
 
     Raises:
-        HDFDataOverrunError: the PandA had an overrun; the file has what came before
-        IncompleteFileError: an acquisition was not complete for another reason
+        HDFDataOverrunError: the PandA had a data overrun; the file has the samples before it
+        IncompleteFileError: an acquisition is incomplete for another reason
         PandaError: see `panda_ioc.capture.pipeline.write_files`
     """
     make_file = partial(HdfFile, options=FileOptions(overwrite=True))

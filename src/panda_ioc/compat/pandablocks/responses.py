@@ -1,4 +1,4 @@
-"""The responses of pandablocks, as plain data."""
+"""The data classes of pandablocks."""
 
 import re
 from dataclasses import dataclass, field
@@ -38,21 +38,21 @@ __all__ = [
 
 @dataclass
 class Identification:
-    """Versions, as `*IDN?` tells them."""
+    """The versions of a PandA, from `*IDN?`."""
 
     software: str
     fpga: str
     rootfs: str
 
     def software_api(self) -> tuple[int, int]:
-        """Return the first two numbers of the software version; (0, 0) where there are none."""
+        """Return the first two numbers of the software version; (0, 0) without numbers."""
         match = re.match(r"(\d{1,9})\.(\d{1,9})", self.software)
         return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 @dataclass
 class BlockInfo:
-    """A kind of block."""
+    """A block type."""
 
     number: int = 0
     description: str | None = None
@@ -69,14 +69,14 @@ class FieldInfo:
 
 @dataclass
 class UintFieldInfo(FieldInfo):
-    """An unsigned integer."""
+    """A field of subtype uint."""
 
     max_val: int
 
 
 @dataclass
 class ScalarFieldInfo(FieldInfo):
-    """A number with units."""
+    """A field of subtype scalar."""
 
     units: str
     scale: float
@@ -99,14 +99,14 @@ class SubtypeTimeFieldInfo(FieldInfo):
 
 @dataclass
 class EnumFieldInfo(FieldInfo):
-    """A choice."""
+    """A field of subtype enum."""
 
     labels: list[str]
 
 
 @dataclass
 class BitOutFieldInfo(FieldInfo):
-    """A wire of the bit bus."""
+    """A signal on the bit bus."""
 
     capture_word: str
     offset: int
@@ -114,7 +114,7 @@ class BitOutFieldInfo(FieldInfo):
 
 @dataclass
 class BitMuxFieldInfo(FieldInfo):
-    """Chooses a wire of the bit bus."""
+    """A field that selects a signal of the bit bus."""
 
     max_delay: int
     labels: list[str]
@@ -122,7 +122,7 @@ class BitMuxFieldInfo(FieldInfo):
 
 @dataclass
 class PosMuxFieldInfo(FieldInfo):
-    """Chooses an entry of the position bus."""
+    """A field that selects a signal of the position bus."""
 
     labels: list[str]
 
@@ -140,7 +140,7 @@ class TableFieldDetails:
 
 @dataclass
 class TableFieldInfo(FieldInfo):
-    """A table."""
+    """A field of type table."""
 
     max_length: int
     fields: dict[str, TableFieldDetails]
@@ -150,28 +150,28 @@ class TableFieldInfo(FieldInfo):
 
 @dataclass
 class PosOutFieldInfo(FieldInfo):
-    """An entry of the position bus."""
+    """A signal on the position bus."""
 
     capture_labels: list[str]
 
 
 @dataclass
 class ExtOutFieldInfo(FieldInfo):
-    """Something that can only be captured."""
+    """A value that can be captured but not read."""
 
     capture_labels: list[str]
 
 
 @dataclass
 class ExtOutBitsFieldInfo(ExtOutFieldInfo):
-    """A word of bits."""
+    """A field that captures 32 bits in one word."""
 
     bits: list[str]
 
 
 @dataclass
 class Changes:
-    """The answer to `*CHANGES?`."""
+    """The reply to `*CHANGES?`."""
 
     values: dict[str, str]
     no_value: list[str]
@@ -180,7 +180,7 @@ class Changes:
 
 
 class EndReason(Enum):
-    """Why an acquisition ended."""
+    """The reason for the end of an acquisition."""
 
     OK = "Ok"
     EARLY_DISCONNECT = "Early disconnect"
@@ -207,27 +207,27 @@ class FieldCapture:
 
     @property
     def has_scale_or_offset(self) -> bool:
-        """Whether it has units: not so for words of bits."""
+        """Whether the values can be scaled to engineering units: False for bits."""
         return self.scale is not None or self.offset is not None
 
     @property
     def raw_mode_dataset_dtype(self) -> np.dtype[Any]:
-        """The type of its dataset: float64 for all that has units."""
+        """The dtype of the dataset: float64 if the column has scaling."""
         return np.dtype(np.float64) if self.has_scale_or_offset else self.type
 
 
 class Data:
-    """Base of what a data connection gives."""
+    """Base class of the events of a data connection."""
 
 
 @dataclass
 class ReadyData(Data):
-    """The connection is ready."""
+    """An event: the connection is ready."""
 
 
 @dataclass
 class StartData(Data):
-    """An acquisition begins."""
+    """The start of an acquisition."""
 
     fields: list[FieldCapture]
     missed: int
@@ -241,7 +241,7 @@ class StartData(Data):
 
 @dataclass
 class FrameData(Data):
-    """Some samples, as a structured array."""
+    """Captured samples as a structured array."""
 
     data: npt.NDArray[np.void]
 
@@ -253,7 +253,7 @@ class FrameData(Data):
 
 @dataclass
 class EndData(Data):
-    """An acquisition ended."""
+    """The end of an acquisition."""
 
     samples: int
     reason: EndReason

@@ -1,4 +1,4 @@
-"""Tables, as pandablocks has them: words are text."""
+"""The table functions of pandablocks, where words are text."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,10 +16,10 @@ UnpackedArray = npt.NDArray[np.uint8 | np.uint16 | np.int32 | np.uint32]
 
 
 def table_to_words(table: Mapping[str, Any], table_field_info: TableFieldInfo) -> list[str]:
-    """Return the words of a table's columns.
+    """Pack the columns of a table into words.
 
     Raises:
-        LocalProtocolError: a column does not fit
+        LocalProtocolError: a column is unknown, or its values are invalid
     """
     return [str(word) for word in columns_to_words(table, _convert.table_of(table_field_info)).tolist()]
 
@@ -27,12 +27,12 @@ def table_to_words(table: Mapping[str, Any], table_field_info: TableFieldInfo) -
 def words_to_table(
     words: Iterable[str],
     table_field_info: TableFieldInfo,
-    convert_enum_indices: bool = False,  # noqa: FBT001, FBT002 - as the other has it
+    convert_enum_indices: bool = False,  # noqa: FBT001, FBT002 - signature of pandablocks
 ) -> dict[str, npt.NDArray[Any] | list[str]]:
-    """Return the columns of a table's words; with `convert_enum_indices`, those of enums as lists of labels.
+    """Split the words of a table into columns; with `convert_enum_indices`, enums become lists of labels.
 
     Raises:
-        LocalProtocolError: the words are no whole rows
+        LocalProtocolError: the words are not whole rows
     """
     numbers = np.array([int(word) for word in words], np.int64)
     columns = words_to_columns(numbers, _convert.table_of(table_field_info), labels=convert_enum_indices)

@@ -1,1 +1,1 @@
-"""What is served, as plain data and pure functions: no server, no socket."""
+"""The plan of all PVs: plain data and pure functions, without servers or sockets."""

@@ -1,11 +1,11 @@
-"""Alarms as EPICS knows them, as plain data."""
+"""EPICS alarms, as plain data."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 
 class Severity(IntEnum):
-    """How bad an alarm is."""
+    """The severity of an alarm, numbered as in EPICS."""
 
     NO_ALARM = 0
     MINOR = 1
@@ -14,7 +14,7 @@ class Severity(IntEnum):
 
 
 class Status(IntEnum):
-    """What kind of alarm it is; of the kinds that EPICS has, those that are used here."""
+    """The status of an alarm, numbered as in EPICS; only those that the IOC uses."""
 
     NO_ALARM = 0
     READ = 1
@@ -26,7 +26,7 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Alarm:
-    """The alarm of a record; the message is what PVA clients show beside it."""
+    """The alarm of a record; PVA clients show the message, Channel Access has it in the field AMSG."""
 
     severity: Severity = Severity.NO_ALARM
     status: Status = Status.NO_ALARM

@@ -1,20 +1,20 @@
-"""Which records an archiver is advised to keep, and how: the value of `info(archive, ...)` in the database.
+"""Archiver hints: the value of `info(archive, ...)` in the database.
 
-ChannelFinder's processor for the archiver appliance reads `METHOD@SECONDS`, which recsync brings there: `monitor` keeps
-each change, `scan` one value in so many seconds.
+The processor of ChannelFinder for the Archiver Appliance reads `METHOD@SECONDS`, which recsync publishes: `monitor`
+archives every change, `scan` one value per period.
 """
 
-from .codecs import Real, Scaled
+from .codecs import FloatCodec, ScaledCodec
 from .record import Access, Kind, Record
 from .status import CONNECTION, PUTS_REFUSED, RECONNECTS
 
-#: What people set, and what says how the PandA and the IOC are: seldom changes, and each change matters.
+#: Settings and status of the PandA and the IOC: changes are rare, and each one matters.
 _EACH_CHANGE = "monitor@1"
 
-#: Positions, and how a capture goes: may change with every poll.
+#: Positions and the progress of captures: may change with every poll.
 _EACH_SECOND = "scan@1"
 
-#: Temperatures, voltages: change all the time, and slowly.
+#: Temperatures and voltages: noisy, and slow.
 _SLOWLY = "scan@10"
 
 _BY_NAME = {
@@ -31,7 +31,7 @@ _BY_NAME = {
 
 
 def archive_hint(record: Record) -> str:
-    """How a record is to be archived; "" for not at all."""
+    """Return the archiver hint of a record; "" if it should not be archived."""
     if hint := _BY_NAME.get(record.name):
         return hint
     if record.service or record.kind.is_array or record.kind.is_long_text:
@@ -40,6 +40,6 @@ def archive_hint(record: Record) -> str:
         return _EACH_CHANGE if record.access is Access.READ_WRITE else ""
     if record.healthy or (record.block == "SYSTEM" and record.constant):
         return _EACH_CHANGE
-    if isinstance(record.codec, Scaled):
+    if isinstance(record.codec, ScaledCodec):
         return _EACH_SECOND
-    return _SLOWLY if record.kind is Kind.AI and isinstance(record.codec, Real) else ""
+    return _SLOWLY if record.kind is Kind.AI and isinstance(record.codec, FloatCodec) else ""

@@ -1,21 +1,21 @@
-"""What is served for the bit bus and the position bus: a record for each part of each row, and a table of all rows.
+"""Plan the PVs of the bit bus and the position bus: records for each row, and a table of all rows.
 
-The records of a row are other names of the records of fields; only its name is a record of its own.
+The records of a row are aliases of field records; only the NAME of a row is a separate record.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ...protocol import ExtOutBitsFieldInfo
-from .codecs import Captures, Choice
+from .codecs import CapturesCodec, ChoiceCodec
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
-from .rules import Place
+from .rules import FieldRef
 
-#: The name of the service that owns the tables.
+#: Name of the service that owns the tables.
 BUSES = "buses"
 
-#: Parts of a position's record name, and what they are called in its row of POSITIONS.
+#: Suffix of a position's record: suffix of the alias in its row of POSITIONS.
 _POSITION_COLUMNS = {"SCALED": "VAL", **{part: part for part in ("SCALE", "OFFSET", "UNITS", "CAPTURE", "DATASET")}}
 
 _TYPES = {
@@ -28,8 +28,8 @@ _TYPES = {
     "dataset": "str",
 }
 
-#: The columns that show, and cannot be set.
-SHOWN = ("name", "value")
+#: The columns that are read-only.
+READ_ONLY_COLUMNS = ("name", "value")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Bus:
 
     Attributes:
         name: "BITS" or "POSITIONS"
-        rows: what each row is of, "" for nothing
-        records: for each column but the name, the record of each row, "" where there is none
+        rows: the name of the bit or position in each row, "" for an unused row
+        records: for each column except "name": the record of each row, "" for rows without one
     """
 
     name: str
@@ -52,18 +52,18 @@ class Bus:
         return f"{self.name}:TABLE"
 
 
-def places(model: Model) -> Iterator[Place]:
-    """Every field of every instance."""
+def field_refs(model: Model) -> Iterator[FieldRef]:
+    """Yield every field of every block instance."""
     for instance, name, info in model.fields():
-        yield Place(instance, name, info)
+        yield FieldRef(instance, name, info)
 
 
 def planned_buses(model: Model, records: Iterable[Record]) -> list[Bus]:
-    """The buses of a PandA.
+    """Return the buses of a PandA that have rows.
 
     Args:
-        model: what it has
-        records: all that are served
+        model: description of the PandA
+        records: all records that are served
     """
     names = {record.name for record in records}
     bits, positions = _bits(model), _positions(model)
@@ -80,14 +80,14 @@ def planned_buses(model: Model, records: Iterable[Record]) -> list[Bus]:
         "dataset": known(f"{word}:DATASET" for word, _ in bits.values()),
     }
     of_positions = {
-        column: known(f"{place.name}:{part}" for place in positions)
+        column: known(f"{ref.name}:{part}" for ref in positions)
         for column, part in {"value": "SCALED", "units": "UNITS", "scale": "SCALE", "offset": "OFFSET"}.items()
     }
-    of_positions["capture"] = captures(f"{place.name}:CAPTURE" for place in positions)
-    of_positions["dataset"] = known(f"{place.name}:DATASET" for place in positions)
+    of_positions["capture"] = captures(f"{ref.name}:CAPTURE" for ref in positions)
+    of_positions["dataset"] = known(f"{ref.name}:DATASET" for ref in positions)
     found = [
         Bus("BITS", tuple(bit for _, bit in bits.values()), of_bits),
-        Bus("POSITIONS", tuple(place.name for place in positions), of_positions),
+        Bus("POSITIONS", tuple(ref.name for ref in positions), of_positions),
     ]
     return [bus for bus in found if bus.rows]
 
@@ -100,12 +100,12 @@ def bus_tables(buses: Iterable[Bus], records: Iterable[Record]) -> Iterator[Tabl
         for name, of_rows in bus.records.items():
             choices = _labels(by_name[next(filter(None, of_rows))]) if any(of_rows) else ()
             columns.append(Column(name, name.capitalize(), _TYPES[name], choices))
-        description = f"All rows of {bus.name}, to be read and set as one"
+        description = f"All rows of the {bus.name} bus"
         yield Table(bus.table, description, tuple(columns), len(bus.rows), Access.READ_WRITE, bus.name, service=BUSES)
 
 
 def with_rows(records: list[Record], model: Model) -> Iterator[Record]:
-    """Add the rows of both buses: names of their own, all else as aliases."""
+    """Yield the records with aliases for the rows of both buses, then the NAME records of the rows."""
     aliases: dict[str, list[str]] = {}
     rows: list[Record] = []
     for index, (word, bit) in _bits(model).items():
@@ -113,29 +113,29 @@ def with_rows(records: list[Record], model: Model) -> Iterator[Record]:
         if bit:
             aliases.setdefault(bit.replace(".", ":"), []).append(f"BITS:{index}:VAL")
             rows.append(Record(f"BITS:{index}:NAME", Kind.STRINGIN, "Name of the bit", constant=bit))
-    for index, place in enumerate(_positions(model)):
+    for index, ref in enumerate(_positions(model)):
         for part, column in _POSITION_COLUMNS.items():
-            aliases.setdefault(f"{place.name}:{part}", []).append(f"POSITIONS:{index}:{column}")
-        rows.append(Record(f"POSITIONS:{index}:NAME", Kind.STRINGIN, "Name of the position", constant=place.name))
+            aliases.setdefault(f"{ref.name}:{part}", []).append(f"POSITIONS:{index}:{column}")
+        rows.append(Record(f"POSITIONS:{index}:NAME", Kind.STRINGIN, "Name of the position", constant=ref.name))
     for record in records:
         yield replace(record, aliases=(*record.aliases, *aliases[record.name])) if record.name in aliases else record
     yield from rows
 
 
 def _bits(model: Model) -> dict[int, tuple[str, str]]:
-    """Each bit of the bus: the field that captures it, and its name, "" if it is not used."""
-    words = [place for place in places(model) if isinstance(place.info, ExtOutBitsFieldInfo)]
+    """Return, by index on the bus, the field that captures a bit, and the name of the bit, "" if unused."""
+    words = [ref for ref in field_refs(model) if isinstance(ref.info, ExtOutBitsFieldInfo)]
     return {
         number * 32 + offset: (word.name, bit)
-        for number, word in enumerate(sorted(words, key=lambda place: place.source))
+        for number, word in enumerate(sorted(words, key=lambda ref: ref.source))
         for offset, bit in enumerate(getattr(word.info, "bits", ()))
     }
 
 
-def _positions(model: Model) -> list[Place]:
-    """The positions in the order of their rows: by block, as rows have always been counted."""
-    return [place for place in places(model) if place.info.type == "pos_out"]
+def _positions(model: Model) -> list[FieldRef]:
+    """Return the positions in row order: by block, as pandablocks-ioc numbers them."""
+    return [ref for ref in field_refs(model) if ref.info.type == "pos_out"]
 
 
 def _labels(record: Record) -> tuple[str, ...]:
-    return record.labels if isinstance(record.codec, Choice | Captures) else ()
+    return record.labels if isinstance(record.codec, ChoiceCodec | CapturesCodec) else ()

@@ -1,7 +1,7 @@
-"""Values as a PandA writes them and as a record holds them: one codec for each kind of value.
+"""Codecs: convert the text that a PandA sends to the value of a record, and a put back to text.
 
-Pure functions in objects that can be compared and printed. Both directions meet input from outside: what a
-PandA says may be anything (`NotUnderstood`), and so may what a client puts (`Refusal`).
+A codec is an immutable object without state, so records can be compared and printed. Both directions handle untrusted
+input: text from the PandA that does not fit raises `DecodeError`, a put that does not fit raises `Refusal`.
 """
 
 import difflib
@@ -13,100 +13,100 @@ from typing import Any
 
 from ...protocol import Arm, Command, Disarm, Put
 
-#: What a record holds: a number, an index of a label, or text.
+#: The value of a record: a number, the index of a label, or text.
 Value = float | int | str
 
 
-class NotUnderstood(ValueError):  # noqa: N818 - read as what happened
-    """The PandA said something that this record cannot show."""
+class DecodeError(ValueError):
+    """The PandA sent text that the record cannot show."""
 
 
-class Refusal(ValueError):  # noqa: N818 - read as what happened
-    """A client put something that makes no sense here; the message says why."""
+class Refusal(ValueError):  # noqa: N818 - names the outcome that the client sees
+    """A put is refused; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """Text as it is: for units, names, and whatever this library does not know."""
+    """The base codec: text, unchanged."""
 
     def decode(self, text: str) -> Value:
-        """The value that a PandA's text means.
+        """Return the value for text from the PandA.
 
         Raises:
-            NotUnderstood: it means none
+            DecodeError: the text is not a valid value
         """
         return text
 
     def encode(self, value: Any) -> str:
-        """The text to send for a value.
+        """Return the text to send for a value.
 
         Raises:
-            Refusal: the value is not one that may be sent
+            Refusal: the value is not valid
         """
         text = str(value)
         if any(character in text for character in "\n\r\0"):
-            raise Refusal("line breaks cannot be sent")
+            raise Refusal("the text must not contain line breaks or NUL characters")
         return text
 
     def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:
-        """The command that puts a value.
+        """Return the command that puts a value.
 
         Args:
-            target: what is written
-            value: what the client put
-            current: what the PandA says now, if it is known
+            target: field or attribute to write, such as "PULSE1.DELAY"
+            value: value that the client put
+            current: text that the PandA reported last; None if unknown
 
         Returns:
-            None if there is nothing to do: text that is put as it is read, whatever it is, stays as it is
+            the command; None if the put changes nothing, as when a client writes back the text that it read
 
         Raises:
-            Refusal: the value is not one that may be sent
+            Refusal: the value is not valid
         """
         if current is not None and isinstance(value, str) and value == self.decode(current):
             return None
         return Put(target, self.encode(value))
 
-    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - for those that need them
-        """Digits after the point that a value needs; None if the record's own are right for all."""
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - for subclasses
+        """Return the decimal places (PREC) for a value; None to keep those of the record."""
         return None
 
     def after_put(self, value: Value) -> Value:
-        """What is shown after a put of something that cannot be read back."""
+        """Return the value to show after a put to a field without readback."""
         return value
 
 
-AS_IT_IS = Codec()
+VERBATIM = Codec()
 
-#: Bytes of a field's name and its text together that a PandA tells in `*CHANGES`: it cuts what is longer, and from
-#: two more on it cannot be asked for either (measured on server 4.1).
-MOST_TOLD = 254
+#: Maximum bytes of field name plus text that a PandA reports in `*CHANGES`: it truncates longer text, and two bytes
+#: beyond that it cannot answer a query of the field either (measured on server 4.1).
+MAX_REPORTED_BYTES = 254
 
 
 @dataclass(frozen=True)
-class Text(Codec):
-    """Any text that a PandA gives back whole."""
+class TextCodec(Codec):
+    """Text that is short enough for the PandA to report it in full."""
 
     def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:
         command = super().command(target, value, current)
         if isinstance(command, Put) and isinstance(command.value, str):
-            size, room = len(command.value.encode(errors="replace")), MOST_TOLD - len(target)
+            size, room = len(command.value.encode(errors="replace")), MAX_REPORTED_BYTES - len(target)
             if size > room:
-                raise Refusal(f"the text has {size} bytes, and the PandA has room for {room}: it would cut it")
+                raise Refusal(f"the text is too long: it has {size} bytes, the PandA keeps at most {room}")
         return command
 
 
-TEXT = Text()
+TEXT = TextCodec()
 
-#: Whole numbers up to here are shown in full.
-_MOST_DIGITS = 1e16
+#: Messages show integers up to this size in full, larger ones as floats.
+_MAX_SHOWN_IN_FULL = 1e16
 
-#: How a choice without a label is shown.
+#: Label that stands for all values without a label.
 OTHER = "Other"
 
 
 @dataclass(frozen=True)
-class Whole(Codec):
-    """An integer from low to high, both included."""
+class IntCodec(Codec):
+    """An integer in the range low to high, both included."""
 
     low: int
     high: int
@@ -115,9 +115,9 @@ class Whole(Codec):
         try:
             number = int(text, 0)
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} is not an integer") from None
+            raise DecodeError(f"{text[:40]!r} is not an integer") from None
         if not self.low <= number <= self.high:
-            raise NotUnderstood(f"{number} is not from {self.low} to {self.high}")
+            raise DecodeError(f"{number} is out of range {self.low} to {self.high}")
         return number
 
     def encode(self, value: Any) -> str:
@@ -125,56 +125,56 @@ class Whole(Codec):
         if not number.is_integer():
             raise Refusal(f"{value} is not a whole number")
         if not self.low <= number <= self.high:
-            shown = int(number) if abs(number) < _MOST_DIGITS else number
-            raise Refusal(f"{shown} is not from {self.low} to {self.high}")
+            shown = int(number) if abs(number) < _MAX_SHOWN_IN_FULL else number
+            raise Refusal(f"{shown} is out of range {self.low} to {self.high}")
         return str(int(number))
 
 
-SIGNED = Whole(-(2**31), 2**31 - 1)
-BIT = Whole(0, 1)
+SIGNED = IntCodec(-(2**31), 2**31 - 1)
+BIT = IntCodec(0, 1)
 
 
 @dataclass(frozen=True)
-class Real(Codec):
-    """A number."""
+class FloatCodec(Codec):
+    """A finite number."""
 
     def decode(self, text: str) -> Value:
         try:
             return float(text)
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} is not a number") from None
+            raise DecodeError(f"{text[:40]!r} is not a number") from None
 
     def encode(self, value: Any) -> str:
         number = float(value)
         if not math.isfinite(number):
-            raise Refusal(f"{number} is not a number that can be set")
+            raise Refusal(f"{number} is not a finite number")
         return repr(number)
 
 
 @dataclass(frozen=True)
-class Coefficient(Real):
-    """A number of any size, such as SCALE: six digits of it are shown, however small it is."""
+class CoefficientCodec(FloatCodec):
+    """A coefficient such as SCALE, which may be tiny: the precision follows the value, six significant digits."""
 
-    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the number alone matters
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - depends on the number only
         return digits_for(_finite(text), 6)
 
 
 @dataclass(frozen=True)
-class Time(Real):
-    """A time: a number that is not negative; its digits show a tick of the FPGA clock, 8 ns."""
+class TimeCodec(FloatCodec):
+    """A time, 0 or more; the precision resolves one tick of the FPGA clock, 8 ns."""
 
-    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the units alone matter
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - depends on the units only
         return {"min": 11, "s": 9, "ms": 6, "us": 3}.get(units, 9)
 
     def encode(self, value: Any) -> str:
         if float(value) < 0:
-            raise Refusal(f"{value} is negative")
+            raise Refusal(f"{value} is negative: a time must be 0 or more")
         return super().encode(value)
 
 
 @dataclass(frozen=True)
-class Choice(Codec):
-    """One of some labels, as its index."""
+class ChoiceCodec(Codec):
+    """One of several labels, as its index."""
 
     labels: tuple[str, ...]
 
@@ -182,20 +182,20 @@ class Choice(Codec):
         try:
             return self.labels.index(text)
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} is none of the choices") from None
+            raise DecodeError(f"{text[:40]!r} is not one of the choices") from None
 
     def encode(self, value: Any) -> str:
         index = int(value)
         if not 0 <= index < len(self.labels):
-            raise Refusal(f"there is no choice {index}, only 0 to {len(self.labels) - 1}")
+            raise Refusal(f"choice {index} does not exist: valid choices are 0 to {len(self.labels) - 1}")
         return self.labels[index]
 
 
 @dataclass(frozen=True)
-class CaptureChoice(Choice):
-    """A way to capture. Those without a label show as one more choice, which when put changes nothing.
+class CaptureChoiceCodec(ChoiceCodec):
+    """Capture options as the index of a label; combinations without a label show as one more choice, `OTHER`.
 
-    Which way that is, is told and can be set as text (`Captures`).
+    A put of `OTHER` changes nothing. The companion record `:TEXT` shows and sets every combination (`CapturesCodec`).
     """
 
     def decode(self, text: str) -> Value:
@@ -204,27 +204,27 @@ class CaptureChoice(Choice):
     def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:
         if int(value) == len(self.labels):
             if current in {None, *self.labels}:
-                raise Refusal(f"{OTHER!r} only shows what has no label: put what to capture to the text beside it")
+                raise Refusal(f"{OTHER!r} cannot be set: put the capture options to the record CAPTURE:TEXT")
             return None
         return super().command(target, value, current)
 
 
 @dataclass(frozen=True)
-class Label(Codec):
-    """One of some labels, as text. A name that is not among them is refused with what may have been meant."""
+class LabelCodec(Codec):
+    """One of several labels, as text; the refusal of an unknown label suggests similar ones."""
 
     labels: tuple[str, ...]
 
     def encode(self, value: Any) -> str:
         text = super().encode(value)
         if text not in self.labels:
-            raise Refusal(f"{text!r} is none of the {len(self.labels)} choices{near_matches(text, self.labels)}")
+            raise Refusal(f"{text!r} is not one of the {len(self.labels)} choices{near_matches(text, self.labels)}")
         return text
 
 
 @dataclass(frozen=True)
-class Captures(Codec):
-    """Ways to capture, as text: any of the single ways, with spaces between, or No."""
+class CapturesCodec(Codec):
+    """Capture options as text: one or more words, separated by spaces, or "No"."""
 
     labels: tuple[str, ...]
 
@@ -233,12 +233,12 @@ class Captures(Codec):
         options = {option for label in self.labels for option in label.split()}
         for word in text.split():
             if word not in options or (word == "No" and text != word):
-                raise Refusal(f"{word!r} is no way to capture{near_matches(word, sorted(options))}")
+                raise Refusal(f"{word!r} is not a valid capture option{near_matches(word, sorted(options))}")
         return text
 
 
 def all_captures(labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels of ways to capture, then all other combinations that a PandA takes."""
+    """Return the labels of the capture options, then every other combination that a PandA accepts."""
     options = list(dict.fromkeys(option for label in labels for option in label.split() if option != "No"))
     known = {frozenset(label.split()) for label in labels}
     sets = itertools.chain.from_iterable(itertools.combinations(options, size) for size in range(1, len(options) + 1))
@@ -246,19 +246,19 @@ def all_captures(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Trigger(Codec):
-    """An action: 1 does it, 0 does nothing, so that settings can be read and written back without harm."""
+class ActionCodec(Codec):
+    """An action: 1 triggers it; 0 does nothing, so restoring saved settings triggers nothing."""
 
     def command(self, target: str, value: Any, current: str | None) -> Command[None] | None:  # noqa: ARG002
         return Put(target) if value else None
 
-    def after_put(self, value: Value) -> Value:  # noqa: ARG002 - it is done, and can be done again
+    def after_put(self, value: Value) -> Value:  # noqa: ARG002 - back to 0, ready for the next put
         return 0
 
 
 @dataclass(frozen=True)
-class ArmSwitch(Codec):
-    """Whether PCAP is armed, from why it ended last: `*PCAP.COMPLETION?` says Busy from arming to the end."""
+class ArmCodec(Codec):
+    """The armed state of PCAP, from `*PCAP.COMPLETION?`, which is Busy from arming until the acquisition ends."""
 
     def decode(self, text: str) -> Value:
         return int(text == "Busy")
@@ -270,8 +270,8 @@ class ArmSwitch(Codec):
 
 
 @dataclass(frozen=True)
-class LabelText(Text):
-    """The label of a block; while it has none, what it is."""
+class BlockLabelCodec(TextCodec):
+    """The label of a block; an empty label shows as the default, the description of the block."""
 
     default: str
 
@@ -284,29 +284,29 @@ class LabelText(Text):
 
 
 @dataclass(frozen=True)
-class Scaled(Codec):
-    """raw x scale + offset; the three texts come with line breaks between."""
+class ScaledCodec(Codec):
+    """A scaled position, raw x scale + offset, from the three texts joined by line breaks."""
 
     def decode(self, text: str) -> Value:
         try:
             raw, scale, offset = map(float, text.split("\n"))
         except ValueError:
-            raise NotUnderstood(f"{text[:40]!r} are not three numbers") from None
+            raise DecodeError(f"raw, scale and offset {text[:40]!r} are not three numbers") from None
         return raw * scale + offset
 
-    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - the scale alone matters
+    def precision(self, text: str, units: str) -> int | None:  # noqa: ARG002 - depends on the scale only
         return digits_for(_finite(text.split("\n")[1]), 2)
 
 
 def digits_for(number: float, significant: int) -> int:
-    """Digits after the point that show so many significant digits of a number: 5 to 15."""
+    """Return the decimal places, 5 to 15, that show a number with the given count of significant digits."""
     if not number or not math.isfinite(number):
         return 5
     return min(max(5, significant - 1 - math.floor(math.log10(abs(number)))), 15)
 
 
 def _finite(text: str) -> float:
-    """A number; 0 for what is none."""
+    """Return text as a finite number; 0 if it is not one."""
     try:
         number = float(text)
     except ValueError:
@@ -315,7 +315,7 @@ def _finite(text: str) -> float:
 
 
 def near_matches(text: str, labels: Sequence[str]) -> str:
-    """What may have been meant by a name, as the end of a message: empty where nothing is near."""
+    """Return "; did you mean ...?" with labels similar to the text, to end a message; "" if none is similar."""
     by_lower = {label.lower(): label for label in labels}
     near = [by_lower[match] for match in difflib.get_close_matches(text.lower(), by_lower, n=4, cutoff=0.5)]
     return f"; did you mean {', '.join(near)}?" if near else ""

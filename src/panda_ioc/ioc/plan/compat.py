@@ -1,7 +1,6 @@
-"""The names that pandablocks-ioc 0.11.6 serves for a PandA: what beamlines have in their screens and scripts.
+"""The PV names that pandablocks-ioc 0.11.6 serves, which the screens and scripts of beamlines use.
 
-It is written down apart from the rules of the plan, as a table of what was seen there, so that the two can be held
-against each other.
+They are a table of observed names, independent of the rules of the plan, so that the two can be compared.
 """
 
 import re
@@ -14,7 +13,7 @@ from .model import Model
 if TYPE_CHECKING:
     from .plan import Plan
 
-#: What follows `BLOCK:FIELD` in the names of a field's records, by its type; of other types, nothing does.
+#: Suffixes after `BLOCK:FIELD` in the names of a field's records, by field type; no suffix for other types.
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "time": ("", ":UNITS"),
     "bit_mux": ("", ":DELAY"),
@@ -43,12 +42,12 @@ _ALONE = (
 
 
 def known_names(model: Model) -> set[str]:
-    """All names that pandablocks-ioc serves for a PandA, without the prefix."""
+    """Return all names that pandablocks-ioc serves for a PandA, without the prefix."""
     return {*_ALONE, *_blocks(model), *_fields(model), *_rows(model)}
 
 
 def listed_in_pvi(model: Model) -> frozenset[str]:
-    """Return the names, without the prefix, that PVI of pandablocks-ioc lists for a PandA."""
+    """Return the names, without the prefix, that the PVI of pandablocks-ioc lists for a PandA."""
     tables = {f"{instance}:{field}" for instance, field, info in model.fields() if isinstance(info, TableFieldInfo)}
     tables.add("DATA:DATASETS")
     listed = (name for name in known_names(model) if name.rpartition(":")[0].removesuffix(":MODE") not in tables)
@@ -56,7 +55,7 @@ def listed_in_pvi(model: Model) -> frozenset[str]:
 
 
 def missing_names(model: Model, plan: "Plan") -> list[str]:
-    """What pandablocks-ioc serves and a plan does not, sorted."""
+    """Return the names that pandablocks-ioc serves and the plan does not, sorted."""
     served = {name for record in plan.records for name in (record.name, *record.aliases)}
     served |= {table.name for table in plan.tables}
     return sorted(known_names(model) - served)
@@ -76,7 +75,7 @@ def _fields(model: Model) -> Iterator[str]:
 
 
 def _suffixes(info: FieldInfo) -> tuple[str, ...]:
-    # A param of time has units, too.
+    # A param with subtype time has units as well.
     return _SUFFIXES.get("time" if info.subtype == "time" else info.type, ("",))
 
 

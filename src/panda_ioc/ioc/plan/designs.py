@@ -1,4 +1,4 @@
-"""The records of designs."""
+"""Plan the records to save, load and compare designs (all settings of a PandA, as a file)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,34 +11,32 @@ NAME, SAVE, LOAD, COMPARE = "DESIGN:NAME", "DESIGN:SAVE", "DESIGN:LOAD", "DESIGN
 LIST, STATUS, LOADED, DIFF = "DESIGN:LIST", "DESIGN:STATUS", "DESIGN:LOADED", "DESIGN:DIFF"
 SKIP_UNKNOWN, LEFT_OUT = "DESIGN:SKIP_UNKNOWN", "DESIGN:LEFT_OUT"
 
-#: Names that the list of designs holds.
-MOST_DESIGNS = 1000
+#: Maximum names in LIST.
+MAX_DESIGNS = 1000
 
-#: Differences that are listed.
-MOST_DIFFERENCES = 1000
+#: Maximum entries of DIFF.
+MAX_DIFFERENCES = 1000
 
 _ACTIONS = {
-    SAVE: "Save all settings under the name",
-    LOAD: "Load the settings of that name",
-    COMPARE: "Compare the PandA with that name",
+    SAVE: "Save all settings as design NAME",
+    LOAD: "Load the settings of design NAME",
+    COMPARE: "Compare the PandA with design NAME",
 }
-#: Settings that the list of what was left out holds.
-MOST_LEFT_OUT = 2000
+#: Maximum entries of LEFT_OUT.
+MAX_LEFT_OUT = 2000
 
 
 def design_records() -> Iterator[Record]:
-    """Plan the records."""
+    """Plan the records of designs."""
     ours: dict[str, Any] = {"block": "DESIGN", "service": SERVICE}
-    yield Record(NAME, Kind.TEXTOUT, "Name of a design", access=Access.READ_WRITE, **ours)
+    yield Record(NAME, Kind.TEXTOUT, "Design to save, load or compare", access=Access.READ_WRITE, **ours)
     for name, description in _ACTIONS.items():
         yield Record(name, Kind.BO, description, access=Access.EXECUTE, labels=("", ""), **ours)
-    yield Record(LIST, Kind.ARRAYIN, "The designs that there are", dtype="str", length=MOST_DESIGNS, **ours)
-    yield Record(STATUS, Kind.TEXTIN, "What became of the last save, load, compare", **ours)
-    yield Record(LOADED, Kind.TEXTIN, "The design that was loaded last", **ours)
-    yield Record(
-        DIFF, Kind.ARRAYIN, "From the design to the PandA as it is", dtype="str", length=MOST_DIFFERENCES, **ours
-    )
-    skip = "Load without what the PandA does not have"
+    yield Record(LIST, Kind.ARRAYIN, "Names of the saved designs", dtype="str", length=MAX_DESIGNS, **ours)
+    yield Record(STATUS, Kind.TEXTIN, "Result of the last save, load, compare", **ours)
+    yield Record(LOADED, Kind.TEXTIN, "Name of the last loaded design", **ours)
+    yield Record(DIFF, Kind.ARRAYIN, "Differences from design to PandA", dtype="str", length=MAX_DIFFERENCES, **ours)
+    skip = "Skip settings that the PandA lacks"
     yield Record(SKIP_UNKNOWN, Kind.BO, skip, access=Access.READ_WRITE, labels=("No", "Yes"), **ours)
-    left_out = "What the last load left out, and why"
-    yield Record(LEFT_OUT, Kind.ARRAYIN, left_out, dtype="str", length=MOST_LEFT_OUT, **ours)
+    left_out = "Settings skipped by last load, and why"
+    yield Record(LEFT_OUT, Kind.ARRAYIN, left_out, dtype="str", length=MAX_LEFT_OUT, **ours)

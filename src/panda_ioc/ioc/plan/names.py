@@ -1,4 +1,4 @@
-"""What EPICS takes as the name of a record."""
+"""Rules for EPICS record names."""
 
 import re
 import string
@@ -6,35 +6,36 @@ import string
 _SIGNS = "_-+:;[]<>/{}"
 _CHARACTERS = set(string.ascii_letters + string.digits + _SIGNS)
 
-#: Characters of a name without the prefix. No PandA has a longer one; a name that would leave no room for a
-#: prefix is left out, rather than all others with it.
-LONGEST_NAME = 42
+#: Maximum length of a name without the prefix. No real PandA exceeds it; a longer name would leave too little room for
+#: the prefix, so it is not served.
+MAX_NAME_LENGTH = 42
 
-#: Characters of a name that is too long in a remark.
+#: Maximum length of a name in a remark.
 _SHOWN = 100
 
-#: The rule of `prefix_problem` for a JSON schema.
+#: The rule of `prefix_problem` as a regular expression, for the JSON schema.
 PREFIX_PATTERN = f"^[A-Za-z0-9{re.escape(_SIGNS)}]+$"
 
 
 def illegal(name: str) -> str:
-    """The characters of a name that EPICS does not allow, with blanks between."""
-    return " ".join(sorted(set(name) - _CHARACTERS))
+    """Return the characters of a name that EPICS does not allow, separated by spaces."""
+    bad = sorted(set(name) - _CHARACTERS)
+    return " ".join(repr(character) if character == " " else character for character in bad)
 
 
 def name_problem(name: str) -> str:
-    """Return why nothing can be served under a name, as a remark; "" if it can."""
-    if len(name) > LONGEST_NAME:
+    """Return a remark about why a name cannot be served; "" if it can."""
+    if len(name) > MAX_NAME_LENGTH:
         shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
-        return f"{shown} is not served: the name is longer than {LONGEST_NAME}"
+        return f"{shown} is not served: the name has more than {MAX_NAME_LENGTH} characters"
     if bad := illegal(name):
-        return f"{name!r} is not served: EPICS allows no {bad} in a name"
+        return f"{name!r} is not served: EPICS does not allow {bad} in record names"
     return ""
 
 
 def prefix_problem(prefix: str) -> str:
-    """Why a text cannot be what names begin with; "" if it can."""
+    """Return why a text is not a valid PV prefix; "" if it is."""
     bad = illegal(prefix)
     if prefix and not bad:
         return ""
-    return f"{prefix!r} cannot be the prefix of record names: " + (f"{bad} is not allowed" if bad else "it is empty")
+    return f"invalid PV prefix {prefix!r}: " + (f"EPICS does not allow {bad}" if bad else "it is empty")

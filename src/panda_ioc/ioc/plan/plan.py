@@ -1,7 +1,7 @@
-"""The record plan: everything that is served for a PandA, made from its model by pure functions.
+"""The plan: every PV to serve for a PandA, computed from its model by pure functions.
 
-Records, PVI, screens, documentation and the offline cache are all made from it, so they agree. It can be
-printed, compared and tested without EPICS.
+The servers, PVI and the screens are all generated from the plan, so they agree. It can be printed, compared and
+tested without EPICS.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ...protocol import COMPLETION, EnumFieldInfo, PandaError
-from .buses import Bus, bus_tables, places, planned_buses, with_rows
-from .codecs import ArmSwitch, LabelText
+from .buses import Bus, bus_tables, field_refs, planned_buses, with_rows
+from .codecs import ArmCodec, BlockLabelCodec
 from .compat import listed_in_pvi
 from .data_records import data_records, data_tables, live_records
 from .designs import design_records
@@ -26,21 +26,21 @@ _Item = TypeVar("_Item", Record, Table)
 
 
 class PlanError(PandaError):
-    """A PandA that cannot be served under the prefix that was asked for."""
+    """The PandA cannot be served under the given prefix."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to serve.
+    """Everything to serve for a PandA.
 
     Attributes:
-        prefix: goes before every name, with a colon between
+        prefix: PV prefix, without the colon
         records: all records, in display order
-        remarks: what could not be served, and why
+        remarks: a message for each thing that cannot be served
         tables: all tables, in display order
-        planned_tables: how the tables of the PandA are made
-        buses: which records the tables of the buses are made of
-        pvi: what PVI lists of these, and how
+        planned_tables: layout and records of the PandA's tables
+        buses: rows and records of the bus tables
+        pvi: the items that PVI lists
     """
 
     prefix: str
@@ -52,7 +52,7 @@ class Plan:
     pvi: Pvi = field(default_factory=Pvi)
 
     def pv(self, name: str) -> str:
-        """The full name of a record."""
+        """Return the PV name of a record."""
         return f"{self.prefix}:{name}"
 
     @property
@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def structures(self) -> Mapping[str, Tree]:
-        """The structures of PVI by name, which PV Access alone can serve. They are made when they are asked for."""
+        """The PVI structures by name, for PV Access only; computed on each access."""
         taken = {item.name for item in self.items}
         return {name: tree for name, tree in pvi_trees(self.pvi, self.prefix).items() if name not in taken}
 
@@ -75,21 +75,21 @@ def make_plan(
     pvi_compatible: bool = False,
     pvi_write_only: Access = Access.READ_WRITE,
 ) -> Plan:
-    """Plan the records of a PandA.
+    """Plan the PVs of a PandA.
 
     Args:
-        model: what it has
-        prefix: what their names begin with, without the colon
-        designs: whether there are designs to save and load
-        pvi_compatible: whether PVI lists only what pandablocks-ioc lists
+        model: description of the PandA
+        prefix: PV prefix, without the colon
+        designs: include the records to save and load designs
+        pvi_compatible: limit PVI to the PVs that pandablocks-ioc lists
         pvi_write_only: see `Pvi`
 
     Raises:
-        PlanError: the prefix cannot be the beginning of a record name, or leaves too little room
+        PlanError: the prefix has characters that EPICS does not allow, or is too long
     """
     if problem := prefix_problem(prefix):
         raise PlanError(problem)
-    fields = [record for place in places(model) for record in field_records(place)]
+    fields = [record for ref in field_refs(model) for record in field_records(ref)]
     planned, bad_tables = planned_tables(model, {record.name for record in fields})
     records = [
         *status_records(model.identity),
@@ -117,7 +117,7 @@ def make_plan(
 
 
 def _labels(model: Model) -> Iterator[Record]:
-    """The label that people give to a block; while there is none, what the block is."""
+    """Yield the label record of each block instance; an empty label shows as the description of the block."""
     for block in model.blocks.values():
         for number, instance in enumerate(block.instances(), start=1):
             source = f"*METADATA.LABEL_{block.name}{number}"
@@ -126,7 +126,7 @@ def _labels(model: Model) -> Iterator[Record]:
                     f"{instance}:LABEL",
                     Kind.TEXTOUT,
                     "Label of the block",
-                    LabelText(block.info.description),
+                    BlockLabelCodec(block.info.description),
                     sources=(source,),
                     target=source,
                     access=Access.READ_WRITE,
@@ -140,7 +140,7 @@ def _arm(model: Model) -> Iterator[Record]:
             "PCAP:ARM",
             Kind.BO,
             "Arm or disarm PCAP",
-            ArmSwitch(),
+            ArmCodec(),
             sources=(COMPLETION,),
             target=COMPLETION,
             access=Access.READ_WRITE,
@@ -150,31 +150,30 @@ def _arm(model: Model) -> Iterator[Record]:
 
 
 def _choices(model: Model) -> Iterator[Record]:
-    """What the multiplexers can be set to."""
+    """Yield the records that list the choices of the multiplexers."""
     for name, kind in ((BIT_CHOICES, "bit_mux"), (POSITION_CHOICES, "pos_mux")):
         for _, _, info in model.fields():
             if info.type == kind and isinstance(info, EnumFieldInfo):
                 text = "\n".join(info.labels)
-                yield Record(name, Kind.TEXTIN, f"What a {kind} can be set to", constant=text)
+                yield Record(name, Kind.TEXTIN, f"Choices of {kind} fields, one per line", constant=text)
                 break
 
 
 def _with_good_names(items: Iterable[_Item]) -> tuple[list[_Item], list[str]]:
-    """Leave out what has a name that EPICS does not take."""
+    """Split items into those with valid names, and remarks about the others."""
     problems = [(item, name_problem(item.name)) for item in items]
     return [item for item, problem in problems if not problem], [problem for _, problem in problems if problem]
 
 
 def _without_duplicates(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
-    """Leave out what has a name that is taken: a server may have blocks FOO (2 of them) and FOO1."""
+    """Drop records and aliases whose name is in use: a server may have two blocks FOO, so FOO1, and a block FOO1."""
     kept: list[Record] = []
     remarks: list[str] = []
     taken: set[str] = set()
     for record in records:
         if record.name in taken:
-            remarks.append(
-                f"{record.name} is not served a second time, for {', '.join(record.sources) or 'a constant'}"
-            )
+            sources = ", ".join(record.sources) or "a constant"
+            remarks.append(f"{record.name} is not served for {sources}: the name is already in use")
             continue
         aliases = tuple(alias for alias in record.aliases if alias not in taken)
         taken |= {record.name, *aliases}

@@ -1,7 +1,7 @@
-"""PVI: structures by which a client finds everything, made from the plan.
+"""Plan the PVI (PV information) structures, which let clients such as ophyd-async discover all PVs.
 
-`PREFIX:PVI` lists the groups (blocks, and what the IOC has beside them), `PREFIX:GROUP:PVI` the PVs of one. Each
-entry says by a letter what can be done: r, w, rw, x for something to be done, d for another such structure.
+`PREFIX:PVI` lists the groups: the blocks, and the IOC's own groups such as DATA. `PREFIX:GROUP:PVI` lists the PVs of a
+group. The key of an entry is its access: r, w, rw, x (execute), or d for another PVI structure.
 """
 
 import re
@@ -12,21 +12,21 @@ from typing import Any
 from .names import name_problem
 from .record import Access, Kind, Record, Table
 
-#: A structure: its members are structures, lists of structures, or texts.
+#: A structure: each member is a structure, a list of structures, or text.
 Tree = Mapping[str, Any]
 
-#: Records that hold what their record has no room for in Channel Access; over PVA it has.
+#: Suffixes of companion records for text that does not fit into Channel Access; PVA clients do not need them.
 _COMPANIONS = (":TEXT", ":DESCRIPTION", ":CHOICES")
 
 
 @dataclass(frozen=True)
 class Pvi:
-    """What PVI lists, and how.
+    """The content of PVI.
 
     Attributes:
-        groups: what each group lists, in order; "" is the top
-        write_only: letter of the fields that can be written and not read, such as `INENC1:SETP`. pandablocks-ioc 0.11.6
-            has "rw" for them, so ophyd-async stores them with other settings; "w" keeps them out of stored settings.
+        groups: items of each group, in order; "" is the top level
+        write_only: access of write-only fields, such as `INENC1:SETP`. pandablocks-ioc 0.11.6 lists them as "rw", so
+            ophyd-async stores them with the settings; "w" keeps them out of stored settings.
     """
 
     groups: Mapping[str, Sequence[Record | Table]] = field(default_factory=dict)
@@ -41,15 +41,15 @@ def planned_pvi(
     listed: Collection[str] | None = None,
     write_only: Access = Access.READ_WRITE,
 ) -> tuple[Pvi, list[str]]:
-    """Plan what PVI lists.
+    """Plan the content of PVI.
 
     Args:
-        items: all that is served
-        listed: the names of what is listed, without the prefix; None for all
+        items: all records and tables that are served
+        listed: names of the items to list, without the prefix; None for all
         write_only: see `Pvi`
 
     Returns:
-        the groups, in alphabetical order, and why there is no structure of others
+        the groups in alphabetical order, and a remark for each group whose structure cannot be served
     """
     names = {item.name for item in items}
     groups: dict[str, list[Record | Table]] = {}
@@ -64,15 +64,15 @@ def planned_pvi(
 
 
 def pvi_records(pvi: Pvi, prefix: str) -> Iterator[Record]:
-    """The records about each structure; `prefix` is what all names begin with."""
+    """Yield the records with the name and the description of each structure."""
     for group in pvi.groups:
         if group:
-            yield Record(f"{group}:PVI_PV", Kind.TEXTIN, "Name of the PVI of it", constant=f"{prefix}:{group}:PVI")
-            yield Record(_longest(group), Kind.TEXTIN, "What the PVI is of", constant=_description(group))
+            yield Record(f"{group}:PVI_PV", Kind.TEXTIN, "Name of the PVI structure", constant=f"{prefix}:{group}:PVI")
+            yield Record(_longest(group), Kind.TEXTIN, "Description of the PVI structure", constant=_description(group))
 
 
 def pvi_trees(pvi: Pvi, prefix: str) -> dict[str, Tree]:
-    """The structures, by their names without the prefix; `prefix` is what all names begin with."""
+    """Return the structures by their names without the prefix."""
     trees: dict[str, Tree] = {}
     for group in pvi.groups:
         if group:
@@ -89,7 +89,7 @@ def pvi_trees(pvi: Pvi, prefix: str) -> dict[str, Tree]:
 
 
 def _entries(pvi: Pvi, group: str, prefix: str) -> dict[str, dict[str, str]]:
-    """The entries of a group by name: their PV by the letter of what can be done with it."""
+    """Return the entries of a group by member name: {access: PV name}."""
     entries: dict[str, dict[str, str]] = {}
     for item in pvi.groups.get(group, ()):
         letter = _access(item, pvi.write_only).value
@@ -98,12 +98,12 @@ def _entries(pvi: Pvi, group: str, prefix: str) -> dict[str, dict[str, str]]:
 
 
 def _group_of(item: Record | Table) -> str:
-    """The group that lists an item; "" for the top."""
+    """Return the group of an item; "" for the top level."""
     return item.block or item.name.rpartition(":")[0].partition(":")[0]
 
 
 def _longest(group: str) -> str:
-    """The longest name that goes with a group's structure."""
+    """Return the longest record name of a group's structure."""
     return f"{group}:PVI:DESCRIPTION"
 
 
@@ -115,7 +115,7 @@ def _access(item: Record | Table, write_only: Access) -> Access:
 
 
 def _is_left_out(item: Record | Table) -> bool:
-    """Whether it is not listed: rows of the buses, this list itself, tables of which nobody knows the columns."""
+    """Return True for items that PVI never lists: rows of the buses, PVI itself, tables without fixed columns."""
     if isinstance(item, Table) and not item.columns:
         return True
     name = item.name.removeprefix(f"{_group_of(item)}:")
@@ -128,13 +128,13 @@ def _is_companion(name: str, names: set[str]) -> bool:
 
 
 def _member(name: str) -> str:
-    """A name as a member of a structure is called."""
+    """Return a name converted to a valid member name of a structure."""
     member = re.sub(r"\W", "_", name, flags=re.ASCII).lower()
     return f"_{member}" if member[0].isdigit() else member
 
 
 def _in_lists(links: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Groups that are numbered from 1 without a gap as lists, which begin with an empty place."""
+    """Return the links with groups numbered 1 to n merged into lists that start with None."""
     numbered: dict[str, dict[int, Any]] = {}
     for name, link in links.items():
         if match := _NUMBERED.fullmatch(name):

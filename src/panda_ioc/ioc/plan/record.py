@@ -1,4 +1,4 @@
-"""A record as it is planned: all that must be known to serve it, to draw it, to describe it."""
+"""Planned records and tables: everything that the servers, PVI and the screens need to know about a PV."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,40 +7,40 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
-from .codecs import AS_IT_IS, Codec, Value
+from .codecs import VERBATIM, Codec, Value
 
-#: The numbers or the texts of an array record, or of a column of a table.
+#: The value of an array record, or of a table column: numbers or texts.
 Array = npt.NDArray[Any] | Sequence[str]
 
-#: What a PV holds: one value, an array, or a table as its columns.
+#: The value of a PV: a scalar, an array, or a table as its columns by name.
 Content = Value | Array | Mapping[str, Array]
 
-#: Bytes of text that a string record holds, that a label of an mbbo holds, that a client sees of DESC, that EGU holds.
+#: Maximum bytes of text, without the NUL, in a string record, an mbbo state string, DESC (as clients see it), EGU.
 STRING_BYTES = 39
 LABEL_BYTES = 25
 DESC_BYTES = 39
 EGU_BYTES = 15
 
-#: Choices that an mbbo holds.
+#: Maximum choices of an mbbo.
 MAX_CHOICES = 16
 
-#: Characters of a record name.
+#: Maximum length of a record name.
 NAME_BYTES = 60
 
-#: Bytes of a long text: a line of the control port is not longer.
+#: Size of a long text in bytes; a line of the PandA's control port is not longer.
 TEXT_BYTES = 1024
 
 
 class Kind(Enum):
-    """Which record serves it: the name of the kind, the EPICS record type, its direction, and what it holds.
+    """The kind of a record: EPICS record type, direction and type of the value.
 
     Attributes:
-        record_type: the EPICS record type
-        is_out: whether clients may put to it
-        is_text: whether its value is text
-        is_long_text: whether its value is text that may be longer than a string record holds
-        is_array: whether its value is an array
-        is_choice: whether its value is the index of a label
+        record_type: EPICS record type
+        is_out: True for output records, to which clients may put
+        is_text: True if the value is text
+        is_long_text: True if the value is text that may exceed a string record
+        is_array: True if the value is an array
+        is_choice: True if the value is the index of a label
     """
 
     AI = "ai", "ai", "in", "number"
@@ -61,7 +61,7 @@ class Kind(Enum):
     _value_: str
 
     def __new__(cls, name: str, *_: str) -> Self:
-        """Make a kind, whose value is its name."""
+        """Create a member whose value is its name."""
         kind = object.__new__(cls)
         kind._value_ = name
         return kind
@@ -74,12 +74,12 @@ class Kind(Enum):
         self.is_array = holds == "array"
         self.is_choice = holds == "choice"
 
-    # There is one object for each: as a key it need not be told by its name, which takes ten times as long.
+    # Members are singletons: hashing by identity is ten times as fast as by name.
     __hash__ = object.__hash__
 
 
 class Access(Enum):
-    """What a client does with it, in the letters of PVI."""
+    """The access that clients have, as the letters of PVI."""
 
     READ = "r"
     READ_WRITE = "rw"
@@ -89,38 +89,38 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Record:
-    """A record.
+    """A planned record.
 
     Attributes:
-        name: without the prefix: "PULSE1:DELAY"
-        kind: how it is served
-        description: the whole text, of any length
-        codec: how its value is made of what the PandA says, and the other way round
-        sources: the keys of `*CHANGES` that its value is made of; none where the IOC itself knows it
-        target: what is written by a put: "PULSE1.DELAY"; None where the IOC takes it or nobody may
-        access: what clients do with it
-        block: the instance that it belongs to, "PULSE1"; "" for the IOC's own
-        units: fixed units
-        units_source: a key that says the units now
+        name: name without the prefix: "PULSE1:DELAY"
+        kind: kind of the record
+        description: full description, of any length
+        codec: converts between the text of the PandA and the value
+        sources: keys of `*CHANGES` that the value is computed from; empty if the value comes from the IOC
+        target: field or attribute that a put writes, "PULSE1.DELAY"; None if puts go to a service, or are not allowed
+        access: access that clients have
+        block: block instance that it belongs to, "PULSE1"; "" for the records of the IOC
+        units: fixed engineering units (EGU)
+        units_source: key of `*CHANGES` that has the current units
         low, high: limits
-        precision: digits after the point
-        labels: choices, whole
-        choices: name of the record that lists choices which do not fit here
+        precision: decimal places
+        labels: full texts of the choice labels
+        choices_record: name of the record that lists the choices, if they do not fit here
         aliases: other names, without the prefix
-        constant: a value that never changes
-        healthy: what the PandA says when all is well; anything else is a major alarm
-        pulses: whether a change that is reported with the value unchanged was a pulse
-        dtype: of the elements of an array record, as numpy writes it, "u2", or "str"
-        length: the most elements of an array record
-        staged: whether a put takes effect only with another one, so that it is no setting to be kept and restored
-        service: which part of the IOC gives it values and takes puts; "" for what mirrors a field of the PandA
-        at_once: whether a put is made when it comes, also while the one before it is not done; of choices alone
+        constant: value that never changes
+        healthy: the only text that is not an alarm; any other text is a MAJOR alarm
+        pulses: True if a reported change to the same value means that there was a pulse
+        dtype: element type of an array record: a numpy type such as "u2", or "str"
+        length: maximum elements of an array record
+        staged: True if a put takes effect only with a later put, such as SUBMIT, so the value is not a setting to save
+        service: name of the service that owns the record; "" for a mirror of a field of the PandA
+        at_once: True if a put is handled on arrival, even while an earlier put is pending; for choices only
     """
 
     name: str
     kind: Kind
     description: str
-    codec: Codec = AS_IT_IS
+    codec: Codec = VERBATIM
     sources: tuple[str, ...] = ()
     target: str | None = None
     access: Access = Access.READ
@@ -131,7 +131,7 @@ class Record:
     high: float | None = None
     precision: int | None = None
     labels: tuple[str, ...] = ()
-    choices: str | None = None
+    choices_record: str | None = None
     aliases: tuple[str, ...] = ()
     constant: Value | None = None
     healthy: str | None = None
@@ -148,11 +148,11 @@ class Column:
     """A column of a table.
 
     Attributes:
-        name: how it is called in the table's structure: "time1"
-        label: how it is shown: "TIME1"
-        dtype: of its elements, as for `Record`
-        choices: what its texts can be; none where any text or number can be there
-        low, high: limits of its numbers
+        name: member name in the PVA structure: "time1"
+        label: heading: "TIME1"
+        dtype: element type, as for `Record`
+        choices: allowed texts; empty if any text or number is allowed
+        low, high: limits of numbers
     """
 
     name: str
@@ -165,12 +165,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as a PV of its own, which PV Access alone can serve: columns of one length, put as one.
+    """A planned table: an NTTable PV, over PV Access only; a put writes all columns together.
 
     Attributes:
         name, description, access, block, service: as for `Record`
-        columns: in order; none where they change: then they are those of each value, by their labels
-        max_rows: the most rows
+        columns: columns in order; empty if they change at run time, then each value brings its own
+        max_rows: maximum number of rows
     """
 
     name: str
@@ -183,13 +183,13 @@ class Table:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut text to a number of bytes of UTF-8 without cutting a character."""
+    """Return text cut to a maximum number of UTF-8 bytes, at a character boundary."""
     data = text.encode(errors="replace")
     return text if len(data) <= limit else data[:limit].decode(errors="ignore")
 
 
 def short_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Labels as an mbbo holds them: cut, and told apart by a number where cutting makes them the same."""
+    """Return labels cut to the size of an mbbo state string; a number distinguishes those that become equal."""
     short: list[str] = []
     for label in labels:
         candidate = shorten(label, LABEL_BYTES)

@@ -1,7 +1,7 @@
-"""Which records a field becomes: a table from its type to a few small parts.
+"""Plan the records of a field: a table that maps each field type to a few record rules.
 
-A part makes one record (or none) of the field at a `Place`. To serve a new type of field, write its parts
-and add a line to `RULES`; a type without a line is served as text.
+A rule is a function that returns one record of a field. To serve a new field type, write its rules and add a line to
+`RULES`; a type without a line is served as text.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,22 +19,22 @@ from ...protocol import (
     UintFieldInfo,
 )
 from .codecs import (
-    AS_IT_IS,
     BIT,
     OTHER,
     SIGNED,
     TEXT,
-    CaptureChoice,
-    Captures,
-    Choice,
+    VERBATIM,
+    ActionCodec,
+    CaptureChoiceCodec,
+    CapturesCodec,
+    ChoiceCodec,
     Codec,
-    Coefficient,
-    Label,
-    Real,
-    Scaled,
-    Time,
-    Trigger,
-    Whole,
+    CoefficientCodec,
+    FloatCodec,
+    IntCodec,
+    LabelCodec,
+    ScaledCodec,
+    TimeCodec,
     digits_for,
 )
 from .data_settings import SERVICE as DATA
@@ -49,7 +49,7 @@ from .record import (
     Record,
 )
 
-#: Records that list the choices of all multiplexers, which are the same for each.
+#: Records that list the choices of the multiplexers; all multiplexers of a type have the same choices.
 BIT_CHOICES = "BITS:CHOICES"
 POSITION_CHOICES = "POSITIONS:CHOICES"
 
@@ -57,13 +57,13 @@ _ACCESS = {"read": Access.READ, "write": Access.WRITE}
 
 
 @dataclass(frozen=True)
-class Place:
-    """A field of an instance of a block.
+class FieldRef:
+    """A reference to a field of a block instance.
 
     Attributes:
         instance: "PULSE1"
         field: "DELAY"
-        info: what it is
+        info: type and attributes of the field
     """
 
     instance: str
@@ -72,193 +72,193 @@ class Place:
 
     @property
     def name(self) -> str:
-        """What its record is called: "PULSE1:DELAY"."""
+        """The name of its record, "PULSE1:DELAY"."""
         return f"{self.instance}:{self.field}"
 
     @property
     def source(self) -> str:
-        """What it is called on the PandA: "PULSE1.DELAY"."""
+        """The name on the PandA, "PULSE1.DELAY"."""
         return f"{self.instance}.{self.field}"
 
     @property
     def access(self) -> Access:
-        """What its type says that may be done with it."""
+        """The access that its type allows."""
         return _ACCESS.get(self.info.type, Access.READ_WRITE)
 
 
-Part = Callable[[Place], Record]
+RecordRule = Callable[[FieldRef], Record]
 
 
-def _value(place: Place, kind: Kind, codec: Codec) -> Record:
-    """The record of the field itself."""
+def _value(ref: FieldRef, kind: Kind, codec: Codec) -> Record:
+    """Return the record of the field's value."""
     return Record(
-        place.name,
+        ref.name,
         kind,
-        place.info.description,
+        ref.info.description,
         codec,
-        sources=() if place.access is Access.WRITE else (place.source,),
-        target=place.source if kind.is_out else None,
-        access=place.access if kind.is_out else Access.READ,
-        block=place.instance,
+        sources=() if ref.access is Access.WRITE else (ref.source,),
+        target=ref.source if kind.is_out else None,
+        access=ref.access if kind.is_out else Access.READ,
+        block=ref.instance,
     )
 
 
-def _attribute(place: Place, attribute: str, kind: Kind, codec: Codec, description: str) -> Record:
-    """The record of something about the field, which can be read and written."""
-    source = f"{place.source}.{attribute}"
+def _attribute(ref: FieldRef, attribute: str, kind: Kind, codec: Codec, description: str) -> Record:
+    """Return the record of an attribute of the field, which clients can read and write."""
+    source = f"{ref.source}.{attribute}"
     return Record(
-        f"{place.name}:{attribute}",
+        f"{ref.name}:{attribute}",
         kind,
         description,
         codec,
         sources=(source,),
         target=source,
         access=Access.READ_WRITE,
-        block=place.instance,
+        block=ref.instance,
     )
 
 
-def _kind(place: Place, read: Kind, write: Kind) -> Kind:
-    return read if place.access is Access.READ else write
+def _kind(ref: FieldRef, read: Kind, write: Kind) -> Kind:
+    return read if ref.access is Access.READ else write
 
 
-def _uint(place: Place) -> Record:
-    maximum = place.info.max_value if isinstance(place.info, UintFieldInfo) else 2**32 - 1
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), Whole(0, maximum))
+def _uint(ref: FieldRef) -> Record:
+    maximum = ref.info.max_value if isinstance(ref.info, UintFieldInfo) else 2**32 - 1
+    record = _value(ref, _kind(ref, Kind.AI, Kind.AO), IntCodec(0, maximum))
     return replace(record, low=0, high=maximum, precision=0)
 
 
-def _int(place: Place) -> Record:
-    return _value(place, _kind(place, Kind.LONGIN, Kind.LONGOUT), SIGNED)
+def _int(ref: FieldRef) -> Record:
+    return _value(ref, _kind(ref, Kind.LONGIN, Kind.LONGOUT), SIGNED)
 
 
-def _scalar(place: Place) -> Record:
-    units, scale = (place.info.units, place.info.scale) if isinstance(place.info, ScalarFieldInfo) else ("", 1.0)
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), Real())
+def _scalar(ref: FieldRef) -> Record:
+    units, scale = (ref.info.units, ref.info.scale) if isinstance(ref.info, ScalarFieldInfo) else ("", 1.0)
+    record = _value(ref, _kind(ref, Kind.AI, Kind.AO), FloatCodec())
     return replace(record, units=units, precision=digits_for(scale, 2))
 
 
-def _bit(place: Place) -> Record:
-    return replace(_value(place, _kind(place, Kind.BI, Kind.BO), BIT), labels=("0", "1"))
+def _bit(ref: FieldRef) -> Record:
+    return replace(_value(ref, _kind(ref, Kind.BI, Kind.BO), BIT), labels=("0", "1"))
 
 
-def _action(place: Place) -> Record:
-    record = _value(place, Kind.BO, Trigger())
+def _action(ref: FieldRef) -> Record:
+    record = _value(ref, Kind.BO, ActionCodec())
     return replace(record, access=Access.EXECUTE, labels=("", ""))
 
 
-def _lut(place: Place) -> Record:
-    return _value(place, _kind(place, Kind.STRINGIN, Kind.STRINGOUT), TEXT)
+def _lut(ref: FieldRef) -> Record:
+    return _value(ref, _kind(ref, Kind.STRINGIN, Kind.STRINGOUT), TEXT)
 
 
-def _enum(place: Place) -> Record:
-    labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    if place.access is Access.READ:
-        # Text, as it has always been served; a label may be far longer than an mbbi holds.
-        record = replace(_value(place, Kind.STRINGIN, AS_IT_IS), labels=labels)
-        return replace(record, healthy="OK") if place.field == "HEALTH" else record
-    return _chosen(_value(place, Kind.MBBO, Choice(labels)), labels)
+def _enum(ref: FieldRef) -> Record:
+    labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
+    if ref.access is Access.READ:
+        # Served as text for compatibility; a label may also be longer than an mbbi state string.
+        record = replace(_value(ref, Kind.STRINGIN, VERBATIM), labels=labels)
+        return replace(record, healthy="OK") if ref.field == "HEALTH" else record
+    return _chosen(_value(ref, Kind.MBBO, ChoiceCodec(labels)), labels)
 
 
-def _time(place: Place) -> Record:
-    record = _value(place, _kind(place, Kind.AI, Kind.AO), Time())
-    return replace(record, units_source=f"{place.source}.UNITS")
+def _time(ref: FieldRef) -> Record:
+    record = _value(ref, _kind(ref, Kind.AI, Kind.AO), TimeCodec())
+    return replace(record, units_source=f"{ref.source}.UNITS")
 
 
-def _time_units(place: Place) -> Record:
-    labels = place.info.unit_labels if isinstance(place.info, TimeFieldInfo) else ()
-    record = _attribute(place, "UNITS", Kind.MBBO, Choice(labels), "Units of the time")
+def _time_units(ref: FieldRef) -> Record:
+    labels = ref.info.unit_labels if isinstance(ref.info, TimeFieldInfo) else ()
+    record = _attribute(ref, "UNITS", Kind.MBBO, ChoiceCodec(labels), "Units of the time")
     return _chosen(record, labels)
 
 
-def _bit_out(place: Place) -> Record:
-    record = _value(place, Kind.BI, BIT)
+def _bit_out(ref: FieldRef) -> Record:
+    record = _value(ref, Kind.BI, BIT)
     return replace(record, labels=("0", "1"), pulses=True)
 
 
-def _bit_mux(place: Place) -> Record:
-    labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    return replace(_value(place, Kind.STRINGOUT, Label(labels)), labels=labels, choices=BIT_CHOICES)
+def _bit_mux(ref: FieldRef) -> Record:
+    labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
+    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices_record=BIT_CHOICES)
 
 
-def _pos_mux(place: Place) -> Record:
-    labels = place.info.labels if isinstance(place.info, EnumFieldInfo) else ()
-    return replace(_value(place, Kind.STRINGOUT, Label(labels)), labels=labels, choices=POSITION_CHOICES)
+def _pos_mux(ref: FieldRef) -> Record:
+    labels = ref.info.labels if isinstance(ref.info, EnumFieldInfo) else ()
+    return replace(_value(ref, Kind.STRINGOUT, LabelCodec(labels)), labels=labels, choices_record=POSITION_CHOICES)
 
 
-def _delay(place: Place) -> Record:
-    maximum = place.info.max_delay if isinstance(place.info, BitMuxFieldInfo) else 31
-    record = _attribute(place, "DELAY", Kind.LONGOUT, Whole(0, maximum), "Delay in ticks of the FPGA clock")
+def _delay(ref: FieldRef) -> Record:
+    maximum = ref.info.max_delay if isinstance(ref.info, BitMuxFieldInfo) else 31
+    record = _attribute(ref, "DELAY", Kind.LONGOUT, IntCodec(0, maximum), "Delay in ticks of the FPGA clock")
     return replace(record, low=0, high=maximum)
 
 
-def _position(place: Place) -> Record:
-    return _value(place, Kind.LONGIN, SIGNED)
+def _position(ref: FieldRef) -> Record:
+    return _value(ref, Kind.LONGIN, SIGNED)
 
 
-def _scaled(place: Place) -> Record:
-    source = place.source
+def _scaled(ref: FieldRef) -> Record:
+    source = ref.source
     return Record(
-        f"{place.name}:SCALED",
+        f"{ref.name}:SCALED",
         Kind.AI,
-        "The position in its units",
-        Scaled(),
+        "Scaled position: raw x SCALE + OFFSET",
+        ScaledCodec(),
         sources=(source, f"{source}.SCALE", f"{source}.OFFSET"),
-        block=place.instance,
+        block=ref.instance,
         units_source=f"{source}.UNITS",
     )
 
 
-def _scale(place: Place) -> Record:
-    return _attribute(place, "SCALE", Kind.AO, Coefficient(), "What one count is worth in UNITS")
+def _scale(ref: FieldRef) -> Record:
+    return _attribute(ref, "SCALE", Kind.AO, CoefficientCodec(), "Size of one count in UNITS")
 
 
-def _offset(place: Place) -> Record:
-    return _attribute(place, "OFFSET", Kind.AO, Coefficient(), "Position in UNITS at a count of 0")
+def _offset(ref: FieldRef) -> Record:
+    return _attribute(ref, "OFFSET", Kind.AO, CoefficientCodec(), "Position in UNITS at count 0")
 
 
-def _units(place: Place) -> Record:
-    return _attribute(place, "UNITS", Kind.STRINGOUT, TEXT, "Units of the scaled position")
+def _units(ref: FieldRef) -> Record:
+    return _attribute(ref, "UNITS", Kind.STRINGOUT, TEXT, "Units of the scaled position")
 
 
-def _capture(place: Place) -> Record:
-    labels = place.info.capture_labels if isinstance(place.info, PosOutFieldInfo | ExtOutFieldInfo) else ()
-    record = _attribute(place, "CAPTURE", Kind.MBBO, Choice(labels), "What PCAP captures of it")
+def _capture(ref: FieldRef) -> Record:
+    labels = ref.info.capture_labels if isinstance(ref.info, PosOutFieldInfo | ExtOutFieldInfo) else ()
+    record = _attribute(ref, "CAPTURE", Kind.MBBO, ChoiceCodec(labels), "What PCAP captures of this field")
     if len(labels) <= 2:
         return _chosen(record, labels)
-    # A PandA takes and reports any combination, also those that it lists no label for.
+    # A PandA accepts and reports every combination of options, also those without a label.
     if len(labels) < MAX_CHOICES:
-        return replace(record, codec=CaptureChoice(labels), labels=(*labels, OTHER))
-    return replace(record, kind=Kind.STRINGOUT, codec=Captures(labels), labels=labels)
+        return replace(record, codec=CaptureChoiceCodec(labels), labels=(*labels, OTHER))
+    return replace(record, kind=Kind.STRINGOUT, codec=CapturesCodec(labels), labels=labels)
 
 
-def _dataset(place: Place) -> Record:
+def _dataset(ref: FieldRef) -> Record:
     return Record(
-        f"{place.name}:DATASET",
+        f"{ref.name}:DATASET",
         Kind.STRINGOUT,
-        "Its name in files, if not its own",
+        "Dataset name in files (default: field)",
         access=Access.READ_WRITE,
-        block=place.instance,
+        block=ref.instance,
         service=DATA,
     )
 
 
-def _unknown(place: Place) -> Record:
-    """A type that this program has never heard of: text, which may be put if its name says so."""
-    settable = place.info.type in {"param", "write"}
-    return _value(place, Kind.STRINGOUT if settable else Kind.STRINGIN, TEXT)
+def _unknown(ref: FieldRef) -> Record:
+    """Return the record of a field of unknown type: text, writable if its type is param or write."""
+    settable = ref.info.type in {"param", "write"}
+    return _value(ref, Kind.STRINGOUT if settable else Kind.STRINGIN, TEXT)
 
 
 def _chosen(record: Record, labels: Sequence[str]) -> Record:
-    """An enum as an mbbo or, where that has too few choices, as text."""
+    """Return the record of an enum: an mbbo, or text if there are more choices than an mbbo holds."""
     labels = tuple(labels)
     if 0 < len(labels) <= MAX_CHOICES:
         return replace(record, labels=labels)
-    return replace(record, kind=Kind.STRINGOUT, codec=Label(labels) if labels else TEXT, labels=labels)
+    return replace(record, kind=Kind.STRINGOUT, codec=LabelCodec(labels) if labels else TEXT, labels=labels)
 
 
-#: The parts for each subtype of `param`, `read` and `write`.
-_SUBTYPES: Mapping[str, tuple[Part, ...]] = {
+#: The rules for each subtype of `param`, `read` and `write`.
+_SUBTYPES: Mapping[str, tuple[RecordRule, ...]] = {
     "uint": (_uint,),
     "int": (_int,),
     "scalar": (_scalar,),
@@ -268,9 +268,9 @@ _SUBTYPES: Mapping[str, tuple[Part, ...]] = {
     "time": (_time, _time_units),
 }
 
-#: The parts for each (type, subtype).
-RULES: Mapping[tuple[str, str | None], tuple[Part, ...]] = {
-    **{(kind, subtype): parts for kind in ("param", "read", "write") for subtype, parts in _SUBTYPES.items()},
+#: The rules for each (type, subtype).
+RULES: Mapping[tuple[str, str | None], tuple[RecordRule, ...]] = {
+    **{(kind, subtype): rules for kind in ("param", "read", "write") for subtype, rules in _SUBTYPES.items()},
     ("write", "action"): (_action,),
     ("time", None): (_time, _time_units),
     ("bit_out", None): (_bit_out,),
@@ -284,38 +284,38 @@ RULES: Mapping[tuple[str, str | None], tuple[Part, ...]] = {
 }
 
 
-def field_records(place: Place) -> list[Record]:
-    """All records of a field, with those that hold what does not fit into the others."""
-    parts = RULES.get((place.info.type, place.info.subtype), (_unknown,))
-    records = [record for part in parts for record in with_companions(part(place))]
-    if records and len(place.info.description.encode()) > DESC_BYTES:
-        name, description = f"{place.name}:DESCRIPTION", place.info.description
-        records.append(Record(name, Kind.TEXTIN, "Full description", block=place.instance, constant=description))
+def field_records(ref: FieldRef) -> list[Record]:
+    """Return all records of a field, including the companions for text that does not fit into an EPICS field."""
+    rules = RULES.get((ref.info.type, ref.info.subtype), (_unknown,))
+    records = [record for rule in rules for record in with_companions(rule(ref))]
+    if records and len(ref.info.description.encode()) > DESC_BYTES:
+        name, description = f"{ref.name}:DESCRIPTION", ref.info.description
+        records.append(Record(name, Kind.TEXTIN, "Full description", block=ref.instance, constant=description))
     return records
 
 
 def with_companions(record: Record) -> Iterator[Record]:
-    """A record, and beside it what EPICS has no room for in it.
+    """Yield a record and its companions, records for text that does not fit into its EPICS fields.
 
-    `:TEXT` is the value as text of any length, which can be put where the record can; `:CHOICES` lists
-    the choices in full, one in a line.
+    `:TEXT` is the value as long text, writable if the record is; `:CHOICES` lists the full choices, one per line;
+    `:UNITS` is the full text of the units.
     """
-    if record.choices is None and (len(record.labels) > MAX_CHOICES or _longest(record.labels) > LABEL_BYTES):
+    if record.choices_record is None and (len(record.labels) > MAX_CHOICES or _longest(record.labels) > LABEL_BYTES):
         name, choices = f"{record.name}:CHOICES", "\n".join(record.labels)
-        record = replace(record, choices=name)
-        yield Record(name, Kind.TEXTIN, "All choices, one in a line", block=record.block, constant=choices)
+        record = replace(record, choices_record=name)
+        yield Record(name, Kind.TEXTIN, "All choices, one per line", block=record.block, constant=choices)
     yield record
     if len(record.units.encode()) > EGU_BYTES:
         yield Record(
-            f"{record.name}:UNITS", Kind.TEXTIN, "Its units in full", block=record.block, constant=record.units
+            f"{record.name}:UNITS", Kind.TEXTIN, "Full text of the units", block=record.block, constant=record.units
         )
     if _loses_text(record):
         yield _text(record)
 
 
 def _loses_text(record: Record) -> bool:
-    """Whether a record may have a value that it cannot show whole."""
-    if isinstance(record.codec, CaptureChoice | Captures):
+    """Return True if the record may have a value that it cannot show in full."""
+    if isinstance(record.codec, CaptureChoiceCodec | CapturesCodec):
         return True
     if record.kind is Kind.MBBO:
         return _longest(record.labels) > LABEL_BYTES
@@ -325,12 +325,12 @@ def _loses_text(record: Record) -> bool:
 
 def _text(record: Record) -> Record:
     codec = record.codec
-    if isinstance(codec, CaptureChoice):
-        codec = Captures(codec.labels)
-    elif isinstance(codec, Choice):
-        codec = Label(record.labels)
+    if isinstance(codec, CaptureChoiceCodec):
+        codec = CapturesCodec(codec.labels)
+    elif isinstance(codec, ChoiceCodec):
+        codec = LabelCodec(record.labels)
     kind = Kind.TEXTOUT if record.kind.is_out else Kind.TEXTIN
-    return replace(record, name=f"{record.name}:TEXT", kind=kind, codec=codec, description="The value in full")
+    return replace(record, name=f"{record.name}:TEXT", kind=kind, codec=codec, description="Full text of the value")
 
 
 @cache

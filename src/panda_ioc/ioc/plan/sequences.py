@@ -1,7 +1,7 @@
-"""Sequences over time: what the outputs of a SEQ table are from moment to moment, as arrays that a plot can show.
+"""Plot arrays of a SEQ table: the levels of its outputs over time.
 
-Each row is shown once, as if its trigger came at once: first TIME1 with the outputs of its first phase, then
-TIME2 with those of the second. Times are in units of the block's prescaler, which the table does not know.
+Each row is shown once, as if its trigger were immediate: first TIME1 with the outputs of phase 1, then TIME2 with the
+outputs of phase 2. Times are in units of the block's PRESCALE, which is not part of the table.
 """
 
 import re
@@ -15,33 +15,34 @@ from .record import Array
 
 Floats = npt.NDArray[np.float64]
 
-#: What an array of moments is called; those of outputs are called as the outputs are.
+#: Name of the time axis among the plot arrays; the others have the names of the outputs.
 TIME = "time"
 
-#: Rows that are shown.
-MOST_ROWS = 2000
+#: Maximum rows that are plotted.
+MAX_PLOT_ROWS = 2000
 
-#: Elements that an array may have: each row has two phases, and there is an end.
-MOST_MOMENTS = 2 * MOST_ROWS + 1
+#: Maximum elements of a plot array: two phases per row, and the end.
+MAX_PLOT_POINTS = 2 * MAX_PLOT_ROWS + 1
 
-#: From one output to the next in a plot of all: an output is 1 high.
+#: Vertical distance of the outputs in a plot; each has levels 0 and 1.
 STEP = 1.5
 
 _OUTPUT = re.compile(r"(out[a-z])1")
 
 
 def outputs_of(columns: Iterable[str]) -> list[str]:
-    """The outputs that a table with some columns has over time, "outa" and so on; none if it has no phases."""
+    """Return the outputs, "outa" and so on, that a table with these columns drives; empty if it has no phases."""
     names = set(columns)
     found = sorted(match[1] for name in names if (match := _OUTPUT.fullmatch(name)))
     return [output for output in found if {f"{output}2", "time1", "time2"} <= names]
 
 
 def over_time(columns: Mapping[str, Array]) -> dict[str, Floats]:
-    """The arrays of a table by name, `TIME` and the outputs: a value for the begin of each phase, and for the end.
+    """Return the plot arrays of a table by name: the values at the start of each phase and at the end.
 
-    Outputs are one over another, the first on top. An empty table is one step with all outputs low, and a table of no
-    time ends after a step: a plot needs a time axis with a width.
+    The names are `TIME` and those of the outputs. The outputs are offset by `STEP`, the first on top. An empty table is
+    one step with all outputs low, and a table of zero duration ends after one step: a plot needs a time axis of nonzero
+    width.
     """
     outputs = outputs_of(columns)
     if not outputs:
@@ -49,15 +50,15 @@ def over_time(columns: Mapping[str, Array]) -> dict[str, Floats]:
     times = np.cumsum(_both(columns, "time"))
     if not times.any():
         times = np.append(times[:-1], 1.0)
-    moments = {TIME: np.concatenate(([0.0], times))}
+    arrays = {TIME: np.concatenate(([0.0], times))}
     for place, output in enumerate(reversed(outputs)):
         levels = _both(columns, output)
         levels = levels if len(levels) else np.zeros(1)
-        moments[output] = np.append(levels, levels[-1:]) + place * STEP
-    return moments
+        arrays[output] = np.append(levels, levels[-1:]) + place * STEP
+    return arrays
 
 
 def _both(columns: Mapping[str, Array], name: str) -> npt.NDArray[Any]:
-    """The columns of the two phases as one, row by row."""
-    halves = [np.asarray(columns[f"{name}{phase}"][:MOST_ROWS], np.float64) for phase in (1, 2)]
+    """Return the columns of both phases interleaved, row by row."""
+    halves = [np.asarray(columns[f"{name}{phase}"][:MAX_PLOT_ROWS], np.float64) for phase in (1, 2)]
     return np.column_stack(halves).ravel()

@@ -1,4 +1,4 @@
-"""The records about the IOC itself: connection, versions, polls, puts."""
+"""Plan the records about the IOC itself: connection, versions, polls, puts."""
 
 from collections.abc import Iterator
 
@@ -18,15 +18,15 @@ UPTIME = "IOC:UPTIME"
 RECONNECTS = "IOC:RECONNECTS"
 RESTART = "IOC:RESTART"
 
-#: Who owns `IOC:RESTART`.
+#: Name of the service that owns `IOC:RESTART`.
 RESTART_SERVICE = "restart"
 
 
 def status_records(identity: Identity) -> Iterator[Record]:
-    """Plan them.
+    """Plan the status records.
 
     Args:
-        identity: the versions of the PandA
+        identity: versions that the PandA reports
     """
     yield Record(
         CONNECTION,
@@ -35,7 +35,7 @@ def status_records(identity: Identity) -> Iterator[Record]:
         labels=CONNECTION_STATES,
         aliases=("STATUS",),
     )
-    yield Record(CONNECTION_TEXT, Kind.TEXTIN, "Connection to the PandA in words")
+    yield Record(CONNECTION_TEXT, Kind.TEXTIN, "State of the PandA connection as text")
     versions = {
         "PANDA_SW_VERSION": (identity.software, "Version of the PandA server"),
         "FPGA_VERSION": (identity.fpga, "Version of the FPGA firmware"),
@@ -47,16 +47,16 @@ def status_records(identity: Identity) -> Iterator[Record]:
         if len(version.encode()) > STRING_BYTES:
             yield Record(f"SYSTEM:{name}:TEXT", Kind.TEXTIN, description, block="SYSTEM", constant=version)
     yield Record(UPTIME, Kind.AI, "Time since the IOC started", units="s", precision=0)
-    yield Record(RECONNECTS, Kind.LONGIN, "Times that the PandA came back")
-    yield Record(POLL_PERIOD, Kind.AI, "Time from poll to poll, mean of 1 s", units="ms", precision=1)
-    yield Record(POLL_DURATION, Kind.AI, "Time that a poll takes, mean of 1 s", units="ms", precision=1)
-    yield Record(PUTS_ACCEPTED, Kind.LONGIN, "Puts that were accepted")
-    yield Record(PUTS_REFUSED, Kind.LONGIN, "Puts that were refused")
-    yield Record(LAST_REFUSED, Kind.TEXTIN, "The last put that was refused, and why")
+    yield Record(RECONNECTS, Kind.LONGIN, "Number of reconnections to the PandA")
+    yield Record(POLL_PERIOD, Kind.AI, "Time between polls, mean over 1 s", units="ms", precision=1)
+    yield Record(POLL_DURATION, Kind.AI, "Duration of a poll, mean over 1 s", units="ms", precision=1)
+    yield Record(PUTS_ACCEPTED, Kind.LONGIN, "Number of accepted puts")
+    yield Record(PUTS_REFUSED, Kind.LONGIN, "Number of refused puts")
+    yield Record(LAST_REFUSED, Kind.TEXTIN, "Last refused put, and why")
     yield Record(
         RESTART,
         Kind.BO,
-        "End the IOC, to be started anew",
+        "Exit the IOC with code 75 for a restart",
         access=Access.EXECUTE,
         labels=("", ""),
         service=RESTART_SERVICE,

@@ -1,32 +1,31 @@
-"""What is served for the tables of a PandA: the table itself, its columns, how to edit them, how to stream.
+"""Plan the PVs of the PandA's tables: the table, its columns, and the records to edit and to stream it.
 
-All names of a table begin with its own, "SEQ1:TABLE". The table itself is a PV that PV Access alone can serve;
-for Channel Access there is an array record for each column and a MODE that says what a put to them means.
+All names begin with the name of the table, such as "SEQ1:TABLE". The table itself is an NTTable, over PV Access only.
+For Channel Access there is an array record per column, and a MODE record to edit and submit the columns.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from ...protocol import QUEUED_LINES, TableFieldInfo
-from .codecs import Choice, Whole
+from .codecs import ChoiceCodec, IntCodec
 from .model import Model
 from .record import Access, Column, Kind, Record, Table
-from .sequences import MOST_MOMENTS, TIME, outputs_of
+from .sequences import MAX_PLOT_POINTS, TIME, outputs_of
 from .tablerows import Rows, rows_of
 
-#: The name of the service that owns them.
+#: Name of the service that owns these PVs.
 TABLES = "tables"
 
-#: What MODE can be set to; the last two only where tables can be streamed.
+#: Choices of MODE; the last two only for tables that can be streamed.
 VIEW, EDIT, SUBMIT, DISCARD, APPEND, APPEND_LAST = "VIEW", "EDIT", "SUBMIT", "DISCARD", "APPEND", "APPEND_LAST"
 _MODES = (VIEW, EDIT, SUBMIT, DISCARD)
 
-#: Names of records and tables beside a table, after its own name and a colon.
+#: Name suffixes of the records and tables that belong to a table.
 MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV = "MODE", "LABELS", "ROWS", "STATE", "CLEAR", QUEUED_LINES, "PV"
-_TAKEN = {MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV, APPEND, APPEND_LAST}
+_RESERVED = {MODE, LABELS, ROWS, STATE, CLEAR, QUEUED, PV, APPEND, APPEND_LAST}
 
-
-_MOMENTS = {"dtype": "f8", "length": MOST_MOMENTS}
+_PLOT = {"dtype": "f8", "length": MAX_PLOT_POINTS}
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,10 @@ class PlannedTable:
     Attributes:
         block: "SEQ1"
         field: "TABLE"
-        rows: how its rows are made
+        rows: its row layout
         description: one line
-        streams: whether buffers can be added to it
-        counts: whether the PandA tells how many lines are queued
+        streams: True if the table can be streamed
+        counts: True if the PandA reports the number of queued lines
     """
 
     block: str
@@ -51,38 +50,38 @@ class PlannedTable:
 
     @property
     def name(self) -> str:
-        """What its PV is called: "SEQ1:TABLE"."""
+        """The name of its PV, "SEQ1:TABLE"."""
         return f"{self.block}:{self.field}"
 
     @property
     def source(self) -> str:
-        """What it is called on the PandA: "SEQ1.TABLE"."""
+        """The name on the PandA, "SEQ1.TABLE"."""
         return f"{self.block}.{self.field}"
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """What its MODE can be set to."""
+        """The choices of its MODE record."""
         return (*_MODES, APPEND, APPEND_LAST) if self.streams else _MODES
 
     @property
     def columns(self) -> Iterator[tuple[str, Column]]:
-        """The columns that have a record, with its name; one that is called like something beside it has none."""
+        """Each column with the name of its record, without columns whose name is reserved, such as MODE."""
         for bits in self.rows.bits:
-            if bits.column.label not in _TAKEN:
+            if bits.column.label not in _RESERVED:
                 yield self.beside(bits.column.label), bits.column
 
     @property
-    def moments(self) -> list[str]:
-        """What it is over time, as `over_time` names it; nothing for a table without phases."""
+    def plot_arrays(self) -> list[str]:
+        """The names of its plot arrays, as in `over_time`; empty for a table without phases."""
         outputs = outputs_of(bits.column.name for bits in self.rows.bits)
         return [TIME, *outputs] if outputs else []
 
-    def plot(self, moments: str) -> str:
-        """The record of an array of what it is over time."""
-        return self.beside(f"PLOT:{moments.upper()}")
+    def plot(self, array: str) -> str:
+        """Return the record name of a plot array."""
+        return self.beside(f"PLOT:{array.upper()}")
 
     def beside(self, name: str) -> str:
-        """A name beside its own: "SEQ1:TABLE:MODE"."""
+        """Return the name with a suffix: "SEQ1:TABLE:MODE"."""
         return f"{self.name}:{name}"
 
 
@@ -90,11 +89,11 @@ def planned_tables(model: Model, taken: Collection[str]) -> tuple[list[PlannedTa
     """Plan the tables of a PandA.
 
     Args:
-        model: what it has
-        taken: names that something else has
+        model: description of the PandA
+        taken: record names that are already in use
 
     Returns:
-        all tables that can be served, and why others cannot
+        the tables to serve, and a remark for each table that cannot be served
     """
     tables: dict[str, PlannedTable] = {}
     remarks: list[str] = []
@@ -104,19 +103,19 @@ def planned_tables(model: Model, taken: Collection[str]) -> tuple[list[PlannedTa
         try:
             rows = rows_of(info)
         except ValueError as problem:
-            remarks.append(f"{block}.{field} is not served: {problem}")
+            remarks.append(f"table {block}.{field} is not served: {problem}")
             continue
         streams = "MODE" in info.attributes
         table = PlannedTable(block, field, rows, info.description, streams, QUEUED in info.attributes)
         if table.name in tables or table.name in taken:
-            remarks.append(f"{table.name} is not served a second time, as a table")
+            remarks.append(f"{table.name} is not served for table {table.source}: the name is already in use")
         else:
             tables[table.name] = table
     return list(tables.values()), remarks
 
 
 def tables_of(planned: PlannedTable) -> Iterator[Table]:
-    """What PV Access serves as tables."""
+    """Return the tables to serve over PV Access."""
     description = planned.description or f"Table of {planned.block}"
     columns = tuple(bits.column for bits in planned.rows.bits)
 
@@ -125,16 +124,16 @@ def tables_of(planned: PlannedTable) -> Iterator[Table]:
 
     yield table(planned.name, description, Access.READ_WRITE)
     if planned.streams:
-        yield table(planned.beside(APPEND), "Rows to be played after those that are queued", Access.WRITE)
-        yield table(planned.beside(APPEND_LAST), "The last rows to be played", Access.WRITE)
+        yield table(planned.beside(APPEND), "Rows to add to the queue", Access.WRITE)
+        yield table(planned.beside(APPEND_LAST), "Last rows to add to the queue", Access.WRITE)
 
 
 def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
-    """What is served as records.
+    """Return the records of a table.
 
     Args:
         planned: the table
-        pv: its full name
+        pv: its full PV name
     """
     block = planned.block
 
@@ -146,39 +145,37 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
     yield record(
         MODE,
         Kind.MBBO,
-        "EDIT to put columns, SUBMIT to write them",
+        "EDIT to change columns, SUBMIT to write",
         access=Access.READ_WRITE,
         staged=True,
-        codec=Choice(modes),
+        codec=ChoiceCodec(modes),
         labels=modes,
     )
     labels = [bits.column.label for bits in planned.rows.bits]
-    yield record(LABELS, Kind.ARRAYIN, "Names of the columns", dtype="str", length=len(labels))
-    yield record(PV, Kind.TEXTIN, "Name of the table in PV Access", constant=pv)
+    yield record(LABELS, Kind.ARRAYIN, "Column names", dtype="str", length=len(labels))
+    yield record(PV, Kind.TEXTIN, "Name of the table for PV Access", constant=pv)
     for mode in (EDIT, SUBMIT):
-        description = f"What {mode} is as a number in MODE"
+        description = f"Numeric value of {mode} in MODE"
         yield record(f"{MODE}:{mode}", Kind.AI, description, constant=modes.index(mode), precision=0)
-    yield record(ROWS, Kind.LONGIN, "Rows in the table")
+    yield record(ROWS, Kind.LONGIN, "Number of rows in the table")
     if planned.streams:
-        yield record(STATE, Kind.STRINGIN, "INIT, FIXED, STREAMING, STREAMING_LAST")
-        yield record(CLEAR, Kind.BO, "Empty the table, end streaming", access=Access.EXECUTE, labels=("", ""))
+        yield record(STATE, Kind.STRINGIN, "Table mode that the PandA reports")
+        yield record(CLEAR, Kind.BO, "Clear the table and end streaming", access=Access.EXECUTE, labels=("", ""))
     if planned.counts:
         source = f"{planned.source}.{QUEUED}"
-        description = "Lines that wait to be played"
+        description = "Number of lines queued to be played"
         yield Record(
             planned.beside(QUEUED),
             Kind.AI,
             description,
-            Whole(0, 2**32 - 1),
+            IntCodec(0, 2**32 - 1),
             sources=(source,),
             block=block,
             precision=0,
         )
-    for moments in planned.moments:
-        text = (
-            "When the outputs change, in times of the prescaler" if moments == TIME else f"{moments.upper()} over time"
-        )
-        yield record(planned.plot(moments).removeprefix(planned.beside("")), Kind.ARRAYIN, text, **_MOMENTS)
+    for array in planned.plot_arrays:
+        text = "Time axis of the plot, prescaler units" if array == TIME else f"Plot of {array.upper()} over time"
+        yield record(planned.plot(array).removeprefix(planned.beside("")), Kind.ARRAYIN, text, **_PLOT)
     for _, column in planned.columns:
         yield record(
             column.label,
@@ -193,10 +190,10 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
 
 
 def _held_as(column: Column) -> str:
-    """The type of the elements of a column's record: wide enough that EPICS hands on what was put, right or wrong.
+    """Return the element type of a column's record, wide enough to detect values that are out of range.
 
-    EPICS wraps a number that its array has no room for, and makes the least or the greatest integer of one that is
-    far beyond: neither may be what a column can have. Doubles hold all that can be put.
+    EPICS wraps or clamps a number that does not fit the element type, before the IOC sees it; the result must not be a
+    valid value of the column. Doubles hold every number that can be put.
     """
     if column.dtype == "str":
         return column.dtype

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Value
-from ..plan.kept import Kept
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def read(path: Path) -> dict[str, Any]:
     return {}
 
 
-def give_back(kept: Mapping[str, Kept], content: Mapping[str, Any], path: Path) -> None:
+def give_back(kept: Mapping[str, AutosaveEntry], content: Mapping[str, Any], path: Path) -> None:
     """Set what a file says. What cannot be set is told in the log, and all else set.
 
     Args:

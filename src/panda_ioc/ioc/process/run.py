@@ -12,7 +12,7 @@ from functools import partial
 
 from ...calls import Calls, NoAnswerError
 from .. import memory
-from ..ending import EXIT_ANEW, EXIT_FAILED, EXIT_STOPPED, end_at_once
+from ..ending import EXIT_FAILED, EXIT_RESTART, EXIT_STOPPED, end_at_once
 from ..link.panda import Address, PandaLink
 from ..plan import status
 from ..plan.buses import BUSES
@@ -90,7 +90,7 @@ def _stop(stopped: asyncio.Future[int], code: int, why: str) -> None:
 
 
 async def _until_stopped(config: Config, served: dict[str, Pv], stopped: asyncio.Future[int]) -> int:
-    running = asyncio.create_task(_serve(config, served, partial(_stop, stopped, EXIT_ANEW)))
+    running = asyncio.create_task(_serve(config, served, partial(_stop, stopped, EXIT_RESTART)))
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         return running.result()
@@ -160,7 +160,7 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         )
         await state.keep_panda(another)
         log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
-        return EXIT_ANEW
+        return EXIT_RESTART
 
 
 async def _access(config: Config) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ...calls import Calls, NoAnswerError
 from ..log import Repeated
-from ..plan.kept import Kept
+from ..plan.autosave import AutosaveEntry
 from ..plan.model import Model
 from . import cache
 from .config import Config
@@ -41,7 +41,7 @@ class State:
         if self._directory:
             await self._try(cache.write, model, self._file("panda.json"))
 
-    async def restore(self, kept: Mapping[str, Kept]) -> None:
+    async def restore(self, kept: Mapping[str, AutosaveEntry]) -> None:
         """Set what was kept of the last run, and let softioc's autosave keep it from now on.
 
         Args:

@@ -114,5 +114,5 @@ def _shape(record: Record, instance: str) -> Record:
         units_source=None,
         aliases=(),
         constant=constant,
-        choices=None,
+        choices_record=None,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..plan.codecs import ArmSwitch, CaptureChoice
+from ..plan.codecs import ArmCodec, CaptureChoiceCodec
 from ..plan.record import Access, Kind, Record
 from .widgets import GAP, MARGIN, PITCH, ROW, Shape, Style, Widget, plain, text_width
 
@@ -98,7 +98,7 @@ def _switch(record: Record) -> Widget:
         return Widget(Shape.BUTTON, width=SHORT, height=ROW, text="Do it")
     width = max(map(text_width, record.labels), default=0) + _ARROW
     # Where the choices say what to do, a switch says what pressing it does; its lamp says how it is.
-    labels = record.labels[::-1] if isinstance(record.codec, ArmSwitch) else record.labels
+    labels = record.labels[::-1] if isinstance(record.codec, ArmCodec) else record.labels
     return Widget(Shape.SWITCH, width=max(width, SHORT), height=ROW, choices=labels)
 
 
@@ -118,7 +118,7 @@ def control(record: Record, pv: str, width: int = 0) -> Widget:
     made = _CONTROLS[record.kind](record)
     # What can only be written has no value, and is in alarm, until somebody writes.
     alarm = record.access is not Access.WRITE
-    if isinstance(record.codec, CaptureChoice):  # over PV Access it has all choices, also where a mbbo has too few
+    if isinstance(record.codec, CaptureChoiceCodec):  # over PV Access it has all choices, also where a mbbo has too few
         pv = f"pva://{pv}"
     return replace(made, pv=pv, tip=tip_of(record), width=width or made.width, alarm=alarm)
 

@@ -47,7 +47,7 @@ def wiring(book: Book) -> Screen:
 
 def is_input(record: Record) -> bool:
     """Whether a record says which output drives an input."""
-    return record.choices in {BIT_CHOICES, POSITION_CHOICES}
+    return record.choices_record in {BIT_CHOICES, POSITION_CHOICES}
 
 
 def name_of(record: Record) -> str:

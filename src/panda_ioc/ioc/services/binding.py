@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from ...protocol import Command
 from ..link.known import Known
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
-from ..plan.codecs import Label, NotUnderstood, Refusal, Value
+from ..plan.codecs import DecodeError, LabelCodec, Refusal, Value
 from ..plan.record import STRING_BYTES, Content, Kind, Record, shorten
 
 
@@ -77,7 +77,7 @@ class Binding:
         shown = None if current is None else str(self.record.codec.decode(current))
         if shown is not None and value == shorten(shown, STRING_BYTES):
             return shown
-        if len(value.encode(errors="replace")) >= STRING_BYTES and not isinstance(self.record.codec, Label):
+        if len(value.encode(errors="replace")) >= STRING_BYTES and not isinstance(self.record.codec, LabelCodec):
             raise Refusal(f"text of {STRING_BYTES} bytes may have been cut by EPICS: put it to {self.record.name}:TEXT")
         return value
 
@@ -107,7 +107,7 @@ class Binding:
         if text is not None:
             try:
                 self._value = self.record.codec.decode(text)
-            except NotUnderstood as problem:
+            except DecodeError as problem:
                 return Alarm(Severity.INVALID, Status.READ, str(problem))
             self._defined = True
         if not self._defined:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..link.panda import PandaLink
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
-from ..plan.buses import SHOWN, Bus
+from ..plan.buses import READ_ONLY_COLUMNS, Bus
 from ..plan.codecs import Refusal
 from ..plan.plan import Plan
 from ..plan.record import Array
@@ -85,7 +85,7 @@ class Buses(Service):
                 raise Refusal(f"{column} has {len(values)} rows, not {len(bus.rows)}")
             if column == "name":
                 _check_names(bus, values)
-            if column not in SHOWN:
+            if column not in READ_ONLY_COLUMNS:
                 self._collect(puts, bus, column, values)
         for name, value in puts.items():
             self._check(name, value)

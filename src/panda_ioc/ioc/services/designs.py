@@ -21,9 +21,9 @@ from ..plan.designs import (
     LIST,
     LOAD,
     LOADED,
-    MOST_DESIGNS,
-    MOST_DIFFERENCES,
-    MOST_LEFT_OUT,
+    MAX_DESIGNS,
+    MAX_DIFFERENCES,
+    MAX_LEFT_OUT,
     NAME,
     SAVE,
     SKIP_UNKNOWN,
@@ -131,14 +131,14 @@ class Designs(Service):
             try:
                 left_out = await designfile.load(client, path, self._disk, skip_unknown=self._skip_unknown)
             finally:
-                self._pvs[LEFT_OUT].post(left_out[:MOST_LEFT_OUT])
+                self._pvs[LEFT_OUT].post(left_out[:MAX_LEFT_OUT])
                 # What is shown is to be true, also where all was brought back.
                 await self._link.refresh_if_there()
         return f"{len(left_out)} left out, see {LEFT_OUT}" if left_out else ""
 
     def _show(self, found: Sequence[Difference]) -> str:
         """Show how the PandA differs from a design; return it in a word."""
-        self._pvs[DIFF].post([str(one) for one in found[:MOST_DIFFERENCES]])
+        self._pvs[DIFF].post([str(one) for one in found[:MAX_DIFFERENCES]])
         if not found:
             return "nothing differs"
         return "1 setting differs" if len(found) == 1 else f"{len(found)} settings differ"
@@ -158,4 +158,4 @@ class Designs(Service):
         """The names of designs that can be loaded; files that have others were not made here."""
         files = (path for path in self._directory.iterdir() if path.name.endswith(_ENDING))
         names = (path.name.removesuffix(_ENDING) for path in files)
-        return sorted(name for name in names if _GOOD_NAME.fullmatch(name))[:MOST_DESIGNS]
+        return sorted(name for name in names if _GOOD_NAME.fullmatch(name))[:MAX_DESIGNS]

@@ -15,8 +15,8 @@ from ...protocol import Changes, CommandError, PandaError
 from ..log import PUT
 from ..plan import status
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Refusal
-from ..plan.kept import Kept
 from ..plan.plan import Plan
 from ..plan.record import Content, Record, Table, shorten
 from ..servers.put import Put
@@ -59,7 +59,7 @@ class Services:
         told = [service.initial_values() for service in self._services.values()]
         return {name: value for values in (constants, *told) for name, value in values.items()}
 
-    def kept(self) -> dict[str, Kept]:
+    def kept(self) -> dict[str, AutosaveEntry]:
         """What all services keep on disk."""
         return {name: kept for service in self._services.values() for name, kept in service.kept().items()}
 
@@ -139,7 +139,7 @@ class Services:
         if not isinstance(planned, Record):
             return
         if planned.kind.is_choice and not 0 <= value < len(planned.labels):
-            raise Refusal(f"there is no choice {value:.10g}, only 0 to {len(planned.labels) - 1}")
+            raise Refusal(f"choice {value:.10g} does not exist: valid choices are 0 to {len(planned.labels) - 1}")
         if planned.kind.is_array and len(value) > planned.length:
             raise Refusal(f"{len(value)} elements are more than the {planned.length} that {planned.name} holds")
 

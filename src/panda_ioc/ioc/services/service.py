@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from ...protocol import Changes
+from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Refusal
-from ..plan.kept import Kept
 from ..plan.record import Content
 from ..servers.put import Put
 from ..servers.served import Pv
@@ -17,7 +17,7 @@ class Service:
         """What its PVs start with; one that is not among them is undefined until it is posted."""
         return {}
 
-    def kept(self) -> Mapping[str, Kept]:
+    def kept(self) -> Mapping[str, AutosaveEntry]:
         """What is to be there again after a restart, by names that are unique."""
         return {}
 

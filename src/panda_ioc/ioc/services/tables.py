@@ -100,7 +100,7 @@ class _Held:
             values[name] = columns[column.name]
         if planned.streams:
             values[planned.beside(STATE)] = self.content.mode
-        values |= {planned.plot(name): moments for name, moments in over_time(self.columns).items()}
+        values |= {planned.plot(name): array for name, array in over_time(self.columns).items()}
         values[planned.name] = self.columns
         return values
 

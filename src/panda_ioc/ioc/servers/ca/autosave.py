@@ -7,7 +7,7 @@ from pathlib import Path
 from softioc import autosave
 
 from ....calls import Calls
-from ...plan.kept import Kept
+from ...plan.autosave import AutosaveEntry
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ KEPT_ENDING: str = autosave.SAV_SUFFIX
 _SAVE_PERIOD = 5.0
 
 
-def keep(kept: Mapping[str, Kept], directory: Path, name: str) -> None:
+def keep(kept: Mapping[str, AutosaveEntry], directory: Path, name: str) -> None:
     """Keep values on disk: within seconds of a change, and at the end.
 
     Args:

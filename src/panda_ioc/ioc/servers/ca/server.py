@@ -17,7 +17,7 @@ from epicscorelibs.ioc import dbCore
 from softioc import softioc
 
 from ....protocol import PandaError
-from ...log import PUT, Bounded, visible
+from ...log import PUT, Bounded, escape_nonprintable
 from ...plan.plan import Plan
 from ...plan.record import Content
 from ..put import OnPut
@@ -143,7 +143,7 @@ def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: An
 
 def _log_error(message: str) -> None:
     """Log what EPICS says of an error, which may have a client's text in it: each line by itself, and none forged."""
-    _of_epics.tell(visible(message.strip()))
+    _of_epics.tell(escape_nonprintable(message.strip()))
 
 
 @contextmanager

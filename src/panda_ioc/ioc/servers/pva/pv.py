@@ -19,7 +19,7 @@ from p4p.nt import NTTable
 from p4p.server.raw import SharedPV
 
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
-from ...plan.codecs import CaptureChoice, Refusal, all_captures
+from ...plan.codecs import CaptureChoiceCodec, Refusal, all_captures
 from ...plan.plan import Plan
 from ...plan.record import Access, Content, Kind, Record, Table
 from ..access import MayPut
@@ -223,7 +223,7 @@ class TextChoice(PvaPv):
         if index is None:
             return None
         if not 0 <= index < len(self._shown):
-            raise Refusal(f"there is no choice {index}, only 0 to {len(self._shown) - 1}")
+            raise Refusal(f"choice {index} does not exist: valid choices are 0 to {len(self._shown) - 1}")
         return self._shown[index]
 
     def _value(self, value: Content | None) -> Any:
@@ -252,11 +252,11 @@ def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, may_put:
         first = initial.get(planned.name)
         if isinstance(planned, Table):
             pv = PvaPv(planned, first, on_put, may_put)
-        elif isinstance(planned.codec, CaptureChoice) and text in names:
+        elif isinstance(planned.codec, CaptureChoiceCodec) and text in names:
             labels = all_captures(planned.codec.labels)
             pv = TextChoice(replace(planned, labels=labels), initial.get(text), on_put, may_put, text, key=_words)
             follow[text] = pv
-        elif planned.kind is Kind.STRINGOUT and planned.choices == f"{planned.name}:CHOICES":
+        elif planned.kind is Kind.STRINGOUT and planned.choices_record == f"{planned.name}:CHOICES":
             pv = TextChoice(planned, first, on_put, may_put, put_to)
         else:
             pv = PvaPv(planned, first, on_put, may_put, put_to if planned.kind is Kind.STRINGOUT else None)

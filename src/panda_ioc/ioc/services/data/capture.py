@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from .... import __version__
 from ....calls import DISK_TIMEOUT, Calls, NoAnswerError
-from ....capture.acquisition import Acquisition
+from ....capture.acquisition import AcquisitionState
 from ....capture.columns import Column
 from ....capture.errors import CaptureError
 from ....capture.files import FileName, check_within, make_directory
 from ....capture.options import FileOptions
 from ....capture.progress import Phase, Progress
-from ....capture.recorder import LOST, Recorder, Storing
+from ....capture.recorder import LOST, FilePlan, Recorder
 from ....capture.selection import MODES
 from ....protocol import Data, PandaError, StartData
 from ...plan.data_settings import CAPTURE_MODES, COMPRESSION_CHOICES, Settings
@@ -132,7 +132,7 @@ class Captures:
         except CaptureError:
             return ""
 
-    def take(self, data: Data, acquisition: Acquisition) -> None:
+    def take(self, data: Data, acquisition: AcquisitionState) -> None:
         """Take what comes from the data port."""
         if self._recorder is not None:
             self._recorder.take(data, acquisition)
@@ -253,7 +253,7 @@ class Captures:
             )
         await receiver.wait_ready()
         selection = MODES[CAPTURE_MODES[settings["CAPTURE_MODE"]]](settings["NUM_CAPTURE"])
-        recorder = Recorder(self._storing(path), selection, lambda: self._recorder_changed(recorder))
+        recorder = Recorder(self._plan(path), selection, lambda: self._recorder_changed(recorder))
         if not settings["LAZY_OPEN"] and not await recorder.wait_opened(DISK_TIMEOUT):
             recorder.finish(CaptureError(f"the disk took over {DISK_TIMEOUT:g} s to make {path}"))
         if not receiver.ready:
@@ -265,7 +265,7 @@ class Captures:
         self._rows_per_chunk = int(settings["CHUNK_ROWS"])
         log.info("capturing into %s", path)
 
-    def _storing(self, path: Path) -> Storing:
+    def _plan(self, path: Path) -> FilePlan:
         settings = self._settings
         roots = self._facts.roots
         options = FileOptions(
@@ -283,7 +283,7 @@ class Captures:
             check_within(path, roots)
             return HdfFile(path, options)
 
-        return Storing(
+        return FilePlan(
             make_file,
             self._facts.columns(bool(settings["RAW"])),
             flush_period=settings["FLUSH_PERIOD"],

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from ....capture.acquisition import Acquisition, follow, samples_in
+from ....capture.acquisition import AcquisitionState, follow, samples_in
 from ....client import AsyncioClient, PandaTimeoutError
 from ....protocol import Data, EndData, FrameData, PandaError, ReadyData
 from ...link.backoff import Retry
@@ -38,7 +38,7 @@ class Taker:
     """
 
     ready: Callable[[], None]
-    take: Callable[[Data, Acquisition], None]
+    take: Callable[[Data, AcquisitionState], None]
     captured: Callable[[], Awaitable[int | None]]
     room: Callable[[], Awaitable[None]]
     lost: Callable[[PandaError], None]
@@ -57,7 +57,7 @@ class Receiver:
     def __init__(self, taker: Taker) -> None:
         self.total, self.total_bytes = 0, 0
         self._taker = taker
-        self._acquisition: Acquisition | None = None
+        self._acquisition: AcquisitionState | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._begun = False
@@ -67,7 +67,7 @@ class Receiver:
         self._ready = asyncio.Event()
         self._failure = ""
         self._ended = asyncio.Event()
-        self._last_end: Acquisition | None = None
+        self._last_end: AcquisitionState | None = None
 
     @property
     def ready(self) -> bool:
@@ -120,7 +120,7 @@ class Receiver:
             reason = self._failure or f"it was not ready within {READY_TIMEOUT:g} s"
             raise PandaTimeoutError(f"there is no connection to the data port: {reason}") from None
 
-    async def wait_end(self) -> Acquisition | None:
+    async def wait_end(self) -> AcquisitionState | None:
         """Wait for the end of the next acquisition that ends; None if the connection is lost before it."""
         self._ended.clear()
         self._last_end = None

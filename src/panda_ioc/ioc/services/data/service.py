@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ....capture.acquisition import Acquisition
+from ....capture.acquisition import AcquisitionState
 from ....capture.columns import Column, check_dataset_name, stored_columns
 from ....capture.errors import CaptureError
 from ....capture.live import LiveView
@@ -18,10 +18,10 @@ from ....protocol import Changes, Data, EndData, PandaError, StartData
 from ...ending import end_at_once
 from ...link.panda import PandaLink
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
+from ...plan.autosave import AutosaveEntry
 from ...plan.codecs import Refusal, Value
 from ...plan.data_records import ACQUIRE, CAPTURE, DATASETS, FLUSH_NOW
 from ...plan.data_settings import PATH_SETTINGS, SERVICE, Settings
-from ...plan.kept import Kept
 from ...plan.model import Model
 from ...plan.plan import Plan
 from ...plan.record import Content
@@ -99,13 +99,16 @@ class DataService(Service):
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
 
-    def kept(self) -> Mapping[str, Kept]:
+    def kept(self) -> Mapping[str, AutosaveEntry]:
         """What is to be there again after a restart, by the names of records: settings and names of datasets."""
         settings = self._settings
-        kept = {name: Kept(partial(self._get, name), partial(settings.put, name)) for name in settings.values()}
+        kept = {
+            name: AutosaveEntry(partial(self._get, name), partial(settings.put, name)) for name in settings.values()
+        }
         for record in self._records:
             if record.name.endswith(_DATASET):
-                kept[record.name] = Kept(partial(self._get, record.name), partial(self._set_dataset, record.name))
+                name = record.name
+                kept[name] = AutosaveEntry(partial(self._get, name), partial(self._set_dataset, name))
         return kept
 
     def _get(self, name: str) -> Value:
@@ -253,7 +256,7 @@ class DataService(Service):
     def _ready(self) -> None:
         self._counters.wake()
 
-    def _take(self, data: Data, acquisition: Acquisition) -> None:
+    def _take(self, data: Data, acquisition: AcquisitionState) -> None:
         self._captures.take(data, acquisition)
         self._live.take(data, acquisition, keep=bool(self._settings["LIVE:ACQUIRE"]))
         self._view.wake()

@@ -61,7 +61,7 @@ class View:
             self._task = None
 
     async def _show_once(self) -> None:
-        shown = self._live.shown()
+        shown = self._live.window()
         if shown is None:
             return
         try:

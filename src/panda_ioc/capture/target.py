@@ -1,8 +1,8 @@
-"""The place of a file that is being written: whom it may replace, and whether it is still there.
+"""Path of a file being written: safe replacement, locking, detection of loss.
 
-A file that replaces another is made beside it, and put into its place when it is complete enough for readers to open:
-who has the old one open keeps it, and if the new one cannot be made, the old one stays. While a file is written it
-is locked, so that no other program replaces it; the system releases the lock of a program that was killed.
+A file that replaces another is created in the same directory and renamed when readers can open it. Readers of the old
+file keep it, and if the new file cannot be created, the old one remains. A file is locked while it is written, so that
+no other program replaces it; the operating system releases the lock when the program ends.
 """
 
 import errno
@@ -17,27 +17,27 @@ from ..opening import opened
 from .errors import CaptureError
 from .superblock import read_superblock
 
-#: What a file system says that has no locks. Then there is no protection, as HDF5 itself has it.
+#: Errors of file systems without locks. As HDF5 does, files are then not protected.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
 
-#: Times that a lock is tried, with a pause in s: a reader that opens the file holds its own for a moment.
+#: Number of attempts to lock, and the pause between them in s: a reader that opens the file locks it briefly.
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.02
 
 
-class Place:
-    """Where a file goes.
+class FileTarget:
+    """The path of a file being written.
 
     Args:
-        path: of the file; a link is followed
-        replace: whether the file may replace another one
+        path: path of the file; symbolic links are followed
+        replace: allow the replacement of an existing file
 
     Attributes:
-        path: as given
-        made_at: where to make the file, which must not exist yet
-        lost: whether the file that was put there is destroyed
+        path: path as given
+        write_path: path at which to create the file; nothing exists there
+        lost: whether the file was destroyed by another program
 
     Raises:
-        CaptureError: what is there cannot be replaced
+        CaptureError: the existing file cannot be replaced
     """
 
     def __init__(self, path: Path, *, replace: bool = False) -> None:
@@ -45,41 +45,41 @@ class Place:
         self.lost = False
         self._real = Path(os.path.realpath(path)) if replace else path
         self._size = 0
-        self.made_at = self._real
+        self.write_path = self._real
         if replace and os.path.lexists(self._real):
             _check_replaceable(path, self._real)
-            self.made_at = self._real.with_name(f".panda-ioc-{secrets.token_hex(4)}.new")
+            self.write_path = self._real.with_name(f".panda-ioc-{secrets.token_hex(4)}.new")
 
     @property
-    def occupied(self) -> bool:
-        """Whether the file that was made is where it belongs."""
-        return self.made_at == self._real
+    def published(self) -> bool:
+        """Whether the new file is at its final path."""
+        return self.write_path == self._real
 
-    def occupy(self) -> None:
-        """Put the file that was made where it belongs.
+    def publish(self) -> None:
+        """Move the new file to its final path.
 
         Raises:
-            CaptureError: what is there cannot be replaced
+            CaptureError: the existing file cannot be replaced
         """
-        if self.occupied:
+        if self.published:
             return
-        if os.path.lexists(self._real):  # somebody may have begun to write since it was looked at
+        if os.path.lexists(self._real):  # another program may have started to write it meanwhile
             _check_replaceable(self.path, self._real)
         try:
-            self.made_at.replace(self._real)
+            self.write_path.replace(self._real)
         except OSError as error:
             raise CaptureError(f"cannot replace {self.path}: {error.strerror}") from error
-        self.made_at = self._real
+        self.write_path = self._real
 
     def lock(self, descriptor: int, *, readers: bool) -> None:
-        """Keep other writers away from the file.
+        """Lock the file against other writers.
 
         Args:
-            descriptor: of the file
-            readers: whether others may read it
+            descriptor: file descriptor
+            readers: allow other programs to read the file
 
         Raises:
-            CaptureError: another program has locked it
+            CaptureError: another program has locked the file
         """
         kind = fcntl.LOCK_SH if readers else fcntl.LOCK_EX
         for _ in range(_LOCK_TRIES):
@@ -89,26 +89,26 @@ class Place:
         raise CaptureError(f"{self.path} is locked by another program")
 
     def check_size(self, descriptor: int) -> int:
-        """Check that nobody has made the file shorter since this was asked before; return its size.
+        """Check that the file was not truncated since the last call; return its size.
 
         Raises:
-            CaptureError: somebody has
+            CaptureError: the file was truncated
         """
         size = os.fstat(descriptor).st_size
         if size < self._size:
             self.lost = True
-            raise CaptureError(f"{self.path} was truncated by another program while it was written: its data are lost")
+            raise CaptureError(f"{self.path} was truncated by another program during the capture: its data are lost")
         self._size = size
         return size
 
     def check(self, descriptor: int) -> str:
-        """Compare the open file with what is at its path.
+        """Check that the open file is still at its path.
 
         Returns:
-            what is wrong, though what is written is kept; "" if all is well
+            a warning if the file was moved or cannot be reached, its data being safe; "" otherwise
 
         Raises:
-            CaptureError: what was written is lost
+            CaptureError: the file was deleted or replaced, and its data are lost
         """
         ours = os.fstat(descriptor)
         try:
@@ -116,26 +116,26 @@ class Place:
         except (FileNotFoundError, NotADirectoryError):
             there = None
         except OSError as error:
-            return f"{self.path} cannot be reached any more: {error.strerror}"
+            return f"cannot access {self.path}: {error.strerror}"
         if there is not None and os.path.samestat(there, ours):
             return ""
         if not ours.st_nlink:
             self.lost = True
             what = "deleted" if there is None else "replaced"
-            raise CaptureError(f"{self.path} was {what} by another program while it was written: its data are lost")
+            raise CaptureError(f"{self.path} was {what} by another program during the capture: its data are lost")
         return f"{self.path} was moved{_whereto(descriptor)}"
 
     def discard(self, descriptor: int) -> None:
-        """Remove the file that was made, if it is still where it was made; nothing happens otherwise."""
+        """Remove the new file if it is still at the path where it was created."""
         try:
-            if os.path.samestat(self.made_at.lstat(), os.fstat(descriptor)):
-                self.made_at.unlink()
+            if os.path.samestat(self.write_path.lstat(), os.fstat(descriptor)):
+                self.write_path.unlink()
         except OSError:
-            return  # it is gone, or its directory may not be written to any more: it is empty
+            return  # already removed, or the directory is read-only now; the file is empty
 
 
 def _check_replaceable(path: Path, real: Path) -> None:
-    """Check that a file can be replaced: that it is one, and that no other program writes it."""
+    """Check that an existing file is a regular file and that no other program is writing it."""
     try:
         if not stat.S_ISREG(real.stat().st_mode):
             raise CaptureError(f"cannot replace {path}: it is not a regular file")
@@ -143,7 +143,7 @@ def _check_replaceable(path: Path, real: Path) -> None:
         try:
             written = not _lock(descriptor, fcntl.LOCK_SH)
             block = read_superblock(descriptor)
-            # HDF5 marks a file as long as it is written, and a program that was killed leaves the mark.
+            # HDF5 marks a file while it is being written. The mark remains if the writer was killed.
             written = written or (block is not None and block.being_written and not _lock(descriptor, fcntl.LOCK_EX))
         finally:
             os.close(descriptor)
@@ -151,12 +151,12 @@ def _check_replaceable(path: Path, real: Path) -> None:
         raise CaptureError(f"cannot replace {path}: {error.strerror}") from error
     if written:
         raise CaptureError(
-            f"cannot replace {path}: it is being written by another program, or was left unfinished and is open in one"
+            f"cannot replace {path}: another program is writing it, or it was left unfinished and a program has it open"
         )
 
 
 def _opened(path: Path) -> int:
-    """Open a file, for writing if possible: NFS gives no exclusive lock otherwise."""
+    """Open a file, for writing if possible, because NFS otherwise allows no exclusive lock."""
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     except PermissionError:
@@ -164,7 +164,7 @@ def _opened(path: Path) -> int:
 
 
 def _lock(descriptor: int, kind: int) -> bool:
-    """Lock a file; return whether that was possible, or there are no locks."""
+    """Lock a file. Return True if it is locked or the file system has no locks."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -176,7 +176,7 @@ def _lock(descriptor: int, kind: int) -> bool:
 
 
 def _whereto(descriptor: int) -> str:
-    """Where an open file was moved to, as far as the system tells."""
+    """Return " to PATH" with the current path of an open file; "" if it is unknown."""
     try:
         path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
     except OSError:

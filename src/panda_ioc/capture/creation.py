@@ -1,4 +1,4 @@
-"""Making an HDF5 file, and what HDF5 says when that or writing it fails."""
+"""Creation of HDF5 files, and the error messages of HDF5."""
 
 import contextlib
 import re
@@ -11,20 +11,20 @@ import h5py
 from ..opening import opened
 
 
-def make_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
-    """Make a file; where that fails, none is left.
+def create_file(path: Path, cache: Mapping[str, Any]) -> h5py.File:
+    """Create a file. If that fails, no partial file remains.
 
     Args:
-        path: where; it must not exist
-        cache: arguments of `h5py.File` for its chunk cache
+        path: path, which must not exist
+        cache: chunk cache arguments of `h5py.File`
 
     Raises:
-        OSError: it cannot be made
+        OSError: the file cannot be created
     """
-    return opened(_made, path, cache)
+    return opened(_create, path, cache)
 
 
-def _made(path: Path, cache: Mapping[str, Any]) -> h5py.File:
+def _create(path: Path, cache: Mapping[str, Any]) -> h5py.File:
     try:
         return h5py.File(path, "x", libver="latest", **cache)
     except FileExistsError:
@@ -36,6 +36,6 @@ def _made(path: Path, cache: Mapping[str, Any]) -> h5py.File:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what the system said, without the innards of HDF5."""
+    """Return the operating system's error message, without HDF5 internals."""
     match = re.search(r"error message = '([^']*)'", str(error))
     return match[1] if match else getattr(error, "strerror", None) or str(error)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from panda_ioc.capture.picture import _show_most
+from panda_ioc.capture.plot import _show_most
 
 plt = pytest.importorskip("matplotlib.pyplot")
 

@@ -1,8 +1,8 @@
-"""Integers of 128 bits in arrays, as far as a standard deviation needs them.
+"""Arithmetic with arrays of 128-bit integers, for the standard deviation.
 
-With n samples of sum S and sum of squares Q, the variance is (n x Q - S x S) / n^2. The two products are
-nearly equal, so they must be subtracted before anything is rounded: n x Q has up to 128 bits. A number is four
-32-bit words, lowest first, each in a uint64 so that products and carries fit.
+With n samples of sum S and sum of squares Q, the variance is (n x Q - S x S) / n^2. The two products are nearly equal
+and must be subtracted without rounding: n x Q has up to 128 bits. A number is stored as four 32-bit words, lowest
+first, each in a uint64 so that products and carries fit.
 """
 
 from typing import Any
@@ -19,21 +19,21 @@ _32 = np.uint64(32)
 def variance_numerator(
     count: npt.NDArray[Any], total: npt.NDArray[Any], squares: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """N x Q - S x S, right to 52 bits; NaN where it is negative, which no samples have.
+    """Return n x Q - S x S, accurate to 52 bits; NaN if it is negative.
 
-    Corrupt data have it, and sums that PCAP.SHIFT_SUM shortened may.
+    Negative values occur in corrupt data and possibly with sums that PCAP.SHIFT_SUM shortened.
 
     Args:
-        count: n, shape (rows,), 32 bits, taken as unsigned
-        total: S, shape (rows,), signed 64 bits
-        squares: Q, shape (rows, 3), words of 32 bits, lowest first
+        count: n, (rows,) 32-bit integers, interpreted as unsigned
+        total: S, (rows,) int64
+        squares: Q, (rows, 3) 32-bit words, lowest first
     """
     n = count.astype(np.int64).astype(np.uint64) & _MASK
     words = squares.astype(np.uint64)
     product = _carry([n * words[:, 0], n * words[:, 1], n * words[:, 2], np.zeros_like(n)])
     magnitude = np.abs(total.astype(np.int64)).astype(np.uint64)
     low, high = magnitude & _MASK, magnitude >> _32
-    middle = low * high  # counts twice: its halves are added twice, as it may have 64 bits
+    middle = low * high  # needed twice: added twice, because doubled it may exceed 64 bits
     square = _carry([low * low, np.zeros_like(n), high * high, np.zeros_like(n)])
     for _ in range(2):
         square = _carry([square[0], square[1] + (middle & _MASK), square[2] + (middle >> _32), square[3]])
@@ -41,11 +41,11 @@ def variance_numerator(
 
 
 def _carry(words: list[U64]) -> list[U64]:
-    """Bring each word under 32 bits."""
+    """Reduce each word to 32 bits, carrying into the next one."""
     carried = []
     over = np.zeros_like(words[0])
     for word in words:
-        # A word and the carry into it may together overflow: their halves are added apart.
+        # The sum of a word and its carry may overflow, so their halves are added separately.
         low = (word & _MASK) + (over & _MASK)
         carried.append(low & _MASK)
         over = (word >> _32) + (over >> _32) + (low >> _32)

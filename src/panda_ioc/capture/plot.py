@@ -1,4 +1,4 @@
-"""A picture of a captured file: its columns against time."""
+"""Plot of the columns of a captured file against time."""
 
 import contextlib
 import importlib
@@ -13,26 +13,27 @@ from .errors import CaptureError
 from .live import TIMES
 from .reading import column_of, physical_values
 
-#: Percentiles between which most values are, and how many halves of that range away a value is far.
+#: Outliers: values farther from these percentiles than this number of half ranges between them.
 _MOST, _FAR = (10, 90), 20
 
-#: Values from which on one in a hundred, or one, may be outside of a picture.
+#: Minimum number of values for which outliers (up to 1 %, at least one) may be outside the axis range.
 _ENOUGH = 10
 
-#: More than these make no difference to a picture: of longer columns, every nth value is drawn.
+#: Maximum number of points to draw. Of longer columns, every nth value is drawn.
 _MAX_POINTS = 100_000
 
 
 def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
-    """Draw columns of a file, one above the other.
+    """Plot columns of a file, one above the other.
 
     Args:
-        file: as `HdfFile` makes it; it may still be growing
-        output: where the picture goes, its ending says in which format; None for a window
-        chosen: names of columns; all if there is none
+        file: file written by `HdfFile`; it may still be written to
+        output: image file, whose suffix selects the format; None to open a window
+        chosen: dataset names; empty for all
 
     Raises:
-        CaptureError: there is nothing to draw, or nothing to draw it with
+        CaptureError: the file has no samples or lacks a dataset, an image or a window is not possible, or matplotlib
+            is not installed
     """
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an extra
@@ -41,10 +42,10 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
             mpl.use("agg")
         from matplotlib import pyplot as plt  # noqa: PLC0415
     except ImportError as error:
-        raise CaptureError(f"drawing needs the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
+        raise CaptureError(f"plots need the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
     if output is None and plt.get_backend().lower() == "agg":
-        raise CaptureError("no window can be opened here: name a file for the picture")
-    with contextlib.suppress(ImportError):  # without it, columns that lz4 or zstd compressed cannot be read
+        raise CaptureError("cannot open a window: give an image file")
+    with contextlib.suppress(ImportError):  # needed for lz4 and zstd only
         importlib.import_module("hdf5plugin")
     try:
         with h5py.File(file, "r", swmr=True) as opened:
@@ -78,7 +79,7 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
 
 
 def _show_most(axis: Any, values: Any) -> None:
-    """Scale an axis to all values but one in a hundred that is far away, as a maximum of nothing is; say how many."""
+    """Set the axis range without outliers, such as the Max of an empty gate; show the number of values outside."""
     finite = values[np.isfinite(values)]
     if len(finite) < _ENOUGH:
         return
