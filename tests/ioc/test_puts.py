@@ -31,7 +31,7 @@ from panda_ioc.protocol import Put
 from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
-from ..conftest import until
+from ..conftest import free_port, until
 from ..relay import Relay
 from .circuit import DENIED, NORMAL, PUT_FAILED, Circuit
 from .process import Ioc, becomes, running_ioc
@@ -73,11 +73,15 @@ class Wire(Relay):
 
 @asynccontextmanager
 async def put_to(
-    panda: Server, ca_ports: Iterator[int], prefix: str, *options: str, delay: float = 0.0
+    panda: Server, ca_ports: Iterator[int], prefix: str, *options: str, delay: float = 0.0, priorities: str = ""
 ) -> AsyncIterator[tuple[Wire, Ioc, int]]:
-    """An IOC for a PandA behind a relay, which is slow as soon as the IOC serves, and the Channel Access port."""
+    """An IOC for a PandA behind a relay, which is slow as soon as the IOC serves, and the Channel Access port.
+
+    With priorities "NO", EPICS does not request real-time priorities for its threads. As root it gets them.
+    """
+    extra = {"EPICS_ALLOW_POSIX_THREAD_PRIORITY_SCHEDULING": priorities} if priorities else {}
     async with Wire(panda.control_port) as wire:
-        async with running_ioc(wire.port, prefix, ca_ports, "--log-level", "put", *options) as ioc:
+        async with running_ioc(wire.port, prefix, ca_ports, "--log-level", "put", *options, extra=extra) as ioc:
             await ioc.wait_for("serving ")
             wire.delay = delay
             yield wire, ioc, int(ioc.environment["EPICS_CA_SERVER_PORT"])
@@ -94,16 +98,15 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("rules", RULES)
-async def test_an_access_file_drops_no_put(panda: Server, ca_ports: Iterator[int], tmp_path: Path, rules: str) -> None:
+@pytest.mark.parametrize(("rules", "priorities"), [*((rules, "YES") for rules in RULES), ("two groups", "NO")])
+async def test_an_access_file_drops_no_put(
+    panda: Server, ca_ports: Iterator[int], tmp_path: Path, rules: str, priorities: str
+) -> None:
     """EPICS reuses the thread of a disconnected client; the thread does not identify puts."""
     file = tmp_path / "rules.acf"
     file.write_text(RULES[rules])
-    async with put_to(panda, ca_ports, f"TEST-ACF-{rules[-4:].strip().upper()}", "--access-file", str(file)) as (
-        wire,
-        ioc,
-        port,
-    ):
+    prefix, options = f"TEST-ACF-{rules[-4:].strip().upper()}", ("--access-file", str(file))
+    async with put_to(panda, ca_ports, prefix, *options, priorities=priorities) as (wire, ioc, port):
         pv = ioc.pv(RECORD)
         for value in range(1, 41):
             async with Circuit(port, "alice") as alice:
@@ -262,11 +265,16 @@ async def test_what_epics_refuses_is_not_sent(panda: Server, ca_ports: Iterator[
         assert wire.told == [7, 8]
 
 
-async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: Iterator[int]) -> None:
-    """EPICS lets a put with completion wait for the one before it, which here waits for what the second one does."""
+@pytest.mark.parametrize("delay", [0, 0.05])
+async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: Iterator[int], delay: float) -> None:
+    """EPICS lets a put with completion wait for the one before it, which here waits for what the second one does.
+
+    The acquisition has ended before the PandA answers to what stops it, if that takes a moment.
+    """
     capture_counter(panda)
     samples_on_arm(panda, 10, reason="")
-    async with put_to(panda, ca_ports, "TEST-STOP", "--data-port", str(panda.data_port)) as (_, ioc, port):
+    prefix, data_port = f"TEST-STOP-{delay:g}".replace(".", "-"), ("--data-port", str(panda.data_port))
+    async with put_to(panda, ca_ports, prefix, *data_port, delay=delay) as (_, ioc, port):
         pv, start = ioc.pv("DATA:ACQUIRE"), len(ioc.output)
         for stop in (0, "0", "Done"):
             async with Circuit(port, "alice") as alice, Circuit(port, "carol") as carol, Circuit(port, "bob") as bob:
@@ -282,6 +290,23 @@ async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: I
         await ioc.wait_for(f"put {pv} = 'Done' by bob@", start=start)
         puts = [line.rpartition(" by ")[2].partition("@")[0] for line in ioc.output[start:] if f"put {pv} = " in line]
         assert sorted(puts) == ["alice"] * 3 + ["bob"] * 3 + ["carol"] * 3
+
+
+async def test_acquire_is_stopped_before_it_is_armed(panda: Server, ca_ports: Iterator[int]) -> None:
+    """A stop that comes before the data port is ready, and so before the PandA is armed, stops that one."""
+    capture_counter(panda)
+    samples_on_arm(panda, 10, reason="")
+    data = Relay(panda.data_port, at=free_port())
+    async with put_to(panda, ca_ports, "TEST-EARLY", "--data-port", str(data.port)) as (_, ioc, port):
+        pv = ioc.pv("DATA:ACQUIRE")
+        async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
+            waiting = [await alice.begin(pv, 1)]
+            await alice.get(pv)
+            waiting.append(await bob.begin(pv, 0))
+            await bob.get(pv)
+            async with data, asyncio.timeout(20):
+                assert [(await each)[0] for each in waiting] == [NORMAL] * 2
+        assert panda.capture.completion == "Disarmed"
 
 
 async def test_a_refused_put_with_completion_fails(panda: Server, ca_ports: Iterator[int]) -> None:
@@ -423,13 +448,15 @@ class Tally:
             self.done.add(float(value))
 
 
+@pytest.mark.parametrize("priorities", ["YES", "NO"])
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_what_clients_are_told_is_what_the_panda_was_told(
-    panda: Server, ca_ports: Iterator[int], count: int
+    panda: Server, ca_ports: Iterator[int], count: int, priorities: str
 ) -> None:
     clients, rng = 8, random.Random(count)
     share = count // clients
-    async with put_to(panda, ca_ports, f"TEST-PUTS-MANY{count}", delay=0.001) as (wire, ioc, port):
+    prefix = f"TEST-PUTS-MANY{count}"
+    async with put_to(panda, ca_ports, prefix, delay=0.001, priorities=priorities) as (wire, ioc, port):
         tally = Tally(wire.told)
         puts: list[Any] = [
             tally.over_ca(port, ioc.pv(RECORD), range(1 + number * share, 1 + (number + 1) * share), rng)

@@ -1,6 +1,8 @@
 """Functions of EPICS base that softioc does not offer, by ctypes with the structures of the public headers."""
 
 import ctypes
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,7 @@ for _name in ("dbScanLock", "dbScanUnlock", "dbProcess", "dbNotifyCompletion"):
 dbCore.dbNameToAddr.argtypes = (ctypes.c_char_p, ctypes.c_void_p)
 dbCore.dbPutField.argtypes = (ctypes.c_void_p, ctypes.c_short, ctypes.c_void_p, ctypes.c_long)
 dbCore.dbPutField.restype = ctypes.c_long
+dbCore.callbackRequest.argtypes = (ctypes.c_void_p,)
 dbCore.db_post_events.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint)
 
 #: Event masks of caeventmask.h.
@@ -23,6 +26,12 @@ _AFTER_FINISH_DEV_SUP = 8
 
 #: notifyError of dbNotify.h.
 _NOTIFY_ERROR = 2
+
+#: priorityLow of callback.h: the queue of the thread cbLow, which completes puts with completion.
+_PRIORITY_LOW = 0
+
+#: Seconds between attempts to add a callback to a full queue of EPICS.
+_QUEUE_RETRY = 0.001
 
 #: From dbAddr.h and dbFldTypes.h: a size larger than a DBADDR, the type of strings and their size.
 _ADDRESS_BYTES, _DBR_STRING, _TEXT_BYTES = 256, 0, 40
@@ -62,6 +71,20 @@ class _Notify(ctypes.Structure):
         ("was_processed", ctypes.c_int),
         ("request_type", ctypes.c_int),
         ("channel", ctypes.c_void_p),
+    )
+
+
+_Called = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class _Callback(ctypes.Structure):
+    """What a thread of EPICS calls: epicsCallback of callback.h."""
+
+    _fields_ = (
+        ("function", _Called),
+        ("priority", ctypes.c_int),
+        ("user", ctypes.c_void_p),
+        ("timer", ctypes.c_void_p),
     )
 
 
@@ -198,6 +221,39 @@ def before_clients(callback: Callable[[], None]) -> None:
     listener = _InitHook(hook)
     _called_by_epics.append(listener)
     Com.initHookRegister(listener)
+
+
+class Completions:
+    """The thread of EPICS that completes puts, cbLow: it takes what it has to do from one queue, in order.
+
+    It hands a completion to another thread, which replies to the client, and uses the memory of the put after that.
+    EPICS frees this memory when a client has the reply and leaves, and gives it to the next put, which is then lost,
+    or the process crashes. Without real-time priorities the other threads often are the faster ones.
+    """
+
+    def __init__(self) -> None:
+        self._pending: dict[int, tuple[_Callback, threading.Event]] = {}
+        self._function = _Called(self._passed)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the thread has finished all that it was given before; return whether it has.
+
+        It must not be called with the lock of a record, or in that thread.
+        """
+        deadline = time.monotonic() + timeout
+        passed, callback = threading.Event(), _Callback(self._function, _PRIORITY_LOW)
+        address = ctypes.addressof(callback)
+        self._pending[address] = callback, passed
+        while dbCore.callbackRequest(address):  # which is not 0 while the queue is full
+            if time.monotonic() > deadline:
+                del self._pending[address]
+                return False
+            time.sleep(_QUEUE_RETRY)
+        return passed.wait(deadline - time.monotonic())  # after that, the thread may still come to it
+
+    def _passed(self, address: int) -> None:
+        _, passed = self._pending.pop(address)
+        passed.set()
 
 
 class NeverBusy:

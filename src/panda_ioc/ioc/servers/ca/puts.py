@@ -6,6 +6,7 @@ later, and the record has the channel of the put. As access rules trap all puts,
 """
 
 import asyncio
+import dataclasses
 import itertools
 import re
 import threading
@@ -33,6 +34,7 @@ class Write:
         text: value of the put if it is one string
         processed: whether the record has been processed for this put
         ended: whether the put is completed, refused by EPICS, or aborted by a disconnect
+        thread: thread of the client, in which EPICS reported the put
         early: task of a put that the IOC executes before EPICS processes the record; returns the reason of a refusal
     """
 
@@ -44,6 +46,7 @@ class Write:
     text: str | None = None
     processed: bool = False
     ended: bool = False
+    thread: int = dataclasses.field(default_factory=threading.get_ident)
     early: asyncio.Task[str] | None = None
 
     @property
@@ -86,26 +89,26 @@ class Puts:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._pending: dict[int, tuple[Write, int]] = {}
+        self._pending: dict[int, Write] = {}
         self._by_thread: dict[int, Write] = {}
         #: In order. Puts without completion may follow a pending one with completion on the same channel.
         self._by_channel: dict[int, list[Write]] = {}
 
     def begin(self, write: Write) -> int:
         """Add a put of the current thread; return its number for `end`."""
-        number, thread = next(self._numbers), threading.get_ident()
-        self._pending[number] = write, thread
-        self._by_thread[thread] = write
+        number = next(self._numbers)
+        self._pending[number] = write
+        self._by_thread[write.thread] = write
         self._by_channel.setdefault(write.channel, []).append(write)
         return number
 
     def end(self, number: int) -> Write | None:
         """Remove a put, in any thread; return it."""
-        write, thread = self._pending.pop(number, (None, 0))
+        write = self._pending.pop(number, None)
         if write is not None:
             write.ended = True
-            if self._by_thread.get(thread) is write:
-                del self._by_thread[thread]
+            if self._by_thread.get(write.thread) is write:
+                del self._by_thread[write.thread]
             of_channel = self._by_channel[write.channel]
             of_channel.remove(write)
             if not of_channel:

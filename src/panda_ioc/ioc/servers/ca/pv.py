@@ -173,10 +173,11 @@ class CaPv:
     def before_put(self, write: Write) -> None:
         """Start a put early if necessary; called in the thread of the client, before EPICS handles the put.
 
-        In EPICS, a put with completion waits for a pending one. For some records, the second put ends the first one,
-        such as a put that stops an acquisition. It is executed now; EPICS completes it later.
+        In EPICS, a put with completion waits for a pending one. For some records, the second put may have to end the
+        first one, such as a put that stops an acquisition. Each put to such a record is executed now, as it is not known
+        here whether another one is pending; EPICS completes it later.
         """
-        if not self._record.at_once or self._completion is None or self.disabled:
+        if not self._record.at_once or self.disabled:
             return
         value = self._choice_in(write)
         if value is not None and write.is_to_value and not write.processes:

@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import logging
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +31,8 @@ from .pv import CaPv
 
 log = logging.getLogger(__name__)
 
+#: Seconds that the thread of EPICS that completes puts may take for one.
+_COMPLETION_TIMEOUT = 10.0
 
 #: EPICS may repeat a message without a limit.
 _epics_log = Bounded(lambda text: log.warning("EPICS: %s", text))
@@ -49,6 +52,7 @@ class CaServer:
     def __init__(self, rules: str) -> None:
         self._rules = rules
         self._puts = Puts()
+        self._completions = base.Completions()
         self._pvs: dict[str, CaPv] = {}
         self._by_full_name: dict[str, CaPv] = {}
         self._texts: tuple[tuple[str, str, str], ...] = ()
@@ -118,6 +122,9 @@ class CaServer:
         write = self._puts.end(message.private or 0)
         if write is None:
             return
+        # Its client has no reply yet, and cannot leave meanwhile: EPICS waits for this thread then.
+        if threading.get_ident() != write.thread and not self._completions.wait(_COMPLETION_TIMEOUT):
+            log.error("EPICS has not completed a put within %g s: its thread cbLow is stuck", _COMPLETION_TIMEOUT)
         what = f"put {write.record}{write.field and f'.{write.field}'} by {write.originator} over CA"
         pv = self._by_full_name.get(write.record)
         if pv is None or not write.is_to_value:

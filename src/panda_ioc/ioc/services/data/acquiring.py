@@ -37,6 +37,7 @@ class AcquireController:
         self._show = show
         self._flush = flush
         self._task: asyncio.Task[None] | None = None
+        self._answered = asyncio.Event()  # the PandA has answered to what arms it, or will not
 
     async def start(self) -> None:
         """Arm PCAP unless an acquisition is running; return when the acquisition has ended.
@@ -45,31 +46,35 @@ class AcquireController:
             Refusal, PandaError: the acquisition did not start, or ended with an error
         """
         if self._task is None:
-            self._task = asyncio.create_task(self._acquire())
+            self._answered = asyncio.Event()
+            self._task = asyncio.create_task(self._acquire(self._answered))
         await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Disarm PCAP if an acquisition is running; return when the acquisition has ended.
+        """Disarm PCAP if an acquisition is running, once it is armed; return when the acquisition has ended.
 
         Raises:
             Refusal, PandaError: disarming failed, or the acquisition does not end
         """
-        task = self._task  # which sets it to None at its end, perhaps before the reply to Disarm
+        task = self._task
         if task is not None and not self._link.lost:
-            await self._link.send(Disarm())
+            await self._answered.wait()
+            if self._task is task:  # it has not ended, and no other client has started another one
+                await self._link.send(Disarm())
             _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
                 raise Refusal(
                     f"PCAP was disarmed, but the data port did not end the acquisition within {_STOP_TIMEOUT:g} s"
                 )
-        self._show(0)
+        if self._task in {None, task}:
+            self._show(0)
 
     def cancel(self) -> None:
         """Stop waiting for the acquisition."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _acquire(self) -> None:
+    async def _acquire(self, answered: asyncio.Event) -> None:
         try:
             if self._link.lost:
                 raise Refusal(f"no connection to the PandA: {self._link.lost}")
@@ -78,6 +83,7 @@ class AcquireController:
             try:
                 await self._link.send(Arm())
                 self._show(1)
+                answered.set()
                 end = await ending
             finally:
                 ending.cancel()
@@ -88,6 +94,7 @@ class AcquireController:
                 raise Refusal(end.problem)
         finally:
             self._task = None
+            answered.set()
             self._show(0)
 
 

@@ -1,0 +1,61 @@
+"""Puts are done and told truthfully whichever thread of EPICS gets the processor first."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from panda_ioc.simulator import Server
+
+from .circuit import NORMAL, Circuit
+from .process import Ioc
+from .test_puts import RECORD, put_to
+
+
+@asynccontextmanager
+async def last_of_all(ioc: Ioc, thread: str) -> AsyncIterator[None]:
+    """Make a thread of an IOC run only when nothing else wants the one processor that the IOC has."""
+    processor = {min(os.sched_getaffinity(0))}
+    tasks = list(Path(f"/proc/{ioc.process.pid}/task").iterdir())
+    for task in tasks:
+        os.sched_setaffinity(int(task.name), processor)
+    (slow,) = (int(task.name) for task in tasks if (task / "comm").read_text().strip() == thread)
+    os.sched_setscheduler(slow, os.SCHED_IDLE, os.sched_param(0))
+    busy = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    os.sched_setaffinity(busy.pid, processor)
+    try:
+        yield
+    finally:
+        busy.kill()
+        await busy.wait()
+
+
+async def test_a_client_that_leaves_with_its_reply_takes_no_put_along(panda: Server, ca_ports: Iterator[int]) -> None:
+    """EPICS gives the memory of its put to the next put, and its thread cbLow may not have finished with it."""
+    async with put_to(panda, ca_ports, "TEST-PRIORITIES") as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with last_of_all(ioc, "cbLow"):
+            for value in range(1, 6):
+                async with Circuit(port, "alice") as alice:
+                    assert await alice.put(f"{pv}.HIHI", 1e9 + value) == NORMAL
+                async with Circuit(port, "bob") as bob:
+                    assert await bob.put(pv, value) == NORMAL
+        assert wire.told == [1, 2, 3, 4, 5]
+
+
+async def test_nor_does_one_whose_put_waited_for_another(panda: Server, ca_ports: Iterator[int]) -> None:
+    """The same thread makes its put then, here to a field for which EPICS does not process the record."""
+    async with put_to(panda, ca_ports, "TEST-PRIORITIES-WAIT", delay=0.05) as (wire, ioc, port):
+        pv = ioc.pv(RECORD)
+        async with last_of_all(ioc, "cbLow"):
+            for value in (1, 3, 5):
+                async with Circuit(port, "alice") as alice:
+                    first = await alice.begin(pv, value)
+                    async with Circuit(port, "carol") as carol:
+                        assert await carol.put(f"{pv}.DESC", 1e9 + value) == NORMAL
+                    async with Circuit(port, "bob") as bob:
+                        assert await bob.put(pv, value + 1) == NORMAL
+                    assert (await first)[0] == NORMAL
+        assert wire.told == [1, 2, 3, 4, 5, 6]
