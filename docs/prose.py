@@ -96,6 +96,8 @@ def _register() -> None:
 
 def findings(text: str) -> Iterator[tuple[int, str]]:
     """Yield line numbers and messages for prose."""
+    if not text:
+        return  # proselint would read a file
     for pattern, advice in RULES:
         for match in pattern.finditer(text):
             words = " ".join(match[0].split())

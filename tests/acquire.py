@@ -1,4 +1,4 @@
-"""Acquisitions of a PandA in software, of which each sample is known."""
+"""Acquisitions of a simulated PandA with known samples."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from panda_ioc.simulator import Server
 
 
 def capture_counter(panda: Server) -> None:
-    """Choose a counter and the time for capture."""
+    """Set a counter and the time to be captured."""
     for name in ("COUNTER1.OUT", "PCAP.TS_TRIG"):
         write = panda.panda.fields[name].attributes["CAPTURE"].write
         assert write
@@ -14,7 +14,7 @@ def capture_counter(panda: Server) -> None:
 
 
 def samples_on_arm(panda: Server, rows: int, reason: str = "Ok") -> None:
-    """Make samples as soon as it is armed: a counter, and time in two words."""
+    """Generate samples as soon as PCAP is armed: a counter, and the time as two words."""
 
     def on_arm(*_: object) -> None:
         panda.capture.start()

@@ -1,4 +1,4 @@
-"""The command `panda-ioc`, as a process of its own."""
+"""The command `panda-ioc` as a separate process."""
 
 import asyncio
 import os
@@ -13,12 +13,12 @@ from typing import Any
 async def running(
     *arguments: str | Path, environment: Mapping[str, str] | None = None, through: Sequence[str] = (), **streams: Any
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the command; what is left of it at the end is killed.
+    """Run the command; kill it at the end of the context.
 
     Args:
-        arguments: what follows `panda-ioc`
-        environment: variables besides those of the tests
-        through: a program that runs it, which is given it as its last arguments
+        arguments: arguments after `panda-ioc`
+        environment: environment variables in addition to those of the tests
+        through: a program that runs the command, which gets it as its last arguments
         streams: stdin and so on, as for `asyncio.create_subprocess_exec`
     """
     process = await asyncio.create_subprocess_exec(
@@ -37,7 +37,7 @@ async def running(
 async def outcome(
     *arguments: str | Path, stdin: str = "", environment: Mapping[str, str] | None = None
 ) -> tuple[int | None, str]:
-    """Run the command to its end; return its exit code and what it wrote."""
+    """Run the command to its end; return its exit code and output."""
     pipe = asyncio.subprocess.PIPE
     streams: Any = {"stdin": pipe, "stdout": pipe, "stderr": asyncio.subprocess.STDOUT}
     async with running(*arguments, environment=environment, **streams) as process:
@@ -46,7 +46,7 @@ async def outcome(
 
 
 async def said_by(*words: str, environment: Mapping[str, str], folder: Path) -> str:
-    """Run any program to its end in a folder, which must be without an error; return what it wrote."""
+    """Run any program in a folder to its end, which must be successful; return its output."""
     process = await asyncio.create_subprocess_exec(
         *words,
         env={**os.environ, **environment},
@@ -66,7 +66,7 @@ async def said_by(*words: str, environment: Mapping[str, str], folder: Path) -> 
 
 
 async def panda_ioc(*arguments: str | Path, stdin: str = "", code: int = 0) -> str:
-    """Run the command to its end, which must be with an exit code and without a traceback; return what it wrote."""
+    """Run the command to its end; check its exit code and that there is no traceback; return its output."""
     ended, output = await outcome(*arguments, stdin=stdin)
     assert ended == code, output
     assert "Traceback" not in output

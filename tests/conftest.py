@@ -18,19 +18,19 @@ from panda_ioc.simulator import Server, load
 
 from .replay import replaying
 
-# How long an example takes says more of what else the machine does than of the code.
+# The duration of an example depends on the load of the machine.
 hypothesis.settings.register_profile("panda-ioc", deadline=None)
 hypothesis.settings.load_profile("panda-ioc")
 
-#: Recordings of a real server. They are not part of the project: what needs them is skipped without them.
+#: Recordings of a real server. They are not part of the project; tests that need them are skipped without them.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-#: As many IOCs as one test process may have at once, and many more: a port is not used again soon.
+#: More ports than a test process has IOCs at the same time, so that a port is not reused soon.
 _CA_PORTS = 90
 
 
 def _ports_of_this_process() -> Iterator[int]:
-    """Ports below those that the system gives to clients, in another part of the range for each process."""
+    """Yield ports below the ephemeral range, from a separate part for each process."""
     start = os.getpid() * 250 % 22000
     for offset in itertools.cycle(range(22000)):
         yield 10000 + (start + offset) % 22000
@@ -40,7 +40,7 @@ _candidates = _ports_of_this_process()
 
 
 def free_port() -> int:
-    """A port that nobody uses, and that this process has not used before."""
+    """Return a port that is free and that this process has not used before."""
     for port in _candidates:
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             try:
@@ -49,7 +49,7 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
-    raise AssertionError  # the candidates never end
+    raise AssertionError  # the iterator is infinite
 
 
 _ports = [free_port() for _ in range(_CA_PORTS)]
@@ -61,7 +61,7 @@ os.environ.update(
 
 
 async def until(condition: Callable[[], bool], timeout: float = 10) -> None:
-    """Wait for something that nobody tells of."""
+    """Wait for a condition by polling it."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -69,7 +69,7 @@ async def until(condition: Callable[[], bool], timeout: float = 10) -> None:
 
 @pytest.fixture(scope="session")
 def ca_ports() -> Iterator[int]:
-    """Ports for IOCs, that the Channel Access clients of this process search."""
+    """Ports for IOCs, in which the Channel Access clients of this process search."""
     return itertools.cycle(_ports)
 
 
@@ -83,22 +83,22 @@ def shared() -> Path:
 
 @pytest.fixture(scope="module")
 async def replay_port(shared: Path) -> AsyncIterator[int]:
-    """A recording of a real PandABox, played on a port."""
+    """A replay server with a recording of a real PandABox."""
     async with replaying(shared, free_port(), free_port()) as port:
         yield port
 
 
 @pytest.fixture
 async def panda() -> AsyncIterator[Server]:
-    """A PandA in software, in this event loop, on a port of its own."""
+    """A simulated PandA in this event loop, on a separate port."""
     async with Server(load(), control_port=0, data_port=0) as server:
         yield server
 
 
 class Hostile:
-    """A server that is no PandA: says some bytes to whoever connects, then does as told.
+    """A server that is not a PandA: it sends some bytes to each client, then behaves as configured.
 
-    What it is told after it spoke is in `heard`, line by line.
+    The lines that it receives afterwards are in `heard`.
     """
 
     def __init__(self, says: bytes, *, after: bytes = b"", then: str = "wait") -> None:
@@ -140,7 +140,7 @@ class Hostile:
 
 @pytest.fixture
 async def deaf_port() -> AsyncIterator[int]:
-    """The port of a server that reads nothing, so that what is sent to it piles up."""
+    """The port of a server that never reads, so that sent data accumulate."""
     over = asyncio.Event()
 
     async def ignore(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -31,6 +31,6 @@ class Peers:
         return response
 
     def say(self, *lines: str) -> list[str]:
-        """What the PandA answers to lines as they are."""
+        """Return the reply of the PandA to raw lines."""
         data = "".join(f"{line}\n" for line in lines).encode()
         return b"".join(self.session.receive(data)).decode().splitlines()

@@ -1,32 +1,31 @@
-"""A wire between a client and a server, which can be cut, held up, and made to say what the server did not."""
+"""A relay between a client and a server, which can cut or delay the connection or forge replies."""
 
 import asyncio
 import contextlib
 import re
 from typing import Self
 
-#: What the server hears instead of a line that is to be answered with something else: so what comes before and
-#: after keeps its order.
+#: The line that the server gets instead of a line with a forged reply, so that the order of replies stays.
 _IN_ITS_PLACE = b"*ECHO harmed?\n"
 _ITS_ANSWER = b"OK =harmed\n"
 
 
 class Relay:
-    """Passes on what comes, both ways, until told otherwise.
+    """A relay in both directions.
 
     Args:
-        port: where the server is
-        after: what the client says that does the harm, once; nothing for no harm
-        harm: "cut" ends both connections before the server hears it; "reset" likewise, rudely; "stall" passes
-            nothing on from then; anything else is said to the client in place of the server's answer, and the
-            server does not hear the line
-        at: where to listen, if that matters
+        port: the port of the server
+        after: the line of the client that triggers the fault, once; empty for no fault
+        harm: "cut" closes both connections before the line reaches the server; "reset" resets them; "stall" stops
+            forwarding; any other text is sent to the client instead of the reply of the server, which does not
+            get the line
+        at: the port to listen on
 
     Attributes:
-        port: where to connect
-        server_port: where the server is; clients are hung up on where there is none
-        connections: how many were made so far
-        harmed: set when the harm is done
+        port: the port for clients
+        server_port: the port of the server; without a server, client connections are closed
+        connections: the number of connections so far
+        harmed: set after the fault
     """
 
     def __init__(self, port: int, *, after: bytes = b"", harm: str = "", at: int = 0) -> None:
@@ -46,18 +45,18 @@ class Relay:
         await self.close()
 
     async def listen(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._listening = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = self._listening.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Take no more connections, and end those that there are."""
+        """Stop accepting, and close all connections."""
         self._listening.close()
         await self.cut()
         await self._listening.wait_closed()
 
     async def cut(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""A recording of a real PandABox's answers, played as a server."""
+"""A server that replays the replies of a real PandABox."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @asynccontextmanager
 async def replaying(shared: Path, control_port: int, data_port: int) -> AsyncIterator[int]:
-    """Play it, from the recordings' folder, on two ports; give the one of its commands."""
+    """Run the replay server of the recordings' folder on two ports; yield the control port."""
     replay = await asyncio.create_subprocess_exec(
         *(sys.executable, str(shared / "tools" / "replay_panda.py")),
         *("--control-port", str(control_port), "--data-port", str(data_port)),

@@ -1,4 +1,4 @@
-"""An acquisition made up for tests, as the bytes of a data port."""
+"""An artificial acquisition, as the bytes of a data port."""
 
 import struct
 
@@ -31,7 +31,7 @@ DTYPE = np.dtype(
 
 
 def rows(count: int, first: int = 0) -> npt.NDArray[np.void]:
-    """Samples that tell which they are."""
+    """Return samples with their number in each value."""
     data = np.zeros(count, DTYPE)
     numbers = np.arange(first, first + count)
     data["PCAP.GATE_DURATION.Value"] = 125
@@ -43,11 +43,11 @@ def rows(count: int, first: int = 0) -> npt.NDArray[np.void]:
 
 
 def frame(data: npt.NDArray[np.void]) -> bytes:
-    """Samples as a frame."""
+    """Return samples as a frame."""
     return struct.pack("<4sI", b"BIN ", data.nbytes + 8) + data.tobytes()
 
 
 def acquisition(*frames: npt.NDArray[np.void], reason: str = "Ok") -> bytes:
-    """All of an acquisition."""
+    """Return a whole acquisition."""
     count = sum(map(len, frames))
     return HEADER + b"".join(map(frame, frames)) + f"END {count} {reason}\n".encode()

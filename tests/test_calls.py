@@ -1,4 +1,4 @@
-"""Calls to a disk, each in a thread of its own."""
+"""Calls to a disk, each in a separate thread."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ from panda_ioc.calls import Calls, NoAnswerError
 
 @pytest.fixture
 def lingering() -> Iterator[None]:
-    """Threads that have given their answer do not end meanwhile."""
+    """Threads that have returned their result do not end meanwhile."""
     end = threading.Event()
 
     def linger(frame: FrameType, event: str, _: Any) -> None:
@@ -29,7 +29,7 @@ def lingering() -> Iterator[None]:
 
 
 async def test_a_call_may_follow_the_answer_at_once(lingering: None) -> None:
-    """The thread of the one before need not have ended."""
+    """The thread of the previous call may still run."""
     calls = Calls()
     assert [await calls.call("here", abs, number) for number in (-1, -2)] == [1, 2]
     assert calls.wait("here", abs, -3) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# A process of its own, as limits are those of a whole process.
+# A separate process, because the limits apply to a whole process.
 _PROGRAM = """
 import errno, os, resource, sys, threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What people are told is in words of this project or of the operating system, and not in Python's."""
+"""Messages to users are texts of this project or of the operating system, not of Python."""
 
 import asyncio
 import re
@@ -93,7 +93,7 @@ def test_a_header_that_is_none(header: str) -> None:
 
 @pytest.mark.parametrize("scale", ["inf", "nan", "-inf", "1e308", "5e-324"])
 def test_scales_of_any_size(scale: str) -> None:
-    """A server says such a thing: OFFSET takes inf."""
+    """A server can report this: OFFSET accepts inf."""
     record = plan_of(("A", ScalarFieldInfo("param", "scalar", scale=float(scale))))["NEW:A"]
     assert record.precision in range(5, 16)
 

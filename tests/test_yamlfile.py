@@ -1,4 +1,4 @@
-"""YAML files: what is there twice, what is merged, what is no value."""
+"""YAML files: duplicates, merged keys, invalid values."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What gives away that an error of Python's was passed on to people."""
+"""Texts that show that a Python error reached a user."""
 
 import re
 

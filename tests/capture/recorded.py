@@ -1,4 +1,4 @@
-"""Recorded acquisitions, as events."""
+"""Recorded acquisitions as events."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ RAW = sorted((SHARED / "recordings" / "data").glob("*.raw.bin")) if SHARED.is_di
 
 
 def events(data: bytes) -> list[Data]:
-    """What a data connection makes of bytes."""
+    """Return the events of a data connection for some bytes."""
     connection = DataConnection()
     connection.connect()
     return list(connection.receive_bytes(data))
 
 
 def scaled_twin(raw: Path) -> Path:
-    """The same acquisition, as the server scaled it."""
+    """Return the same acquisition, scaled by the server."""
     return raw.with_name(raw.name.replace(".raw.", ".scaled."))

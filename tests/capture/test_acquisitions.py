@@ -19,7 +19,7 @@ from ..acquire import capture_counter, samples_on_arm
 
 COUNTER, TIME = "COUNTER1.OUT.Value", "PCAP.TS_TRIG.Value"
 
-#: Gives all that one of the two functions gives, with one of the two clients.
+#: A function that collects the results of one of the two functions with one of the two clients.
 Gather = Callable[..., Awaitable[list[Any]]]
 
 
@@ -46,7 +46,7 @@ def gather(request: pytest.FixtureRequest) -> Gather:
 
 @pytest.fixture
 async def scaled_panda(panda: Server) -> Server:
-    """A PandA that makes 1000 samples when it is armed; the counter is in mm."""
+    """A PandA that generates 1000 samples after arming; the counter is in mm."""
     capture_counter(panda)
     samples_on_arm(panda, 1000)
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
@@ -174,7 +174,7 @@ def test_a_number_of_acquisitions_that_is_none(count: int) -> None:
 
 
 async def test_a_slow_consumer_holds_the_panda_back(scaled_panda: Server) -> None:
-    """What waits in the client is bounded: the rest waits in the PandA."""
+    """The buffer of the client is limited: the rest waits in the PandA."""
     samples_on_arm(scaled_panda, 8_000_000)
     async with AsyncioClient("127.0.0.1", scaled_panda.control_port, scaled_panda.data_port) as client:
         got = 0

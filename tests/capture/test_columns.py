@@ -1,4 +1,4 @@
-"""Columns: raw data scaled here is what the server would have sent scaled."""
+"""Columns: raw data that are scaled here equal the scaled data of the server."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -22,7 +22,7 @@ from .recorded import RAW, events, scaled_twin
 
 
 def acquisitions(recorded: list[Data]) -> list[tuple[StartData, Frame]]:
-    """The beginning of each acquisition with all its samples."""
+    """Yield the start of each acquisition with all its samples."""
     found: list[tuple[StartData, list[Frame]]] = []
     for data in recorded:
         if isinstance(data, StartData):
@@ -112,7 +112,7 @@ def sample(gate: int, total: int, squares: int) -> Frame:
 
 
 def test_a_gate_of_17_seconds_or_more() -> None:
-    """GATE_DURATION is negative there, taken as the int32 that the header says it is."""
+    """GATE_DURATION is negative there if it is read as int32, as the header states."""
     gate = 2**31 + 8
     frame = sample(gate, 12345 * gate, (12345**2 + 9) * gate)
     stored = values(DEVIATION, frame)

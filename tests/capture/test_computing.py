@@ -1,4 +1,4 @@
-"""Columns computed in a thread: the same for any pieces that the rows come in."""
+"""Columns computed in a thread: the result does not depend on how the rows are split."""
 
 import contextlib
 
@@ -18,7 +18,7 @@ FIELDS = (
 START = StartData(FIELDS, 0, "Raw", 16)
 MOST = 150_000
 
-#: More than a block of rows has, and a lot less.
+#: More rows than a block, and much fewer.
 ROWS = np.random.default_rng(1).integers(0, 255, MOST * 16, np.uint8).view(START.dtype)
 
 
@@ -28,7 +28,7 @@ ROWS = np.random.default_rng(1).integers(0, 255, MOST * 16, np.uint8).view(START
     )
 )
 def test_rows_in_any_pieces(calls: list[list[int]]) -> None:
-    """The values of a call stay as they are while those of the next one are computed."""
+    """The values of a call do not change while the next call computes."""
     with contextlib.closing(Computing()) as computing:
         computing.set_columns(START.dtype, stored_columns(START), MOST)
         before = None

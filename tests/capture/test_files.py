@@ -1,4 +1,4 @@
-"""Where files go, and where they may not."""
+"""Paths of files, permitted and forbidden."""
 
 from pathlib import Path
 

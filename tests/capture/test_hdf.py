@@ -1,4 +1,4 @@
-"""Files that grow: what is in them, read by another process while they are written and after a crash."""
+"""Growing files: their content, also for another process while they are written and after a crash."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ from .recorded import events
 
 POSITIONS = 0.5 * (1000 - np.arange(100_000)) + 10
 
-#: Writes rows 1000 at a time, flushes, and says how many; waits for a line before each.
+#: A program that writes and flushes 1000 rows at a time and prints their number; it waits for a line before each.
 WRITER = """
 import sys
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_rows_of_frames_and_flushes_of_any_size(tmp_path: Path, rows_per_chunk: 
                     reader = readers.enter_context(h5py.File(path, swmr=True))
                     assert reader["PCAP.BITS0.Value"][-1] == total - 1
             if rng.random() < 0.5:
-                file.end("Ok")  # otherwise the next acquisition begins without an end
+                file.end("Ok")  # otherwise the next acquisition begins before the end of this one
     with h5py.File(path) as read:
         np.testing.assert_array_equal(read["PCAP.BITS0.Value"][:], np.arange(total))
         np.testing.assert_array_equal(read["COUNTER1.OUT.Value"][:], 0.5 * (1000 - np.arange(total)) + 10)
@@ -116,7 +116,7 @@ def test_rows_of_frames_and_flushes_of_any_size(tmp_path: Path, rows_per_chunk: 
 
 
 def test_a_file_without_columns(tmp_path: Path) -> None:
-    """As where only named fields are stored, and none has a name."""
+    """Also if only named fields are stored, and none has a name."""
     with HdfFile(tmp_path / "x.h5") as file:
         for _ in range(2):
             file.begin(START, [])
@@ -211,7 +211,7 @@ async def test_read_while_it_is_written_and_after_a_crash(tmp_path: Path) -> Non
         np.testing.assert_array_equal(file["PCAP.BITS0.Value"][:], np.arange(4000))
 
 
-#: Writes until the files of this process may not be longer; says why it could not, and what readers have.
+#: A program that writes up to the file size limit of the process; it prints the error and the readable rows.
 FULL = """
 import resource, sys
 from pathlib import Path

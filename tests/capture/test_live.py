@@ -1,4 +1,4 @@
-"""What people watch: the last samples, in units, against time."""
+"""The live view: the latest samples, in units, against time."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -22,7 +22,7 @@ def shown(view: LiveView) -> Snapshot:
 
 
 def take(view: LiveView, data: Iterable[Data]) -> None:
-    """Give it what comes."""
+    """Feed it the events."""
     acquisition = None
     for each in data:
         acquisition = follow(acquisition, each)
@@ -86,7 +86,7 @@ def test_an_acquisition_without_samples_yet() -> None:
 
 
 def test_what_the_panda_added_is_not_shown() -> None:
-    """With StdDev alone, raw data have the gate and the mean as well."""
+    """With only StdDev, raw data also have the gate and the mean."""
     gate = 2**31 + 8
     fields = (
         FieldCapture("PCAP.GATE_DURATION", "Value", "int32", 8e-9, 0.0, "s"),

@@ -83,7 +83,7 @@ async def test_paths_of_their_own(counting_panda: Server, write: Write, tmp_path
 
 
 class EveryOther:
-    """A stage that leaves out every other sample, and sees when acquisitions end."""
+    """A stage that drops every second sample and sees the ends of acquisitions."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []

@@ -1,4 +1,4 @@
-"""Pictures of captured columns: which values they show."""
+"""Pictures of captured columns: the displayed values."""
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ plt = pytest.importorskip("matplotlib.pyplot")
 @pytest.mark.parametrize(
     ("values", "shown", "title"),
     [
-        ([-(2.0**31), *range(180)], (0, 179), "1 of 181 values: outside"),  # a maximum of nothing, at first
+        ([-(2.0**31), *range(180)], (0, 179), "1 of 181 values: outside"),  # the initial maximum, without samples
         ([*range(9), 1e9], (0, 8), "1 of 10 values: outside"),
-        ([0.0] * 95 + [1000.0] * 5, (0, 1000), ""),  # pulses are no outliers
+        ([0.0] * 95 + [1000.0] * 5, (0, 1000), ""),  # pulses are not outliers
         ([*range(100)], (0, 99), ""),
         ([np.nan, *range(100)], (0, 99), ""),
         ([5.0] * 20, (5, 5), ""),

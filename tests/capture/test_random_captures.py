@@ -1,7 +1,7 @@
 """Random captures over TCP into files: each value is computed independently, in exact arithmetic.
 
-The test is the hardware: it makes the words of samples from what the signals did while the gate was high. Both
-files, raw and scaled, are written from one and the same acquisitions.
+The test simulates the hardware: it computes the words of samples from the signals during the gate. Both files, raw
+and scaled, are written from the same acquisitions.
 """
 
 import math
@@ -26,12 +26,12 @@ from panda_ioc.capture.options import ColumnOptions, FileOptions
 from panda_ioc.capture.recorder import FilePlan, Recorder
 from panda_ioc.capture.selection import First
 from panda_ioc.client import AsyncioClient
-from panda_ioc.ioc.services.data.datasets import Captured, asked_columns, dtype_name, expected_columns
+from panda_ioc.ioc.services.data.datasets import CapturableField, asked_columns, dtype_name, expected_columns
 from panda_ioc.protocol import Arm, Data, EndData, FieldCapture, Put
 from panda_ioc.simulator import Server
 from panda_ioc.simulator.layout import Layout
 
-#: 40 s of 8 ns.
+#: 40 s in ticks of 8 ns.
 LONGEST_GATE = 5_000_000_000
 
 POSITIONS = ("COUNTER1.OUT", "COUNTER2.OUT", "INENC1.VAL", "INENC2.VAL", "PGEN1.OUT")
@@ -40,25 +40,25 @@ OTHERS = {
     "PCAP.GATE_DURATION": "samples",
     **{f"PCAP.BITS{word}": "bits" for word in range(4)},
 }
-FIELDS = [Captured(name, "") for name in POSITIONS] + [Captured(*pair) for pair in OTHERS.items()]
+FIELDS = [CapturableField(name, "") for name in POSITIONS] + [CapturableField(*pair) for pair in OTHERS.items()]
 CAPTURES = ("Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev")
 SCALES = (1, -1, 0.5, 1e-4, 1 / 3, 123456.789, 0, -2.5e-7)
 OFFSETS = (0, 0, 10, -5.25, 1e6, 2 / 7)
 
-#: How many 32-bit words hold a number, and whether it has a sign.
+#: Number of 32-bit words of a value, and whether it is signed.
 WORDS = {"Sum": 2, "Mean": 2, "StdDev": 3}
 
 
 @dataclass
 class Plan:
-    """What one capture is to be.
+    """The description of a capture.
 
     Attributes:
-        captures: of each field
+        captures: capture options of each field
         scaling: scale and offset of each position
         shift: PCAP.SHIFT_SUM
-        arms: samples of each acquisition
-        samples: what each sample was: the number of each column, as the hardware has it
+        arms: number of samples of each acquisition
+        samples: the values of each sample by column, as the hardware computes them
     """
 
     captures: dict[str, str]
@@ -88,7 +88,7 @@ def plan(rng: random.Random) -> Plan:
 
 
 def gate(rng: random.Random) -> list[int]:
-    """Ticks of the pieces of a gate, in each of which all signals stand still: from one tick to 40 s, or none."""
+    """Return the durations in ticks of the parts of a gate with constant signals: from one tick to 40 s, or none."""
     if rng.random() < 0.05:
         return [0]
     total = min(int(2 ** rng.uniform(0, 32.3)), LONGEST_GATE)
@@ -97,7 +97,7 @@ def gate(rng: random.Random) -> list[int]:
 
 
 def sample(rng: random.Random, layout: Layout, shift: int) -> dict[str, int]:
-    """What PCAP makes of a gate: the number of each column before it is cut to its width."""
+    """Return the value of each column for a gate, before truncation to its width."""
     pieces = gate(rng)
     size = 2 ** rng.randint(1, 31)
     values = {name: [rng.randint(-size, size - 1) for _ in pieces] for name in POSITIONS}
@@ -116,12 +116,12 @@ def sample(rng: random.Random, layout: Layout, shift: int) -> dict[str, int]:
 
 
 def words(layout: Layout, made: Mapping[str, int]) -> list[int]:
-    """The words of a sample in raw data, the lowest of a number first."""
+    """Return the words of a sample in raw data, low word first."""
     return [made[item.column] >> 32 * place & 0xFFFFFFFF for item in layout.items for place in range(item.words)]
 
 
 def number(column: str, value: int) -> int:
-    """The number that its words hold: cut to its width, and with the sign that it has."""
+    """Return the value of some words: truncated to its width, with its sign."""
     capture = column.rpartition(".")[2]
     bits = 64 if ".TS_" in column else 32 * WORDS.get(capture, 1)
     value %= 2**bits
@@ -130,7 +130,7 @@ def number(column: str, value: int) -> int:
 
 
 def physical(source: FieldCapture, made: Mapping[str, int]) -> tuple[float, float]:
-    """The value of a column in units, right to the last digits, and how far from it a float64 may be."""
+    """Return the exact value of a column in units, and the permitted deviation of a float64."""
     raw = number(source.column, made[source.column])
     if source.scale is None:
         return raw, 0.0
@@ -146,7 +146,7 @@ def physical(source: FieldCapture, made: Mapping[str, int]) -> tuple[float, floa
     variance = ticks * raw - total * total
     if variance < 0:
         return math.nan, 0.0
-    # 60 more binary digits than the integer root has.
+    # 60 more binary digits than the integer root.
     return _near(Fraction(math.isqrt(variance << 120), 2**60) / ticks * scale, Fraction(0))
 
 
@@ -155,7 +155,7 @@ def _near(product: Fraction, offset: Fraction) -> tuple[float, float]:
 
 
 async def capture(panda: Server, wanted: Plan, rng: random.Random, folder: Path) -> tuple[list[Column], list[Column]]:
-    """Capture into raw.h5 and scaled.h5; return the columns that DATASETS tells for each."""
+    """Capture to raw.h5 and scaled.h5; return the columns of DATASETS for each."""
 
     def on_arm(layout: Layout) -> None:
         panda.capture.start()

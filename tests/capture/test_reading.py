@@ -1,4 +1,4 @@
-"""Physical values out of files, raw ones too."""
+"""Physical values from files, including raw files."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ NAMES = {"INENC1.VAL": "x", "PCAP.GATE_DURATION": "gate"}
 
 
 def rows(count: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    """Samples of gates of 17 s, in which a signal was half of the time 3 above its mean, and half 3 below."""
+    """Samples of gates of 17 s with a signal that is 3 above its mean for half of the time and 3 below for the rest."""
     data = np.zeros(count, START.dtype)
     for number in range(count):
         squares = (number**2 + 9) * GATE
@@ -60,7 +60,7 @@ def test_values_in_units(tmp_path: Path, raw: bool) -> None:  # noqa: FBT001
 
 
 def test_a_raw_file_tells_how_each_column_scales(tmp_path: Path) -> None:
-    """The formulas are what a person, or another program, has: they are computed here as they are written."""
+    """The formulas are for users and other programs: the test evaluates them as written."""
     write(tmp_path / "x.h5")
     expected = read_columns(tmp_path / "x.h5")
     with h5py.File(tmp_path / "x.h5") as file:
@@ -111,7 +111,7 @@ def test_compressed_files(tmp_path: Path) -> None:
 
 
 def test_files_of_versions_that_had_no_formulas(tmp_path: Path) -> None:
-    """Of these, the gate is int32."""
+    """In these files, the gate is int32."""
     write(tmp_path / "x.h5")
     with h5py.File(tmp_path / "x.h5", "r+") as file:
         for name in ("gate", "x", "x-mean", "x-stddev"):
@@ -141,7 +141,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_small_files_are_small(tmp_path: Path) -> None:
-    """200 rows of 6 columns: pandablocks makes 64 kB of them."""
+    """200 rows of 6 columns, which pandablocks stores in 64 kB."""
     fields = tuple(FieldCapture(f"INENC{number}.VAL", "Value", "int32", 1.0, 0.0) for number in range(1, 7))
     start = StartData(fields, 0, "Raw", 24)
     with HdfFile(tmp_path / "x.h5") as file:

@@ -1,4 +1,4 @@
-"""A capture from its first sample to its closed file, with disks that are slow, full or not there."""
+"""A capture from its first sample to its closed file, with a slow, full or missing disk."""
 
 import asyncio
 import threading
@@ -38,7 +38,7 @@ def recorder(path: Path, mode: str = "FOREVER", count: int = 0, **plan: object) 
 def feed(
     capture: Recorder, data: Iterable[Data], acquisition: AcquisitionState | None = None
 ) -> AcquisitionState | None:
-    """Give it what comes, in the acquisition that came so far."""
+    """Feed it events in the current acquisition."""
     for each in data:
         acquisition = follow(acquisition, each)
         assert acquisition
@@ -56,7 +56,7 @@ def numbers(path: Path) -> list[int]:
 
 
 def ends(path: Path) -> tuple[str, list[str]]:
-    """Why a capture ended, as its file says, and each of its acquisitions."""
+    """Return the end reasons of a capture and of its acquisitions from its file."""
     with h5py.File(path, swmr=True) as file:
         reasons = file["acquisitions/end_reason"][:] if "acquisitions" in file else []
         return file.attrs["end_reason"].decode(), [reason.decode() for reason in reasons]
@@ -145,7 +145,7 @@ async def test_a_full_queue_asks_for_no_more_and_drops_nothing(tmp_path: Path) -
 
     start, frame, _ = acquisition(100)
     assert isinstance(frame, FrameData)
-    beginning = 4096  # which tells all fields, and counts too
+    beginning = 4096  # which reports all fields and also counts
     capture = Recorder(FilePlan(make_file, queue_bytes=beginning + 6 * frame.data.nbytes), MODES["FOREVER"](0))
     begun = feed(capture, [start])
     sent = 0
@@ -230,7 +230,7 @@ async def test_a_connection_that_is_lost(tmp_path: Path) -> None:
 async def test_the_file_says_why_the_capture_ended(
     tmp_path: Path, reasons: list[str], error: str | None, told: str
 ) -> None:
-    """Also where its acquisitions ended well, which they still tell."""
+    """Also if its acquisitions ended normally, which the file still shows."""
     capture = recorder(tmp_path / "x.h5")
     for reason in reasons:
         feed(capture, acquisition(10, reason=reason))
@@ -266,7 +266,7 @@ async def test_captures_that_change_end_the_file(tmp_path: Path) -> None:
 
 
 async def test_what_does_not_fit_into_a_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    """Whatever a PandA says: the thread that writes does not end with a traceback."""
+    """For any data of a PandA, the writer thread does not end with a traceback."""
     capture = recorder(tmp_path / "x.h5")
     start = acquisition(1)[0]
     assert isinstance(start, StartData)

@@ -1,4 +1,4 @@
-"""What goes into a file: whole acquisitions, whatever the mode and however the samples come in."""
+"""The selection for a file: whole acquisitions, in each mode and for any split of the samples."""
 
 from collections.abc import Iterable
 
@@ -105,6 +105,6 @@ def test_begun_in_the_middle_and_stopped_before_the_end(mode: str) -> None:
     [(10, 10, None, 0), (10, 8, None, 2), (10, 10, 15, 3), (10, 8, 15, 5), (10, 10, 4, 0), (8, 10, None, 0)],
 )
 def test_what_is_lost_of_an_acquisition(sent: int, came: int, captured: int | None, lost: int) -> None:
-    """What the PandA sent or captured, without the 2 samples that it had missed from the start, and what came."""
+    """The samples that the PandA sent or captured, without the 2 that it missed at the start, and the received ones."""
     assert AcquisitionState(START, came, EndData(sent, "Data overrun"), captured).lost == lost
     assert AcquisitionState(START, came).lost == 0

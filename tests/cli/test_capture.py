@@ -1,4 +1,4 @@
-"""`panda-ioc capture` and `plot`, against a PandA in software over TCP."""
+"""`panda-ioc capture` and `plot`, with a simulated PandA over TCP."""
 
 import asyncio
 import signal
@@ -67,7 +67,7 @@ async def test_a_file_for_each_acquisition(panda: Server, ports: tuple[str, ...]
     assert [line.split(": ")[0] for line in said.splitlines() if "samples in 1 acquisition," in line] == [
         str(tmp_path / name) for name in names
     ]
-    # So many samples in all; and the files that are there are kept, as is the one that was complete before them.
+    # The total number of samples; existing files stay, also the earlier complete one.
     said = await panda_ioc("capture", *ports, tmp_path / "n_%d.h5", "--arm", "--samples", "250")
     assert [len(counted(tmp_path / f"n_{number}.h5")) for number in (1, 2, 3)] == [100, 100, 50]
     (tmp_path / "n_1.h5").unlink()
@@ -80,7 +80,7 @@ async def test_a_file_for_each_acquisition(panda: Server, ports: tuple[str, ...]
 
 
 async def test_a_file_that_is_replaced(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
-    """It stays as it is until there is something to replace it with, and a reader keeps it."""
+    """The file stays until its replacement is ready, and readers keep the old one."""
     path = tmp_path / "x.h5"
     samples_on_arm(panda, 100)
     await panda_ioc("capture", *ports, path, "--arm")
@@ -120,7 +120,7 @@ async def test_what_is_captured(
 async def test_a_deviation_alone(
     panda: Server, ports: tuple[str, ...], tmp_path: Path, options: tuple[str, ...], added: set[str]
 ) -> None:
-    """Its PandA sends more in raw data, which only a raw file needs."""
+    """The PandA sends more columns in raw data, which only a raw file needs."""
     gate, path = 2**31 + 8, tmp_path / "x.h5"
     words = {"PCAP.BITS0.Value": [7], "PCAP.GATE_DURATION.Value": [gate], "INENC1.VAL.Mean": [0, 0]}
     words["INENC1.VAL.StdDev"] = [9 * gate & 0xFFFFFFFF, 9 * gate >> 32, 0]
@@ -264,7 +264,7 @@ def _has_rows(path: Path) -> Callable[[], bool]:
 
 
 class Broken(First):
-    """A bug: it cannot take samples."""
+    """A bug: it cannot process samples."""
 
     def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         if isinstance(data, FrameData):

@@ -1,4 +1,4 @@
-"""The command `panda-ioc`, as people and scripts use it."""
+"""The command `panda-ioc`, as users and scripts run it."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def test_a_server_that_is_no_panda(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["save", "load", "console"])
 async def test_a_server_that_never_answers(command: str, tmp_path: Path) -> None:
-    """It is told after the time for a small command, not after that for all settings, or never."""
+    """The error comes after the timeout of a short command, not after that of all settings."""
     (tmp_path / "file").write_text("PULSE1.PULSES=1\n", encoding="utf-8")
     file = [] if command == "console" else [tmp_path / "file"]
     async with Hostile(b"") as server:

@@ -53,7 +53,7 @@ async def test_console_completes_names_and_choices(panda: Server, port: str) -> 
     ) as process:
         os.close(side)
         await until("panda$")
-        # What is typed, and what then appears: choices in a menu, the rest of the chosen one, the answer.
+        # Input and expected output: a menu of choices, the completion, the reply.
         for typed, shown in [
             (b"TTLOUT10.V", "MAX_DELAY"),
             (b"\t", "AL"),
@@ -80,7 +80,7 @@ async def test_console_from_a_file(panda: Server, port: str, tmp_path: Path) -> 
 
 
 async def test_console_is_sent_what_no_panda_takes(port: str) -> None:
-    """What cannot be sent is said, and the next line is sent all the same."""
+    """A line that cannot be sent gives an error, and the next line is sent."""
     options = ("console", "127.0.0.1", "--control-port", port)
     said = await panda_ioc(*options, stdin=f"PULSE1.PULSES={'1' * 2000}\n*CLOCK_FREQ?\n", code=1)
     assert said.splitlines()[1:] == ["OK =125000000"]
@@ -105,7 +105,7 @@ async def test_the_panda_goes_while_the_console_asks() -> None:
 async def test_the_console_is_told_to_end(port: str, end: str) -> None:
     options = ("console", "127.0.0.1", "--control-port", port)
     assert await panda_ioc(*options, stdin=f"*CLOCK_FREQ?\n{end}\n*CLOCK_FREQ?\n") == "OK =125000000\n"
-    data = f"*METADATA.LAYOUT<\n{end}\n\n*METADATA.LAYOUT?\n"  # in which it means nothing
+    data = f"*METADATA.LAYOUT<\n{end}\n\n*METADATA.LAYOUT?\n"  # where it has no meaning
     assert await panda_ioc(*options, stdin=data) == f"OK\n!{end}\n.\n"
 
 

@@ -1,4 +1,4 @@
-"""`panda-ioc demo`: a PandA in software and its IOC, which end together however they end."""
+"""`panda-ioc demo`: a simulated PandA and its IOC, which always end together."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ from ..ioc.process import environment
 @pytest.fixture
 async def demo(ca_ports: Iterator[int]) -> AsyncIterator[asyncio.subprocess.Process]:
     streams: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
-    # Only ports: that it listens on loopback is its own doing.
+    # Only ports: the demo itself selects loopback.
     variables = {name: value for name, value in environment(next(ca_ports)).items() if name.endswith("PORT")}
     async with running("demo", "--prefix", "TEST-DEMO", environment=variables, **streams) as process:
         yield process
 
 
 async def says(demo: asyncio.subprocess.Process, text: str) -> list[str]:
-    """Wait until it has said something; return the lines up to there."""
+    """Wait for a line of output; return the lines up to it."""
     assert demo.stdout
     said: list[str] = []
     async with asyncio.timeout(20):
@@ -51,7 +51,7 @@ async def test_demo(demo: asyncio.subprocess.Process) -> None:
 
 
 def listening(pid: int) -> set[str]:
-    """The addresses on which a process and its children accept connections."""
+    """Return the addresses on which a process and its children accept connections."""
     itself = psutil.Process(pid)
     family = [itself, *itself.children(recursive=True)]
     found = [one for process in family for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
@@ -59,7 +59,7 @@ def listening(pid: int) -> set[str]:
 
 
 async def shows(command: str, text: str, variables: dict[str, str]) -> None:
-    """Run a command that never ends until it shows a text."""
+    """Run a command that does not end until its output has a text."""
     process = await asyncio.create_subprocess_shell(
         f"exec {command}", env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
     )

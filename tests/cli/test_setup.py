@@ -1,4 +1,4 @@
-"""`panda-ioc save` and `load`: the whole setup of a PandA in a file."""
+"""`panda-ioc save` and `load`: the complete settings of a PandA in a file."""
 
 import asyncio
 from pathlib import Path
@@ -71,7 +71,7 @@ async def test_saving_to_a_stream(port: str) -> None:
 
 
 async def test_what_was_saved_can_be_loaded_into_another_panda(panda: Server, port: str, tmp_path: Path) -> None:
-    """With all that has no place in a line: tables, long labels, text beyond ASCII."""
+    """With everything that does not fit in one line: tables, long labels, non-ASCII text."""
     file = tmp_path / "setup.sav"
     settings = [
         *(

@@ -1,4 +1,4 @@
-"""The commands about a PandA in software."""
+"""The commands of the simulator."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from ..command import panda_ioc
 
 @contextlib.asynccontextmanager
 async def simulator(*arguments: str | Path) -> AsyncIterator[AsyncioClient]:
-    """A client of a simulator that runs in a process of its own."""
+    """A client of a simulator that runs in a separate process."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "panda_ioc", "simulator", "--control-port", "0", "--data-port", "0"),
         *map(str, arguments),

@@ -21,7 +21,7 @@ from ..ioc.process import environment
     ],
 )
 async def test_how_much_is_logged(panda: Server, ca_ports: Iterator[int], level: str, command: tuple[str, ...]) -> None:
-    """The option goes over the variable, and one after the command over both."""
+    """The option overrides the variable, and an option after the command overrides both."""
     words = [word.format(port=panda.control_port) for word in command]
     variables = {**environment(next(ca_ports)), "PANDA_IOC_LOG_LEVEL": "error"}
     pipe = asyncio.subprocess.PIPE

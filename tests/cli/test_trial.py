@@ -29,14 +29,14 @@ COUNTER1.OUT.CAPTURE=Value
 
 
 def here(*words: str | Path, code: int) -> str:
-    """Run a command in this process, which must end with an exit code; return what it wrote."""
+    """Run a command in this process; check its exit code; return its output."""
     result = CliRunner().invoke(main, list(map(str, words)))
     assert result.exit_code == code, result.output
     return result.output
 
 
 async def there(*words: str | Path, code: int = 0) -> str:
-    """The same for commands that talk to a PandA, which runs in the event loop of this process."""
+    """Do the same for commands that connect to a PandA, which runs in the event loop of this process."""
     return await asyncio.to_thread(here, *words, code=code)
 
 

@@ -1,4 +1,4 @@
-"""What others install: the wheel, into an empty environment, and the demo from it."""
+"""Installation of the wheel into an empty environment, and the demo from it."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ def execute(*command: str | Path) -> None:
 
 @pytest.mark.slow
 async def test_the_wheel_runs_the_demo(tmp_path: Path, ca_ports: Iterator[int]) -> None:
-    """It downloads all that the package depends on, newest versions, as whoever installs it does."""
+    """This downloads the newest versions of all dependencies, like an installation by a user."""
     wheels, commands = tmp_path / "dist", tmp_path / "venv" / "bin"
     build = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
     await asyncio.to_thread(execute, *build, "--wheel-dir", wheels, ROOT)

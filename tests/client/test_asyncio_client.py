@@ -1,4 +1,4 @@
-"""The asyncio client over real sockets: against the simulated PandA, and against servers that are none."""
+"""The asyncio client over real sockets: with the simulated PandA, and with servers that are not PandAs."""
 
 import asyncio
 import socket

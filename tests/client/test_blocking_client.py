@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run what blocks beside the event loop in which the server lives."""
+    """Run a blocking function in a thread, because the server needs the event loop."""
     return await asyncio.wait_for(asyncio.to_thread(work), 30)
 
 
@@ -207,7 +207,7 @@ async def test_servers_that_are_no_panda(says: bytes, then: str, error: type[Exc
                     client.send(Identify())
                 with pytest.raises(PandaConnectionError, match="not connected"):
                     client.send(Identify())
-                client.connect()  # and it can be used again
+                client.connect()  # and the client can be used again
 
         await in_thread(work)
 

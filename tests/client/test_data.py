@@ -16,7 +16,7 @@ COLUMN = "COUNTER1.OUT.Value"
 
 
 def choose(panda: Server) -> None:
-    """Choose a counter and a word of bits for capture."""
+    """Set a counter and a word of bits to be captured."""
     for name in ("COUNTER1.OUT", "PCAP.BITS0"):
         write = panda.panda.fields[name].attributes["CAPTURE"].write
         assert write
@@ -24,7 +24,7 @@ def choose(panda: Server) -> None:
 
 
 def words(count: int, first: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.uint32]]:
-    """Samples of the two: a word of bits, then the counter."""
+    """Return samples of both: a word of bits, then the counter."""
     numbers = np.arange(first, first + count, dtype=np.uint32)
     return np.stack([numbers * 2, numbers], axis=1)
 
@@ -163,7 +163,7 @@ async def test_a_silent_panda_is_given_up(panda: Server) -> None:
 
 
 async def test_time_that_the_consumer_takes_is_no_silence(panda: Server) -> None:
-    """Also while frames wait to be put together, or nobody takes them."""
+    """Also while frames wait for assembly, or are not consumed."""
     choose(panda)
     data = AsyncioClient("127.0.0.1", 1, panda.data_port).data(False, 10, timeout=0.3)
     seen = []

@@ -1,4 +1,4 @@
-"""Loading a design, when what was before cannot be brought back either."""
+"""Loading a design if the previous settings cannot be restored either."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from panda_ioc.simulator.codecs import Unsigned
 
 @asynccontextmanager
 async def until_a_put(panda: Server, answer: bytes | None) -> AsyncIterator[int]:
-    """A PandA behind a port that takes all but assignments, and answers these itself, or hangs up (None)."""
+    """A PandA behind a port that forwards everything except assignments; it replies itself, or disconnects (None)."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", panda.control_port)
@@ -97,7 +97,7 @@ async def test_an_empty_table_is_whole(panda: Server, tmp_path: Path) -> None:
         await designfile.load(client, path, Calls())
 
 
-#: A delay that reads 100 s and is a tick longer, a width with more digits than are told, one that is told as it is.
+#: A delay that reads 100 s and is a tick longer, a width with more digits than the PandA reports, an exact one.
 TICKS = {"PULSE1.DELAY": 12500000001, "PULSE2.WIDTH": 2**46 + 1, "PULSE3.DELAY": 125}
 
 
@@ -150,7 +150,7 @@ async def test_what_cannot_be_brought_back_exactly_is_said(panda: Server, tmp_pa
 
 
 async def test_what_is_not_as_before_is_said(panda: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that is there in the end is looked at."""
+    """The test checks all final settings."""
     monkeypatch.setattr(panda.panda.fields["PULSE1.PULSES"], "codec", Stubborn())
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         said = await refused(client, tmp_path / "x.design", "PULSE1.PULSES=5", "NOPE.X=1")
@@ -158,7 +158,7 @@ async def test_what_is_not_as_before_is_said(panda: Server, tmp_path: Path, monk
 
 
 class Stubborn(Unsigned):
-    """A number that is 7 from the first time that it is written."""
+    """A number that is 7 after the first write."""
 
     def parse(self, text: str) -> int:
         return 7
@@ -174,7 +174,7 @@ async def test_a_design_is_exact_in_another_panda(panda: Server, tmp_path: Path)
     assert "COUNTER1" not in said
     saved = path.read_text().splitlines()
     assert "PULSE1.DELAY.RAW=12500000001" in saved
-    assert "PULSE3.DELAY=1e-06" in saved  # people can read that, and it is exact
+    assert "PULSE3.DELAY=1e-06" in saved  # readable and exact
     async with Server(load(), control_port=0, data_port=0) as other:
         async with AsyncioClient("127.0.0.1", other.control_port) as client:
             await designfile.load(client, path, Calls())
@@ -193,7 +193,7 @@ async def test_what_is_set_already_is_not_rounded(panda: Server, tmp_path: Path)
 
 
 async def test_texts_that_the_panda_cuts(panda: Server, tmp_path: Path) -> None:
-    """Such a text is saved whole if it can be asked for; one that cannot be is left as it is, and named."""
+    """Such a text is saved if it can be queried; otherwise it stays unchanged, and the result names it."""
     path = tmp_path / "x.design"
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(Put("*METADATA.LABEL_PULSE1", "a" * 240))
@@ -219,7 +219,7 @@ async def test_a_table_that_streams_is_left_alone(panda: Server, tmp_path: Path)
         assert await client.send(GetLine("SEQ1.TABLE.MODE")) == "STREAMING"
 
 
-#: What other firmware had: a block, an instance, a field, an attribute, a key, an entry of each bus, a label.
+#: Names of other firmware: a block, an instance, a field, an attribute, a key, an entry of each bus, a label.
 UNKNOWN = {
     "NOPE.X=1": "No such block",
     "NOPE.TABLE<": "No such block",

@@ -1,4 +1,4 @@
-"""Closing, when the server has reset the connection and nobody has noticed yet: the event loop was busy."""
+"""Closing after the server has reset the connection, while the busy event loop has not noticed it."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ def listening() -> Iterator[socket.socket]:
 
 
 def reset(connection: socket.socket) -> None:
-    """Reset a connection, and keep the event loop busy until the reset has come."""
+    """Reset a connection, and keep the event loop busy until the reset has arrived."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
     time.sleep(0.1)

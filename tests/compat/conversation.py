@@ -1,4 +1,4 @@
-"""A script for pandablocks 0.10 that prints what it is answered. It is run with that library, and with ours.
+"""A script for pandablocks 0.10 that prints its results. It runs with that library and with the stand-in.
 
 python conversation.py HOST FOLDER
 """
@@ -71,7 +71,7 @@ COMMANDS = [
 
 
 def tell(what: object, make: Callable[[], object]) -> None:
-    """Print what something gives, or raises."""
+    """Print the result or the error of a function."""
     try:
         print(what, "->", make())
     except CommandException as error:
@@ -94,7 +94,7 @@ def commands(host: str) -> None:
             print(block, str(client.send(GetFieldInfo(block))).replace("offset=0)", "offset=0.0)"))
         tell("list", lambda: client.send([Get("PULSE1.PULSES"), Get("*CLOCK_FREQ")]))
         tell("refused in a list", lambda: client.send([Get("PULSE1.PULSES"), Put("NOPE.X", "1")]))
-    with BlockingClient(host) as client:  # what was told of changes matters to the state, there
+    with BlockingClient(host) as client:  # in that library, the state depends on the reported changes
         state = [line for line in client.send(GetState()) if "QUEUED_LINES" not in line]
         print("state", sorted(state))
         client.send(Put("PULSE1.PULSES", "77"))
@@ -116,7 +116,7 @@ def commands(host: str) -> None:
 
 
 async def acquire(client: Any, scaled: bool) -> None:
-    """The counter stands still in between: only what is the same each time is printed."""
+    """The counter does not change meanwhile: only reproducible results are printed."""
     frames: list[Any] = []
     async for data in client.data(scaled=scaled, flush_period=0.05, frame_timeout=5):
         if isinstance(data, ReadyData):

@@ -1,4 +1,4 @@
-"""Scripts for pandablocks 0.10, on our connections: what its public documentation shows, and what it was seen to do."""
+"""Scripts for pandablocks 0.10 with the stand-in: examples of its public documentation, and its observed behaviour."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from ..acquire import capture_counter, samples_on_arm
 HERE = Path(__file__).parent
 CONVERSATION = HERE / "conversation.py"
 
-#: Runs a script as `python -m panda_ioc.compat.pandablocks` does, but for the ports, which pandablocks has fixed.
+#: Runs a script like `python -m panda_ioc.compat.pandablocks`, except for the ports, which are fixed in pandablocks.
 LAUNCHER = """
 import runpy, sys
 import panda_ioc.ports as ports
@@ -279,7 +279,7 @@ asyncio.run(main())
 
 @pytest.mark.long
 async def test_a_long_conversation(panda: Server, tmp_path: Path) -> None:
-    """The same script as in the comparison below; here, some of what the other library says."""
+    """The same script as in the comparison below; this test has some results of the other library."""
     said = await run(panda, CONVERSATION, "127.0.0.1", str(tmp_path))
     for line in (
         "Get(field='NOPE.X') -> CommandError Get(field='NOPE.X') raised error:",
@@ -309,13 +309,13 @@ except ImportError as error:
 
 @pytest.mark.slow
 async def test_the_other_library_says_the_same(tmp_path: Path) -> None:
-    """The whole conversation, with the real pandablocks, which is downloaded, and with ours: line for line the same."""
+    """The whole conversation gives the same lines with the real, downloaded pandablocks and with the stand-in."""
     sys.path.insert(0, str(HERE.parents[1] / "benchmarks"))
     try:
         from peers import environment
     finally:
         del sys.path[0]
-    for port in (8888, 8889):  # the other library has no others
+    for port in (8888, 8889):  # the other library has no other names
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 pytest.skip(f"port {port} is in use")

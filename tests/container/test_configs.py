@@ -1,4 +1,4 @@
-"""The examples of `ioc_configs/`: what they say is what there is. No container engine is needed to see that."""
+"""The examples of `ioc_configs/` are valid; the test needs no container engine."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ def read(path: Path) -> Any:
 
 
 def composed(path: Path) -> dict[str, dict[str, Any]]:
-    """What a compose file has with what it includes: services, each with the folder it is in, and volumes."""
+    """Return the services with their folders, and the volumes, of a compose file and its includes."""
     content = read(path)
     assert set(content) <= {"include", "services", "volumes"}
     whole: dict[str, dict[str, Any]] = {"services": {}, "volumes": dict(content.get("volumes", {}))}
@@ -100,7 +100,7 @@ def test_the_values_fit_the_chart_and_the_configuration(ioc: Path) -> None:
 
 @pytest.mark.parametrize("ioc", IOCS, ids=lambda ioc: ioc.name)
 def test_the_folder_fits_a_repository_of_epics_containers(ioc: Path) -> None:
-    """Its services share a chart; a config/ioc.yaml would be taken for one of ibek's."""
+    """Its services share a chart, which would treat a config/ioc.yaml as one of ibek."""
     for name in ("Chart.yaml", "templates"):
         assert (ioc / name).readlink() == Path("../../.helm-shared", name)
     assert not (ioc / "config" / "ioc.yaml").exists()
@@ -133,12 +133,12 @@ def test_compose_files_are_whole(path: Path) -> None:
                 assert source in whole["volumes"]
         command, *arguments = service.get("command", ["panda-ioc", "--help"])
         assert command == "panda-ioc"
-        if "command" in service:  # click takes its options
+        if "command" in service:  # click processes its options
             main.commands[arguments[0]].make_context(arguments[0], arguments[1:])
 
 
 def test_the_release_is_what_the_repository_has() -> None:
-    """The workflow is not run here: what it names exists, and it publishes only what it has built."""
+    """The test does not run the workflow: its names must exist, and it must publish only its own builds."""
     workflow = read(ROOT / ".github" / "workflows" / "release.yml")
     jobs = workflow["jobs"]
     assert jobs["publish"]["needs"] == ["wheel", "image"]
@@ -151,7 +151,7 @@ def test_the_release_is_what_the_repository_has() -> None:
 
 
 def test_the_image_has_what_the_examples_ask_for() -> None:
-    """Metrics and compression need packages that a bare IOC does without."""
+    """Metrics and compression need optional packages."""
     copied = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     lock = (ROOT / "requirements-image.lock").read_text(encoding="utf-8")
     assert "--requirement requirements-image.lock" in copied
@@ -167,7 +167,7 @@ def test_the_image_has_what_the_examples_ask_for() -> None:
 async def test_it_starts_as_in_the_container(
     folder: Path, panda: Server, tmp_path: Path, ca_ports: Iterator[int]
 ) -> None:
-    """start.sh, liveness.sh and stop.sh with each configuration; only host, ports and folders are ours."""
+    """Run start.sh, liveness.sh and stop.sh with each configuration; the test sets only host, ports and folders."""
     config = read(folder / "config" / "panda-ioc.yaml")
     config["panda"] = {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port}
     config["http"]["port"] = free_port()
@@ -228,10 +228,10 @@ async def test_liveness_believes_healthz(tmp_path: Path, answer: bytes, says: st
 
 @asynccontextmanager
 async def started(folder: Path, panda: Server, tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[str]:
-    """An example as it is, but for the PandA and the folders; gives its prefix."""
+    """Run an example unchanged, except for the PandA and the folders; return its prefix."""
     config = read(folder / "config" / "panda-ioc.yaml")
     config["panda"] = {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port}
-    config["http"] = {"host": "127.0.0.1", "port": panda.data_port}  # which is taken
+    config["http"] = {"host": "127.0.0.1", "port": panda.data_port}  # which another process uses
     for section in ("data", "state", "screens"):
         config.pop(section, None)
     file = tmp_path / f"{folder.name}.yaml"
@@ -247,7 +247,7 @@ async def started(folder: Path, panda: Server, tmp_path: Path, variables: dict[s
                 line = (await process.stdout.readline()).decode()
                 assert line, said
                 said += line
-        assert "HTTP is not served: another process has 127.0.0.1" in said
+        assert "cannot serve HTTP on 127.0.0.1" in said
         yield config["prefix"]
         process.terminate()
         await asyncio.wait_for(process.communicate(), 20)
@@ -259,7 +259,7 @@ async def started(folder: Path, panda: Server, tmp_path: Path, variables: dict[s
 
 
 async def test_two_iocs_share_a_host(panda: Server, tmp_path: Path, ca_ports: Iterator[int]) -> None:
-    """Both with the same ports for clients, as with hostNetwork: the second one takes what is free."""
+    """Both have the same ports for clients, as with hostNetwork: the second one uses free ports."""
     variables = environment(next(ca_ports))
     one, other = (started(ioc, panda, tmp_path, variables) for ioc in IOCS)
     async with one as first, other as second:
@@ -267,7 +267,7 @@ async def test_two_iocs_share_a_host(panda: Server, tmp_path: Path, ca_ports: It
             names = [f"{prefix}:PULSE1:WIDTH" for prefix in (first, second)]
             assert await asyncio.wait_for(pva.get(names), 10) == [0.0, 0.0]
             await asyncio.wait_for(pva.put(names[0], 0.25), 10)
-            changes: asyncio.Queue[Any] = asyncio.Queue()  # of the same PandA, by the other IOC
+            changes: asyncio.Queue[Any] = asyncio.Queue()  # puts of the other IOC to the same PandA
             monitor = pva.monitor(names[1], changes.put)
             async with asyncio.timeout(10):
                 while await changes.get() != 0.25:

@@ -1,6 +1,6 @@
-"""The image: two containers, a PandA in software and its IOC, from start to stop. `.ci/image` builds it and runs this.
+"""The image: two containers, a simulated PandA and its IOC, from start to stop. `.ci/image` builds it and runs this.
 
-They run in the host's network on loopback addresses, and the IOC as a pod has it: a read-only root, any user, the
+They run in the host network on loopback addresses, and the IOC runs as in a pod: a read-only root, any user, the
 chart's limits of memory and CPU.
 """
 
@@ -39,7 +39,7 @@ PREFIX = "BL01T-EA-PANDA-01"
 
 
 async def podman(*arguments: str | Path, code: int = 0) -> str:
-    """Run podman; return what it wrote."""
+    """Run podman; return its output."""
     process = await asyncio.create_subprocess_exec(
         *("podman", *map(str, arguments)), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -63,7 +63,7 @@ async def container(name: str, *options: str | Path, command: tuple[str, ...] = 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, Path]:
-    """What is mounted, for whichever user the IOC is."""
+    """Return the mounts of the IOC, which any user can access."""
     folders = {name: tmp_path / name for name in ("data", "autosave", "opi")}
     for folder in folders.values():
         folder.mkdir()
@@ -123,7 +123,7 @@ async def _code_of(name: str, script: str) -> int | None:
 
 
 async def _capture(pva: Context) -> None:
-    """Capture one acquisition of the demo into a compressed file."""
+    """Capture one acquisition of the demo to a compressed file."""
     changes: asyncio.Queue[object] = asyncio.Queue()
     async with asyncio.timeout(90):
         for name, value in {

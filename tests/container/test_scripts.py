@@ -1,4 +1,4 @@
-"""The scripts of the container, run without one: the real scripts, a real IOC, folders of the test."""
+"""The scripts of the container without a container: the real scripts, a real IOC, folders of the test."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ PIPES: Any = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.ST
 
 @pytest.fixture
 def variables(tmp_path: Path, ca_ports: Iterator[int]) -> dict[str, str]:
-    """What the scripts see: /epics is elsewhere, the commands are ours."""
+    """The environment of the scripts: /epics is another folder, the commands are those of this project."""
     (tmp_path / "ioc" / "config").mkdir(parents=True)
     return {
         **os.environ,
@@ -35,7 +35,7 @@ def variables(tmp_path: Path, ca_ports: Iterator[int]) -> dict[str, str]:
 
 
 async def run(name: str, variables: dict[str, str], shell: str = "/bin/bash") -> tuple[int | None, str]:
-    """Run a script to its end, as epics-containers does; return its exit code and what it wrote."""
+    """Run a script to its end, as epics-containers does; return its exit code and output."""
     script = str(ROOT / "container" / name)
     process = await asyncio.create_subprocess_exec(shell, script, env=variables, **PIPES)
     output, _ = await asyncio.wait_for(process.communicate(), 20)
@@ -44,7 +44,7 @@ async def run(name: str, variables: dict[str, str], shell: str = "/bin/bash") ->
 
 @pytest.fixture
 async def ioc(panda: Server, variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """An IOC that start.sh has started from a config folder."""
+    """An IOC that start.sh started from a config folder."""
     config = {
         "prefix": "TEST-CONTAINER",
         "panda": {"host": "127.0.0.1", "control_port": panda.control_port, "data_port": panda.data_port},
@@ -74,7 +74,7 @@ async def test_from_start_to_stop(ioc: asyncio.subprocess.Process, variables: di
     for name in ("startup.sh", "liveness.sh"):
         assert await run(name, variables) == (0, "")
     await becomes("TEST-CONTAINER:Status", 2, 20)
-    assert int(alive.read_text()) == ioc.pid  # the script gave way to the IOC
+    assert int(alive.read_text()) == ioc.pid  # the script has replaced itself by the IOC
     touched = alive.stat().st_mtime_ns
     await until(lambda: alive.stat().st_mtime_ns > touched)
     assert await run("stop.sh", variables) == (0, "")
@@ -131,7 +131,7 @@ async def test_what_is_missing_is_named(variables: dict[str, str]) -> None:
 
 
 async def test_an_ioc_that_waits_for_its_panda_is_alive(variables: dict[str, str]) -> None:
-    """By variables alone, as the chart sets them; the PandA is not switched on yet."""
+    """Only with variables, as the chart sets them, while the PandA is off."""
     nobody = {"PANDA_IOC_HOST": "127.0.0.1", "PANDA_IOC_CONTROL_PORT": str(free_port()), "IOC_PREFIX": "TEST-WAITS"}
     start = str(ROOT / "container" / "start.sh")
     process = await asyncio.create_subprocess_exec(start, env={**variables, **nobody}, **PIPES)
@@ -155,7 +155,7 @@ async def test_the_config_folder_may_have_its_own(variables: dict[str, str], nam
 
 
 async def test_what_deployments_of_pandablocks_ioc_call(panda: Server, variables: dict[str, str]) -> None:
-    """A config folder as they have it: a start.sh with this command line, on the usual ports unless told."""
+    """A config folder of pandablocks-ioc: a start.sh with this command line, on the default ports unless set."""
     root = Path(variables["EPICS_ROOT"])
     ports = f"--control-port {panda.control_port} --data-port {panda.data_port}"
     command = f"pandablocks-ioc softioc 127.0.0.1 TEST-DEPLOYED --clear-bobfiles --screens-dir {root}/opi {ports}"

@@ -1,4 +1,4 @@
-"""Screens as a viewer sees them: their files are read as XML, their links are followed, their macros expanded."""
+"""A model of a screen viewer: it parses the files as XML, follows the links and expands the macros."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -8,27 +8,27 @@ from dataclasses import dataclass, field
 from panda_ioc.ioc.plan.plan import Plan
 from panda_ioc.ioc.screens.widgets import Style, text_width
 
-#: Widgets by which people change something.
+#: Widgets that change PVs.
 SETTERS = {"textentry", "combo", "bool_button", "action_button", "table"}
 
-#: The style that has a font of a size.
+#: Style by font size.
 _SIZES = {14: Style.PLAIN, 12: Style.SMALL, 22: Style.TITLE}
 
-#: Pixels that a widget needs beside its text.
+#: Margin of the text of a widget in pixels.
 _MARGINS = {"label": 0, "action_button": 14, "bool_button": 20, "combo": 30}
 
 
 @dataclass
 class Opened:
-    """A screen that was opened.
+    """An opened screen.
 
     Attributes:
-        file: its name
-        macros: what it was opened with, and its own
-        clicks: how many clicks away from the overview it is
-        root: its file as XML
-        pvs: every PV that it names, without a prefix for a protocol
-        settable: those of them that people can change there
+        file: the file name
+        macros: the macros of the link and of the screen
+        clicks: number of clicks from the overview
+        root: the parsed file
+        pvs: all PVs on the screen, without protocol prefix
+        settable: PVs that the screen can change
     """
 
     file: str
@@ -40,12 +40,12 @@ class Opened:
 
 
 def expanded(text: str, macros: Mapping[str, str]) -> str:
-    """A text with its macros; one that nobody gave stays."""
+    """Expand the macros in a text; unknown macros stay."""
     return re.sub(r"\$\((\w+)\)", lambda match: macros.get(match[1], match[0]), text)
 
 
 def opened(texts: Mapping[str, str], first: str = "Overview.bob") -> list[Opened]:
-    """Every screen that can be reached, with the macros it gets, over the shortest way."""
+    """Return every reachable screen with its macros, by the shortest path."""
     found: list[Opened] = []
     seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
     waiting = [(first, dict[str, str](), 0)]
@@ -83,7 +83,7 @@ def _collect(screen: Opened) -> None:
 
 
 def names_in(name: str) -> Iterator[str]:
-    """The PVs of an IOC that a name of Phoebus stands for."""
+    """Return the IOC PVs of a Phoebus PV name."""
     if name.startswith("="):
         yield from re.findall(r"`([^`]*)`", name)
     elif name and not name.startswith("loc://"):
@@ -92,7 +92,7 @@ def names_in(name: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Macros:
-    """A widget for the expressions of its rules."""
+    """A widget as rule expressions see it."""
 
     macros: Mapping[str, str]
 
@@ -104,14 +104,14 @@ class _Macros:
 
 
 def choices_of(screen: Opened, pv: str | None) -> list[str]:
-    """Everything that can be chosen in the drop-downs for a PV of the viewer itself."""
+    """Return all choices of the drop-downs for a local PV."""
     combos = [combo for combo in screen.root.iter("widget") if combo.findtext("pv_name") == pv]
     assert combos, pv
     return [item.text or "" for combo in combos for item in combo.findall("items/item")]
 
 
 def chosen(screen: Opened, rule: ET.Element, choice: str) -> str:
-    """What a rule sets for a choice. As Phoebus does it: macros are expanded in conditions, not in expressions."""
+    """Return the value that a rule sets for a choice. Like Phoebus, expand macros in conditions only."""
     names = {"pvStr0": choice, "widget": _Macros(screen.macros), "true": True}
     for exp in rule.findall("exp"):
         if eval(expanded(exp.get("bool_exp", ""), screen.macros), names):  # noqa: S307 - ours
@@ -120,7 +120,7 @@ def chosen(screen: Opened, rule: ET.Element, choice: str) -> str:
 
 
 def _chosen(screen: Opened, widget: ET.Element) -> Iterator[str]:
-    """The PVs that the rules of a widget can choose."""
+    """Return the PVs that the rules of a widget can select."""
     for rule in widget.findall("rules/rule"):
         if (rule.get("prop_id") or "").endswith("_pv"):
             for choice in choices_of(screen, rule.findtext("pv_name")):
@@ -128,14 +128,14 @@ def _chosen(screen: Opened, widget: ET.Element) -> Iterator[str]:
 
 
 def unknown(screens: list[Opened], plan: Plan) -> set[str]:
-    """The PVs that are named and not served."""
+    """Return the PVs on screens that are not served."""
     served = {plan.pv(name) for record in plan.records for name in (record.name, *record.aliases)}
     served |= {plan.pv(table.name) for table in plan.tables}
     return {f"{screen.file}: {pv}" for screen in screens for pv in screen.pvs - served}
 
 
 def badly_laid(screen: Opened) -> list[str]:
-    """What is wrong with where widgets are, and with the room that their texts have."""
+    """Yield overlaps, widgets outside of their parents, and truncated texts."""
     size = (_number(screen.root, "width"), _number(screen.root, "height"))
     return [f"{screen.file}: {problem}" for problem in _within(screen, screen.root, size)]
 

@@ -1,7 +1,7 @@
-"""A raw Channel Access circuit: one TCP connection to a server, as one short-lived client makes it.
+"""A raw Channel Access circuit: one TCP connection to a server, like that of a short-lived client.
 
-The clients that are well kept share their circuits within a process, so none of them can be many users at once, or
-leave in the middle of a put.
+Client libraries share circuits within a process, so they can neither act as many users at the same time nor disconnect
+during a put.
 """
 
 import asyncio
@@ -12,24 +12,24 @@ from typing import Self
 
 _HEADER = struct.Struct(">HHHHII")
 
-#: Commands of the protocol.
+#: Commands of the Channel Access protocol.
 _VERSION, _WRITE, _READ_NOTIFY, _CREATE, _WRITE_NOTIFY = 0, 4, 15, 18, 19
 _CLIENT, _HOST, _REFUSED = 20, 21, 26
 
 _DOUBLE, _STRING = 6, 0
 
-#: What the server answers when all is well.
+#: Status of a successful request.
 NORMAL = 1
 
-#: What it answers when a put was refused: ECA_PUTFAIL of caerr.h, "Channel write request failed".
+#: Status of a refused put: ECA_PUTFAIL of caerr.h, "Channel write request failed".
 PUT_FAILED = 160
 
-#: What it answers when nobody may put: ECA_NOWTACCESS of caerr.h, "Write access denied".
+#: Status of a put without write access: ECA_NOWTACCESS of caerr.h, "Write access denied".
 DENIED = 376
 
 
 class Circuit:
-    """A circuit of one user to the server on a port of this host."""
+    """A circuit of one user to a server on this host."""
 
     def __init__(self, port: int, user: str = "nobody", host: str = "localhost") -> None:
         self._port, self._user, self._host = port, user, host
@@ -50,18 +50,18 @@ class Circuit:
         self._writer.transport.abort()
 
     async def put(self, pv: str, value: float | str) -> int:
-        """Write with completion; return the server's code."""
+        """Write with completion; return the status."""
         return (await asyncio.wait_for(await self.begin(pv, value), 30))[0]
 
     async def begin(self, pv: str, value: float | str) -> "asyncio.Future[tuple[int, bytes]]":
-        """Send a write with completion; return what is set by the answer."""
+        """Send a write with completion; return the future of its status."""
         channel, number = await self._channel(pv), next(self._numbers)
         answer = self._answer(_WRITE_NOTIFY, number)
         self._write_value(_WRITE_NOTIFY, channel, number, value)
         return answer
 
     async def write(self, pv: str, value: float | str) -> None:
-        """Write without completion; return when the server has handled it."""
+        """Write without completion; return when the server has processed it."""
         self._write_value(_WRITE, await self._channel(pv), next(self._numbers), value)
         await self.get(pv)
 
@@ -74,7 +74,7 @@ class Circuit:
         return float(struct.unpack_from(">d", data)[0])
 
     async def connect(self, *pvs: str) -> Mapping[str, int]:
-        """Connect to records, so that later calls need one message each."""
+        """Connect to records, so that each later call needs only one message."""
         for pv in pvs:
             await self._channel(pv)
         return self._channels
@@ -124,6 +124,6 @@ class Circuit:
 
 
 def _text(text: str) -> bytes:
-    """A text as the protocol has it: with an end, in whole words of eight bytes."""
+    """Encode a text for the protocol: NUL-terminated, padded to a multiple of eight bytes."""
     data = text.encode() + b"\0"
     return data + bytes(-len(data) % 8)

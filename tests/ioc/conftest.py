@@ -1,4 +1,4 @@
-"""A PandA in software and an IOC for it, one of each for a module of tests."""
+"""A simulated PandA and its IOC, one of each per test module."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..acquire import capture_counter, samples_on_arm
 from .datapvs import DataPvs
 from .process import Ioc, becomes, running_ioc
 
-#: What the settings of captures are when a test begins.
+#: Capture settings at the start of a test.
 CAPTURE_SETTINGS: dict[str, Any] = {
     "HDF_FILE_NAME": "x.h5",
     "CAPTURE_MODE": "FOREVER",
@@ -41,7 +41,7 @@ async def close_channels() -> AsyncIterator[None]:
 
 @pytest.fixture(scope="module")
 def device() -> DeviceSpec:
-    """What the PandA is."""
+    """The description of the simulated PandA."""
     return load()
 
 
@@ -54,7 +54,7 @@ async def server(device: DeviceSpec) -> AsyncIterator[Server]:
 
 @pytest.fixture(scope="module")
 async def ioc(server: Server, ca_ports: Iterator[int], request: pytest.FixtureRequest) -> AsyncIterator[Ioc]:
-    """Its IOC; the prefix is the module's own."""
+    """The IOC; its prefix is unique to the module."""
     name = request.module.__name__.rpartition("test_")[2]
     prefix = getattr(request.module, "PREFIX", f"TEST-{name.upper()}")
     async with running_ioc(server.control_port, prefix, ca_ports, "--data-port", str(server.data_port)) as ioc:
@@ -64,14 +64,14 @@ async def ioc(server: Server, ca_ports: Iterator[int], request: pytest.FixtureRe
 
 @pytest.fixture
 async def other(server: Server) -> AsyncIterator[AsyncioClient]:
-    """Somebody else who talks to the same PandA, as its web page does."""
+    """Another client of the same PandA, such as its web page."""
     async with AsyncioClient("127.0.0.1", server.control_port) as client:
         yield client
 
 
 @pytest.fixture
 async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator[DataPvs]:
-    """The DATA PVs, set up to capture a counter and the time into a new directory."""
+    """The DATA PVs, with settings to capture a counter and the time to a new directory."""
     pvs = DataPvs(ioc, tmp_path)
     capture_counter(server)
     for name, value in {**CAPTURE_SETTINGS, "HDF_DIRECTORY": str(tmp_path)}.items():

@@ -1,4 +1,4 @@
-"""The PVs about captured data of an IOC under test."""
+"""The DATA PVs of an IOC under test."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ class DataPvs:
         return await self.ioc.pva_get(f"DATA:{name}")
 
     async def until(self, name: str, value: object) -> None:
-        """Wait until a monitor brings a value."""
+        """Wait for a value of a monitor."""
         queue: asyncio.Queue[Any] = asyncio.Queue()
         subscription = self.ioc.pva.monitor(self.ioc.pv(f"DATA:{name}"), queue.put)
         try:

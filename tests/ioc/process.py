@@ -1,4 +1,4 @@
-"""A real IOC process, and clients for it."""
+"""A real IOC process and its clients."""
 
 import asyncio
 import os
@@ -17,14 +17,14 @@ from ..conftest import free_port
 
 
 class Ioc:
-    """An IOC that runs.
+    """A running IOC.
 
     Attributes:
-        prefix: what its records begin with
-        output: the lines that it wrote so far
-        environment: where it listens, and what clients in other processes need to find it
-        pva: a client that finds it
-        raw: another one, which gives structures as they are
+        prefix: the PV prefix
+        output: the lines of output so far
+        environment: variables with its ports, which clients in other processes need
+        pva: a PVA client
+        raw: a PVA client that returns structures unchanged
     """
 
     def __init__(self, process: asyncio.subprocess.Process, prefix: str, environment: dict[str, str]) -> None:
@@ -35,7 +35,7 @@ class Ioc:
         self._changed = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
         self.pva = Context("pva", conf=environment, useenv=False)
-        # A client of p4p that has met a table gives numbers, too, as structures from then on.
+        # After the first table, a p4p client also returns numbers as structures.
         self._subscriptions: list[Any] = []
         self.raw = Context("pva", conf=environment, useenv=False, nt=False)
 
@@ -52,18 +52,18 @@ class Ioc:
         return await asyncio.wait_for(self.raw.get(self.pv(name)), 5)
 
     async def monitor(self, name: str) -> asyncio.Queue[Any]:
-        """What a monitor of structures gets after its first value, until the IOC is stopped."""
+        """The updates of a structure monitor after its first value, until the IOC stops."""
         seen: asyncio.Queue[Any] = asyncio.Queue()
         self._subscriptions.append(self.raw.monitor(self.pv(name), seen.put))
         await asyncio.wait_for(seen.get(), 5)
         return seen
 
     async def pva_put(self, name: str, value: Any) -> None:
-        """Write a record over PVA, and wait until it is done."""
+        """Put to a record over PVA and wait for completion."""
         await asyncio.wait_for(self.pva.put(self.pv(name), value, wait=True), 10)
 
     async def wait_for(self, text: str, timeout: float = 20, start: int = 0) -> str:
-        """Wait until it writes a line with a text in it."""
+        """Wait for a line of output that contains a text."""
         async with asyncio.timeout(timeout):
             while True:
                 for line in self.output[start:]:
@@ -75,13 +75,13 @@ class Ioc:
                 await self._changed.wait()
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
-        """Stop it with a signal; return its exit code."""
+        """Stop the IOC with a signal; return its exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)
         return await self.ended()
 
     async def ended(self, timeout: float = 20) -> int:
-        """Wait until it ends; return its exit code."""
+        """Wait for the end of the process; return its exit code."""
         for subscription in self._subscriptions:
             subscription.close()
         self.pva.close()
@@ -99,7 +99,7 @@ class Ioc:
 
 
 def environment(ca_port: int) -> dict[str, str]:
-    """Where an IOC listens, on loopback alone, and where PVA clients find it."""
+    """Return the variables with the ports of an IOC, on loopback only."""
     pva_port, broadcast_port = free_port(), free_port()
     return {
         "EPICS_CA_SERVER_PORT": str(ca_port),
@@ -125,9 +125,9 @@ async def running_ioc(
     extra: Mapping[str, str] = MappingProxyType({}),
     before: Sequence[str] = (),
 ) -> AsyncIterator[Ioc]:
-    """An IOC for the PandA on a port, ready to answer, with extra variables; it is stopped at the end.
+    """Run an IOC for the PandA on a port until the end of the context; yield it when it serves.
 
-    What comes before in its command line may be a program that runs it under some limit.
+    `before` is the command line of a program that runs the IOC, for example under a limit.
     """
     variables = environment(next(ca_ports))
     process = await asyncio.create_subprocess_exec(
@@ -148,7 +148,7 @@ async def running_ioc(
 
 
 async def is_refused(pv: str, value: Any, timeout: float = 5, *, datatype: Any = None) -> None:
-    """Put with completion over Channel Access what is refused; the client is told so."""
+    """Put a value with completion over Channel Access; check that the client gets the refusal."""
     with pytest.raises(CANothing, match="Channel write request failed"):
         await caput(pv, value, datatype=datatype, wait=True, timeout=timeout)
 

@@ -1,4 +1,4 @@
-"""HTTP clients that send a request letter by letter, and come again when they are closed; a process of its own."""
+"""HTTP clients that send a request byte by byte and reconnect when they are closed, as a separate process."""
 
 import contextlib
 import selectors
@@ -6,12 +6,12 @@ import socket
 import sys
 import time
 
-#: Seconds from letter to letter.
+#: Time between bytes in s.
 _PERIOD = 0.2
 
 
 def be_slow(port: int, count: int) -> None:
-    """Be so many clients of the server on a port of this host, until this process ends."""
+    """Run this number of clients of the server on a port of this host, until the process ends."""
     selector = selectors.DefaultSelector()
 
     def come() -> None:

@@ -1,4 +1,4 @@
-"""An IOC whose PandA is not there when it starts, with and without what it had last time."""
+"""An IOC whose PandA is unreachable at the start, with and without a cached description."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ async def test_it_waits_and_says_so(ca_ports: Iterator[int]) -> None:
 async def test_it_waits_for_one_that_hangs_up(ca_ports: Iterator[int]) -> None:
     async with (
         Hostile(b"", after=b"\n", then="close") as server,
-        running_ioc(server.port, "TEST-HANG", ca_ports, ready="waiting for it") as ioc,
+        running_ioc(server.port, "TEST-HANG", ca_ports, ready="retrying until") as ioc,
     ):
         assert await ioc.stop() == 0
 
@@ -65,7 +65,7 @@ async def test_it_serves_what_was_there_last_time(ca_ports: Iterator[int], tmp_p
 
 @pytest.mark.long
 async def test_a_silent_one_and_an_unknown_name(ca_ports: Iterator[int], tmp_path: Path) -> None:
-    """What was there last time is served then, too."""
+    """The IOC serves the cached description."""
     kept = ("--state-dir", str(tmp_path))
     async with Server(load(), control_port=0, data_port=0) as panda:
         async with running_ioc(panda.control_port, "TEST-SILENT", ca_ports, *kept) as ioc:
@@ -74,10 +74,10 @@ async def test_a_silent_one_and_an_unknown_name(ca_ports: Iterator[int], tmp_pat
         assert (await ioc.raw_get("PULSE1:PULSES")).alarm.severity == 3
         assert await ioc.stop() == 0
     async with running_ioc(8888, "TEST-SILENT", ca_ports, *kept, host="no.such.host.invalid") as ioc:
-        await ioc.wait_for("the PandA is not back: cannot connect to no.such.host.invalid")
+        await ioc.wait_for("cannot reconnect to the PandA: cannot connect to no.such.host.invalid")
         assert (await ioc.raw_get("PULSE1:PULSES")).alarm.severity == 3
         assert await ioc.stop() == 0
-    assert sum("is not back" in line for line in ioc.output) == 1
+    assert sum("cannot reconnect" in line for line in ioc.output) == 1
 
 
 async def test_another_one_is_there(ca_ports: Iterator[int], tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ async def test_another_one_is_there(ca_ports: Iterator[int], tmp_path: Path) -> 
         async with Server(load(device), control_port=port, data_port=0):
             assert await ioc.ended() == 75
     async with running_ioc(port, "TEST-OTHER", ca_ports, *kept) as ioc:
-        # What it met last is what it knows.
+        # The cache has the description of the last PandA.
         assert (await caget(ioc.pv("OTHER:FIELD"), format=FORMAT_TIME)).severity == 3
 
 
@@ -114,12 +114,12 @@ def test_caches_that_make_no_sense(tmp_path: Path, caplog: pytest.LogCaptureFixt
     path = tmp_path / "x.json"
     path.write_text(content, encoding="latin-1")
     assert cache.read(path) is None
-    assert "not used" in caplog.text
+    assert "ignoring" in caplog.text
 
 
 async def test_a_cache_that_makes_no_sense(ca_ports: Iterator[int], tmp_path: Path) -> None:
     (tmp_path / "TEST-BAD.panda.json").write_text('{"version": 1, "blocks": 3}')
     port = free_port()
-    async with running_ioc(port, "TEST-BAD", ca_ports, "--state-dir", str(tmp_path), ready="waiting for it") as ioc:
-        assert any("not used" in line for line in ioc.output)
+    async with running_ioc(port, "TEST-BAD", ca_ports, "--state-dir", str(tmp_path), ready="retrying until") as ioc:
+        assert any("ignoring" in line for line in ioc.output)
         assert await ioc.stop() == 0

@@ -15,7 +15,7 @@ from panda_ioc.simulator import Server
 from ..acquire import capture_counter, samples_on_arm
 from .process import Ioc, becomes
 
-#: What is in alarm for a reason: this PandA has nothing plugged in there.
+#: Records with a correct alarm: nothing is connected to these inputs of the simulated PandA.
 REAL = {"SFP2_SYNC_IN:HEALTH", "SFP3_SYNC_IN:HEALTH"}
 
 

@@ -1,4 +1,4 @@
-"""The file that tells that the IOC is alive, when its folder goes away."""
+"""The alive file, if its folder disappears."""
 
 import logging
 from pathlib import Path
@@ -27,9 +27,9 @@ async def test_it_beats_again_when_its_folder_is_back(
 
         alive.unlink()
         folder.rmdir()
-        tell("127.0.0.1 8080")  # which tries at once
+        tell("127.0.0.1 8080")  # which retries immediately
         folder.mkdir()
         await until(alive.exists)
         assert alive.read_text().endswith("\n127.0.0.1 8080\n")
-    assert caplog.messages == [f"cannot tell that the IOC is alive: {alive}: No such file or directory"]
+    assert caplog.messages == [f"cannot write the alive file {alive}: No such file or directory"]
     assert not alive.exists()

@@ -1,4 +1,4 @@
-"""Settings as scan software applies them: many puts over PV Access, each of which ends with true readbacks."""
+"""Settings as scan software applies them: many puts over PV Access, each of which completes with valid readbacks."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ FIELD = b"PULSE1.PULSES="
 
 
 class Holding(Relay):
-    """A wire that holds back the answer to a put of FIELD until the PandA has been asked for its changes behind it.
+    """A relay that delays the reply to a put of FIELD until the poll behind it arrives.
 
     Attributes:
-        held: how often that was
+        held: number of delayed replies
     """
 
     def __init__(self, port: int) -> None:

@@ -1,4 +1,4 @@
-"""The connection breaks in the middle of a put: the client is told that nobody knows, and all is true afterwards."""
+"""The connection breaks during a put: the client learns that the outcome is unknown, and later values are correct."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from panda_ioc.simulator import Server
 from ..relay import Relay
 from .process import Ioc, becomes, is_refused, running_ioc
 
-NOT_KNOWN = "not known whether the PandA took it"
+NOT_KNOWN = "unknown whether the PandA executed it"
 INVALID = 3
 
-#: The record that is put, and others of each kind.
+#: The target of the put, and other records of each kind.
 NAMES = ["PULSE1:PULSES", "PULSE1:DELAY", "TTLOUT1:VAL", "SEQ1:LABEL", "COUNTER1:OUT:SCALED"]
 
 
 class Watch:
-    """All that monitors are told of some records: severities over CA, and what PVA says of the alarm."""
+    """The updates of some monitors: severities over CA, alarms over PVA."""
 
     def __init__(self, ioc: Ioc) -> None:
         self.severities: dict[str, list[int]] = {name: [] for name in NAMES}
@@ -39,7 +39,7 @@ class Watch:
         return told
 
     async def until_all_is_well(self) -> None:
-        """Wait until no record is in alarm: one is told after the other."""
+        """Wait until no record is in alarm; the updates arrive one after the other."""
         async with asyncio.timeout(5):
             while any(severities[-1] for severities in self.severities.values()):
                 self._told.clear()
@@ -74,7 +74,7 @@ async def test_the_panda_is_lost_while_a_put_is_under_way(
                     await ioc.pva_put(NAMES[0], 5)
             else:
                 await is_refused(pvs[0], 5, 10)
-            # Somebody else sets another value meanwhile: what the PandA has is the truth when it is back.
+            # Another client sets another value meanwhile: after the reconnection the IOC must show it.
             pulses.write("77")
             assert f"= 5.0: {NOT_KNOWN}" in str(await caget(ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))
             await becomes(ioc.pv("IOC:RECONNECTS"), 1)
@@ -87,7 +87,7 @@ async def test_the_panda_is_lost_while_a_put_is_under_way(
 
 
 async def test_an_answer_that_is_none_to_a_put(panda: Server, ca_ports: Iterator[int]) -> None:
-    """The connection goes on: only this put is not known to have been taken."""
+    """The connection stays open: only the outcome of this put is unknown."""
     async with Relay(panda.control_port, after=b"PULSE1.PULSES=5", harm="!PULSE1.PULSES=5\n.\n") as relay:
         async with running_ioc(relay.port, "TEST-BROKEN6", ca_ports) as ioc:
             pv = ioc.pv("PULSE1:PULSES")
@@ -100,7 +100,7 @@ async def test_an_answer_that_is_none_to_a_put(panda: Server, ca_ports: Iterator
 
 
 async def test_the_ioc_is_stopped_while_a_put_waits_for_a_silent_panda(panda: Server, ca_ports: Iterator[int]) -> None:
-    """It does not wait for the PandA, and the client is told."""
+    """Shutdown does not wait for the PandA, and the client gets an error."""
     async with Relay(panda.control_port, after=b"PULSE1.PULSES=5", harm="stall") as relay:
         async with running_ioc(relay.port, "TEST-BROKEN7", ca_ports) as ioc:
             await becomes(ioc.pv("Status"), 2)

@@ -94,7 +94,7 @@ async def test_some_columns_alone(ioc: Ioc, other: AsyncioClient) -> None:
         ("POSITIONS", "capture", 3, "Valeu", "'Valeu' is not a valid capture option; did you mean Value"),
         ("POSITIONS", "scale", 3, float("nan"), "nan is not a finite number"),
         ("POSITIONS", "units", None, ["mm"], "units has 1 rows"),
-        ("BITS", "capture", 3, "Maybe", "'Maybe' is no choice of PCAP:BITS0:CAPTURE"),
+        ("BITS", "capture", 3, "Maybe", "'Maybe' is not a choice of PCAP:BITS0:CAPTURE"),
     ],
 )
 async def test_refusals(

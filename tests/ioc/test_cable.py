@@ -1,4 +1,4 @@
-"""The cable to the PandA is pulled: nobody says goodbye, nothing ever answers again."""
+"""The cable to the PandA is disconnected: no packet arrives, not even the end of the connection."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ def ip(*arguments: str) -> None:
 
 @pytest.fixture
 def cable() -> Iterator[str]:
-    """A network of two hosts, of which one is this: the name of the cable's end here."""
+    """A network of this host and another one; the value is the name of the local interface."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("needs to be root, and iproute2")
     try:
@@ -49,7 +49,7 @@ def cable() -> Iterator[str]:
 
 @asynccontextmanager
 async def panda_there() -> AsyncIterator[None]:
-    """A PandA in software on the other host."""
+    """A simulated PandA on the other host."""
     process = await asyncio.create_subprocess_exec(
         *("ip", "netns", "exec", NAME, sys.executable, "-m", "panda_ioc", "simulator", "--host", THERE),
         stdout=asyncio.subprocess.PIPE,

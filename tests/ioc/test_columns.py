@@ -1,4 +1,4 @@
-"""Columns over Channel Access: a number that does not fit is refused, whatever type the client sends it as."""
+"""Columns over Channel Access: the IOC refuses numbers out of range, for each type that clients send."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MAJOR = 2
 
 @pytest.fixture
 async def columns(ioc: Ioc, server: Server) -> list[int]:
-    """Edit a table of one row; give its words."""
+    """Edit a table of one row; return its words."""
     words = [7, 5, 1000, 2000]
     table = server.panda.fields["SEQ1.TABLE"]
     assert isinstance(table, TableField)

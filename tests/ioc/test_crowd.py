@@ -1,4 +1,4 @@
-"""Many clients at once, on raw sockets: each a circuit of its own, as two hundred programs would have."""
+"""Many simultaneous clients on raw sockets, each with a separate circuit, like two hundred programs."""
 
 import asyncio
 import struct
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from aioca import caget, caput
 
-from panda_ioc.ioc.servers.ca.gathering import CROWD, PERIOD
+from panda_ioc.ioc.servers.ca.batching import MIN_CLIENTS, PERIOD
 from panda_ioc.simulator import Server
 
 from .circuit import NORMAL
@@ -16,7 +16,7 @@ from .process import Ioc, running_ioc
 
 CLIENTS = 200
 
-#: Puts one after the other, many in the moment in which many clients are told together.
+#: Number of successive puts, many of them while the IOC updates many clients together.
 PUTS = 300
 
 #: A message of Channel Access: command, payload size, data type, data count, two parameters.
@@ -37,7 +37,7 @@ class Circuit:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def monitor(self, pv: str) -> float:
-        """Begin; return the first value."""
+        """Start the monitor; return the first value."""
         name = pv.encode() + b"\0" * (8 - len(pv) % 8)
         self.writer.write(HEADER.pack(VERSION, 0, 0, 13, 0, 0))
         self.writer.write(HEADER.pack(CREATE, len(name), 0, 0, 1, 13) + name)
@@ -47,7 +47,7 @@ class Circuit:
         return await self.value()
 
     async def value(self) -> float:
-        """The next value."""
+        """Return the next value."""
         return await self._until(EVENT_ADD, lambda payload, _: float(struct.unpack(">d", payload[:8])[0]))
 
     async def _until(self, wanted: int, result: Callable[[bytes, list[int]], float]) -> float:
@@ -59,12 +59,12 @@ class Circuit:
 
 
 async def test_two_hundred_clients_see_each_change(panda: Server, ca_ports: Iterator[int]) -> None:
-    async with running_ioc(panda.control_port, "TEST-CROWD", ca_ports) as ioc:
+    async with running_ioc(panda.control_port, "TEST-MIN_CLIENTS", ca_ports) as ioc:
         pv, port = ioc.pv("PULSE1:PULSES"), int(ioc.environment["EPICS_CA_SERVER_PORT"])
         circuits: list[Circuit] = []
         try:
             async with asyncio.timeout(30):
-                for _ in range(CLIENTS):  # one by one: EPICS lets only a few wait for it to accept them
+                for _ in range(CLIENTS):  # one by one: the backlog of EPICS is short
                     circuits.append(await Circuit.open(port))
                     assert await circuits[-1].monitor(pv) == 0
                 for value in range(1, 6):
@@ -83,7 +83,7 @@ async def test_many_clients_are_told_together_and_whoever_reads_is_not_kept_wait
         circuits: list[Circuit] = []
         try:
             async with asyncio.timeout(60), Putting(port) as putting:
-                for _ in range(CROWD):
+                for _ in range(MIN_CLIENTS):
                     circuits.append(await Circuit.open(port))
                     await circuits[-1].monitor(pv)
                 await putting.put(pv, PUTS + 1)

@@ -1,4 +1,4 @@
-"""Captures through a real IOC: what its PVs say, and what is in the files."""
+"""Captures with a real IOC: values of the PVs, content of the files."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ async def test_a_name_that_is_put_during_a_capture_is_for_the_next_file(data: Da
     samples_on_arm(server, 10)
     await data.put("CAPTURE", 1)
     await data.put("HDF_FILE_NAME", "other.h5")
-    for_the_next = "Capturing; the directory, name or template that was put since is for the next file"
+    for_the_next = "Capturing; the new directory, name or template applies to the next file"
     assert (await data.get("STATUS"), await data.get("HDF_FULL_FILE_PATH")) == (for_the_next, str(data.path))
     await data.put("HDF_FILE_NAME", data.path.name)
     assert await data.get("STATUS") == "Capturing"
@@ -88,7 +88,7 @@ async def test_rows_of_a_chunk(data: DataPvs, server: Server) -> None:
 async def test_datasets_are_those_of_the_file(data: DataPvs, server: Server, ioc: Ioc) -> None:
     seen = await ioc.monitor("DATA:DATASETS")
     async with AsyncioClient("127.0.0.1", server.control_port) as client:
-        # Not by this IOC: as on the web page.
+        # Not by this IOC, but as by the web page.
         await client.send(Put("COUNTER2.OUT.CAPTURE", "Min Max Mean"))
         await client.send(Put("COUNTER3.OUT.CAPTURE", "StdDev"))
         await client.send(Put("PCAP.BITS0.CAPTURE", "Value"))
@@ -289,7 +289,7 @@ async def test_acquire_tells_of_a_bad_end(data: DataPvs, server: Server) -> None
     with pytest.raises(Exception, match="the acquisition ended with: Data overrun"):
         await data.put("ACQUIRE", 1)
     assert await data.get("ACQUIRE") == 0
-    # It goes on, and says so.
+    # The acquisition continues, and the status shows this.
     assert await data.get("STATUS") == "Capturing, but: the acquisition ended with: Data overrun"
 
 
@@ -318,7 +318,7 @@ async def test_units_that_change_end_the_file(data: DataPvs, server: Server) -> 
 
 
 async def test_a_flush_period_of_zero(data: DataPvs, server: Server, ioc: Ioc) -> None:
-    """Each frame can be read as it comes, and nothing spins while none comes."""
+    """Each frame is readable when it arrives, and the IOC is idle between frames."""
     samples_on_arm(server, 10, reason="")
     await data.put("FLUSH_PERIOD", 0.0)
     await data.put("CAPTURE", 1)
@@ -387,7 +387,7 @@ async def test_the_live_view(data: DataPvs, server: Server, ioc: Ioc) -> None:
 
 
 async def test_an_acquisition_without_samples_leaves_what_is_shown(data: DataPvs, server: Server, ioc: Ioc) -> None:
-    """A statistic of no samples is no number, and flashed on screens whenever an acquisition began."""
+    """A statistic without samples is NaN; it must not appear on screens when an acquisition begins."""
     samples_on_arm(server, 50)
     await data.arm()
     await data.until("LIVE:NUM_SAMPLES", 50)
@@ -402,7 +402,7 @@ async def test_an_acquisition_without_samples_leaves_what_is_shown(data: DataPvs
 
 
 def drained(seen: asyncio.Queue[Any]) -> list[Any]:
-    """What a monitor got so far."""
+    """The updates of a monitor so far."""
     return [seen.get_nowait() for _ in range(seen.qsize())]
 
 

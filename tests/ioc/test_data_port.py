@@ -1,4 +1,4 @@
-"""A data port that fails while the control port is well."""
+"""A data port that fails while the control port works."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -21,14 +21,14 @@ from .process import Ioc, running_ioc
 
 @pytest.fixture(scope="module")
 async def relay(server: Server) -> AsyncIterator[Relay]:
-    """What is before the data port of the PandA."""
+    """A relay in front of the data port of the PandA."""
     async with Relay(server.data_port, at=free_port()) as relay:
         yield relay
 
 
 @pytest.fixture(scope="module")
 async def ioc(server: Server, relay: Relay, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    """An IOC that asks so seldom for settings that it learns of them in no other way than those tested here."""
+    """An IOC with long poll periods, so that it notices settings only in the ways that are tested here."""
     options = ("--data-port", str(relay.port), "--poll", "ATTR=60", "--poll", "CONFIG=60")
     async with running_ioc(server.control_port, "TEST-DATA-PORT", ca_ports, *options) as ioc:
         yield ioc
@@ -36,7 +36,7 @@ async def ioc(server: Server, relay: Relay, ca_ports: Iterator[int]) -> AsyncIte
 
 @pytest.fixture
 async def data(ioc: Ioc, server: Server, tmp_path: Path) -> AsyncIterator[DataPvs]:
-    """The DATA PVs, set up to capture ten samples of a counter and the time into a new directory."""
+    """The DATA PVs, with settings to capture ten samples of a counter and the time to a new directory."""
     capture_counter(server)
     samples_on_arm(server, 10)
     data = DataPvs(ioc, tmp_path)
@@ -100,10 +100,10 @@ async def test_a_data_port_that_is_closed_costs_nothing(
 
 
 async def test_a_capture_waits_until_no_sample_can_be_lost(data: DataPvs, server: Server, relay: Relay) -> None:
-    server.faults.stall.clear()  # it takes connections, and says nothing
+    server.faults.stall.clear()  # it accepts connections and is silent
     await relay.cut()
     await data.until("CONNECTION", 0)
-    with pytest.raises(Exception, match="there is no connection to the data port"):
+    with pytest.raises(Exception, match="no connection to the data port"):
         await data.put("CAPTURE", 1)
     assert await data.get("CAPTURE") == 0
     starting = asyncio.create_task(data.put("CAPTURE", 1))
@@ -116,7 +116,7 @@ async def test_a_capture_waits_until_no_sample_can_be_lost(data: DataPvs, server
 
 
 async def test_what_is_captured_is_known_when_a_capture_begins(data: DataPvs, other: AsyncioClient) -> None:
-    """Also if somebody else chose it a moment ago."""
+    """Also if another client selected it just before."""
     for captured in ("Min Max", "Value"):
         await other.send(Put("COUNTER2.OUT.CAPTURE", captured))
         await data.put("CAPTURE", 1)

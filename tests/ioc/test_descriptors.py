@@ -1,4 +1,4 @@
-"""Clients until no file descriptor is left, as fast as they can come; run with busy processes beside it, too."""
+"""Clients that exhaust the file descriptors as fast as possible, also while other processes are busy."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ import psutil
 import pytest
 from aioca import caput
 
-from panda_ioc.ioc.process.http import MOST_CONNECTIONS
+from panda_ioc.ioc.process.http import MAX_CONNECTIONS
 from panda_ioc.simulator import Server
 
 from ..conftest import free_port, until
@@ -19,16 +19,16 @@ from .test_http import get
 
 LIMIT = 256
 
-#: What clients cannot have: that of the PandA and files, connections that EPICS has in its queue, and those of HTTP.
+#: The reserve: for the PandA and files, for connections in the queue of EPICS, and for HTTP.
 OWN = 24
-RESERVE = OWN + 24 + MOST_CONNECTIONS
+RESERVE = OWN + 24 + MAX_CONNECTIONS
 
 IDLE = 236
 
 
 @contextmanager
 def idle_clients(*ports: int) -> Iterator[None]:
-    """Clients that come all at once, to each port from a thread of its own, say nothing, and stay."""
+    """Idle clients that connect simultaneously, to each port from a separate thread, and stay."""
     clients: list[socket.socket] = []
 
     def connect(port: int) -> None:
@@ -74,14 +74,14 @@ async def test_more_clients_than_there_are_descriptors(
         await caput(ioc.pv("PULSE1:PULSES"), 1, wait=True, timeout=10)
         assert await ioc.pva_get("PULSE1:PULSES") == 1
         with idle_clients(*(ports[name] for name in flooded)):
-            if flooded == ("HTTP",):  # it bounds its clients itself
-                await until(lambda: process.num_fds() >= MOST_CONNECTIONS)
+            if flooded == ("HTTP",):  # it limits its clients itself
+                await until(lambda: process.num_fds() >= MAX_CONNECTIONS)
             else:
-                await ioc.wait_for("no more clients are let in", timeout=60)
+                await ioc.wait_for("new connections are refused", timeout=60)
                 _accepts_nobody([ports[name] for name in ("PVA", "CA")])
             assert process.num_fds() <= LIMIT - OWN
             await _is_well(ioc, panda, http, tmp_path)
-            # What runs away is told a hundred thousand times a second.
+            # A busy loop would log a hundred thousand lines per second.
             assert len(ioc.output) < 100
         if flooded != ("HTTP",):
             await ioc.wait_for("descriptors are free again", timeout=30)
@@ -91,7 +91,7 @@ async def test_more_clients_than_there_are_descriptors(
 
 
 async def _is_well(ioc: Ioc, panda: Server, http: int, directory: Path) -> None:
-    """Whoever was connected is served, and there are descriptors for probes, for files and for the PandA."""
+    """Check that connected clients are served, and that probes, files and the PandA get descriptors."""
     assert await get(http, "/healthz") == (200, "alive\n")
     await caput(ioc.pv("PULSE1:PULSES"), 2, wait=True, timeout=10)
     await ioc.pva_put("DATA:HDF_DIRECTORY", str(directory))
@@ -117,7 +117,7 @@ def _accepts(ports: Iterable[int]) -> None:
 
 
 async def test_the_soft_limit_is_raised_to_the_hard_one(panda: Server, ca_ports: Iterator[int]) -> None:
-    """But for the reserve, which is there when clients are kept out."""
+    """Except for the reserve, which is available while clients are blocked."""
     few = ("prlimit", "--nofile=200:1000")
     async with running_ioc(panda.control_port, "TEST-SOFT", ca_ports, before=few) as ioc:
         assert psutil.Process(ioc.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (1000 - RESERVE, 1000)
@@ -126,5 +126,5 @@ async def test_the_soft_limit_is_raised_to_the_hard_one(panda: Server, ca_ports:
 async def test_too_few_descriptors_for_a_reserve(panda: Server, ca_ports: Iterator[int]) -> None:
     few = ("prlimit", "--nofile=150:150")
     async with running_ioc(panda.control_port, "TEST-FEW", ca_ports, before=few) as ioc:
-        assert await ioc.wait_for("only 150 file descriptors are allowed")
+        assert await ioc.wait_for("the limit of 150 file descriptors is too low")
         assert await ioc.pva_get("PULSE1:PULSES") == 0

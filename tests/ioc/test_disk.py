@@ -1,4 +1,4 @@
-"""Captures when the disk blocks, is full, or the IOC is stopped: PVs stay alive, and tell the truth."""
+"""Captures while the disk blocks or is full, or the IOC stops: PVs stay alive and correct."""
 
 import asyncio
 import re
@@ -26,13 +26,13 @@ from ..relay import Relay
 from .datapvs import DataPvs
 from .process import Ioc, is_refused, running_ioc
 
-#: A client remembers where it found a name, so each IOC has others.
+#: Clients cache the addresses of names, so each IOC has a new prefix.
 _NUMBERS = count(1)
 
 ROWS = 1 << 18  # 3 MiB of samples
 
 
-#: Bytes that an IOC may need in a capture besides the queue for the disk.
+#: Memory limit in bytes for a capture, without the disk queue.
 MORE_MEMORY = 64 << 20
 
 
@@ -47,7 +47,7 @@ async def iocs(panda: Server, ca_ports: Iterator[int]) -> AsyncIterator["Starter
 
 
 class Starter:
-    """Starts IOCs that capture a counter of the PandA."""
+    """Start IOCs that capture a counter of the PandA."""
 
     def __init__(self, panda: Server, ca_ports: Iterator[int], stack: AsyncExitStack) -> None:
         self._panda = panda
@@ -57,7 +57,7 @@ class Starter:
     async def capturing(
         self, directory: Path, rows: int, variables: Mapping[str, str] = MappingProxyType({}), *, control_port: int = 0
     ) -> tuple[Ioc, DataPvs]:
-        """An IOC with a capture under way that has some rows."""
+        """An IOC with a running capture that has some rows."""
         capture_counter(self._panda)
         samples_on_arm(self._panda, rows, reason="")
         ports = ("--data-port", str(self._panda.data_port))
@@ -79,7 +79,7 @@ class Starter:
 
 @pytest.fixture(scope="session")
 def blocking_library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What makes the disk of a process block: see its source."""
+    """A library that makes the disk of a process block; see its source."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("needs a C compiler")
@@ -95,12 +95,12 @@ def blocked(tmp_path: Path, blocking_library: str) -> "Blocked":
 
 
 class Blocked:
-    """A directory that blocks for the IOC while there is a file.
+    """A directory that blocks for the IOC while a certain file exists.
 
     Attributes:
-        directory: it
-        sign: the file
-        variables: make it so for the IOC
+        directory: the directory
+        sign: the file that blocks it
+        variables: environment variables for the IOC
     """
 
     def __init__(self, folder: Path, library: str) -> None:
@@ -114,7 +114,7 @@ class Blocked:
 
 
 def most_memory(ioc: Ioc) -> int:
-    """Bytes that the process of an IOC ever had."""
+    """Return the peak memory of an IOC process in bytes."""
     (line,) = re.findall(r"^VmHWM:\s*(\d+) kB", Path(f"/proc/{ioc.process.pid}/status").read_text(), re.MULTILINE)
     return int(line) * 1024
 
@@ -132,7 +132,7 @@ async def test_a_capture_that_is_larger_than_memory_should_be(iocs: Starter, pan
 
 
 async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    """Samples wait in the IOC, then in the PandA; all come to the file when the disk is back."""
+    """Samples wait in the IOC, then in the PandA; the file gets all of them when the disk works again."""
     ioc, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     before = most_memory(ioc)
     blocked.sign.touch()
@@ -149,10 +149,10 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
     assert status["alarm"]["severity"] == 1
     await data.until("LIVE:MESSAGE", status["value"])
     assert await data.get("CAPTURE") == 1
-    # The queue is full, and the PVs are alive.
+    # The queue is full, and the PVs stay alive.
     assert await caget(ioc.pv("PULSE1:PULSES")) == 0
     await ioc.pva_put("PULSE1:PULSES", 2)
-    # What is received into has room for more than it holds; and there is what is on its way to the queue.
+    # The receive buffer is larger than its content, and some data are between buffer and queue.
     assert most_memory(ioc) - before < QUEUE_BYTES + MORE_MEMORY
     blocked.sign.unlink()
     await data.until("NUM_CAPTURED", 74 * ROWS + 10)
@@ -164,7 +164,7 @@ async def test_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked
 
 
 async def test_a_disk_that_blocks_for_too_long(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    """The PandA cannot keep all either, and says so: the file has what came before, and the status says why it ends."""
+    """The buffer of the PandA overflows: the file has all earlier samples, and the status has the reason of the end."""
     panda.capture.buffer_bytes = 16 << 20
     _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
@@ -187,7 +187,7 @@ async def test_a_disk_that_blocks_for_too_long(iocs: Starter, panda: Server, blo
 
 
 async def test_the_panda_goes_away_while_the_disk_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    """What was received comes to the file: also what waits behind the full queue."""
+    """The file gets all received samples, including those behind the full queue."""
     async with Relay(panda.control_port) as relay:
         _, data = await iocs.capturing(blocked.directory, 10, blocked.variables, control_port=relay.port)
         blocked.sign.touch()
@@ -199,14 +199,14 @@ async def test_the_panda_goes_away_while_the_disk_blocks(iocs: Starter, panda: S
         await data.until("CONNECTION", 0)
         blocked.sign.unlink()
         await data.until("CAPTURE", 0)
-    assert "the PandA is gone" in await data.get("STATUS")
+    assert "the PandA was lost" in await data.get("STATUS")
     captured = int(await data.get("NUM_CAPTURED"))
     assert captured * 12 > QUEUE_BYTES + (12 << 20)
     assert len(data.column()) == captured
 
 
 async def test_stopped_while_it_waits_for_the_disk(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    """A capture that ends does not keep the live view from going on."""
+    """The live view continues while a capture ends."""
     _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     for _ in range(60):
@@ -221,7 +221,7 @@ async def test_stopped_while_it_waits_for_the_disk(iocs: Starter, panda: Server,
 
 
 async def test_flushes_on_a_disk_that_blocks(iocs: Starter, panda: Server, blocked: Blocked) -> None:
-    """They hold up nothing else, however many there are."""
+    """Blocked calls delay nothing else, regardless of their number."""
     _, data = await iocs.capturing(blocked.directory, 10, blocked.variables)
     blocked.sign.touch()
     panda.capture.append(block(10))
@@ -262,7 +262,7 @@ async def test_a_disk_that_is_full(iocs: Starter, panda: Server, small_disk: Pat
     ioc, data = await iocs.capturing(small_disk, 1000)
     panda.capture.append(block())
     await check_full(ioc, data)
-    # There is no room for another one; when there is, all is well again.
+    # There is no space for another file; with free space, captures work again.
     await data.put("HDF_FILE_NAME", "y.h5")
     with pytest.raises(Exception, match="No space left"):
         await data.put("CAPTURE", 1)
@@ -273,7 +273,7 @@ async def test_a_disk_that_is_full(iocs: Starter, panda: Server, small_disk: Pat
 
 
 async def check_full(ioc: Ioc, data: DataPvs) -> None:
-    """What there was no room for is said, and what there was room for is there."""
+    """The status reports the samples without space; all others are in the file."""
     await data.until("CAPTURE", 0)
     status = await caget(ioc.pv("DATA:STATUS"), datatype=DBR_CHAR_STR, format=FORMAT_TIME)
     assert status.startswith(f"ERROR: cannot write {data.path}: ")
@@ -281,7 +281,7 @@ async def check_full(ioc: Ioc, data: DataPvs) -> None:
     assert await data.get("WRITE_STATUS") == 1
     rows = await data.get("NUM_CAPTURED")
     assert rows >= 1000
-    with h5py.File(data.path) as file:  # as any other, though the disk is full still
+    with h5py.File(data.path) as file:  # like any other put, although the disk is still full
         columns = {name: item[:] for name, item in file.items() if isinstance(item, h5py.Dataset)}
         assert file.attrs["end_reason"].decode() in status
         assert file.attrs["samples"] == rows
@@ -327,14 +327,14 @@ async def test_stopped_while_the_disk_blocks(iocs: Starter, panda: Server, block
     panda.capture.append(block())
     await data.until("NUM_RECEIVED", ROWS + 10)
     assert await ioc.stop() == 1
-    assert any(f"ending without {ROWS} samples" in line for line in ioc.output)
+    assert any(f"stopping, {ROWS} samples are not in" in line for line in ioc.output)
     blocked.sign.unlink()
     assert len(data.column()) == 10
 
 
 @pytest.mark.long
 async def test_a_disk_with_designs_that_blocks(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
-    """Nothing else waits for it: neither puts, nor the end."""
+    """Neither puts nor shutdown wait for it."""
     (blocked.directory / "scan.design").write_text("")
     blocked.sign.touch()
     options = ("--designs-dir", str(blocked.directory))
@@ -375,14 +375,14 @@ async def test_a_directory_that_does_not_answer(panda: Server, ca_ports: Iterato
 
 @pytest.mark.long
 async def test_what_is_kept_is_out_of_reach(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
-    """The IOC starts without, and leaves what is there as it is."""
+    """The IOC starts without saved state, and does not change the files."""
     name = "TEST-KEPT-BLOCKED"
     options = ("--state-dir", str(blocked.directory))
     kept = blocked.directory / f"{name}.softsav"
     kept.write_text("DATA:NUM_CAPTURE: 7\n")
     blocked.sign.touch()
     async with running_ioc(panda.control_port, name, ca_ports, *options, extra=blocked.variables) as ioc:
-        await ioc.wait_for("is out of reach")
+        await ioc.wait_for("cannot access the state directory")
         assert await ioc.pva_get("DATA:NUM_CAPTURE") == 0
         await ioc.pva_put("DATA:NUM_CAPTURE", 8)
         assert await ioc.stop() == 0
@@ -391,7 +391,7 @@ async def test_what_is_kept_is_out_of_reach(panda: Server, ca_ports: Iterator[in
 
 @pytest.mark.long
 async def test_what_is_kept_gets_out_of_reach(panda: Server, ca_ports: Iterator[int], blocked: Blocked) -> None:
-    """The IOC goes on, and comes to its end."""
+    """The IOC continues, and shuts down."""
     options = ("--state-dir", str(blocked.directory))
     async with running_ioc(panda.control_port, "TEST-KEPT", ca_ports, *options, extra=blocked.variables) as ioc:
         blocked.sign.touch()

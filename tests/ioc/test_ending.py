@@ -1,4 +1,4 @@
-"""The end of an IOC when parts of it cannot end as they should."""
+"""Shutdown of an IOC when some of its parts cannot shut down."""
 
 import asyncio
 import logging

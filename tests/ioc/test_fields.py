@@ -1,4 +1,4 @@
-"""Fields of records: those that operators need can be put to, and none that stops a record for everybody."""
+"""Record fields: clients may put to those for operators, and to none that would disable a record for all clients."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Texts that mean something to EPICS or to a shell, or that are too long, pass through an IOC as they are."""
+"""Texts that are special to EPICS or to a shell, or too long, pass through an IOC unchanged."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from panda_ioc.simulator import DeviceSpec, Server
 
 from .process import Ioc, becomes, is_refused
 
-#: The last ones are about as long as a PandA can tell.
+#: The last ones have about the maximum length in the PandA protocol.
 TEXTS = [
     *("$(X)", "${X=Y}$(", "$(X=$(X))", 'a "word"', '"', "back\\slash\\", "\\n\\x41", "'; exit; echo '", "%s%n{0}"),
     *("# no comment", "  blanks  ", "µm/°C", "漢字" * 20, "\t\x1b[31m", "x" * 230, "x" * 229 + "é"),
@@ -36,9 +36,9 @@ def device() -> DeviceSpec:
 
 
 async def whole(ioc: Ioc, name: str) -> str:
-    """A long text, which both protocols must give alike."""
+    """Check that both protocols return the same long text."""
     async with asyncio.timeout(5):
-        while True:  # one may be asked before, the other after the IOC was told of a change
+        while True:  # one reading may be before a change, the other after it
             over_ca = str(await caget(ioc.pv(name), datatype=DBR_CHAR_STR))
             if await ioc.pva_get(name) == over_ca:
                 return over_ca

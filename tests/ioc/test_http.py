@@ -1,4 +1,4 @@
-"""Metrics and probes over HTTP, whoever else connects."""
+"""Metrics and probes over HTTP, also with hostile clients."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from panda_ioc.ioc.process.http import MOST_CONNECTIONS, Answer, HttpServer
+from panda_ioc.ioc.process.http import MAX_CONNECTIONS, Answer, HttpServer
 from panda_ioc.simulator import Server
 
 from ..command import outcome
@@ -58,9 +58,9 @@ async def test_http(ca_ports: Iterator[int]) -> None:
             assert await ioc.stop() == 0
 
 
-@pytest.mark.parametrize("count", [2 * MOST_CONNECTIONS, 1000])
+@pytest.mark.parametrize("count", [2 * MAX_CONNECTIONS, 1000])
 async def test_http_while_slow_clients_want_all_of_it(panda: Server, ca_ports: Iterator[int], count: int) -> None:
-    """Those who send their request letter by letter, and come again when they are closed."""
+    """Clients that send their request byte by byte, and reconnect when they are closed."""
     port = free_port()
     prefix = f"TEST-SLOW-{count}"
     async with running_ioc(panda.control_port, prefix, ca_ports, "--http-port", str(port)) as ioc:
@@ -68,10 +68,10 @@ async def test_http_while_slow_clients_want_all_of_it(panda: Server, ca_ports: I
         idle = process.num_fds()
         slow_ones = await asyncio.create_subprocess_exec(sys.executable, slow_clients.__file__, str(port), str(count))
         try:
-            await until(lambda: process.num_fds() >= idle + MOST_CONNECTIONS // 2)
+            await until(lambda: process.num_fds() >= idle + MAX_CONNECTIONS // 2)
             for _ in range(10):
                 assert await asyncio.wait_for(get(port, "/healthz"), 5) == (200, "alive\n")
-            assert process.num_fds() <= idle + 2 * MOST_CONNECTIONS
+            assert process.num_fds() <= idle + 2 * MAX_CONNECTIONS
         finally:
             slow_ones.kill()
             await slow_ones.wait()
@@ -89,7 +89,7 @@ async def _is_closed_within(reader: asyncio.StreamReader, seconds: float) -> boo
 
 @pytest.mark.long
 async def test_http_has_no_patience_for_a_slow_client(panda: Server, ca_ports: Iterator[int]) -> None:
-    """The limit is for all of a request, not for its next byte."""
+    """The time limit is for the whole request, not for each byte."""
     port = free_port()
     async with running_ioc(panda.control_port, "TEST-SLOW", ca_ports, "--http-port", str(port)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -128,7 +128,7 @@ async def test_http_requests(sent: bytes, answer: bytes) -> None:
 
 
 def test_http_asks_no_name_server() -> None:
-    """What Python is about to do, it says to hooks for audits; these stay for good, so another process is asked."""
+    """Python reports its actions to audit hooks, which cannot be removed, so this runs in another process."""
     program = """
 import sys
 from panda_ioc.ioc.process.http import HttpServer
@@ -157,9 +157,9 @@ async def test_http_tells_that_the_panda_is_away(ca_ports: Iterator[int], tmp_pa
 async def test_http_is_there_before_the_panda(ca_ports: Iterator[int]) -> None:
     port = free_port()
     options = ("--http-port", str(port))
-    async with running_ioc(free_port(), "TEST-FIRST", ca_ports, *options, ready="waiting for it") as ioc:
+    async with running_ioc(free_port(), "TEST-FIRST", ca_ports, *options, ready="retrying until it connects") as ioc:
         assert await get(port, "/healthz") == (200, "alive\n")
-        assert await get(port, "/readyz") == (503, "there are no PVs yet: the PandA has not been met\n")
+        assert await get(port, "/readyz") == (503, "no PVs yet: waiting for the PandA\n")
         assert (await get(port, "/metrics"))[0] == 200
         assert await ioc.stop() == 0
 
@@ -170,10 +170,10 @@ async def test_a_port_that_is_taken(panda: Server, ca_ports: Iterator[int]) -> N
         port = taken.getsockname()[1]
         options = ("--http-port", str(port))
         async with running_ioc(panda.control_port, "TEST-TAKEN", ca_ports, *options) as ioc:
-            assert f"HTTP is not served: another process has 127.0.0.1:{port}" in " ".join(ioc.output)
+            assert f"cannot serve HTTP on 127.0.0.1:{port}: another process uses the port" in " ".join(ioc.output)
             await becomes(ioc.pv("Status"), 2)
             taken.close()
-            await ioc.wait_for("HTTP is served on")
+            await ioc.wait_for("listening for HTTP on")
             assert await get(port, "/healthz") == (200, "alive\n")
             assert await ioc.stop() == 0
 

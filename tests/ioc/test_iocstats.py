@@ -1,4 +1,4 @@
-"""What devIocStats tells of the process, and what it lets people do."""
+"""The records of devIocStats: process statistics and restart."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from ..acquire import capture_counter, samples_on_arm
 from .datapvs import DataPvs
 from .process import Ioc, becomes, running_ioc
 
-#: A client remembers where it found a name, so each IOC has others.
+#: Clients cache the addresses of names, so each IOC has a new prefix.
 _NUMBERS = count(1)
 
 
@@ -46,7 +46,7 @@ async def test_a_restart_closes_the_file(ioc: Ioc, panda: Server, tmp_path: Path
     await data.until("NUM_RECEIVED", 100)
     await caput(ioc.pv("SYSRESET.PROC"), 1)
     assert await ioc.ended() == 75
-    assert any("stopping: a restart was asked for by " in line and "@" in line for line in ioc.output)
+    assert any("stopping: restart requested by " in line and "@" in line for line in ioc.output)
     with h5py.File(data.path) as file:
         assert file.attrs["end_reason"] == b"Capture stopped"
     assert len(data.column()) == 100
@@ -61,7 +61,7 @@ async def test_a_restart_over_pva(ioc: Ioc) -> None:
 
 
 async def test_access_security_is_not_read_again(ioc: Ioc) -> None:
-    """PV Access would still go by the old."""
+    """PV Access would still apply the old rules."""
     with pytest.raises(CANothing):
         await caput(ioc.pv("READACF.PROC"), 1, wait=True, timeout=5)
     await caput(ioc.pv("PULSE1:PULSES"), 3, wait=True, timeout=5)
@@ -71,7 +71,7 @@ async def test_puts_that_only_epics_knows_of_are_logged(ioc: Ioc) -> None:
     for name in ("ACCESS", "PULSE1:PULSES.HIGH", "PULSE1:ENABLE.DESC"):
         await caput(ioc.pv(name), 1, wait=True, timeout=5)
         line = await ioc.wait_for(f"put {ioc.pv(name)} by ")
-        assert line.endswith("if EPICS took it")
+        assert line.endswith("if EPICS accepted it")
         assert "@" in line
     with pytest.raises(CANothing):
         await caput(ioc.pv("PCAP:ACTIVE.DESC"), "x", wait=True, timeout=5)

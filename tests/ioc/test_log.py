@@ -1,4 +1,4 @@
-"""What the log says, and how often."""
+"""Content and repetition of log lines."""
 
 import logging
 from collections.abc import Iterator
@@ -47,11 +47,11 @@ FORGED = "x\n2026-01-01 00:00:00,000 PUT     put X:Y = 1 by root"
 
 
 async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
-    """Neither by what is put, nor by the name of who puts it, which a client chooses."""
+    """Neither the value of a put nor the user name, which the client chooses, can forge a line."""
     async with running_ioc(panda.control_port, "TEST-FORGE", ca_ports, "--log-level", "put") as ioc:
         with pytest.raises(RemoteError, match="contains the control character"):
             await ioc.pva_put("DATA:HDF_FILE_NAME", FORGED)
-        await ioc.wait_for("refused TEST-FORGE:DATA:HDF_FILE_NAME")
+        await ioc.wait_for("refused put TEST-FORGE:DATA:HDF_FILE_NAME")
         async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), FORGED) as circuit:
             assert await circuit.put("TEST-FORGE:PULSE1:PULSES", 5) == NORMAL
         line = await ioc.wait_for("put TEST-FORGE:PULSE1:PULSES = 5")

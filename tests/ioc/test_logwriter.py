@@ -1,4 +1,4 @@
-"""The log, when it is read slowly, late, or not at all."""
+"""The log while its reader is slow, late or stuck."""
 
 import asyncio
 import fcntl
@@ -25,7 +25,7 @@ from .process import becomes, environment, is_refused
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[FileIO, FileIO]]:
-    """A pipe that holds next to nothing: where to read, where to write."""
+    """A pipe with a small buffer: its read end and its write end."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     with FileIO(reading, "r") as read, FileIO(writing, "w") as write:
@@ -79,7 +79,7 @@ def test_the_end_waits_for_a_slow_reader_and_not_for_one_that_is_gone(pipe: tupl
     writer = LogWriter(writing.fileno())
     for number in range(1000):
         log(writer, f"{number:9}")
-    writer.flush()  # nobody reads: it gives up
+    writer.flush()  # without a reader it gives up
     reading.close()
     log(writer, "to nobody")
     writer.flush()
@@ -103,7 +103,7 @@ for number in range(5000):
 
 
 def test_it_ends_whatever_is_stuck(pipe: tuple[FileIO, FileIO]) -> None:
-    """What waits in standard output, which nobody reads, and EPICS."""
+    """Data in standard output without a reader, and EPICS."""
     program = """
 import os, sys, time
 from panda_ioc.cli import ioc
@@ -124,7 +124,7 @@ ioc.end(7)
 async def test_an_ioc_whose_log_is_not_read(
     panda: Server, ca_ports: Iterator[int], pipe: tuple[FileIO, FileIO], both: bool
 ) -> None:
-    """It serves on, and stops when it is told to."""
+    """The IOC continues to serve, and stops on a signal."""
     reading, writing = pipe
     variables = environment(next(ca_ports))
     prefix = f"TEST-STUCK-{both:d}"

@@ -1,4 +1,4 @@
-"""The PandA goes away and comes back."""
+"""Loss of the PandA and reconnection."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
             await is_refused(ioc.pv("DATA:CAPTURE"), 1, 20)
             alarms = await caget([ioc.pv("PULSE1:PULSES"), ioc.pv("DATA:CAPTURE")], format=FORMAT_TIME)
             assert [value.severity for value in alarms] == [3, 2]
-            # Another server with other values: it is the truth.
+            # Another server with other values, which the IOC must show.
             async with Server(load(), control_port=port, data_port=0) as back:
                 back.panda.fields["PULSE1.PULSES"].write("77")
                 await becomes(ioc.pv("Status"), 2, 10)
@@ -45,7 +45,7 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
 
 
 async def test_a_panda_that_was_set_up_anew_while_it_was_away(ca_ports: Iterator[int]) -> None:
-    """Units and scales are settings: the same PandA goes on being served, and shows them as they are now."""
+    """Units and scales are settings: the IOC continues to serve the same PandA with their current values."""
     port = free_port()
     changed = {
         "PULSE1.DELAY.UNITS": "us",
@@ -89,7 +89,7 @@ async def test_a_panda_that_comes_back_as_another_ends_the_ioc(ca_ports: Iterato
 
 @pytest.mark.long
 async def test_many_losses_one_after_the_other(panda: Server, ca_ports: Iterator[int]) -> None:
-    """Pauses grow only while connecting fails: each time the PandA is back within moments."""
+    """Pauses grow only while connecting fails: after each loss, the IOC reconnects quickly."""
     async with Relay(panda.control_port) as relay:
         async with running_ioc(relay.port, "TEST-LOSSES", ca_ports) as ioc:
             seen: asyncio.Queue[int] = asyncio.Queue()
@@ -110,6 +110,6 @@ async def test_it_stops_cleanly_while_the_panda_is_away(panda: Server, ca_ports:
     async with running_ioc(panda.control_port, "TEST-AWAY", ca_ports) as ioc:
         await becomes(ioc.pv("Status"), 2)
         await panda.close()
-        await ioc.wait_for("the PandA is not back")
+        await ioc.wait_for("cannot reconnect to the PandA")
         assert await ioc.stop() == 0
         assert not any("Traceback" in line for line in ioc.output)

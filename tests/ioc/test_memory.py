@@ -1,4 +1,4 @@
-"""What an IOC keeps in memory."""
+"""Memory use of an IOC."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def with_short_tables(spec: DeviceSpec) -> DeviceSpec:
 
 
 async def test_tables_take_memory_for_what_is_in_them(ca_ports: Iterator[int]) -> None:
-    """Not for what they have room for: of a SEQ table, that is 17 MB."""
+    """Memory is for the rows, not for the capacity of the tables, which is 17 MB for a SEQ table."""
 
     async def memory(spec: DeviceSpec, prefix: str) -> int:
         async with Server(spec, control_port=0, data_port=0) as panda:

@@ -1,4 +1,4 @@
-"""Names that EPICS does not take, or that come twice: what has one is left out and named, all else is served."""
+"""Invalid and duplicate names: the IOC omits and reports their records, and serves all others."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from .process import running_ioc
 #: Of a block with a table whose name just fits, of one whose columns do not, and whose PVI does not.
 FITS, COLUMNS, PVI = "F" * 36, "C" * 30, "P" * 40
 
-#: The longest that EPICS has room for beside the longest name.
+#: The longest prefix that EPICS accepts with the longest name.
 PREFIX = "TEST-A-LONG-NAME1"
 
 TABLE = {

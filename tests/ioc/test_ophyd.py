@@ -1,4 +1,4 @@
-"""Scan software as beamlines run it: ophyd-async's HDFPanda, in a RunEngine, on a real IOC and a PandA that lives."""
+"""Scan software as on beamlines: HDFPanda of ophyd-async in a RunEngine, with a real IOC and a simulated PandA."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -55,7 +55,7 @@ WIRING = [
 PREFIX = "TEST-OPHYD:{PANDA:1}"
 
 
-#: Data keys of bluesky have no dots, so what is captured is given names.
+#: Data keys of bluesky have no dots, so the datasets get other names.
 DATASETS = {
     "counter.1.out_dataset": "steps",
     "pcap.ts_trig_dataset": "times",
@@ -65,7 +65,7 @@ DATASETS = {
 
 
 class Scans:
-    """A RunEngine with a PandA, both in threads of their own, as in a scan program."""
+    """A RunEngine with a PandA, in separate threads, as in a scan program."""
 
     def __init__(self, ioc: Ioc, directory: Path) -> None:
         self.engine = RunEngine({}, context_managers=[], during_task=DuringTask())  # type: ignore[no-untyped-call]
@@ -87,7 +87,7 @@ class Scans:
         return await asyncio.wait_for(asyncio.wrap_future(future), 60)
 
     async def plan(self, plan: MsgGenerator[Any]) -> list[tuple[str, dict[str, Any]]]:
-        """Run a plan; return the documents that it made."""
+        """Run a plan; return its documents."""
         self.documents.clear()
         await asyncio.wait_for(asyncio.to_thread(self.engine, plan), 60)
         return list(self.documents)

@@ -1,6 +1,6 @@
 """Settings that ophyd-async stored with pandablocks-ioc 0.11.6 load here, and the other way round.
 
-The other IOC is installed from PyPI into an environment of its own, `.venv-peer`, and only run.
+The other IOC is installed from PyPI into a separate environment, `.venv-peer`, and only run.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def command() -> Path:
 
 @pytest.fixture
 async def host() -> AsyncIterator[str]:
-    """A PandA on the usual ports, which the other IOC cannot change, and so on an address of its own."""
+    """A PandA on the default ports, which the other IOC cannot change, and therefore on a separate address."""
     host = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
     async with Server(load(), host=host):
         yield host
@@ -56,9 +56,9 @@ async def host() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def peer(command: Path, host: str, prefix: str, ca_ports: Iterator[int], folder: Path) -> AsyncIterator[Ioc]:
-    """The other IOC; it ends with its standard input."""
+    """The other IOC; it stops when its standard input closes."""
     variables = environment(next(ca_ports))
-    screens = tempfile.mkdtemp(dir=folder)  # it refuses one with something in it
+    screens = tempfile.mkdtemp(dir=folder)  # it refuses a directory that is not empty
     process = await asyncio.create_subprocess_exec(
         *(command, "softioc", host, prefix, "--screens-dir", screens),
         env={**os.environ, **variables},
@@ -89,7 +89,7 @@ async def scanning(ioc: Ioc, folder: Path) -> AsyncIterator[Scans]:
 
 
 async def listed(ioc: Ioc) -> dict[str, dict[str, str]]:
-    """What PVI lists, by block and name: the letter and the PV."""
+    """Return the entries of PVI by block and name: access and PV."""
     entries: dict[str, dict[str, str]] = {}
     for name, link in (await ioc.raw_get("PVI")).pvi.todict().items():
         if "d" in link:
@@ -104,7 +104,7 @@ def load_settings(provider: YamlSettingsProvider, name: str, scans: Scans) -> Ms
 
 
 async def state(client: AsyncioClient, lines: list[str], words: list[str]) -> Any:
-    """Set up the PandA; return all that it then has."""
+    """Set up the PandA; return all its settings."""
     await client.send(SetState(lines))
     await client.send(Put("SEQ1.TABLE", words))
     return await client.send(GetState())
@@ -113,7 +113,7 @@ async def state(client: AsyncioClient, lines: list[str], words: list[str]) -> An
 async def test_settings_load_both_ways(command: Path, host: str, ca_ports: Iterator[int], tmp_path: Path) -> None:
     provider = YamlSettingsProvider(tmp_path)
     async with AsyncioClient(host) as client:
-        # What is changed elsewhere never reaches its settable records, so all is set before it starts.
+        # Its settable records do not show changes by other clients, so all settings are made before it starts.
         stored_there = await state(client, CHOSEN, ["1", "2", "3", "4"])
         async with peer(command, host, "TEST-PEER", ca_ports, tmp_path) as ioc, scanning(ioc, tmp_path) as scans:
             await scans.plan(store_settings(provider, "there", scans.panda))

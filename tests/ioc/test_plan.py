@@ -50,7 +50,7 @@ def test_the_same_panda_gives_the_same_plan() -> None:
 
 
 def test_our_descriptions_are_whole_in_desc() -> None:
-    """EPICS cuts DESC at 39 bytes. Descriptions of fields come from the PandA; what is longer is served beside."""
+    """EPICS truncates DESC to 39 bytes. Descriptions of fields come from the PandA; another PV has longer ones."""
     model = pandabox()
     of_fields = {info.description for _, _, info in model.fields()}
     plan = make_plan(model, "X", designs=True)

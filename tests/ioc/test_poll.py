@@ -94,7 +94,7 @@ async def test_what_ends_polling_is_told_to_all() -> None:
 
 async def test_a_panda_that_stops_answering_is_noticed() -> None:
     async with Hostile(b"") as server, AsyncioClient("127.0.0.1", server.port) as client:
-        assert await asyncio.wait_for(Poller(client, lambda _: None).run(), 3) == "no answer to a poll within 2 s"
+        assert await asyncio.wait_for(Poller(client, lambda _: None).run(), 3) == "no reply to a poll within 2 s"
 
 
 async def test_nonsense_ends_polling(panda: Server) -> None:
@@ -120,7 +120,7 @@ async def test_an_old_server_without_completion() -> None:
 
 
 class Counting(AsyncioClient):
-    """A client that counts what it is asked to send."""
+    """A client that counts its requests."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
@@ -174,7 +174,7 @@ async def test_polls_that_say_nothing_new_are_neither_parsed_nor_applied(
 
 
 async def test_a_field_in_error_is_read_again_though_it_says_the_same(panda: Server) -> None:
-    """What a group reports as in error is known by the field's own answer to be well again."""
+    """A field that a group reported as in error recovers with the reply to its own query."""
     quiet, error = b".\nOK =1\nOK =Ok\n", b"!SYSTEM.A (error)\n.\nOK =1\nOK =Ok\n"
     answers = iter([quiet] * 5 + [error] + [quiet] * 100)
     applied: asyncio.Queue[Changes] = asyncio.Queue()
@@ -241,7 +241,7 @@ async def test_an_ioc_asks_more_often_while_a_client_is_there(
 
 
 async def _until_period(port: int, holds: Callable[[float], bool]) -> None:
-    """Wait until the time from poll to poll is so, as metrics tell it, for which nobody need be a client."""
+    """Wait for a poll period, which is read from the metrics because EPICS clients would change it."""
     async with asyncio.timeout(20):
         while True:
             _, text = await get(port, "/metrics")

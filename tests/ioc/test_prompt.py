@@ -17,7 +17,7 @@ PIPE = asyncio.subprocess.PIPE
 
 @pytest.mark.parametrize("last", ["", "exit()\n"])
 async def test_commands_of_epics(panda: Server, ca_ports: Iterator[int], last: str) -> None:
-    """Where the input ends, the IOC serves on."""
+    """At the end of the input, the IOC continues to serve."""
     command = ("run", "127.0.0.1", "TEST-PROMPT", "--console", "--control-port", str(panda.control_port))
     streams: Any = {"stdin": PIPE, "stdout": PIPE, "stderr": asyncio.subprocess.STDOUT}
     async with running(*command, environment=environment(next(ca_ports)), **streams) as ioc:
@@ -34,7 +34,7 @@ async def test_commands_of_epics(panda: Server, ca_ports: Iterator[int], last: s
         await becomes("TEST-PROMPT:Status", 2, 10)
         ioc.send_signal(signal.SIGTERM)
         more, _ = await asyncio.wait_for(ioc.communicate(), 20)
-        assert b"DBF_DOUBLE:         0" in said + more  # EPICS writes in its own time
+        assert b"DBF_DOUBLE:         0" in said + more  # EPICS writes asynchronously
         assert ioc.returncode == 0
 
 

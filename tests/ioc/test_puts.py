@@ -1,4 +1,4 @@
-"""No put over Channel Access or PV Access is reported as done and lost, repeated, or taken for another one."""
+"""No put over Channel Access or PV Access is lost after its completion, repeated, or confused with another one."""
 
 import asyncio
 import random
@@ -41,11 +41,11 @@ RECORD = "PULSE1:PULSES"
 
 
 class Wire(Relay):
-    """A wire whose answers take some time, and that knows what the PandA was told.
+    """A relay that delays replies and records the puts.
 
     Attributes:
-        delay: seconds from an answer of the PandA until the IOC has it
-        told: the values that FIELD was set to, in order
+        delay: delay of replies in s
+        told: the values that were put to FIELD, in order
     """
 
     def __init__(self, port: int, delay: float = 0.0) -> None:
@@ -75,9 +75,9 @@ class Wire(Relay):
 async def put_to(
     panda: Server, ca_ports: Iterator[int], prefix: str, *options: str, delay: float = 0.0, priorities: str = ""
 ) -> AsyncIterator[tuple[Wire, Ioc, int]]:
-    """An IOC for a PandA behind a wire, which is slow from when the IOC serves, and its port of Channel Access.
+    """An IOC for a PandA behind a relay, which is slow as soon as the IOC serves, and the Channel Access port.
 
-    With priorities "NO", EPICS does not ask for real-time priorities of its threads, which it gets as root.
+    With priorities "NO", EPICS does not request real-time priorities for its threads. As root it gets them.
     """
     extra = {"EPICS_ALLOW_POSIX_THREAD_PRIORITY_SCHEDULING": priorities} if priorities else {}
     async with Wire(panda.control_port) as wire:
@@ -102,7 +102,7 @@ RULES = {
 async def test_an_access_file_drops_no_put(
     panda: Server, ca_ports: Iterator[int], tmp_path: Path, rules: str, priorities: str
 ) -> None:
-    """EPICS gives the thread of a client that has left to the next one: that says nothing of its puts."""
+    """EPICS reuses the thread of a disconnected client; the thread does not identify puts."""
     file = tmp_path / "rules.acf"
     file.write_text(RULES[rules])
     prefix, options = f"TEST-ACF-{rules[-4:].strip().upper()}", ("--access-file", str(file))
@@ -135,7 +135,7 @@ async def test_a_limit_beside_a_put_that_is_under_way_repeats_nothing(panda: Ser
 
 
 async def test_a_limit_completes_no_put_that_is_under_way(panda: Server, ca_ports: Iterator[int]) -> None:
-    """EPICS processes the record for it, and would tell the client of the value that this is done."""
+    """EPICS processes the record for this put, and would report completion to the other client."""
     async with put_to(panda, ca_ports, "TEST-PUTS-EARLY", delay=0.2) as (wire, ioc, port):
         pv = ioc.pv(RECORD)
         async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
@@ -168,7 +168,7 @@ async def test_a_limit_that_waits_beside_one_that_does_not_is_no_value(panda: Se
 
 
 async def test_plain_writes_behind_a_slow_put_all_arrive_in_order(panda: Server, ca_ports: Iterator[int]) -> None:
-    """EPICS would process the record once for all of them, with the last value or none."""
+    """EPICS would process the record once for all puts, with the last value or none."""
     async with put_to(panda, ca_ports, "TEST-PUTS-PLAIN", delay=0.1) as (wire, ioc, port):
         pv = ioc.pv(RECORD)
         async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob, Circuit(port, "eve") as eve:
@@ -212,8 +212,10 @@ async def test_what_the_end_finds_undone_is_told_why(panda: Server, ca_ports: It
             await until(partial(wire.told.__contains__, 1))
             await alice.write(pv, 2)
             ioc.process.send_signal(signal.SIGINT)
-            await ioc.wait_for(f"refused {pv} = 1.0: not known whether the PandA took it")
-            await ioc.wait_for(f"refused {pv} = 2.0: no connection to the PandA: the IOC is stopping")
+            line = await ioc.wait_for(f"refused put {pv} = 1.0 by alice@")
+            assert "unknown whether the PandA executed it" in line
+            line = await ioc.wait_for(f"refused put {pv} = 2.0 by alice@")
+            assert line.endswith("over CA: no connection to the PandA: the IOC is stopping")
         assert wire.told == [1]
 
 
@@ -278,7 +280,7 @@ async def test_acquire_is_stopped_by_a_put_that_waits(panda: Server, ca_ports: I
             async with Circuit(port, "alice") as alice, Circuit(port, "carol") as carol, Circuit(port, "bob") as bob:
                 waiting = [await alice.begin(pv, 1)]
                 await becomes(pv, 1)
-                waiting.append(await carol.begin(pv, 1))  # joins what is under way
+                waiting.append(await carol.begin(pv, 1))  # joins the pending ones
                 await carol.get(pv)
                 waiting.append(await bob.begin(pv, stop))
                 async with asyncio.timeout(5):
@@ -308,7 +310,7 @@ async def test_acquire_is_stopped_before_it_is_armed(panda: Server, ca_ports: It
 
 
 async def test_a_refused_put_with_completion_fails(panda: Server, ca_ports: Iterator[int]) -> None:
-    """A client that waits is told that its put was refused, and the one whose put waits behind it that it was not."""
+    """The client of a refused put gets an error; the next put in the queue succeeds."""
     async with put_to(panda, ca_ports, "TEST-FAIL", delay=0.05) as (_, ioc, port):
         pv = ioc.pv("TTLOUT1:VAL")
         async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob:
@@ -320,9 +322,9 @@ async def test_a_refused_put_with_completion_fails(panda: Server, ca_ports: Iter
 
 
 async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
-    """EPICS would take a put, not process the record for it or hand it to another device, and tell the client OK.
+    """EPICS would accept the put, not process the record or use another device, and report success.
 
-    By default nobody may put to such fields; nor may they where a file of access rules lets them put to all.
+    By default clients may not put to such fields, and also not if an access security file permits all puts.
     """
     file = tmp_path / "rules.acf"
     file.write_text(RULES["words"])
@@ -350,7 +352,7 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
                     expected.append(len(expected) + 1.0)
                     await put(pv, expected[-1])
                 await until(lambda: len(wire.told) == len(expected))
-            # EPICS would put 0 by itself so many seconds after each 1, whoever set that.
+            # EPICS would put 0 itself, HIGH seconds after each 1.
             assert await alice.put(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH", 0.1) == DENIED
             assert await alice.put(f"{pv}.HIGH", 1e6) == NORMAL  # a limit
             assert await alice.get(f"{ioc.pv('DATA:AUTO_INCREMENT')}.HIGH") == 0
@@ -361,7 +363,7 @@ async def test_no_field_makes_puts_go_elsewhere(panda: Server, ca_ports: Iterato
 async def test_what_shows_only_stays_so(ioc: Ioc) -> None:
     pv = ioc.pv("PULSE1:QUEUED")
     await caput(f"{pv}.DISP", 0, wait=True)
-    await ioc.wait_for(f"{pv}.DISP stays 1: the record can only be read")
+    await ioc.wait_for(f"{pv}.DISP stays 1: the record is read-only")
     with pytest.raises(CANothing):
         await caput(pv, 77, wait=True)
     assert await caget(pv) == 0
@@ -402,10 +404,10 @@ async def test_proc_puts_what_is_there_whatever_number_is_sent(ioc: Ioc) -> None
 
 
 class Tally:
-    """What clients put at once to one record, and what each was told.
+    """Simultaneous puts to one record, and their results.
 
     Args:
-        told: the values that the PandA was told
+        told: the values that the PandA received
     """
 
     def __init__(self, told: list[float]) -> None:
@@ -414,7 +416,7 @@ class Tally:
         self.sent: set[float] = set()
 
     async def over_ca(self, port: int, pv: str, values: range, rng: random.Random) -> None:
-        """Put with and without completion, beside limits, by circuits that come and go."""
+        """Put with and without completion, also out of range, from circuits that connect and disconnect."""
         rest = list(values)
         while rest:
             async with Circuit(port, f"user{values.start}") as circuit:
@@ -424,7 +426,7 @@ class Tally:
                     match rng.randrange(4):
                         case 0:
                             await circuit.write(pv, value)
-                            self.done.add(value)  # what the server has handled is not lost
+                            self.done.add(value)  # puts that the server has processed are not lost
                         case 1:
                             await circuit.write(f"{pv}.HIGH", value)
                             await self._put(circuit, pv, value)
@@ -468,14 +470,14 @@ async def test_what_clients_are_told_is_what_the_panda_was_told(
         assert tally.done == tally.sent
         await until(lambda: len(wire.told) >= len(tally.sent), 30)
         assert sorted(wire.told) == sorted(tally.sent)
-        # What is shown in the end is what the PandA was told last.
+        # The final value is that of the last put to the PandA.
         await until(lambda: panda.panda.fields[FIELD].read() == f"{wire.told[-1]:.0f}")
         async with Circuit(port) as circuit:
             assert await circuit.get(ioc.pv(RECORD)) == wire.told[-1]
 
 
 async def test_a_value_and_its_units_come_in_one_update(server: Server, ioc: Ioc, other: AsyncioClient) -> None:
-    """Nobody sees 0.5 with the unit of 500, over either protocol."""
+    """No client sees 0.5 with the unit of 500, over either protocol."""
     delay, pv = "PULSE1.DELAY", ioc.pv("PULSE1:DELAY")
     await other.send(Put(f"{delay}.UNITS", "s"))
     await other.send(Put(delay, "0.5"))
@@ -522,7 +524,7 @@ async def test_disp_keeps_everybody_out(ioc: Ioc) -> None:
     pv = ioc.pv("PULSE1:WIDTH")
     await caput(f"{pv}.DISP", 1, wait=True)
     try:
-        with pytest.raises(RemoteError, match=r"puts to PULSE1:WIDTH are disabled: PULSE1:WIDTH\.DISP is set"):
+        with pytest.raises(RemoteError, match=r"puts to PULSE1:WIDTH are disabled: put 0 to PULSE1:WIDTH\.DISP"):
             await ioc.pva_put("PULSE1:WIDTH", 3)
         before = await caget(pv)
         with pytest.raises(CANothing):
@@ -534,7 +536,7 @@ async def test_disp_keeps_everybody_out(ioc: Ioc) -> None:
 
 
 async def test_a_text_of_a_client_makes_no_line_of_the_output(ioc: Ioc) -> None:
-    """EPICS itself says what it cannot convert."""
+    """EPICS itself reports values that it cannot convert."""
     start = len(ioc.output)
     port = int(ioc.environment["EPICS_CA_SERVER_PORT"])
     forged = "x\nforged\n"

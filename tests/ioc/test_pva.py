@@ -1,4 +1,4 @@
-"""Records over PV Access, as real clients see them."""
+"""Records over PV Access with real clients."""
 
 import asyncio
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ async def test_texts_and_descriptions_are_whole(ioc: Ioc, other: AsyncioClient) 
 
 
 async def test_every_way_to_capture_is_a_choice(ioc: Ioc, other: AsyncioClient) -> None:
-    """Channel Access has labels for some of them only."""
+    """Channel Access has labels for some choices only."""
     await other.send(Put("COUNTER4.OUT.CAPTURE", "Value Sum"))
     seen: asyncio.Queue[Any] = asyncio.Queue()
     subscription = ioc.pva.monitor(ioc.pv("COUNTER4:OUT:CAPTURE"), seen.put)
@@ -135,7 +135,7 @@ async def test_more_choices_than_a_record_has(ca_ports: Iterator[int]) -> None:
 
 
 async def test_what_only_shows_cannot_be_put(ioc: Ioc) -> None:
-    with pytest.raises(RemoteError, match="PULSE1:QUEUED can only be read"):
+    with pytest.raises(RemoteError, match="PULSE1:QUEUED is read-only"):
         await ioc.pva_put("PULSE1:QUEUED", 3)
 
 
@@ -158,7 +158,7 @@ async def test_alarms(ioc: Ioc, server: Server) -> None:
 
 
 async def test_puts_over_both_protocols_at_once(ioc: Ioc, other: AsyncioClient) -> None:
-    """Whoever was last, both protocols and the PandA agree in the end; in between, every put is true when done."""
+    """Finally both protocols and the PandA agree; each put is in effect when it completes."""
     for turn in range(30):
         await asyncio.gather(
             ioc.pva_put("PULSE2:PULSES", 2 * turn),
@@ -172,7 +172,7 @@ async def test_puts_over_both_protocols_at_once(ioc: Ioc, other: AsyncioClient) 
 
 
 async def test_puts_of_two_pva_clients_to_one_record(ioc: Ioc) -> None:
-    """Monitors are told of every put, though there is always another one waiting."""
+    """Monitors get an update for every put, although another put is always pending."""
     seen: asyncio.Queue[Any] = asyncio.Queue()
     subscription = ioc.pva.monitor(ioc.pv("PULSE4:PULSES"), seen.put)
     await asyncio.wait_for(seen.get(), 5)

@@ -1,4 +1,4 @@
-"""Hostile puts to every kind of record over both protocols: clients and the log are told in words of ours."""
+"""Hostile puts to every kind of record over both protocols: clients and the log get messages of this project."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -102,7 +102,7 @@ async def ioc(server: Server, ca_ports: Iterator[int], tmp_path_factory: pytest.
 
 
 async def settable(server: Server) -> list[Record | Table]:
-    """What can be put, but for the end of the IOC: one of each kind, whoever takes it."""
+    """Settable records, one of each kind and service, without the restart."""
     async with AsyncioClient("127.0.0.1", server.control_port) as client:
         plan = make_plan(await introspect(client), "TEST-PYTHON", designs=True)
     items = [item for item in plan.items if item.access is not Access.READ and item.name != "IOC:RESTART"]
@@ -117,7 +117,7 @@ def _kind(item: Record | Table) -> tuple[object, ...]:
 
 
 class Judge:
-    """Collects what is Python's among all that clients are told and the log says."""
+    """A collector of texts of Python in the messages to clients and in the log."""
 
     def __init__(self, ioc: Ioc) -> None:
         self.bad: list[str] = []
@@ -125,7 +125,7 @@ class Judge:
         self._seen = len(ioc.output)
 
     async def look(self, put: str, *said: str) -> None:
-        """Look at what a put led to."""
+        """Check the messages after a put."""
         lines = [line for line in self._ioc.output[self._seen :] if "recGblRecordError" not in line]
         self._seen = len(self._ioc.output)
         refused = str(await caget(self._ioc.pv("IOC:LAST_REFUSED"), datatype=DBR_CHAR_STR))

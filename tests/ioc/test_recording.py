@@ -1,4 +1,4 @@
-"""A real PandABox's answers, played by the replay server: every name that beamlines know answers as they know it."""
+"""Replies of a real PandABox from the replay server: every PV that beamlines use has the known type and value."""
 
 import asyncio
 import re
@@ -125,7 +125,7 @@ def number_or_text(value: str) -> float | str:
 
 
 async def told(port: int) -> dict[str, float | str]:
-    """All that the PandA says of itself; how it writes a number does not matter."""
+    """Compare all values of the PandA; the format of numbers does not matter."""
     async with AsyncioClient("127.0.0.1", port) as client:
         changes = await client.send(GetChanges())
     return {key: number_or_text(value) for key, value in changes.values.items()}

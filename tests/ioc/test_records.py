@@ -1,4 +1,4 @@
-"""A real IOC on the simulated PandA, used by real clients."""
+"""A real IOC with the simulated PandA and real clients."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ from panda_ioc.simulator import Server
 
 from .process import Ioc, becomes, is_refused
 
-#: As beamlines have them.
+#: Typical of beamlines.
 PREFIX = "TEST-REC:{PANDA:1}"
 
 NO_ALARM, MAJOR, INVALID = 0, 2, 3
@@ -20,13 +20,13 @@ WRITE_ALARM = 2
 
 
 class Monitor:
-    """The values that a monitor gets."""
+    """The updates of a monitor."""
 
     def __init__(self) -> None:
         self.got: asyncio.Queue[Any] = asyncio.Queue()
 
     async def until(self, value: Any, timeout: float = 5) -> list[Any]:
-        """Wait for a value; return all that came up to it."""
+        """Wait for a value; return all updates up to it."""
         seen: list[Any] = []
         async with asyncio.timeout(timeout):
             while not seen or seen[-1] != value:
@@ -103,7 +103,7 @@ async def test_readbacks_are_true_when_a_put_completes(ioc: Ioc) -> None:
 
 
 async def test_epics_makes_whole_numbers_of_others_for_a_longout(ioc: Ioc, other: AsyncioClient) -> None:
-    """Before the IOC sees them, so all that it can do is to say so in its documentation."""
+    """EPICS does this before the IOC sees the values, so only the documentation can mention it."""
     await caput(ioc.pv("COUNTER4:MIN"), -2.7, datatype=DBR_DOUBLE, wait=True, timeout=5)
     assert await other.send(GetLine("COUNTER4.MIN")) == "-2"
     await ioc.pva_put("COUNTER4:MIN", 7.9)
@@ -318,7 +318,7 @@ async def test_choices_of_multiplexers(ioc: Ioc) -> None:
 
 
 async def test_puts_of_many_clients_at_once(ioc: Ioc, other: AsyncioClient) -> None:
-    """No put is lost, neither to another nor to a poll."""
+    """No put is lost to another put or to a poll."""
     names = [f"COUNTER{number}:START" for number in range(1, 9)]
     for turn in range(20):
         await asyncio.gather(
@@ -350,7 +350,7 @@ async def test_status(ioc: Ioc) -> None:
 
 
 async def test_an_alarm_limit_is_no_put(ioc: Ioc, server: Server, other: AsyncioClient) -> None:
-    """EPICS processes the record, which must not send its value to the PandA, nor show what it made of it."""
+    """EPICS processes the record; this must not send its value to the PandA, nor show another value."""
     await caput(ioc.pv("PULSE2:WIDTH"), 0.5, wait=True, timeout=5)
     limit = await caget(ioc.pv("PULSE2:WIDTH.DRVH"))
     written: list[str] = []

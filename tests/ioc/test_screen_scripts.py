@@ -28,7 +28,7 @@ from panda_ioc.simulator import Server, load
 
 from .process import Ioc, becomes, running_ioc
 
-#: Where jars may be, and those that are needed.
+#: Folders of jars, and the required jars.
 PLACES = (Path(os.environ.get("PHOEBUS_HOME") or "/no/phoebus"), Path.home() / ".m2" / "repository")
 JARS = ("jython-standalone-*.jar", "core-pva-5.*.jar", "bcprov-*.jar", "bcpkix-*.jar", "bcutil-*.jar")
 
@@ -36,7 +36,7 @@ ROW_LIMIT = 200
 
 
 def jars() -> list[str]:
-    """The jars that are there, the newest of each."""
+    """Return the available jars, the newest version of each."""
     found = [sorted(path for place in PLACES for path in place.rglob(pattern)) for pattern in JARS]
     return [str(paths[-1]) for paths in found if paths]
 
@@ -50,11 +50,11 @@ class Jython:
         self._prefix = prefix
 
     async def press(self, button: str, rows: list[list[str]], *, moved: bool = False) -> tuple[list[str], Any]:
-        """Press a button of a table's screen; return what was told in dialogs, and the rows that are shown then.
+        """Press a button of a table screen; return the dialogs and the displayed rows.
 
         Args:
-            button: what is written on it
-            rows: the rows that are shown
+            button: the text of the button
+            rows: the displayed rows
             moved: whether the last column was moved to the front
         """
         root = ET.fromstring(self._texts["SEQ_TABLE.bob"])
@@ -78,7 +78,7 @@ class Jython:
 
 @pytest.fixture(scope="module")
 async def ioc(ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    """An IOC of the module's own."""
+    """The IOC of the module."""
     async with (
         Server(load(), control_port=0, data_port=0) as panda,
         running_ioc(panda.control_port, "TEST-SCREEN_SCRIPTS", ca_ports, "--data-port", str(panda.data_port)) as ioc,
@@ -111,7 +111,7 @@ async def jython(ioc: Ioc) -> AsyncIterator[Jython]:
         await process.wait()
 
 
-#: Rows as they come from a table in Phoebus, of which the second has cells that nobody filled in.
+#: Rows as they come from a table in Phoebus, of which the second has empty cells.
 ROWS = [
     ["1", "Immediate", "0", "10", *["true"] + ["false"] * 5, "20", *["0"] * 6],
     ["65535", "POSA>=POSITION", "-5", "4.294967295E9", *[""] * 6, " 7 ", *["false"] * 5, "1"],
@@ -128,7 +128,7 @@ async def test_submit_writes_what_is_shown(ioc: Ioc, jython: Jython) -> None:
     assert value.time1.tolist() == [10, 2**32 - 1, 0]
     assert (value.outa1.tolist(), value.outf2.tolist()) == ([1, 0, 0], [0, 1, 0])
     assert (await caget(ioc.pv("SEQ1:TABLE:PLOT:TIME"))).tolist()[:5] == [0, 10, 30, 30 + 2**32 - 1, 37 + 2**32 - 1]
-    # None of it goes by the columns, which somebody may be editing.
+    # None of this uses the column records, which another client may be editing.
     assert await caget(ioc.pv("SEQ1:TABLE:MODE"), datatype=str) == "VIEW"
 
 
@@ -151,12 +151,12 @@ async def test_what_cannot_be_written_is_named_and_changes_nothing(
     wrong[row][column] = cell
     (said,), shown = await jython.press("Submit", wrong)
     assert said.startswith(f"The table was not written: {told}")
-    assert shown == wrong  # what was edited is still there
+    assert shown == wrong  # the edits are still there
     assert (await ioc.pva_get("SEQ1:TABLE")).value.time1.tolist() == [10, 2**32 - 1, 0]
 
 
 async def test_what_the_ioc_refuses_is_told_and_keeps_the_edit(ioc: Ioc, jython: Jython) -> None:
-    unknown = [ROWS[0], [*ROWS[1][:1], "code 99", *ROWS[1][2:]]]  # what a cell may be, but not in this table
+    unknown = [ROWS[0], [*ROWS[1][:1], "code 99", *ROWS[1][2:]]]  # valid in a cell, but not in this table
     (said,), shown = await jython.press("Submit", unknown)
     assert said.startswith("The table was not written: ")
     assert "TRIGGER in row 1" in said
@@ -185,7 +185,7 @@ async def test_discard_shows_what_the_panda_holds(ioc: Ioc, jython: Jython) -> N
 
 
 def a_table(random: random.Random, triggers: list[str]) -> list[list[str]]:
-    """A table as somebody may type it."""
+    """A table as an operator may type it."""
 
     def number(low: int, high: int) -> str:
         return str(random.choice((low, high, random.randint(low, high))))

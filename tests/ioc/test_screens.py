@@ -1,4 +1,4 @@
-"""Screens, without a viewer: what they name is served, what they show has room, and people's own files stay."""
+"""Screens without a viewer: PVs are served, texts fit, files of users stay."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ from panda_ioc.ioc.plan.buses import BUSES
 from panda_ioc.ioc.plan.model import Block, Model
 from panda_ioc.ioc.plan.plan import Plan, make_plan
 from panda_ioc.ioc.plan.record import Access
-from panda_ioc.ioc.screens.files import is_ours, try_write, write
+from panda_ioc.ioc.screens.files import is_unchanged, try_write, write
 from panda_ioc.ioc.screens.make import as_files
 from panda_ioc.protocol import BlockInfo, Changes, EnumFieldInfo, FieldInfo, Identity
 from panda_ioc.simulator import Server, load
@@ -82,7 +82,7 @@ def test_every_setting_is_two_clicks_away(plan: Plan, screens: list[Opened]) -> 
     ]
     assert missing == []
     edited = [table for table in plan.tables if table.access is Access.READ_WRITE and table.service != BUSES]
-    assert {plan.pv(table.name) for table in edited} <= settable  # of the buses each row is there
+    assert {plan.pv(table.name) for table in edited} <= settable  # the bus screens have every row
 
 
 def test_multiplexers_and_enums_have_all_choices(plan: Plan) -> None:
@@ -96,7 +96,7 @@ def test_multiplexers_and_enums_have_all_choices(plan: Plan) -> None:
 
 
 def test_no_macro_is_in_an_expression_of_a_rule(screens: list[Opened]) -> None:
-    """Phoebus expands macros in the condition of a rule alone: elsewhere the PV would be literally "$(P):..."."""
+    """Phoebus expands macros only in the condition of a rule: elsewhere the PV would be literally "$(P):..."."""
     rules = [rule for screen in screens for rule in screen.root.iter("rule")]
     assert len(rules) > 4
     assert [exp.text for rule in rules for exp in rule.iter("expression") if re.search(r"\$[({]", exp.text or "")] == []
@@ -116,7 +116,7 @@ def test_every_trace_of_a_waveform_is_read_over_pva(screens: list[Opened]) -> No
 
 
 def test_every_table_names_its_columns(plan: Plan, screens: list[Opened]) -> None:
-    """Phoebus gives columns without a name the same width, which cuts what is in them."""
+    """Phoebus gives columns without a name the same width, which truncates their content."""
     tables = {plan.pv(table.name): table for table in plan.tables}
     shown = [
         (expanded(table.findtext("pv_name") or "", screen.macros).removeprefix("pva://"), table)
@@ -135,7 +135,7 @@ def test_every_table_names_its_columns(plan: Plan, screens: list[Opened]) -> Non
 
 
 def test_a_script_puts_over_pva_alone(screens: list[Opened]) -> None:
-    """Over Channel Access a put of Phoebus' scripts is not waited for, and can be lost."""
+    """Over Channel Access, scripts of Phoebus put without completion, so a put can be lost."""
     scripts = [script.findtext("text") or "" for screen in screens for script in screen.root.iter("script")]
     assert len(scripts) > 2
     names = [name for script in scripts for name in re.findall(r'"([\w:/]*%s:[^" ]*)"', script)]
@@ -151,7 +151,7 @@ def widgets_of(screen: Opened, kind: str) -> list[ET.Element]:
 
 
 def test_every_screen_leads_back_to_the_overview(screens: list[Opened]) -> None:
-    """In its own place: in a tab, Phoebus would open another overview for every set of macros."""
+    """The link replaces the screen: in tabs, Phoebus would open another overview for every set of macros."""
     for screen in screens:
         links = {action.findtext("file"): action for action in screen.root.iter("action")}
         if screen.file != "Overview.bob":
@@ -212,7 +212,7 @@ def test_all_ways_to_capture_can_be_chosen(plan: Plan, screens: list[Opened]) ->
 
 
 def test_texts_are_not_wrapped(screens: list[Opened]) -> None:
-    """Phoebus wraps by default: of a long text in one line it then shows the first words, and hides the rest."""
+    """Phoebus wraps by default: it would show only the first words of a long text in one line."""
     shown = [widget for screen in screens for widget in widgets_of(screen, "textupdate")]
     assert {widget.findtext("wrap_words") for widget in shown} == {"false"}
 
@@ -288,7 +288,7 @@ def test_a_file_of_ours_is_replaced(tmp_path: Path) -> None:
     write(TEXTS, tmp_path)
     write({"One.bob": "<new/>\n"}, tmp_path)
     assert (tmp_path / "One.bob").read_text().startswith("<new/>")
-    assert is_ours(tmp_path / "One.bob")
+    assert is_unchanged(tmp_path / "One.bob")
     ET.parse(tmp_path / "One.bob")
 
 
@@ -318,14 +318,14 @@ async def test_an_ioc_writes_them(panda: Server, ca_ports: Iterator[int], tmp_pa
     async with running_ioc(panda.control_port, "TEST-SCREENS", ca_ports, *options) as ioc:
         await ioc.wait_for("screens, 1 removed")
     plan = await plan_of(panda.control_port, "TEST-SCREENS")
-    assert [name for name in set(as_files(plan)) - {"Designs.bob"} if not is_ours(tmp_path / name)] == []
+    assert [name for name in set(as_files(plan)) - {"Designs.bob"} if not is_unchanged(tmp_path / name)] == []
     assert not (tmp_path / "Old.bob").exists()
 
 
 async def test_an_ioc_runs_without_them(panda: Server, ca_ports: Iterator[int], tmp_path: Path) -> None:
     options = ("--screens-dir", str(tmp_path / "missing"))
     async with running_ioc(panda.control_port, "TEST-NO-SCREENS", ca_ports, *options) as ioc:
-        await ioc.wait_for("no screens are written")
+        await ioc.wait_for("no screens written")
         assert await caget(ioc.pv("Status"), datatype=str, timeout=5) == "CONNECTED"
         assert sum("screens" in line for line in ioc.output) == 1
 

@@ -1,4 +1,4 @@
-"""Fields that the PandA cannot read: it says so in its first full answer only, so they are asked for themselves."""
+"""Fields that the PandA cannot read: only its first complete reply reports them, so the IOC queries each field."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +18,7 @@ NO_ALARM, INVALID = 0, 3
 
 @pytest.fixture(scope="module")
 def device() -> DeviceSpec:
-    """A PandA of few blocks, so that each field has its turn soon."""
+    """A PandA with few blocks, so that each field is queried soon."""
     whole = load()
     blocks = {name: block for name, block in whole.blocks.items() if name in {"SYSTEM", "PCAP", "PULSE", "DIV"}}
     return whole.model_copy(update={"blocks": blocks})
@@ -26,7 +26,7 @@ def device() -> DeviceSpec:
 
 @pytest.fixture(scope="module")
 async def ioc(server: Server, ca_ports: Iterator[int]) -> AsyncIterator[Ioc]:
-    """An IOC that asks often, so that all sensors have their turn soon."""
+    """An IOC with a short poll period, so that all sensors are queried soon."""
     async with running_ioc(server.control_port, "TEST-SENSORS", ca_ports, "--poll", "READ=0.01") as ioc:
         yield ioc
 
@@ -44,7 +44,7 @@ async def test_a_sensor_that_fails_later_and_comes_back(ioc: Ioc, server: Server
         back = await caget(pv, format=FORMAT_TIME)
         assert (back, back.severity) == (value, NO_ALARM)
         severities = [seen.get_nowait().alarm.severity for _ in range(seen.qsize())]
-        assert severities == [INVALID, NO_ALARM]  # and not once for each time that it was asked
+        assert severities == [INVALID, NO_ALARM]  # and not once per query
 
 
 async def test_a_sensor_with_a_new_value_when_it_comes_back(ioc: Ioc, server: Server) -> None:
@@ -64,7 +64,7 @@ async def test_each_field_has_its_turn_and_few_at_once(server: Server) -> None:
 
     def told(changes: Changes) -> None:
         new = [name for name in changes.values if name in fields]
-        assert len(new) <= 2 or not asked  # the first poll is told all
+        assert len(new) <= 2 or not asked  # the first poll gets all values
         asked.extend(new)
         if set(asked[len(fields) :]) == set(fields):
             done.set()

@@ -1,4 +1,4 @@
-"""What a SEQ table is over time."""
+"""The outputs of a SEQ table over time."""
 
 import numpy as np
 import pytest

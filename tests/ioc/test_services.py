@@ -1,4 +1,4 @@
-"""The services, with a PandA in software and a server that only remembers: no EPICS, no process of its own."""
+"""The services with a simulated PandA and a server that only stores values, without EPICS and in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -34,7 +34,7 @@ from ..relay import Relay
 
 @dataclass
 class Remembering:
-    """A record as a server has it that only remembers what it was to show."""
+    """A record that only stores the posted values."""
 
     updates: list[Update] = field(default_factory=list)
     disabled: bool = False
@@ -47,7 +47,7 @@ class Remembering:
 
 @dataclass
 class Served:
-    """All that an IOC has but for its servers."""
+    """An IOC without servers."""
 
     plan: Plan
     link: PandaLink
@@ -169,7 +169,7 @@ async def test_units_come_with_their_value(served: Served, panda_here: Server) -
 async def test_a_disabled_record_takes_no_put(served: Served) -> None:
     served.sides["PULSE1:PULSES"].disabled = True
     try:
-        assert "PULSE1:PULSES.DISP is set" in await served.put("PULSE1:PULSES", 1)
+        assert "put 0 to PULSE1:PULSES.DISP" in await served.put("PULSE1:PULSES", 1)
     finally:
         served.sides["PULSE1:PULSES"].disabled = False
     assert await served.put("PULSE1:PULSES", 1) == ""
@@ -187,13 +187,13 @@ async def test_a_table_is_written_as_one_and_read_back(served: Served) -> None:
     assert isinstance(shown, Mapping)
     assert list(shown["repeats"]) == [1, 1, 1]
     assert served.pvs["SEQ1:TABLE:ROWS"].value == 3
-    # The Channel Access way: a column alone is refused while nothing is edited.
+    # The Channel Access way: a put to a column is refused outside of the edit mode.
     assert "MODE" in await served.put("SEQ1:TABLE:REPEATS", np.array([5, 6]), "CA")
 
 
 async def test_a_restart_names_who_asked(served: Served) -> None:
     assert await served.put("IOC:RESTART", 1) == ""
-    assert served.restarts == ["a restart was asked for by alice@here over PVA"]
+    assert served.restarts == ["restart requested by alice@here over PVA"]
 
 
 async def test_a_loss_shows_everywhere_and_ends_with_the_return() -> None:
@@ -221,7 +221,7 @@ async def test_a_capture_names_the_setting_that_stands_refused(served: Served, t
     assert await served.put("DATA:HDF_FILE_NAME", "a.h5") == ""
     assert await served.put("DATA:HDF_DIRECTORY", "relative/dir")
     reason = await served.put("DATA:CAPTURE", 1)
-    assert "DATA:HDF_DIRECTORY was refused" in reason
+    assert "the last put to DATA:HDF_DIRECTORY was refused" in reason
     assert served.pvs["DATA:CAPTURE"].value == 0
     assert list(tmp_path.iterdir()) == []
     assert await served.put("DATA:HDF_DIRECTORY", str(tmp_path)) == ""

@@ -1,4 +1,4 @@
-"""Signals that tell the IOC to stop, in the first and the last moments of its life."""
+"""Stop signals during startup and shutdown of the IOC."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ async def start() -> asyncio.subprocess.Process:
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, bytes]:
-    """How it ends, and what it wrote."""
+    """Return exit code and output."""
     try:
         written, _ = await asyncio.wait_for(process.communicate(), 20)
     finally:
@@ -39,7 +39,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, bytes]
 
 
 def catches(process: asyncio.subprocess.Process, number: signal.Signals) -> bool:
-    """Whether a process does something of its own when a signal comes."""
+    """Return whether a process handles a signal."""
     status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     mask = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
     return bool(mask & 1 << (number - 1))
@@ -47,10 +47,10 @@ def catches(process: asyncio.subprocess.Process, number: signal.Signals) -> bool
 
 @pytest.mark.parametrize("number", TOLD)
 async def test_a_signal_that_waits_from_the_first_moment_on(number: signal.Signals) -> None:
-    """As the start script of the container has it."""
+    """Run the IOC like the start script of the container."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TOLD)
     try:
-        process = await start()  # which inherits what is blocked
+        process = await start()  # which inherits the blocked signals
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     process.send_signal(number)
@@ -61,7 +61,7 @@ async def test_a_signal_that_waits_from_the_first_moment_on(number: signal.Signa
 async def test_one_as_soon_as_python_runs(after: float) -> None:
     process = await start()
     await until(lambda: catches(process, signal.SIGTERM))
-    await asyncio.sleep(after)  # into the loading of what takes long
+    await asyncio.sleep(after)  # during the slow imports
     process.send_signal(signal.SIGINT)
     code, written = await ended(process)
     assert (code, b"Aborted" in written, b"Traceback" in written) == (0, False, False)
@@ -71,7 +71,7 @@ async def test_many_until_it_has_ended(panda: Server, ca_ports: Iterator[int]) -
     async with running_ioc(panda.control_port, "TEST-SIGNALS", ca_ports) as ioc:
         ending = asyncio.create_task(ioc.process.wait())
         while not ending.done():
-            with suppress(ProcessLookupError):  # it has ended, and nobody has told yet
+            with suppress(ProcessLookupError):  # the process has ended, but has not been waited for
                 os.kill(ioc.process.pid, signal.SIGTERM)
                 os.kill(ioc.process.pid, signal.SIGINT)
             await asyncio.wait((ending,), timeout=0.01)

@@ -1,4 +1,4 @@
-"""Starting, stopping, and what to do when that is not possible."""
+"""Start and shutdown, and their failures."""
 
 import asyncio
 import os
@@ -19,12 +19,12 @@ from .process import becomes, environment, is_refused, running_ioc
 
 
 async def start(*arguments: str) -> tuple[int | None, str]:
-    """Run the command, where nobody else hears it; return its exit code and what it wrote."""
+    """Run the command on private ports; return its exit code and output."""
     return await outcome(*arguments, environment=environment(free_port()))
 
 
 async def fails(*arguments: str) -> str:
-    """What the command says when it fails, which must be short and no traceback."""
+    """Return the error message of the command, which must be short and without a traceback."""
     code, output = await start(*arguments)
     assert code == 1, output
     assert "Traceback" not in output
@@ -105,17 +105,18 @@ async def test_how_much_it_logs(panda: Server, ca_ports: Iterator[int], level: s
         assert await ioc.stop() == 0
     told = [line.split()[2:] for line in ioc.output if "nonsense" in line or "PULSE1:PULSES" in line]
     assert [line[0] for line in told] == tells
-    wanted = {"PUT": f"put {prefix}:PULSE1:PULSES = 5.0", "WARNING": f"refused {prefix}:TTLOUT1:VAL = 'nonsense': "}
+    refused = f"refused put {prefix}:TTLOUT1:VAL = 'nonsense' by "
+    wanted = {"PUT": f"put {prefix}:PULSE1:PULSES = 5.0", "WARNING": refused}
     assert all(" ".join(line[1:]).startswith(wanted[line[0]]) for line in told)
 
 
 async def test_an_alive_file_that_cannot_be_written(
     panda: Server, ca_ports: Iterator[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The IOC serves all the same, and says why probes will not find it."""
+    """The IOC serves, and logs why probes will fail."""
     monkeypatch.setenv("PANDA_IOC_ALIVE_FILE", "/no/such/folder/alive")
     async with running_ioc(panda.control_port, "TEST-ALIVE", ca_ports) as ioc:
-        line = await ioc.wait_for("cannot tell that the IOC is alive")
+        line = await ioc.wait_for("cannot write the alive file")
         assert line.endswith("/no/such/folder/alive: No such file or directory")
         await becomes(ioc.pv("Status"), 2)
         assert await ioc.stop() == 0
@@ -140,7 +141,7 @@ async def test_nobody_reads_its_log_any_more(panda: Server, ca_ports: Iterator[i
 
 
 async def test_the_help_tells_the_exit_codes() -> None:
-    """What a service manager sees: tests of each are here (0, 1) and among those of losses (75)."""
+    """The exit codes; 0 and 1 are tested here, 75 in the tests of losses."""
     code, said = await start("run", "--help")
     assert code == 0
     said = " ".join(said.split())
@@ -213,6 +214,6 @@ async def test_it_stops_cleanly_before_it_has_begun(tmp_path: Path) -> None:
     config = tmp_path / "ioc.yaml"
     os.mkfifo(config)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "panda_ioc", "run", "--config", config)
-    with await asyncio.wait_for(asyncio.to_thread(config.open, "w"), 20):  # who reads it is there now
+    with await asyncio.wait_for(asyncio.to_thread(config.open, "w"), 20):  # the reader is there now
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 20) == 0

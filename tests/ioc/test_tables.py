@@ -34,7 +34,7 @@ async def other(server: Server) -> AsyncIterator[AsyncioClient]:
 
 
 def sequence(rows: int, seed: int = 1) -> dict[str, Any]:
-    """A SEQ table of random values, all of which are allowed."""
+    """A SEQ table of random valid values."""
     random = np.random.default_rng(seed)
     columns: dict[str, Any] = {name: random.integers(0, 2, rows, dtype=np.uint8) for name in OUTPUTS}
     columns["repeats"] = random.integers(0, 2**16, rows).astype(np.uint16)
@@ -66,7 +66,7 @@ def table_of(server: Server, name: str = "SEQ1.TABLE") -> TableField:
 
 @contextmanager
 def writes_of(table: TableField) -> Iterator[list[int]]:
-    """How many rows each write to a table has, as it is written."""
+    """The numbers of rows of the writes to a table."""
     rows: list[int] = []
     taken = table.on_rows
 
@@ -167,13 +167,13 @@ async def test_a_change_on_the_panda_reaches_monitors(ioc: Ioc, other: AsyncioCl
 
 
 def used(ioc: Ioc) -> float:
-    """Seconds of a core that the IOC has used: others may use this machine, too."""
+    """Return the CPU time of the IOC in s, which does not depend on the load of the machine."""
     times = psutil.Process(ioc.process.pid).cpu_times()
     return times.user + times.system
 
 
 async def test_a_full_table(ioc: Ioc) -> None:
-    """In under a second, if nobody else uses the machine; and what is connected stays so."""
+    """In less than 1 s on an idle machine; connected clients stay connected."""
     before = used(ioc)
     for turn in range(3):
         columns = sequence(ROWS, seed=turn)
@@ -196,7 +196,7 @@ async def test_a_put_of_4096_rows_takes_50_ms(ioc: Ioc) -> None:
 
 
 async def test_alternating_puts_while_the_panda_changes_others(ioc: Ioc, other: AsyncioClient) -> None:
-    """No put is lost to a poll: every one is read back as it was written."""
+    """No put is lost to a poll: each reads back as written."""
     tables = [sequence(20, seed) for seed in range(2)]
     stop = asyncio.Event()
 
@@ -218,7 +218,7 @@ async def test_alternating_puts_while_the_panda_changes_others(ioc: Ioc, other: 
 
 
 async def test_puts_of_several_clients_at_once(ioc: Ioc, server: Server) -> None:
-    """Each is whole: what is there in the end is one of them."""
+    """Each put is complete: the final table is one of them."""
     tables = [sequence(50 + seed, seed) for seed in range(6)]
     await asyncio.gather(*(put(ioc, columns) for columns in tables))
     after = await read(ioc)
@@ -242,13 +242,13 @@ async def test_editing_columns(ioc: Ioc, other: AsyncioClient) -> None:
     await put(ioc, before)
     for _ in range(2):
         await is_refused(ioc.pv("SEQ1:TABLE:REPEATS"), after["repeats"])  # not without EDIT
-        assert "set SEQ1:TABLE:MODE to EDIT first" in await ioc.pva_get("IOC:LAST_REFUSED")
+        assert "put EDIT to SEQ1:TABLE:MODE first" in await ioc.pva_get("IOC:LAST_REFUSED")
         assert np.array_equal(await caget(ioc.pv("SEQ1:TABLE:REPEATS")), before["repeats"])
     await set_mode(ioc, "EDIT")
     assert await mode_of(ioc) == "EDIT"
     for name, values in after.items():
         await put_column(ioc, name, values)
-    # What the PandA does meanwhile is shown by the table and does not disturb what is edited.
+    # The table shows changes of the PandA; they do not affect the edits.
     seen = await ioc.monitor("SEQ1:TABLE")
     await other.send(PutTable("SEQ1.TABLE", [1] * 12))
     await until_rows(seen, 3)
@@ -289,7 +289,7 @@ async def test_a_refused_submit_can_be_corrected(ioc: Ioc) -> None:
     assert (await mode_of(ioc), (await caget(ioc.pv("SEQ1:TABLE:MODE"), format=FORMAT_TIME)).severity) == ("VIEW", 0)
     assert (await read(ioc))["repeats"].tolist() == [9, 8, 7, 6]
     await is_refused(ioc.pv("SEQ1:TABLE:MODE"), "SUBMIT")
-    assert "nothing is edited" in await ioc.pva_get("IOC:LAST_REFUSED")
+    assert "no edited columns" in await ioc.pva_get("IOC:LAST_REFUSED")
 
 
 async def test_streaming(ioc: Ioc, server: Server) -> None:
@@ -348,7 +348,7 @@ async def test_what_is_beside_a_table(ioc: Ioc) -> None:
 
 
 async def test_memory(server: Server, ca_ports: Iterator[int]) -> None:
-    """Empty tables use none; a full one gives back most of what it took."""
+    """Empty tables use no memory; a full one frees most of its memory."""
     async with running_ioc(server.control_port, "TEST-MEM", ca_ports) as ioc:
         names = [ioc.pv(f"SEQ{number}:TABLE:{name.upper()}") for number in (1, 2) for name in sequence(0)]
         await caget(names)

@@ -1,4 +1,4 @@
-"""What an IOC is told and cannot do: the message names the option, the variable, or the line that said it."""
+"""Invalid configuration: the message names the option, the variable or the line."""
 
 import json
 import re
@@ -35,8 +35,8 @@ def read(directory: Path, text: str) -> Config:
         (f"{GOOD}access: {{read_only: true}}\naccess: {{file: x}}\n", "4: duplicate key access, first in line 3"),
         (f"{GOOD}poll: {{BITS: 1, bits: 2}}\n", "3: poll: Value error, BITS and bits are the same group"),
         (f"{GOOD}poll: {{BITS: true}}\n", "3: poll.BITS: Input should be a valid number"),
-        (f"{GOOD}state: {{directory: ''}}\n", "3: state.directory: Value error, a path cannot be empty"),
-        (f"{GOOD}data:\n  roots:\n  - /a\n  - ''\n", "6: data.roots.1: Value error, a path cannot be empty"),
+        (f"{GOOD}state: {{directory: ''}}\n", "3: state.directory: Value error, a path must not be empty"),
+        (f"{GOOD}data:\n  roots:\n  - /a\n  - ''\n", "6: data.roots.1: Value error, a path must not be empty"),
         (f"{GOOD}http: {{port: true}}\n", "3: http.port: Input should be a valid integer"),
         (f"{GOOD}http: {{port: '8080'}}\n", "3: http.port: Input should be a valid integer"),
         ("prefix: X\npanda: {host: h, data_port: 8889.0}\n", "2: panda.data_port: Input should be a valid integer"),
@@ -68,8 +68,8 @@ def test_a_file_is_right(tmp_path: Path, text: str, name: str, value: object) ->
     [
         (["--data-root", "rel"], {}, "Error: --data-root: Value error, rel is not an absolute path"),
         ([], {"PANDA_IOC_DATA_ROOT": "rel"}, "Error: PANDA_IOC_DATA_ROOT: Value error, rel is not"),
-        (["--state-dir", ""], {}, "Error: --state-dir: Value error, a path cannot be empty"),
-        (["--poll", "NOPE=1"], {}, "Error: --poll: Value error, NOPE is none of"),
+        (["--state-dir", ""], {}, "Error: --state-dir: Value error, a path must not be empty"),
+        (["--poll", "NOPE=1"], {}, "Error: --poll: Value error, unknown group NOPE: use"),
     ],
 )
 @pytest.mark.parametrize("from_file", [False, True])
@@ -98,7 +98,7 @@ async def test_a_prefix_for_the_demo_is_wrong() -> None:
 
 
 async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path) -> None:
-    """A group that is polled too often is the option's, so that of the file did not count, nor was it there twice."""
+    """The invalid poll period is that of the option, which overrides the file and is not a duplicate."""
     file = tmp_path / "ioc.yaml"
     file.write_text(f"{GOOD}poll: {{bits: 5}}\n")
     code, output = await outcome(
@@ -109,7 +109,7 @@ async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path)
 
 
 async def test_the_schema_takes_what_the_ioc_takes(tmp_path: Path) -> None:
-    """No validator of schemas is needed to see what its patterns take."""
+    """The patterns can be tested without a schema validator."""
     schema = json.loads(await panda_ioc("schema"))
     levels, prefix = schema["properties"]["log_level"], schema["properties"]["prefix"]
     assert levels["default"] in levels["anyOf"][0]["enum"]

@@ -1,4 +1,4 @@
-"""A PandA that says that it has more than any has."""
+"""A PandA that claims more blocks, fields or keys than any PandA has."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ KEYS = 5000
 
 @asynccontextmanager
 async def boasting(blocks: int, keys: int) -> AsyncIterator[int]:
-    """A control port that tells of so many blocks of 1024 instances, and so many new keys in each answer."""
+    """A control port with a number of blocks of 1024 instances each, and a number of new keys in each reply."""
     numbers = itertools.count()
 
     def answer(line: bytes) -> str:
@@ -46,7 +46,7 @@ async def boasting(blocks: int, keys: int) -> AsyncIterator[int]:
 
 
 def letter(number: int) -> str:
-    """A block's name ends with no digit."""
+    """Yield block names without a digit at the end."""
     return f"{chr(65 + number // 26)}{chr(65 + number % 26)}"
 
 
@@ -65,7 +65,7 @@ async def test_keys_that_nobody_needs_are_not_kept(ca_ports: Iterator[int]) -> N
         before = process.memory_info().rss
         for _ in range(2):
             await asyncio.wait_for(uptime.get(), 10)
-        # It was 20 MB a second.
+        # Before the fix it was 20 MB per second.
         assert process.memory_info().rss - before < 20e6
 
 

@@ -1,4 +1,4 @@
-"""Tables that cannot be read: they say so, and nothing is written over what nobody has seen."""
+"""Tables that cannot be read: they are in alarm, and the IOC does not overwrite their unknown content."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,11 +22,11 @@ from .process import Ioc, becomes, running_ioc
 from .test_tables import same, sequence
 
 INVALID = 3
-NOT_KNOWN = "not known whether the PandA took it"
+NOT_KNOWN = "unknown whether the PandA executed it"
 
 
 class Broken:
-    """The first SEQ table, which cannot be read until it is mended."""
+    """The first SEQ table, which is unreadable until it is repaired."""
 
     def __init__(self, server: Server) -> None:
         table = server.panda.fields["SEQ1.TABLE"]
@@ -58,7 +58,7 @@ async def broken_table(ca_ports: Iterator[int], prefix: str, *options: str) -> A
 
 
 async def mode_after(ioc: Ioc, mode: str) -> tuple[str, int, str]:
-    """Put MODE; give what it is then, its severity, and why the last put was refused."""
+    """Put MODE; return its value, its severity and the reason of the last refusal."""
     pv = ioc.pv("SEQ1:TABLE:MODE")
     await caput(pv, mode, timeout=5, wait=True, throw=False)
     shown = await caget(pv, datatype=str, format=FORMAT_TIME)
@@ -72,14 +72,14 @@ async def test_a_table_that_cannot_be_read_at_the_start(ca_ports: Iterator[int])
         alarm = (await ioc.raw_get("SEQ1:TABLE")).alarm
         assert (alarm.severity, "Error reading register" in alarm.message) == (INVALID, True)
         assert (await ioc.raw_get("SEQ2:TABLE")).alarm.severity == 0
-        for mode, says in (("EDIT", "Error reading register"), ("SUBMIT", "nothing is edited")):
+        for mode, says in (("EDIT", "Error reading register"), ("SUBMIT", "no edited columns")):
             shown, severity, refusal = await mode_after(ioc, mode)
             assert (shown, severity, says in refusal) == ("VIEW", 2, True)
-        # Nor are columns of it written beside those that nobody knows.
+        # Columns are not written either, because the others are unknown.
         with pytest.raises(RemoteError, match="Error reading register"):
             await ioc.raw.put(ioc.pv("SEQ1:TABLE"), {"value": {"repeats": np.empty(0, np.uint16)}})
         assert broken.table.words.tolist() == [1, 2, 3, 4]
-        # It is there as soon as it can be read: whoever wants to edit it need not wait for that.
+        # The table appears as soon as it is readable; an operator can already select the edit mode.
         broken.mend()
         assert (await mode_after(ioc, "EDIT"))[0] == "EDIT"
         assert list(await caget(ioc.pv("SEQ1:TABLE:POSITION"))) == [2]
@@ -123,7 +123,7 @@ async def test_what_is_edited_stays_while_the_table_cannot_be_read(ca_ports: Ite
 
 
 async def test_a_panda_that_was_away_at_the_start(ca_ports: Iterator[int], tmp_path: Path) -> None:
-    """What was kept of it says nothing of its tables."""
+    """The cached description has no tables."""
     port, options = free_port(), ("--state-dir", str(tmp_path))
     async with Server(load(), control_port=port, data_port=0):
         async with running_ioc(port, "TEST-UNREAD5", ca_ports, *options):
@@ -143,7 +143,7 @@ async def test_a_panda_that_was_away_at_the_start(ca_ports: Iterator[int], tmp_p
 
 
 async def test_columns_are_put_beside_those_that_the_panda_has_now(ca_ports: Iterator[int]) -> None:
-    """Also where the IOC was not told yet that they are others than it read."""
+    """Also if the IOC does not know yet that the tables have changed."""
     async with Server(load(), control_port=0, data_port=0) as server:
         table = server.panda.fields["SEQ1.TABLE"]
         assert isinstance(table, TableField)

@@ -1,4 +1,4 @@
-"""A file is whole, or the status says so: files that others read, write, delete, move or truncate meanwhile."""
+"""A file is complete, or the status reports the loss, also if others read, write, delete, move or truncate it."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from .process import running_ioc
 
 
 async def capture(data: DataPvs, server: Server, rows: int) -> None:
-    """Begin a capture, and let some rows come to the file."""
+    """Start a capture, and wait for some rows in the file."""
     samples_on_arm(server, rows, reason="")
     await data.put("CAPTURE", 1)
     await data.arm()
@@ -74,7 +74,7 @@ async def test_a_link_is_followed(data: DataPvs, server: Server, tmp_path: Path)
 
 
 async def test_a_file_that_another_ioc_writes(data: DataPvs, server: Server, ca_ports: Iterator[int]) -> None:
-    """It is not replaced, before its first acquisition and after; it is when its writer was killed."""
+    """A file in use is not replaced, neither before nor after its first acquisition; that of a killed writer is."""
     options = ("--data-port", str(server.data_port))
     async with running_ioc(server.control_port, "TEST-OTHER-WRITER", ca_ports, *options) as ioc:
         other = DataPvs(ioc, data.path.parent)
@@ -83,11 +83,11 @@ async def test_a_file_that_another_ioc_writes(data: DataPvs, server: Server, ca_
         samples_on_arm(server, 10, reason="")
         await data.put("OVERWRITE", 1)
         await other.put("CAPTURE", 1)
-        with pytest.raises(Exception, match=r"x\.h5.* is being written by another program"):
+        with pytest.raises(Exception, match=r"x\.h5: another program is writing it"):
             await data.put("CAPTURE", 1)
         await other.arm()
         await other.until("NUM_CAPTURED", 10)
-        with pytest.raises(Exception, match=r"x\.h5.* is being written by another program"):
+        with pytest.raises(Exception, match=r"x\.h5: another program is writing it"):
             await data.put("CAPTURE", 1)
         more(server, 5)
         await other.until("NUM_CAPTURED", 15)

@@ -1,4 +1,4 @@
-"""Every setting survives being read and written back, as scan software and people do it."""
+"""Every setting survives reading and writing back, as scan software and operators do."""
 
 from collections.abc import AsyncIterator
 
@@ -13,7 +13,7 @@ from panda_ioc.simulator import Server, load
 from .process import Ioc, is_refused
 from .writing_back import WriteBack, over_ca, over_pva, settings_of, write_back
 
-#: Settings that EPICS has no room for, that have no label, that are small or large or strange.
+#: Settings that EPICS cannot represent, without a label, small, large or unusual.
 SETTINGS = [
     *("LUT1.FUNC=(A&B&C&D)|(~A&~B&~C&~D)|(A&~B&C&~D)|(E?A:B)", "LUT2.FUNC=0xffffffff"),
     *("COUNTER1.OUT.CAPTURE=Value Sum", "COUNTER2.OUT.CAPTURE=Min Max Mean", "PCAP.BITS1.CAPTURE=Value"),

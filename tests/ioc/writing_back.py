@@ -1,4 +1,4 @@
-"""Read every setting and write the same value back, as scan software and people do it."""
+"""Read every setting and write the same value back, as scan software and operators do."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,14 +26,14 @@ async def over_pva(ioc: Ioc, record: Record) -> None:
 
 
 async def settings_of(panda_port: int) -> list[Record]:
-    """What is planned, for a PandA, that can be read and written."""
+    """Return the planned records that can be read and written."""
     async with AsyncioClient("127.0.0.1", panda_port) as client:
         plan = make_plan(await introspect(client), "X")
     return [record for record in plan.records if record.access is Access.READ_WRITE]
 
 
 async def write_back(ioc: Ioc, settings: Sequence[Record], way: WriteBack) -> None:
-    """Write all back at once; none may be refused or be in alarm then."""
+    """Write all values back concurrently; check that none is refused or in alarm."""
     refused = await caget(ioc.pv("IOC:PUTS_REFUSED"))
     await asyncio.gather(*(way(ioc, record) for record in settings))
     assert await caget(ioc.pv("IOC:PUTS_REFUSED")) == refused, await ioc.pva_get("IOC:LAST_REFUSED")

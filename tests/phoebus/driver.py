@@ -1,4 +1,4 @@
-"""A CS-Studio Phoebus under Xvfb, driven from within: pieces of Jython are sent to a script in a display of ours."""
+"""A CS-Studio Phoebus under Xvfb, driven from within: a script in a display of the tests runs pieces of Jython."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 #: A directory with Phoebus' jars, or with a folder `lib` of them.
 HOME = Path(os.environ.get("PHOEBUS_HOME") or "/no/phoebus")
 
-#: What the tests need besides.
+#: Other programs that the tests need.
 PROGRAMS = ("java", "Xvfb")
 
 _INSIDE = Path(__file__).with_name("inside.jy")
@@ -24,7 +24,7 @@ _DRIVER = """<?xml version="1.0" encoding="UTF-8"?>
 <scripts><script file="EmbeddedPy"><text>{text}</text><pv_name>loc://driver(1)</pv_name></script></scripts></display>
 """
 
-#: Settings: no splash, nothing kept from run to run; PV Access is told where to look by variables.
+#: Settings: no splash screen, no saved state; variables set the PV Access addresses.
 _SETTINGS = """org.phoebus.ui/splash=false
 org.phoebus.ui/home_display=
 org.phoebus.pv.ca/addr_list=127.0.0.1:{ca_port}
@@ -34,7 +34,7 @@ org.phoebus.pv.ca/server_port={ca_port}
 
 
 def missing() -> str:
-    """Return why no Phoebus can be run here, or nothing."""
+    """Return the reason why Phoebus cannot run here, or ""."""
     if not _jars():
         return "PHOEBUS_HOME names no directory with Phoebus' jars"
     return ", ".join(f"{name} is not installed" for name in PROGRAMS if shutil.which(name) is None)
@@ -45,11 +45,11 @@ def _jars() -> list[str]:
 
 
 class Phoebus:
-    """A Phoebus that runs.
+    """A running Phoebus.
 
     Attributes:
         display: the X display
-        log: what Phoebus writes
+        log: the log file of Phoebus
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, display: str, log: Path) -> None:
@@ -59,7 +59,7 @@ class Phoebus:
         self.log = log
 
     async def run(self, code: str, timeout: float = 60) -> Any:
-        """Run a piece of Jython inside; return what it left in `result`.
+        """Run a piece of Jython in Phoebus; return its variable `result`.
 
         Raises:
             RuntimeError: it failed
@@ -95,18 +95,18 @@ class Phoebus:
         await self.becomes(f"waiting({title!r})", [], 60)
 
     async def settled(self, title: str) -> None:
-        """Wait until what is known of the PVs of a screen is drawn."""
+        """Wait until the values of the PVs of a screen are drawn."""
         await self.becomes(f"settled({title!r})")
         await asyncio.sleep(2)  # widgets are drawn in turn, a few at a time
 
     async def picture(self, title: str, path: Path) -> None:
-        """Write what a screen looks like as a PNG."""
+        """Write a picture of a screen as a PNG."""
         await self.run(f"picture({title!r}, {str(path)!r})")
 
 
 @asynccontextmanager
 async def running(directory: Path, environment: Mapping[str, str]) -> AsyncIterator[Phoebus]:
-    """Run a Phoebus that finds an IOC by variables; its files go to a directory."""
+    """Run a Phoebus that finds an IOC by environment variables; its files go to a directory."""
     async with _xvfb() as display:
         connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
         server = await asyncio.start_server(lambda *streams: connected.set_result(streams), "127.0.0.1", 0)
@@ -142,7 +142,7 @@ async def running(directory: Path, environment: Mapping[str, str]) -> AsyncItera
 
 @asynccontextmanager
 async def _xvfb() -> AsyncIterator[str]:
-    """An X server without a screen; gives its display."""
+    """Run an X server without a screen; yield its display."""
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(
         *("Xvfb", "-displayfd", str(writing), "-screen", "0", "1920x1200x24", "-nolisten", "tcp"),

@@ -1,8 +1,8 @@
-"""The screens in CS-Studio Phoebus itself, on the demo. What became of a press is checked by PVs.
+"""The screens in CS-Studio Phoebus with the demo. The results of clicks are checked by PV.
 
-PHOEBUS_HOME names a directory with Phoebus' jars, or with a folder `lib` of them; Java and Xvfb have to be there.
+PHOEBUS_HOME names a directory with Phoebus' jars, or with a folder `lib` of them; Java and Xvfb are required.
 Without them, these tests are skipped. SCREEN_PICTURES names a directory that keeps a picture of every screen,
-PHOEBUS_MINUTES how long the plots are watched.
+PHOEBUS_MINUTES sets how long the plots are observed.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ pytestmark = [pytest.mark.phoebus, pytest.mark.slow]
 PREFIX = "PHOEBUS-DEMO"
 TABLE = "SEQ2 Table"
 
-#: Whether the table shows what came from its PV, rather than what was edited.
+#: Whether the table shows the value of its PV, not edits.
 _SHOWN = f"isinstance(named({TABLE!r}, 'Table').getPropertyValue('value'), VTable)"
 
-#: What Phoebus logs of screens that are right.
+#: Warnings of Phoebus about correct screens.
 HARMLESS = (
     "Unsupported JavaFX configuration",
     "phoebus.folder.name.preference",
@@ -42,14 +42,14 @@ HARMLESS = (
     "Gdk-WARNING",
     # A screen was closed while it still connected.
     "while channel is null",
-    # The first sample of an acquisition is alone: for a moment, there is no range of time.
+    # With only the first sample of an acquisition, the time range is empty.
     "Axis time: Invalid value range",
 )
 
 
 @dataclass
 class Stage:
-    """Screens in a directory, the IOC that they are of, and a Phoebus."""
+    """Screens in a directory, their IOC, and a Phoebus."""
 
     directory: Path
     ioc: Ioc
@@ -60,7 +60,7 @@ class Stage:
         await self.phoebus.open(self.directory / file, title, macros)
 
     async def rows(self) -> list[list[str]]:
-        """What the table shows."""
+        """Return the displayed rows."""
         shown: list[list[str]] = await self.phoebus.run(
             f"result = [list(row) for row in named({TABLE!r}, 'Table').getValue()]"
         )
@@ -71,11 +71,11 @@ class Stage:
         await self.phoebus.run(f"named({TABLE!r}, 'Table').setValue({rows!r}); press({TABLE!r}, 'Submit')")
 
     async def held(self) -> list[list[str]]:
-        """What the PandA holds of the table."""
+        """Return the rows of the PandA."""
         return cells_of((await self.ioc.raw_get("SEQ2:TABLE")).value)
 
     async def holds(self, rows: list[list[str]]) -> None:
-        """Wait until the PandA holds a table, and the screen shows that in place of what was edited."""
+        """Wait until the PandA has a table, and the screen shows it instead of the edits."""
         async with asyncio.timeout(20):
             while True:
                 if await self.held() == rows:
@@ -99,7 +99,7 @@ async def stage(ca_ports: Iterator[int], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 async def table(stage: Stage) -> Stage:
-    """The screen of a table, that shows what the PandA holds."""
+    """The screen of a table, which shows the rows of the PandA."""
     await stage.open("SEQ_TABLE.bob", TABLE, P=PREFIX, R="SEQ2")
     await stage.phoebus.becomes(_SHOWN)
     return stage
@@ -170,7 +170,7 @@ async def test_an_empty_table_has_a_plot(table: Stage) -> None:
 
 
 async def trace(stage: Stage, axis: str, number: int = 0) -> str:
-    """The PV of a trace of the plot."""
+    """Return the PV of a trace of the plot."""
     code = f"result = plot('Data').getPropertyValue('traces[{number}].{axis}_pv')"
     return str(await stage.phoebus.run(code))
 
@@ -196,7 +196,7 @@ async def test_what_is_chosen_is_plotted(stage: Stage) -> None:
 
 
 async def test_the_plots_live(stage: Stage) -> None:
-    """The curves of a plot go on being drawn, and nothing of it fails."""
+    """The curves of a plot are updated continuously, without errors."""
     await stage.open("Data.bob", "Data", P=PREFIX)
     written = len(stage.phoebus.log.read_text())
     ends = time.monotonic() + 60 * float(os.environ.get("PHOEBUS_MINUTES") or 0.5)
@@ -211,7 +211,7 @@ async def test_the_plots_live(stage: Stage) -> None:
 
 
 async def test_a_capture_of_all_kinds_can_be_chosen(stage: Stage) -> None:
-    """Also those that Channel Access has too few choices for."""
+    """Also records with more choices than Channel Access permits."""
     await stage.open("INENC.bob", "INENC3", P=PREFIX, R="INENC3")
     name = f"pva://{PREFIX}:INENC3:VAL:CAPTURE"
     choice = "Min Max StdDev"

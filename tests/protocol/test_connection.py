@@ -1,4 +1,4 @@
-"""The states of both connections: what each allows, and that none delivers anything after an error."""
+"""The states of both connections: permitted calls, and no events after an error."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ GARBAGE = b"BIN \x0c\x00\x00\x00abcd"
 
 
 def connected(data: bytes = b"") -> DataConnection:
-    """A data connection that was given some bytes, and whose events were taken."""
+    """A data connection that has received some bytes, and whose events have been consumed."""
     connection = DataConnection()
     connection.connect(False)
     if data:
@@ -144,7 +144,7 @@ def test_what_nobody_takes_is_bounded() -> None:
             connection.receive_bytes(frame)
     taken = sum(len(data.data) for data in connection.events() if isinstance(data, FrameData))
     assert taken * samples.DTYPE.itemsize > MAX_QUEUED
-    connection.receive_bytes(frame)  # and it goes on
+    connection.receive_bytes(frame)  # and it continues
 
 
 def test_a_flush_keeps_the_order() -> None:
@@ -168,7 +168,7 @@ def test_arrays_outlive_an_error() -> None:
 
 @dataclass(frozen=True)
 class Wrong(Command[None]):
-    """A command with a mistake in its first round, or in its second."""
+    """A command with an error in its first round, or in its second."""
 
     rounds: int
     asks: Any = None

@@ -1,4 +1,4 @@
-"""The control connection: any split of the bytes, any number of commands, and every way to go wrong."""
+"""The control connection: any split of the bytes, any number of commands, and all errors."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -31,7 +31,7 @@ def finished(connection: ControlConnection) -> list[tuple[Command[Any], Any]]:
 
 
 def converse(command: Command[Any], replies: bytes) -> Any:
-    """What a command makes of replies that arrive at once."""
+    """Return the response of a command to replies that arrive together."""
     connection = ControlConnection()
     connection.send(command)
     connection.receive_bytes(replies)
@@ -232,7 +232,7 @@ NOTHING_NEW = POLL.nothing_new({"A.B": "7", COMPLETION: "Ok"})
 
 
 def polled(*answers: bytes) -> list[Any]:
-    """What comes of a poll of which nothing new is expected, and of a command behind it."""
+    """Return the results of a poll with an expected reply, and of a command after it."""
     connection = ControlConnection()
     assert connection.send(POLL, NOTHING_NEW) == b"*CHANGES.CONFIG?\n*CHANGES.ATTR?\nA.B?\n*PCAP.COMPLETION?\n"
     connection.send(Get("C.D"))

@@ -1,4 +1,4 @@
-"""The data connection: any split of the bytes, several acquisitions, and every way to go wrong."""
+"""The data connection: any split of the bytes, several acquisitions, and all errors."""
 
 import itertools
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""Both halves of the protocol, fed with what servers say, damaged: only documented errors, and bounded memory.
+"""Both halves of the protocol with damaged data of servers: only documented errors, and limited memory.
 
-As many inputs as the variable FUZZ_INPUTS says: a million on request.
+The variable FUZZ_INPUTS sets the number of inputs: a million on request.
 """
 
 import os
@@ -38,21 +38,21 @@ COMMANDS: tuple[Command[object], ...] = (
     GetState(),
 )
 
-#: What a damaged input may get in it: what means something to the protocol, numbers that are too large, junk.
+#: Insertions into damaged inputs: protocol elements, too large numbers, random bytes.
 PIECES = (
     *(b"OK\n", b"OK =", b"ERR ", b"!", b".\n", b"\n", b"\r\n", b"=", b"<", b"BIN ", b"END 5 Ok\n", b"</header>\n\n"),
     *(b"-1", b"99999999999999999999", b"nan", b"1e999", b"\x00", b"\xff\xff\xff\xff", b"\xc3", b"!" * 300, b"x" * 3000),
 )
 
-#: Bytes that no frame here can have: inputs are smaller.
+#: A frame size larger than any input, in bytes.
 MOST_BYTES = 1 << 25
 
-#: Bytes of memory that may be held at the end of all, and at any time.
+#: Memory limits in bytes: at the end, and at any time.
 HELD, PEAK = 20_000_000, 60_000_000
 
 
 def replies() -> list[bytes]:
-    """What the simulated PandA answers to each command."""
+    """Return the reply of the simulated PandA to each command."""
     answers = []
     for command in COMMANDS:
         peers = Peers()
@@ -67,7 +67,7 @@ def replies() -> list[bytes]:
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """The bytes with some harm done to them."""
+    """Return damaged bytes."""
     for _ in range(chance.randint(1, 4)):
         at, length = chance.randrange(len(data) + 1), chance.randrange(40)
         match chance.randrange(4):
@@ -83,13 +83,13 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def pieces_of(data: bytes, length: int) -> Iterator[bytes]:
-    """The bytes in pieces of a length; then nothing, as at the end of a stream."""
+    """Yield the bytes in pieces of a length, then b"" as at the end of a stream."""
     yield from (data[start : start + length] for start in range(0, len(data), length))
     yield b""
 
 
 def pieces(data: bytes, chance: random.Random) -> Iterator[bytes]:
-    """The bytes as a socket may give them; then nothing, as at the end of a stream."""
+    """Yield the bytes in random pieces, then b"" as at the end of a stream."""
     while data:
         length = chance.choice((1, 7, 100, 5000))
         yield data[:length]

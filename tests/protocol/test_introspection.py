@@ -1,4 +1,4 @@
-"""What a PandA says that it has."""
+"""Introspection of a PandA."""
 
 import re
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 
 class Script:
-    """A server that answers from a dictionary, and with an ERR to all else."""
+    """A server that answers from a dictionary, and with ERR to all other lines."""
 
     def __init__(self, replies: dict[str, list[str]]) -> None:
         self.replies = replies

@@ -1,7 +1,7 @@
-"""Both connections in every order of calls and every split of the bytes: a model beside them says what must come.
+"""Both connections in every order of calls and every split of the bytes: a model predicts the events.
 
-Only the documented errors may be raised, and nothing may be lost, doubled, or delivered after an error. FUZZ_STEPS
-says how many examples there are of each.
+Only the documented errors may be raised, and no event may be lost, duplicated, or delivered after an error. FUZZ_STEPS
+sets the number of examples of each.
 """
 
 import os
@@ -42,10 +42,10 @@ from panda_ioc.simulator import load
 from .. import samples
 from ..peers import Peers
 
-#: Bytes that are delivered at once: often few, so that every mark is cut in two somewhere.
+#: Sizes of deliveries in bytes: often small, so that every delimiter is split somewhere.
 COUNTS = st.one_of(st.integers(1, 12), st.integers(1, 700), st.just(100000))
 
-#: Whether to end a conversation: seldom, or most would be short.
+#: Whether to end a conversation: rarely, otherwise most would be short.
 SELDOM = st.integers(0, 9).map(lambda number: number == 9)
 
 EXAMPLES = int(os.environ.get("FUZZ_STEPS", "60"))
@@ -63,7 +63,7 @@ class Mistaken(Command[None]):
         raise ZeroDivisionError("a mistake")
 
 
-#: Makes a command, and checks its response.
+#: Functions that make a command and check its response.
 COMMANDS: list[tuple[Any, Any]] = [
     (lambda: GetLine("*CLOCK_FREQ"), lambda response: response == "125000000"),
     (lambda: Get("PULSE1.PULSES"), lambda response: response == b"0"),
@@ -82,7 +82,7 @@ WRONG: list[Any] = [Get("A=B"), Put("A.B", "1\n2"), Put("A.B", object()), Raw([]
 
 
 class ControlMachine(RuleBasedStateMachine):
-    """A control connection, and the simulated PandA at its other end."""
+    """A control connection with the simulated PandA at its other end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class ControlMachine(RuleBasedStateMachine):
         self.garbled = False
 
     def write(self, data: bytes) -> None:
-        """The PandA answers at once; its answers wait to be delivered."""
+        """The PandA replies immediately; its replies wait for delivery."""
         if not self.garbled:
             self.on_their_way += b"".join(self.peers.session.receive(data))
 
@@ -172,7 +172,7 @@ class ControlMachine(RuleBasedStateMachine):
         self.take(lost=self.over() or self.garbled)
 
     def take(self, *, lost: bool) -> None:
-        """Check the responses: each command has one, once; when all is over, all have one."""
+        """Check the responses: each command gets one, exactly once; at the end, all have one."""
         for command, response in self.connection.responses():
             known, check = self.expected.pop(id(command))
             assert known is command
@@ -193,13 +193,13 @@ class ControlMachine(RuleBasedStateMachine):
 
 
 class DataMachine(RuleBasedStateMachine):
-    """A data connection, and what a server may say to it."""
+    """A data connection, and the possible data of a server."""
 
     def __init__(self) -> None:
         super().__init__()
         self.connection = DataConnection()
         self.on_their_way = b""
-        #: What must still come, in order: kinds of events, and the numbers of samples; and an error at the end.
+        #: The remaining expected events, in order: kinds of events, numbers of samples, and an error at the end.
         self.expected: list[type[Data] | int] = []
         self.wrong: type[Exception] | None = None
         self.said_ok = self.acquiring = self.over = False
@@ -227,7 +227,7 @@ class DataMachine(RuleBasedStateMachine):
             self.say_next(size, reason)
 
     def say_next(self, size: int, reason: str) -> None:
-        """What comes next of a right conversation."""
+        """Send the next part of a valid conversation."""
         if not self.said_ok:
             self.on_their_way += b"OK\n"
             self.expected.append(ReadyData)
@@ -259,7 +259,7 @@ class DataMachine(RuleBasedStateMachine):
             self.on_their_way += b"BIN " + length.to_bytes(4, "little") + b"abcd"
         else:
             self.on_their_way += samples.HEADER.replace(b"int64", b"int128")
-        self.on_their_way += samples.acquisition(samples.rows(3))  # and that must not be taken for data
+        self.on_their_way += samples.acquisition(samples.rows(3))  # which must not be treated as data
 
     @rule(count=COUNTS, flush=st.booleans(), buffer=st.booleans(), take=st.sampled_from([0, 1, 99999]))
     def deliver(self, count: int, flush: bool, buffer: bool, take: int) -> None:
@@ -302,7 +302,7 @@ class DataMachine(RuleBasedStateMachine):
         assert self.over
 
     def take(self, events: Any, most: int) -> None:
-        """Check what comes against what must come, in order."""
+        """Compare the events with the expected ones, in order."""
         try:
             for _, data in zip(range(most), events, strict=False):
                 if isinstance(data, FrameData):

@@ -1,4 +1,4 @@
-"""Words of tables and their columns, both ways."""
+"""Conversion between table words and columns."""
 
 from typing import Any
 

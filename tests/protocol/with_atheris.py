@@ -1,11 +1,11 @@
-"""Both halves of the protocol, fed with what atheris makes of servers' answers by the branches that it sees taken.
+"""Both halves of the protocol with inputs that atheris derives from replies of servers, guided by branch coverage.
 
     python -m pip install atheris
     python -m tests.protocol.with_atheris control -runs=1000000
     python -m tests.protocol.with_atheris data -runs=1000000
 
-It ends with an error, and the input, at the first exception that is not documented, at an input that takes over ten
-seconds, and when the process takes more memory than it may. Options that begin with one dash are libFuzzer's.
+It ends with an error, and prints the input, at the first undocumented exception, at an input that takes more than 10 s,
+and when the process exceeds its memory limit. Options with a single dash are those of libFuzzer.
 """
 
 import sys
@@ -21,12 +21,12 @@ with atheris.instrument_imports(include=["panda_ioc.protocol"]):
 from .. import samples
 from .test_fuzz import COMMANDS, MOST_BYTES, pieces_of, replies
 
-#: Memory that the process may take, in MB, and seconds for an input.
+#: Memory limit of the process in MB, and time limit of an input in s.
 _LIMITS = ("-rss_limit_mb=512", "-timeout=10", "-max_len=20000")
 
 
 def into_control(data: bytes) -> None:
-    """The first byte chooses the command that is answered, the second the pieces in which the answer comes."""
+    """The first byte selects the command, the second the sizes of the pieces of the reply."""
     if len(data) < 2:
         return
     connection = ControlConnection()
@@ -40,7 +40,7 @@ def into_control(data: bytes) -> None:
 
 
 def into_data(data: bytes) -> None:
-    """The first byte says whether samples are scaled and frames flushed at once, the second as above."""
+    """The first byte selects scaled samples and immediate flushing of frames, the second the sizes of the pieces."""
     if len(data) < 2:
         return
     connection = DataConnection()
@@ -52,7 +52,7 @@ def into_data(data: bytes) -> None:
 
 
 def expecting(feed: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """The same, where errors that are documented are as they should be."""
+    """Do the same, and ignore documented errors."""
 
     def feeding(data: bytes) -> None:
         try:
@@ -64,7 +64,7 @@ def expecting(feed: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 
 def seeds(half: str) -> list[bytes]:
-    """What a server says, after two bytes that say how it is fed."""
+    """Return data of a server, after two bytes that select the options."""
     if half == "control":
         return [bytes((number, 99)) + answer[:10_000] for number, answer in enumerate(replies())]
     return [bytes((how, 99)) + b"OK\n" + samples.acquisition(samples.rows(9)) for how in range(4)]

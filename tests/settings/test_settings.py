@@ -1,4 +1,4 @@
-"""Settings as data: parsed from a design, and compared."""
+"""Settings as data: parsing a design, and comparison."""
 
 import json
 

@@ -1,8 +1,8 @@
-"""Every screen in a real viewer of `.bob`: all is connected, nothing is warned of, and there are pictures to look at.
+"""Every screen in a real viewer of `.bob` files: all PVs connect, there are no warnings, and pictures are saved.
 
-`bobview` (`cargo install bobview --locked`) draws without a display. It is looked for on PATH, or where the variable
-BOBVIEW says; without it, these tests are skipped. SCREEN_PICTURES names a directory that keeps the pictures. What
-it does not draw is a table; that its PV connects is tested all the same.
+`bobview` (`cargo install bobview --locked`) draws without a display. The test finds it on PATH, or by the variable
+BOBVIEW; without it, these tests are skipped. SCREEN_PICTURES names a directory that keeps the pictures. It does
+not draw tables; the test checks that their PVs connect.
 """
 
 import asyncio
@@ -29,26 +29,26 @@ pytestmark = pytest.mark.viewer
 
 BOBVIEW = Path(os.environ.get("BOBVIEW") or shutil.which("bobview") or "/no/bobview")
 
-#: What is drawn around a widget that is disconnected.
+#: The border of a disconnected widget.
 DISCONNECTED = (213, 61, 213)
 
-#: What PV Access alone serves.
+#: PVs that only PV Access serves.
 TABLES = (":TABLE", ":DATASETS")
 
-#: Said of any IOC that other tests have stopped, and of expressions in Jython, which it does not run.
+#: Warnings about IOCs that other tests have stopped, and about Jython expressions, which bobview does not run.
 HARMLESS = ("beacon period exceeded", 'cannot parse \'"pva://" + widget.getEffectiveMacros()')
 
 
 @dataclass
 class Stage:
-    """Screens in a directory, and the IOC that they are of."""
+    """Screens in a directory, and their IOC."""
 
     directory: Path
     ioc: Ioc
     screens: list[Opened]
 
     async def view(self, program: str, *arguments: str) -> tuple[str, str]:
-        """Run a program of the viewer to its end; return what it wrote."""
+        """Run a program of the viewer to its end; return its output."""
         ca, pva = (self.ioc.environment[name] for name in ("EPICS_CA_SERVER_PORT", "EPICS_PVA_BROADCAST_PORT"))
         variables = {
             "EPICS_CA_ADDR_LIST": f"127.0.0.1:{ca}",
@@ -117,7 +117,7 @@ async def test_every_screen_is_drawn_without_a_warning(stage: Stage) -> None:
 
 
 async def _problems(stage: Stage, screen: Opened) -> list[str]:
-    """Draw a screen; tell what is wrong with it."""
+    """Draw a screen; return its problems."""
     pictures = Path(os.environ.get("SCREEN_PICTURES") or stage.directory)
     picture = pictures / f"{stage.ioc.prefix}-{screen.file.removesuffix('.bob')}.png"
     width, height = (int(screen.root.findtext(tag) or 0) for tag in ("width", "height"))

@@ -1,1 +1,1 @@
-"""The connection to the PandA: what is asked of it, how often, and how it comes back."""
+"""The connection to the PandA: introspection, polls, reconnection."""

@@ -1,4 +1,4 @@
-"""Trying again to connect: one way for the control port, the data port and the first meeting."""
+"""Pauses between connection attempts, for the control port, the data port and the first connection."""
 
 import asyncio
 import contextlib
@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 from ..log import Repeated
 
-#: Seconds: the first pause, and the longest.
-_SHORTEST, _LONGEST = 0.5, 10.0
+#: First and maximum pause in s.
+_FIRST, _MAX = 0.5, 10.0
 
 
 class Retry:
-    """Pauses between attempts, which grow only while they fail, and a warning for each new reason.
+    """Pauses that grow while attempts fail, and a warning for each new reason.
 
     Args:
-        warn: takes a line for the log
+        warn: logs a line
     """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
@@ -23,22 +23,22 @@ class Retry:
         self.succeeded()
 
     def succeeded(self) -> None:
-        """Begin with a short pause after the next failure, and with a warning."""
-        self._delay = _SHORTEST
+        """Reset the pause and the warning."""
+        self._delay = _FIRST
         self._warning = Repeated(self._warn)
 
     def failed(self, why: str) -> None:
-        """Say why an attempt failed."""
+        """Log the reason of a failed attempt, unless it is the same as before."""
         self._warning.tell(why)
 
     async def pause(self, unless: asyncio.Event | None = None) -> None:
-        """Wait before the next attempt: twice as long as before, less a random part of up to a half.
+        """Wait before the next attempt; the pause doubles each time and is reduced by a random part of up to half.
 
         Args:
-            unless: ends the pause when it is set
+            unless: an event that ends the pause
         """
         delay = self._delay * random.uniform(0.5, 1)
-        self._delay = min(2 * self._delay, _LONGEST)
+        self._delay = min(2 * self._delay, _MAX)
         if unless is None:
             await asyncio.sleep(delay)
             return

@@ -1,4 +1,4 @@
-"""Ask a PandA what it has."""
+"""Introspection: read the description of a PandA."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -22,20 +22,20 @@ from ...protocol import (
 )
 from ..plan.model import Block, Model
 
-#: More instances of one block than any FPGA holds: a server that says so is not to be believed.
+#: Maximum number of instances of a block; more than any FPGA has, to reject invalid replies.
 MAX_INSTANCES = 1024
 
-#: More fields, of all instances together, than any FPGA has: a PandABox has some 1000. Each is several records.
+#: Maximum number of fields of all instances; a PandABox has about 1000. Each field is several records.
 MAX_FIELDS = 10_000
 
 
 async def introspect(client: AsyncioClient) -> Model:
-    """Ask for all there is to know, in four round trips for any number of blocks, and two more inside.
+    """Read the description and all values of a PandA, in at most six round trips for any number of blocks.
 
-    A block that the PandA cannot describe is left out with a remark: all others can still be served.
+    A block with an invalid description is omitted, with a remark in the model; other blocks are not affected.
 
     Args:
-        client: connected; what it is told here counts as told in later polls
+        client: a connected client; its later polls report changes since this call
 
     Raises:
         PandaError: see `AsyncioClient.send`
@@ -44,15 +44,21 @@ async def introspect(client: AsyncioClient) -> Model:
     remarks = []
     for name, info in list(infos.items()):
         if not 1 <= info.number <= MAX_INSTANCES:
-            remarks.append(f"block {name} is not served: the PandA claims to have {info.number} of it")
+            remarks.append(
+                f"block {name} is not served: it has {info.number} instances; 1 to {MAX_INSTANCES} are valid"
+            )
             del infos[name]
-    *told, polled = await _all(*(_fields(client, name) for name in infos), client.send(Poll((ChangeGroup.ALL,))))
-    fields: dict[str, Mapping[str, FieldInfo] | str] = dict(zip(infos, told, strict=True))
+    *replies, polled = await _all(*(_fields(client, name) for name in infos), client.send(Poll((ChangeGroup.ALL,))))
+    fields: dict[str, Mapping[str, FieldInfo] | str] = dict(zip(infos, replies, strict=True))
     if polled.refused:
         raise CommandError("*CHANGES?", polled.refused[ChangeGroup.ALL])
-    remarks += [f"block {name} is not served: {told}" for name, told in fields.items() if isinstance(told, str)]
-    blocks = {name: Block(name, infos[name], told) for name, told in fields.items() if not isinstance(told, str)}
-    remarks += _leave_out_what_is_too_much(blocks)
+    remarks += [
+        f"block {name} is not served: {problem}" for name, problem in fields.items() if isinstance(problem, str)
+    ]
+    blocks = {
+        name: Block(name, infos[name], content) for name, content in fields.items() if not isinstance(content, str)
+    }
+    remarks += _limit_fields(blocks)
     model = Model(
         identity,
         blocks,
@@ -68,16 +74,16 @@ async def introspect(client: AsyncioClient) -> Model:
     )
 
 
-def _leave_out_what_is_too_much(blocks: dict[str, Block]) -> list[str]:
-    """Leave out the blocks with which there would be too many fields in all; return what is to be said of them."""
+def _limit_fields(blocks: dict[str, Block]) -> list[str]:
+    """Remove blocks that exceed the total number of fields; return a remark for each."""
     remarks: list[str] = []
     total = 0
     for name, block in list(blocks.items()):
         count = block.info.number * len(block.fields)
         if total + count > MAX_FIELDS:
             remarks.append(
-                f"block {name} is not served: its {block.info.number} instances have {count} fields, which with the "
-                f"{total} of other blocks is more than {MAX_FIELDS}"
+                f"block {name} is not served: its {block.info.number} instances have {count} fields; with the {total} "
+                f"fields of other blocks this exceeds the limit of {MAX_FIELDS}"
             )
             del blocks[name]
         else:
@@ -86,7 +92,7 @@ def _leave_out_what_is_too_much(blocks: dict[str, Block]) -> list[str]:
 
 
 async def _table(client: AsyncioClient, name: str) -> TableContent | str:
-    """What a table holds, or why it cannot be read."""
+    """Return the content of a table, or the reason why it cannot be read."""
     try:
         return await client.send(GetTable(name))
     except (CommandError, RemoteProtocolError) as error:
@@ -96,7 +102,7 @@ async def _table(client: AsyncioClient, name: str) -> TableContent | str:
 
 
 async def _all(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Await all at once; when one fails, the others are not left running."""
+    """Await coroutines concurrently; if one fails, cancel the others."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         return await asyncio.gather(*tasks)
@@ -106,7 +112,7 @@ async def _all(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
 
 
 async def _fields(client: AsyncioClient, block: str) -> Mapping[str, FieldInfo] | str:
-    """The fields of a block, or why it has none that make sense."""
+    """Return the fields of a block, or the reason why they are invalid."""
     try:
         return await client.send(GetFieldInfo(block))
     except (CommandError, LocalProtocolError, RemoteProtocolError) as error:

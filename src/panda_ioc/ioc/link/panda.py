@@ -1,4 +1,4 @@
-"""The PandA of an IOC: one connection, what is known of it, why it is lost, and how it comes back."""
+"""The link to the PandA: connection, known values, loss, reconnection."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,18 @@ T = TypeVar("T")
 
 
 class OutcomeUnknownError(PandaConnectionError):
-    """A command that may set something was sent, and nobody knows whether the PandA took it."""
+    """The connection was lost after a command was sent: it is unknown whether the PandA executed it."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a PandA is: its host, and the numbers of its two ports."""
+    """The address of a PandA.
+
+    Attributes:
+        host: name or address
+        control_port: TCP port of the control server
+        data_port: TCP port of the data server
+    """
 
     host: str
     control_port: int
@@ -34,32 +40,32 @@ class Address:
 
 
 class Listener(Protocol):
-    """What follows a PandA. All is called in the event loop, when the link's `known` is up to date."""
+    """The interface of a link listener. The link calls it in the event loop, after updating `known`."""
 
     def connected(self, *, again: bool) -> None:
-        """The PandA is there; `again` if it was shown as lost before."""
+        """Handle a connection; `again` if it follows a loss."""
 
     def disconnected(self) -> None:
-        """The PandA is gone; the link's `lost` says why."""
+        """Handle the loss of the PandA; `PandaLink.lost` has the reason."""
 
     def apply(self, changes: Changes, different: Collection[str]) -> None:
-        """The PandA says what has changed, and of some keys something else is known now."""
+        """Handle reported changes; `different` are the keys whose known value differs from before."""
 
     def attempts(self, state: str, text: str) -> None:
-        """Connecting begins or failed: a state of `IOC:CONNECTION`, and a text about it."""
+        """Handle a connection attempt: a state of `IOC:CONNECTION` and its text."""
 
 
 class PandaLink:
-    """The one owner of the connection to a PandA.
+    """The owner of the control connection to a PandA.
 
     Args:
-        address: where the PandA is
-        periods: how often each group of changes is asked for, in seconds
+        address: the address of the PandA
+        periods: poll period of each group of changes in s
 
     Attributes:
-        address: where the PandA is
-        known: what it said last
-        reconnects: how often it came back
+        address: the address of the PandA
+        known: the last known values
+        reconnects: number of reconnections
     """
 
     def __init__(self, address: Address, periods: Mapping[ChangeGroup, float]) -> None:
@@ -72,20 +78,20 @@ class PandaLink:
 
     @property
     def lost(self) -> str:
-        """Why there is no connection; "" while there is one."""
+        """The reason why there is no connection; "" while connected."""
         return self.known.lost
 
-    def another(self) -> AsyncioClient:
-        """Return a client of its own for the same PandA, not connected yet."""
+    def new_client(self) -> AsyncioClient:
+        """Return a new client for the same PandA, not connected."""
         return AsyncioClient(self.address.host, self.address.control_port, self.address.data_port)
 
     async def connect(self) -> Model:
-        """Connect, and ask what the PandA has.
+        """Connect, and return the description of the PandA.
 
         Raises:
-            PandaError: it is not there, or no PandA
+            PandaError: the PandA is not reachable, or the server is not a PandA
         """
-        client = self.another()
+        client = self.new_client()
         try:
             await client.connect()
             model = await introspect(client)
@@ -98,45 +104,45 @@ class PandaLink:
         self.known.lost = ""
         return model
 
-    def assume(self, model: Model, lost: str) -> None:
-        """Take what a PandA had that is not there now."""
+    def use_cached(self, model: Model, lost: str) -> None:
+        """Use the cached description of an unreachable PandA; `lost` is the reason why it is unreachable."""
         self.known.is_needed = model.may_change()
         self.known.start_with(model.changes)
         self.known.lost = lost
 
     async def ask(self, command: Command[T]) -> T:
-        """Send a command that sets nothing.
+        """Send a query.
 
         Raises:
-            PandaError: see `AsyncioClient.send`; or there is no connection
+            PandaError: there is no connection; see also `AsyncioClient.send`
         """
         return await self._connected().send(command)
 
     async def send(self, command: Command[T], *, then: Callable[[], None] | None = None) -> T:
-        """Send a command that sets something.
+        """Send a command that changes settings.
 
         Args:
-            command: what to send
+            command: the command
             then: see `AsyncioClient.send`
 
         Raises:
             PandaConnectionError: there is no connection, and nothing was sent
-            OutcomeUnknownError: the connection broke, or the answer is none
-            CommandError: the PandA refuses it
+            OutcomeUnknownError: the connection was lost, or the reply is missing or invalid
+            CommandError: the PandA refused the command
         """
         client = self._connected()
         try:
             return await client.send(command, then=then)
         except (PandaConnectionError, PandaTimeoutError, RemoteProtocolError) as problem:
-            raise OutcomeUnknownError(f"not known whether the PandA took it: {problem}") from problem
+            raise OutcomeUnknownError(f"unknown whether the PandA executed it: {problem}") from problem
 
     async def put(self, command: Command[T]) -> T:
-        """Send a command that sets something; return when everything is known that the PandA says after it.
+        """Send a command that changes settings; return after a complete poll that follows it.
 
-        That it is lost after it took the command, other alarms tell.
+        The loss of the PandA between reply and poll is not an error here: the records go into alarm.
 
         Args:
-            command: what to send, in one request: what is asked for is sent behind it, before it is answered
+            command: a command of one request; the poll is sent directly after it, before the reply
 
         Raises:
             PandaError: see `send`
@@ -150,23 +156,23 @@ class PandaLink:
         return answer
 
     async def refresh(self) -> None:
-        """Wait until everything is known that the PandA says from now on.
+        """Wait for a complete poll that begins after this call.
 
         Raises:
-            PandaConnectionError: there is no connection any more
+            PandaConnectionError: the connection is lost
         """
         self._connected()
         if self._poller is None:
-            raise PandaConnectionError("the PandA is gone")
+            raise PandaConnectionError("no connection to the PandA")
         await self._poller.refresh()
 
-    async def refresh_if_there(self) -> None:
-        """The same after the PandA took a command: that it is lost since, other alarms tell."""
+    async def try_refresh(self) -> None:
+        """Refresh after a command; ignore the loss of the PandA, because the records go into alarm."""
         with contextlib.suppress(PandaConnectionError):
             await self.refresh()
 
     def poll_statistics(self) -> tuple[float, float]:
-        """Mean seconds, since the last call, from poll to poll and that a poll took; 0 if there was none."""
+        """Return mean period and mean duration of the polls since the last call in s; 0 without polls."""
         return self._poller.take_statistics() if self._poller else (0.0, 0.0)
 
     async def follow(
@@ -176,13 +182,13 @@ class PandaLink:
         is_same: Callable[[Model], bool],
         is_watched: Callable[[], bool] = lambda: True,
     ) -> Model:
-        """Keep a listener in step, and come back after each loss; return what the PandA has once that is another one.
+        """Update a listener and reconnect after each loss, until the PandA has another description; return this one.
 
         Args:
-            model: what the PandA has, or had
-            listener: is told
-            is_same: whether a PandA that came back is served as it is
-            is_watched: whether anybody is there to see what changes; see `Poller`
+            model: the description of the PandA, which may come from the cache
+            listener: the listener
+            is_same: returns whether the served records match a description
+            is_watched: returns whether any client is connected; see `Poller`
         """
         again = False
         while True:
@@ -197,16 +203,16 @@ class PandaLink:
                 )
                 await self._until_lost(self._poller, listener, again=again)
             else:
-                self._tell_lost(listener, self.lost)
+                self._notify_lost(listener, self.lost)
             model = await self._reconnect(listener)
             if not is_same(model):
                 return model
             self.reconnects += was_there
-            log.info("the PandA is back")
+            log.info("reconnected to the PandA")
             again = True
 
     async def close(self) -> None:
-        """Disconnect; whoever still asks is told so."""
+        """Disconnect; pending commands fail."""
         self.known.lost = self.known.lost or "the IOC is stopping"
         client, self._client = self._client, None
         if client is not None:
@@ -221,17 +227,17 @@ class PandaLink:
         listener.connected(again=again)
         listener.attempts("CONNECTED", f"connected to {self.address.host}:{self.address.control_port}")
         reason = await poller.run()
-        log.error("lost the PandA: %s", reason)
-        self._tell_lost(listener, reason)
+        log.error("lost the connection to the PandA: %s", reason)
+        self._notify_lost(listener, reason)
         await self.close()
 
-    def _tell_lost(self, listener: Listener, reason: str) -> None:
+    def _notify_lost(self, listener: Listener, reason: str) -> None:
         self.known.lost = reason
         listener.disconnected()
         listener.attempts("DISCONNECTED", reason)
 
     async def _reconnect(self, listener: Listener) -> Model:
-        """Try until the PandA answers; the pauses grow only while it does not."""
+        """Reconnect; pauses between attempts grow."""
         retry = Retry(log.warning)
         while True:
             await retry.pause()
@@ -239,5 +245,5 @@ class PandaLink:
             try:
                 return await self.connect()
             except PandaError as error:
-                retry.failed(f"the PandA is not back: {error}")
+                retry.failed(f"cannot reconnect to the PandA: {error}")
                 listener.attempts("DISCONNECTED", str(error))

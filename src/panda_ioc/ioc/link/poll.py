@@ -1,14 +1,14 @@
-"""What is asked of the PandA again and again, and how often.
+"""Polls of the PandA and their periods.
 
-Settings and attributes cost the PandA little and matter to people, so they are asked for often; what
-blocks report has to be read from the FPGA, so less often. While people are at work, settings are asked for
-three times as often: that shows a change within a hundredth of a second, and costs nothing at night.
+Settings and attributes cost the PandA little and matter to operators, so their poll period is short. Readings come from
+the FPGA, so their period is longer. After a setting has changed, settings are polled three times as often for a while:
+further changes then appear within 0.01 s.
 
-After a put everything is asked for at once, so that the put completes with true readbacks. The PandA answers in
-order, so this is sent together with the put; puts that are sent together share one such poll.
+After a put, the IOC polls all groups immediately, so the put completes with valid readbacks. The PandA replies in
+order, so this poll is sent together with the put; puts that are sent together share one poll.
 
-A field that cannot be read is reported once, in the first full answer, and one that fails later is not reported at
-all. So what blocks report is also asked for field by field, one or a few with each poll of READ, all in turn.
+The PandA reports a field that it cannot read once, in the first complete reply; it does not report a field that fails
+later. Therefore the IOC also queries the readings field by field, one or a few with each poll of READ, in turn.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from ...client import AsyncioClient, PandaConnectionError
 from ...protocol import ChangeGroup, Changes, Expected, PandaError, Poll, Polled
 from ...protocol.poll import SETTINGS
-from .quiet import Quiet
+from .unchanged import UnchangedReplies
 
 log = logging.getLogger(__name__)
 
-#: Seconds from one poll of a group to the next.
+#: Default poll periods in s.
 PERIODS: Mapping[ChangeGroup, float] = {
     ChangeGroup.CONFIG: 0.04,
     ChangeGroup.ATTR: 0.04,
@@ -35,41 +35,40 @@ PERIODS: Mapping[ChangeGroup, float] = {
     ChangeGroup.METADATA: 0.48,
 }
 
-#: For so many seconds after a setting changed or was put, settings are asked for so many times as often.
+#: Time in s after a change of a setting in which settings are polled more often; by this factor.
 BUSY_FOR = 10.0
 BUSY_POLLS = 3
 
-#: Seconds from poll to poll at least while no client is connected: nobody sees how soon a change is shown.
+#: Minimum poll period without clients, in s.
 UNWATCHED_BEAT = 0.1
 
-#: Seconds after which it is looked again whether any is.
-LOOK_PERIOD = 0.4
+#: Period of the check for clients, in s.
+WATCH_PERIOD = 0.4
 
-#: Seconds from poll to poll at most, though nothing is due: so a PandA that falls silent is noticed.
-LONGEST_BEAT = 1.0
+#: Maximum poll period in s, so that a silent PandA is detected.
+MAX_BEAT = 1.0
 
-#: Seconds in which each field that blocks report is asked for itself; longer where one with each poll is fewer.
-ROUND = 30.0
+#: Time in s in which each reading is queried once; longer if this needs less than one query per poll.
+FIELDS_PERIOD = 30.0
 
-#: Seconds that a poll may take: a PandA that needs longer is as good as gone.
+#: Timeout of a poll in s, after which the PandA counts as lost.
 TIMEOUT = 2.0
 
 
 class Timetable:
-    """What is due at each beat.
+    """A timetable of polls.
 
     Args:
-        periods: seconds from one poll of a group to the next; the shortest is the beat, others are rounded
-            to whole beats
+        periods: poll period of each group in s; the shortest is the beat, others are rounded to multiples of it
 
     Attributes:
-        beat: seconds
-        everything: asks for all groups
-        settings: asks for the settings alone; None if they are not among what is asked most often
+        beat: period of the timetable in s
+        everything: a poll of all groups
+        settings: a poll of the settings; None if their period is longer than the beat
     """
 
     def __init__(self, periods: Mapping[ChangeGroup, float]) -> None:
-        self.beat = min([*periods.values(), LONGEST_BEAT])
+        self.beat = min([*periods.values(), MAX_BEAT])
         self.everything = Poll(tuple(periods))
         self._every = {group: max(1, round(period / self.beat)) for group, period in periods.items()}
         often = tuple(group for group in SETTINGS if self._every.get(group) == 1)
@@ -77,20 +76,20 @@ class Timetable:
         self._polls: dict[tuple[ChangeGroup, ...], Poll] = {}
 
     def due(self, number: int) -> Poll:
-        """What to ask at a beat, counted from 0."""
+        """Return the poll for a beat, counted from 0."""
         groups = tuple(group for group, beats in self._every.items() if number % beats == 0)
         return self._polls.setdefault(groups, Poll(groups))
 
 
 class Poller:
-    """Asks the PandA in turn. It is called back by the event loop, which costs half of what a task does.
+    """A poller of the PandA, driven by callbacks of the event loop, which cost half as much as a task.
 
     Args:
-        client: connected
-        apply: is given every answer
-        periods: how often each group is asked for
-        fields: what is asked for itself as well, in turn
-        is_watched: whether anybody is there to see what changes; while nobody is, all is asked for more seldom
+        client: a connected client
+        apply: called with the changes of each reply
+        periods: poll period of each group in s
+        fields: the readings to query one by one
+        is_watched: returns whether any client is connected; otherwise the poll period is at least UNWATCHED_BEAT
     """
 
     def __init__(
@@ -103,58 +102,58 @@ class Poller:
     ) -> None:
         self._client = client
         self._apply = apply
-        #: Whether anybody is there, and when that is looked at again.
+        #: Whether any client is connected, and the time of the next check.
         self._is_watched = is_watched
-        self._watched, self._look_at = True, 0.0
+        self._watched, self._check_at = True, 0.0
         self._loop = asyncio.get_running_loop()
         self._periods = dict(periods)
         self._timetable = Timetable(periods)
-        #: Those that go with each poll of READ, in turn; and polls with them, as they are asked again and again.
-        at_once = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / ROUND, 1))
-        self._fields = itertools.cycle([tuple(fields[i : i + at_once]) for i in range(0, len(fields), at_once or 1)])
+        #: The fields for each poll of READ, in turn; and the polls with them, which are reused.
+        number = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / FIELDS_PERIOD, 1))
+        self._fields = itertools.cycle([tuple(fields[i : i + number]) for i in range(0, len(fields), number or 1)])
         self._polls: dict[tuple[tuple[ChangeGroup, ...], tuple[str, ...]], Poll] = {}
-        self._quiet = Quiet()
-        #: Where in the timetable we are, and in which part of a beat; until when people are taken to be busy.
+        self._unchanged = UnchangedReplies()
+        #: The beat in the timetable, the part of the beat, and the time until which settings are polled more often.
         self._number, self._part, self._busy_until = 0, 0, 0.0
-        #: The last poll, its likely answer, and when it began if it is still under way.
+        #: The last poll, its expected reply, and the time when it began; None after its reply.
         self._poll: Poll | None = None
         self._expected: Expected[Polled] | None = None
         self._began: float | None = None
-        #: When everything was asked for last.
+        #: Time of the last poll of all groups.
         self._asked_everything = -math.inf
-        #: Who waits for a poll of everything: the one that is under way, and the next one.
+        #: The refresh that waits for the pending poll of all groups, and the one that waits for the next.
         self._asked: asyncio.Future[None] | None = None
         self._next: asyncio.Future[None] | None = None
-        #: Done when polling is over; the result says why.
+        #: Done when polling ends; the result is the reason.
         self._over: asyncio.Future[str] = self._loop.create_future()
-        #: Seconds that polls took, how many they were, and since when that is counted.
+        #: Total duration and number of polls, and the time from which they are counted.
         self._spent, self._count, self._since = 0.0, 0, self._loop.time()
         self._timer: asyncio.Handle = self._loop.call_soon(self._on_beat)
 
     async def run(self) -> str:
-        """Wait until the PandA is gone, or answers nonsense; return what happened."""
+        """Poll until the PandA is lost or sends an invalid reply; return the reason."""
         lost = asyncio.create_task(self._client.wait_lost())
         try:
             await asyncio.wait((self._over, lost), return_when=asyncio.FIRST_COMPLETED)
             return self._over.result() if self._over.done() else lost.result()
         finally:
-            self._end(lost.result() if lost.done() else "polling was stopped")
+            self._end(lost.result() if lost.done() else "polling stopped")
             lost.cancel()
 
     async def refresh(self) -> None:
-        """Wait for the answer to a poll of everything that begins after this call.
+        """Wait for a poll of all groups that begins after this call.
 
         Raises:
-            PandaConnectionError: the PandA did not answer
+            PandaConnectionError: the PandA is lost or silent
         """
         await asyncio.shield(self.begin_refresh())
 
     def begin_refresh(self) -> "asyncio.Future[None]":
-        """Begin such a poll, now or when the one under way is answered; what is returned is to be shielded."""
+        """Begin such a poll, now or after the pending one; await the returned future with `asyncio.shield`."""
         waiting = self._next or self._loop.create_future()
         if self._over.done():
-            waiting.set_exception(PandaConnectionError("the PandA is gone"))
-            waiting.exception()  # whoever waits is told; nobody need be
+            waiting.set_exception(PandaConnectionError("no connection to the PandA"))
+            waiting.exception()  # marked as retrieved: there may be no waiter
             return waiting
         self._next = waiting
         if self._began is None:
@@ -162,7 +161,7 @@ class Poller:
         return waiting
 
     def take_statistics(self) -> tuple[float, float]:
-        """Mean seconds, since the last call, from poll to poll and that a poll took; 0 if there was none."""
+        """Return mean period and mean duration of the polls since the last call in s; 0 without polls."""
         now = self._loop.time()
         count, spent, elapsed = self._count, self._spent, now - self._since
         self._spent, self._count, self._since = 0.0, 0, now
@@ -172,28 +171,28 @@ class Poller:
         now = self._loop.time()
         timetable = self._timetable
         parts = BUSY_POLLS if timetable.settings and now < self._busy_until else 1
-        if now >= self._look_at:
-            self._look_at, self._watched = now + LOOK_PERIOD, self._is_watched()
+        if now >= self._check_at:
+            self._check_at, self._watched = now + WATCH_PERIOD, self._is_watched()
         beat = timetable.beat if self._watched else max(timetable.beat, UNWATCHED_BEAT)
         following = now + beat / parts
         if self._began is not None:
             limit = self._began + TIMEOUT
             if now >= limit:
-                self._end(f"no answer to a poll within {TIMEOUT:g} s")
+                self._end(f"no reply to a poll within {TIMEOUT:g} s")
             else:
                 self._timer = self._loop.call_at(min(following, limit), self._on_beat)
             return
         self._timer = self._loop.call_at(following, self._on_beat)
         self._part = (self._part + 1) % parts
         if self._part and timetable.settings:
-            if now - self._asked_everything >= beat / parts:  # else a put has just had settings asked for
+            if now - self._asked_everything >= beat / parts:  # otherwise a put has just polled the settings
                 self._ask(timetable.settings)
         else:
             self._ask(self._with_fields(timetable.due(self._number)))
             self._number += 1
 
     def _with_fields(self, poll: Poll) -> Poll:
-        """A poll that asks for the fields, too, whose turn it is."""
+        """Return a poll that also queries the next fields, if it polls READ."""
         fields = next(self._fields, ()) if ChangeGroup.READ in poll.groups else ()
         if not fields:
             return poll
@@ -209,7 +208,7 @@ class Poller:
 
     def _ask(self, poll: Poll) -> None:
         self._began = self._loop.time()
-        self._poll, self._expected = poll, self._quiet.expected(poll)
+        self._poll, self._expected = poll, self._unchanged.expected(poll)
         try:
             self._client.submit(poll, self._answered, expected=self._expected)
         except PandaError as error:
@@ -234,34 +233,36 @@ class Poller:
             self._ask_everything()
 
     def _take(self, answer: Polled) -> bool:
-        """Take an answer that may say something new; return whether polling goes on."""
+        """Process a reply that may report changes; return whether polling continues."""
         if self._poll is not None:
-            self._quiet.learn(self._poll, answer)
+            self._unchanged.learn(self._poll, answer)
         if answer.settings:
             self._busy_until = self._loop.time() + BUSY_FOR
         if answer.refused:
-            self._leave_out(answer.refused)
+            self._stop_polling(answer.refused)
         try:
             self._apply(answer.changes)
-        except Exception as bug:  # noqa: BLE001 - it is raised again by run()
+        except Exception as bug:  # noqa: BLE001 - run() raises it
             self._over.set_exception(bug)
             self._end("")
             return False
         return True
 
-    def _leave_out(self, refused: Mapping[ChangeGroup, str]) -> None:
-        for group, said in refused.items():
-            log.warning("the PandA does not tell changes of %s, so they are not shown: it says %r", group.name, said)
+    def _stop_polling(self, refused: Mapping[ChangeGroup, str]) -> None:
+        for group, reason in refused.items():
+            log.warning(
+                "the PandA refuses to report changes of %s, so the IOC does not show them: %r", group.name, reason
+            )
             self._periods.pop(group, None)
         self._timetable = Timetable(self._periods)
 
     def _end(self, reason: str) -> None:
-        """Stop polling; whoever waits for a poll is told why."""
+        """Stop polling; pending refreshes fail with the reason."""
         self._timer.cancel()
         if not self._over.done():
             self._over.set_result(reason)
         for future in (self._asked, self._next):
             if future is not None and not future.done():
                 future.set_exception(PandaConnectionError(reason))
-                future.exception()  # whoever waits is told; nobody need be
+                future.exception()  # marked as retrieved: there may be no waiter
         self._asked = self._next = None

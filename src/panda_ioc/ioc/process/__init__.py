@@ -1,1 +1,1 @@
-"""The process: start, stop, configuration, state on disk, watching."""
+"""The process of the IOC: start, shutdown, configuration, state on disk, monitoring."""

@@ -1,8 +1,8 @@
-"""A file that tells that the IOC is alive: for probes that must cost next to nothing.
+"""A file that shows that the IOC is alive, for liveness probes that must cost little.
 
-It is there while the IOC runs, also while it waits for its PandA; it holds the number of the process and,
-in a second line, where it answers over HTTP, if it does. It is touched each second by the event loop that does all the
-work: if that hangs, the file grows old. While it cannot be written, that is tried each second.
+The file exists while the IOC runs, also while the IOC waits for its PandA. The first line is the process ID, the second
+line the HTTP address, if HTTP is served. The event loop of the IOC touches the file every second, so the modification
+time gets old if the event loop hangs. If the file cannot be written, the IOC retries every second.
 """
 
 import asyncio
@@ -17,34 +17,38 @@ from ..log import Repeated
 
 log = logging.getLogger(__name__)
 
-#: The variable that names it, as the scripts of the container know it; without it there is no file.
+#: Environment variable with the path, which the container scripts set; without it there is no file.
 VARIABLE = "PANDA_IOC_ALIVE_FILE"
 
 
 @contextlib.contextmanager
 def alive_file() -> Iterator[Callable[[str], None]]:
-    """Keep the file while this lasts, in a running event loop; gives what is to be told where HTTP is served."""
+    """Keep the alive file up to date within the context, which needs a running event loop.
+
+    Yields:
+        a function that adds the HTTP address to the file
+    """
     name = os.environ.get(VARIABLE)
     if not name:
         yield lambda _: None
         return
-    beating = _Beating(Path(name))
+    heartbeat = _Heartbeat(Path(name))
     try:
-        yield beating.tell
+        yield heartbeat.add_address
     finally:
-        beating.stop()
+        heartbeat.stop()
 
 
-class _Beating:
+class _Heartbeat:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._written = False
         self._content = f"{os.getpid()}\n"
-        self._failing = Repeated(log.error)
+        self._warning = Repeated(log.error)
         self._next: asyncio.Handle = self._loop.call_soon(self._beat)
 
-    def tell(self, address: str) -> None:
+    def add_address(self, address: str) -> None:
         self._content += f"{address}\n"
         self._next.cancel()
         self._written = False
@@ -57,16 +61,16 @@ class _Beating:
                 self._path.unlink()
 
     def _beat(self) -> None:
-        # Whatever happens: a probe kills an IOC whose file is not touched again.
+        # Before anything that can fail: the probe kills an IOC whose file is not touched.
         self._next = self._loop.call_later(1, self._beat)
         try:
             self._touch()
         except OSError as error:
-            self._failing.tell(f"cannot tell that the IOC is alive: {self._path}: {error.strerror}")
+            self._warning.tell(f"cannot write the alive file {self._path}: {error.strerror}")
 
     def _touch(self) -> None:
         if self._written and self._path.exists():
             os.utime(self._path)
             return
-        textfile.replace(self._path, self._content)  # nobody is to read half of it
+        textfile.replace(self._path, self._content)  # atomic: probes never read a partial file
         self._written = True

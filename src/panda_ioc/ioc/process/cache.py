@@ -1,4 +1,4 @@
-"""What a PandA had when it was last asked, kept on disk: so that its PVs exist while it is away."""
+"""The cached description of the PandA on disk, from which the IOC serves PVs while the PandA is unreachable."""
 
 import dataclasses
 import json
@@ -14,14 +14,14 @@ from ..plan.model import Block, Model
 
 log = logging.getLogger(__name__)
 
-#: Every kind of field, by its name.
+#: All FieldInfo classes by name.
 _KINDS: Mapping[str, type[FieldInfo]] = {
     name: kind for name, kind in vars(fields).items() if isinstance(kind, type) and issubclass(kind, FieldInfo)
 }
 
 
 def write(model: Model, path: Path) -> None:
-    """Keep a model; that it cannot be is told in the log."""
+    """Write a model to a file; on failure, log a warning."""
     content = {
         "version": __version__,
         "identity": dataclasses.asdict(model.identity),
@@ -35,15 +35,15 @@ def write(model: Model, path: Path) -> None:
     try:
         opened(textfile.replace, path, json.dumps(content))
     except OSError as error:
-        log.warning("what the PandA has cannot be kept in %s: %s", path, error.strerror)
+        log.warning("cannot write the cached description of the PandA to %s: %s", path, error.strerror)
 
 
 def read(path: Path) -> Model | None:
-    """The model that was kept; None if there is none, or none that makes sense."""
+    """Return the model from a file; return None if the file is missing, invalid or from another version."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != __version__:
-            log.warning("%s is of version %s: not used", path, content["version"])
+            log.warning("ignoring %s: it was written by version %s", path, content["version"])
             return None
         return Model(
             _validated(Identity, content["identity"]),
@@ -60,8 +60,8 @@ def read(path: Path) -> Model | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # pydantic's own is a ValueError
-        log.warning("%s makes no sense and is not used: %r", path, error)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # a ValidationError is a ValueError
+        log.warning("ignoring %s: not a valid description of a PandA: %r", path, error)
         return None
 
 
@@ -70,6 +70,6 @@ def _field(info: FieldInfo) -> dict[str, Any]:
 
 
 def _validated(kind: type[Any], content: Any) -> Any:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - seldom needed, and slow to load
+    from pydantic import TypeAdapter  # noqa: PLC0415 - seldom needed and slow to import
 
     return TypeAdapter(kind).validate_python(content)

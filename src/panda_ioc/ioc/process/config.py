@@ -1,4 +1,4 @@
-"""How an IOC runs: one YAML file, over which the command line and the environment go.
+"""The configuration of an IOC: one YAML file; environment variables and command line options override it.
 
     prefix: BL01T-EA-PANDA-01
     panda:
@@ -6,7 +6,7 @@
     data:
       roots: [/dls/i01/data]
 
-Every key has a default but `prefix` and `panda.host`. `panda-ioc schema` prints all as a JSON schema.
+Only `prefix` and `panda.host` are required. `panda-ioc schema` prints the JSON schema.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from ...protocol import ChangeGroup
 from ..link.poll import PERIODS
 from ..plan.names import PREFIX_PATTERN, prefix_problem
 
-#: Seconds that may be chosen from poll to poll.
+#: Limits of poll periods in s.
 SHORTEST_PERIOD, LONGEST_PERIOD = 0.005, 60.0
 
 
@@ -32,8 +32,8 @@ def _good_prefix(prefix: str) -> str:
 
 
 def _not_empty(path: object) -> object:
-    if path == "":  # which would be the working directory
-        raise ValueError("a path cannot be empty")
+    if path == "":  # Path("") is the working directory
+        raise ValueError("a path must not be empty")
     return path
 
 
@@ -42,11 +42,11 @@ def _lower(text: object) -> object:
 
 
 def _in_any_case(words: tuple[str, ...]) -> str:
-    """A pattern for words in small letters, in capitals, or both."""
+    """Return a regular expression that matches words without regard to case."""
     return "^(" + "|".join("".join(f"[{x}{x.upper()}]" for x in word) for word in words) + ")$"
 
 
-# What pydantic would make of a text, or of true, is no number, and a number is no yes.
+# Strict types: no coercion between str, bool and numbers.
 _Flag = Annotated[bool, Field(strict=True)]
 _Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 _PortOrAny = Annotated[int, Field(strict=True, ge=0, le=65535)]
@@ -67,17 +67,19 @@ class _Section(BaseModel):
 
 
 class PandaConfig(_Section):
-    """Where the PandA is."""
+    """The connection to the PandA."""
 
     host: str = Field(min_length=1, description="Name or address of the PandA.")
-    control_port: _Port = Field(default=8888, description="Port of its commands.")
-    data_port: _Port = Field(default=8889, description="Port of its data.")
+    control_port: _Port = Field(default=8888, description="Port of the control server of the PandA.")
+    data_port: _Port = Field(default=8889, description="Port of the data server of the PandA.")
 
 
 class DataConfig(_Section):
-    """What captures may do."""
+    """Limits of captures."""
 
-    roots: tuple[_Path, ...] = Field(default=(), description="Files are written only below these; none: anywhere.")
+    roots: tuple[_Path, ...] = Field(
+        default=(), description="Directories in which captures may write files; none: anywhere."
+    )
 
     @field_validator("roots")
     @classmethod
@@ -89,68 +91,72 @@ class DataConfig(_Section):
 
 
 class StateConfig(_Section):
-    """What is kept on disk from run to run."""
+    """State on disk between runs."""
 
     directory: _Path | None = Field(
-        default=None, description="Where settings of DATA and what the PandA has are kept; none: they are not."
+        default=None,
+        description="Directory for autosaved DATA settings and the cached description of the PandA; "
+        "none: nothing is saved.",
     )
 
 
 class DesignsConfig(_Section):
-    """Whole setups of the PandA, saved by name."""
+    """Designs: complete settings of the PandA, saved by name."""
 
-    directory: _Path | None = Field(default=None, description="Where they are; none: there are no records for them.")
+    directory: _Path | None = Field(
+        default=None, description="Directory of the designs; none: there are no DESIGN records."
+    )
 
 
 class ScreensConfig(_Section):
     """Screens for Phoebus."""
 
-    directory: _Path | None = Field(default=None, description="Where they are written at start; none: they are not.")
-    clear: _Flag = Field(default=False, description="Remove screens of an earlier run that nobody changed.")
+    directory: _Path | None = Field(
+        default=None, description="Directory to write screens to at startup; none: no screens."
+    )
+    clear: _Flag = Field(
+        default=False, description="Remove generated, unchanged screens that this PandA does not need."
+    )
 
 
 class PviConfig(_Section):
-    """What PVI lists, by which ophyd-async finds PVs."""
+    """The PVI tables, in which ophyd-async finds the PVs."""
 
     compatible: _Flag = Field(
         default=False,
-        description="List only what pandablocks-ioc lists: settings that ophyd-async stores here then load there, too.",
+        description="List only the PVs that pandablocks-ioc lists, so that settings stored here load there.",
     )
     write_only: Literal["rw", "w"] = Field(
         default="rw",
-        description="Access of fields that cannot be read, such as INENC:SETP; "
-        "rw as in pandablocks-ioc, w to keep them out of stored settings.",
+        description="PVI access of write-only fields, such as INENC:SETP: "
+        "rw as in pandablocks-ioc; w excludes them from stored settings.",
     )
 
 
 class AccessConfig(_Section):
-    """Who may put."""
+    """Access control for puts."""
 
     read_only: _Flag = Field(default=False, description="Refuse every put.")
-    file: _Path | None = Field(
-        default=None, description="EPICS access security file, for Channel Access and PV Access."
-    )
+    file: _Path | None = Field(default=None, description="EPICS access security file for Channel Access and PV Access.")
     all_fields: _Flag = Field(
         default=False,
-        description="Without a file: let people put to all fields of records, not only those of operators.",
+        description="Without a file: allow puts to all fields of records, not only to those for operators.",
     )
 
 
 class HttpConfig(_Section):
-    """Metrics for Prometheus, and whether the IOC is well, over HTTP."""
+    """Prometheus metrics and health checks over HTTP."""
 
-    port: _PortOrAny | None = Field(default=None, description="Where to listen; none: nowhere.")
-    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: _PortOrAny | None = Field(default=None, description="Port for metrics and health checks; none: no HTTP.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
 
 
 class Config(_Section):
-    """An IOC."""
+    """The configuration of an IOC."""
 
-    prefix: _Prefix = Field(description="What the names of all records begin with, without the last colon.")
+    prefix: _Prefix = Field(description="Prefix of all PV names, without the last colon.")
     panda: PandaConfig
-    poll: dict[str, _Seconds] = Field(
-        default_factory=dict, description="Seconds from poll to poll, by group of changes."
-    )
+    poll: dict[str, _Seconds] = Field(default_factory=dict, description="Poll periods in s by group of changes.")
     data: DataConfig = DataConfig()
     state: StateConfig = StateConfig()
     designs: DesignsConfig = DesignsConfig()
@@ -158,8 +164,8 @@ class Config(_Section):
     pvi: PviConfig = PviConfig()
     access: AccessConfig = AccessConfig()
     http: HttpConfig = HttpConfig()
-    console: _Flag = Field(default=False, description="Read commands of EPICS from standard input, such as dbl().")
-    log_level: _LogLevel = Field(default="info", description="How much to log.")
+    console: _Flag = Field(default=False, description="Read EPICS shell commands, such as dbl(), from standard input.")
+    log_level: _LogLevel = Field(default="info", description="Log level.")
 
     @field_validator("poll")
     @classmethod
@@ -168,24 +174,26 @@ class Config(_Section):
         first: dict[str, str] = {}
         for name, period in poll.items():
             if name.upper() not in names:
-                raise ValueError(f"{name} is none of {', '.join(names)}")
+                raise ValueError(f"unknown group {name}: use {', '.join(names)}")
             if (before := first.setdefault(name.upper(), name)) != name:
                 raise ValueError(f"{before} and {name} are the same group")
             if not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:
-                raise ValueError(f"{name} is to be polled every {SHORTEST_PERIOD} to {LONGEST_PERIOD:g} seconds")
+                raise ValueError(
+                    f"the poll period of {name} must be {SHORTEST_PERIOD} to {LONGEST_PERIOD:g} s, not {period:g}"
+                )
         return {name.upper(): period for name, period in poll.items()}
 
     @property
     def periods(self) -> dict[ChangeGroup, float]:
-        """Seconds from poll to poll of each group."""
+        """Poll period of each group in s."""
         return {**PERIODS, **{ChangeGroup[name]: period for name, period in self.poll.items()}}
 
 
 def merged(config: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """One configuration over another, both as YAML has them; what is None says nothing.
+    """Merge two configurations, both as read from YAML; values of `over` override those of `config`.
 
-    What should have been sections, and is not, stays as it is, for whoever checks it. Groups to poll are the same in
-    capitals and small letters.
+    A value of None overrides nothing. Sections with a wrong type are returned unchanged, so that validation reports
+    them. Names are compared without regard to case, as for the groups of `poll`.
     """
     result = dict(config)
     for name, value in over.items():

@@ -1,10 +1,10 @@
-"""File descriptors: a share for clients, and a reserve for the PandA and for files that clients cannot take.
+"""File descriptors: a share for clients, and a reserve for the PandA and for files.
 
-When none is left, a server that cannot accept a connection tries again at once, for ever. So the limit of the process
-is kept below the one that the system allows: clients that come all at once, however fast, reach the lower limit, and
-the descriptors between the two are still there. A thread sees that, keeps clients out, and only then raises the limit
-for everybody who is inside. To keep clients out, each listening socket gets a filter that drops every packet. Clients
-try again by themselves; when enough descriptors are free, the limit is lowered and the filters are removed.
+Without free descriptors, a server that cannot accept a connection retries in a busy loop. Therefore the soft limit of
+the process is lower than the limit that the system allows: a burst of clients reaches the soft limit, and the reserve
+above it stays free. A thread detects this, blocks new clients, and then raises the soft limit for the rest of the
+process. To block clients, it attaches a filter that drops every packet to each listening socket. Clients retry
+automatically. When enough descriptors are free, the thread lowers the soft limit and removes the filters.
 """
 
 import ctypes
@@ -21,43 +21,43 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..log import Bounded
-from .http import MOST_CONNECTIONS
+from .http import MAX_CONNECTIONS
 
 log = logging.getLogger(__name__)
 
-#: Descriptors that are as good as any number.
-_ENOUGH = 1 << 16
+#: The soft limit if the system allows more.
+_MAX_LIMIT = 1 << 16
 
-#: Descriptors that clients cannot take. Besides the PandA and files, they serve connections that EPICS takes from its
-#: queue after the limit was raised, and those to the HTTP server, which bounds them itself.
+#: Descriptors in the reserve: for the PandA and files; for connections that EPICS accepts from its queue after the
+#: limit was raised; for the HTTP server, which limits its connections itself.
 _OWN, _QUEUED = 24, 24
-_RESERVE = _OWN + _QUEUED + MOST_CONNECTIONS
+_RESERVE = _OWN + _QUEUED + MAX_CONNECTIONS
 
-#: Clients are kept out when so few of their descriptors are free; they are let in when so many more are.
-_FEW, _ROOM = 16, 32
+#: New clients are blocked at this number of free descriptors in their share; they are accepted at the sum of both.
+_BLOCK_AT, _HYSTERESIS = 16, 32
 
-#: Descriptors that clients must have, or nothing is reserved: an IOC without clients has about 40.
-_LEAST_SHARE = 96
+#: Minimum share of clients; with less, there is no reserve. An IOC without clients has about 40 descriptors.
+_MIN_SHARE = 96
 
-#: Seconds from look to look. Until a look, a server that cannot accept keeps a core busy, so clients that come and go
-#: are let in again only after a multiple of that.
-_PERIOD, _SHUT_AT_LEAST = 0.1, 2.0
+#: Check period and minimum blocking time in s. Until a check, a server that cannot accept keeps a core busy; the
+#: blocking time limits how often this happens.
+_PERIOD, _MIN_BLOCKED = 0.1, 2.0
 
-#: Clients that may wait for a server to accept them while they are kept out.
+#: Backlog of a listening socket while clients are blocked.
 _BACKLOG = 4
 
-#: From linux/filter.h and asm-generic/socket.h: a program of one instruction, which returns that no byte is taken.
+#: From linux/filter.h and asm-generic/socket.h: a filter program of one instruction, which drops every packet.
 _RETURN_CONSTANT = 0x06
 _ATTACH, _DETACH = 26, 27
 
-#: Seconds that the end waits for the thread.
+#: Time limit for the end of the thread, in s.
 _STOP_TIMEOUT = 2.0
 
 
 def raise_limit() -> int:
-    """Allow as many descriptors as the system lets us; return how many that is."""
+    """Raise the soft limit as far as the system allows; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    wanted = _MAX_LIMIT if hard == resource.RLIM_INFINITY else min(hard, _MAX_LIMIT)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return soft
     return wanted if _allow(wanted) else soft
@@ -72,22 +72,22 @@ def _allow(limit: int) -> bool:
 
 
 @contextmanager
-def descriptors_kept(bounded_port: int | None) -> Iterator[None]:
-    """Keep a reserve of descriptors from clients while this lasts.
+def descriptors_reserved(bounded_port: int | None) -> Iterator[None]:
+    """Reserve descriptors for the PandA and files within the context.
 
     Args:
-        bounded_port: of a server that bounds its connections itself, and is left alone
+        bounded_port: the port of a server that limits its connections itself and is not blocked
     """
-    limit = min(raise_limit(), _ENOUGH)
+    limit = min(raise_limit(), _MAX_LIMIT)
     if not Path("/proc/self/fd").is_dir():
         yield  # not Linux
         return
-    if limit < _RESERVE + _LEAST_SHARE:
+    if limit < _RESERVE + _MIN_SHARE:
         log.warning(
-            "only %d file descriptors are allowed, so none is reserved for the PandA and files: allow at least %d "
+            "the limit of %d file descriptors is too low to reserve some for the PandA and files: allow at least %d "
             "(ulimit -n)",
             limit,
-            _RESERVE + _LEAST_SHARE,
+            _RESERVE + _MIN_SHARE,
         )
         yield
         return
@@ -99,78 +99,78 @@ def descriptors_kept(bounded_port: int | None) -> Iterator[None]:
 
 
 class _Reserve:
-    """Keeps descriptors from clients, in a thread of its own: the event loop may be busy.
+    """A thread that blocks new clients while descriptors are short, also if the event loop is busy.
 
     Args:
-        limit: descriptors that the system allows
-        bounded_port: of a server that is left alone
+        limit: the number of descriptors that the system allows
+        bounded_port: the port of a server that is not blocked
     """
 
     def __init__(self, limit: int, bounded_port: int | None) -> None:
         self._limit = limit
         self._share = limit - _RESERVE
         self._bounded_port = bounded_port
-        self._shut: list[int] = []
-        self._shut_at: float | None = None
-        self._news = Bounded(log.warning, lines=4, period=60)
-        self._over = threading.Event()
+        self._blocked: list[int] = []
+        self._blocked_at: float | None = None
+        self._warning = Bounded(log.warning, lines=4, period=60)
+        self._stopping = threading.Event()
         _allow(self._share)
         self._thread = threading.Thread(target=self._run, name="descriptors", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Let everybody have all descriptors. Clients that are kept out stay so: the process ends."""
-        self._over.set()
+        """Stop the thread and release the reserve; blocked clients stay blocked, because the process ends."""
+        self._stopping.set()
         self._thread.join(_STOP_TIMEOUT)
         _allow(self._limit)
 
     def _run(self) -> None:
-        while not self._over.wait(_PERIOD):
+        while not self._stopping.wait(_PERIOD):
             now = time.monotonic()
-            if self._shut_at is None:
-                if _lowest_free(self._share) >= self._share - _FEW:
-                    self._shut_at = now
-                    self._keep_out()
-            elif now - self._shut_at >= _SHUT_AT_LEAST and self._is_room():
-                self._let_in()
+            if self._blocked_at is None:
+                if _lowest_free(self._share) >= self._share - _BLOCK_AT:
+                    self._blocked_at = now
+                    self._block_clients()
+            elif now - self._blocked_at >= _MIN_BLOCKED and self._has_room():
+                self._accept_clients()
 
-    def _keep_out(self) -> None:
-        # Not by a list of the system, for which there may be no descriptor.
-        self._shut = [each for each in range(self._share) if self._may_be_shut(each)]
+    def _block_clients(self) -> None:
+        # Not from /proc/self/fd: reading it needs a descriptor.
+        self._blocked = [each for each in range(self._share) if self._may_be_blocked(each)]
         try:
-            _shut(self._shut)
-        except OSError as error:  # no filters: with this limit, clients take no more
-            self._news.tell(f"file descriptors run out, and clients cannot be kept out: {error.strerror}")
+            _block(self._blocked)
+        except OSError as error:  # no filters: the soft limit stays, which protects the reserve
+            self._warning.tell(f"file descriptors run out, and new clients cannot be blocked: {error.strerror}")
             return
         _allow(self._limit)
-        self._news.tell(
-            f"clients have nearly all of their {self._share} file descriptors: no more clients are let in until some "
-            f"have gone; {_RESERVE} more are reserved for the PandA, files and HTTP. Raise the limit (ulimit -n), or "
-            "find out who connects"
+        self._warning.tell(
+            f"clients use nearly all of their {self._share} file descriptors: new connections are refused until some "
+            f"are closed; {_RESERVE} more are reserved for the PandA, files and HTTP. Raise the limit (ulimit -n), or "
+            "find the clients that connect"
         )
 
-    def _let_in(self) -> None:
+    def _accept_clients(self) -> None:
         _allow(self._share)
-        _unshut(self._shut)
-        self._shut_at = None
-        self._news.tell("file descriptors are free again: clients are let in")
+        _unblock(self._blocked)
+        self._blocked_at = None
+        self._warning.tell("file descriptors are free again: new connections are accepted")
 
-    def _may_be_shut(self, descriptor: int) -> bool:
+    def _may_be_blocked(self, descriptor: int) -> bool:
         if not _is_listening(descriptor):
             return False
         with _as_socket(descriptor) as listening:
             return bool(listening.getsockname()[1] != self._bounded_port)
 
-    def _is_room(self) -> bool:
+    def _has_room(self) -> bool:
         with suppress(OSError):
             used = sum(each < self._share for each in _descriptors())
-            return self._share - used >= _FEW + _ROOM
+            return self._share - used >= _BLOCK_AT + _HYSTERESIS
         return False
 
 
 @contextmanager
 def _as_socket(descriptor: int) -> Iterator[socket.socket]:
-    """A descriptor that belongs to somebody else, without a new one. It must be a socket."""
+    """Wrap the descriptor of a socket without duplicating or closing it."""
     borrowed = socket.socket(fileno=descriptor)
     try:
         yield borrowed
@@ -179,7 +179,7 @@ def _as_socket(descriptor: int) -> Iterator[socket.socket]:
 
 
 def _lowest_free(limit: int) -> int:
-    """The number that the next descriptor would have; all below it are used."""
+    """Return the lowest free descriptor, or the limit if all are used."""
     try:
         descriptor = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -203,23 +203,23 @@ def _is_listening(descriptor: int) -> bool:
         return False
 
 
-def _shut(listening: Iterable[int]) -> None:
-    """Have the system take no more connections for servers, and drop those that wait to be accepted.
+def _block(listening: Iterable[int]) -> None:
+    """Block new connections to listening sockets, and drop the connections in their backlogs.
 
     Raises:
-        OSError: the system has no filters
+        OSError: the system does not support socket filters
     """
     instruction = ctypes.create_string_buffer(struct.pack("=HBBI", _RETURN_CONSTANT, 0, 0, 0))
     program = struct.pack("@HP", 1, ctypes.addressof(instruction))
     for descriptor in filter(_is_listening, listening):
         with _as_socket(descriptor) as server:
             server.setsockopt(socket.SOL_SOCKET, _ATTACH, program)
-            if not os.get_blocking(descriptor):  # a thread that waits in accept() pauses by itself
+            if not os.get_blocking(descriptor):  # a thread that blocks in accept() is not a busy loop
                 server.shutdown(socket.SHUT_RD)
                 server.listen(_BACKLOG)
 
 
-def _unshut(listening: Iterable[int]) -> None:
+def _unblock(listening: Iterable[int]) -> None:
     for descriptor in filter(_is_listening, listening):
         with suppress(OSError), _as_socket(descriptor) as server:
             server.setsockopt(socket.SOL_SOCKET, _DETACH, 0)

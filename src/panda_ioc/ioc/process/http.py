@@ -1,9 +1,9 @@
-"""A small HTTP server for probes and metrics: pages without arguments, one request a connection.
+"""A small HTTP server for probes and metrics: pages without arguments, one request per connection.
 
-It runs in a thread of its own, so that it answers also while the event loop of the IOC is stuck. Each connection has
-some seconds in all, however slowly its bytes come. There are so many at once; when one more comes, that which has been
-there longest goes. A probe sends its request at once, so it is served whoever else is there: connections are read as
-soon as they are accepted, few are accepted before those that are here are read again, and one costs little.
+It runs in a separate thread, so it responds also while the event loop of the IOC is stuck. Each connection has a time
+limit for request and response together. The number of connections is limited; a new one replaces the oldest. A probe
+sends its request immediately, so slow clients cannot displace it: the server reads a connection as soon as it has
+accepted it, and accepts only a few connections between reads.
 """
 
 import logging
@@ -18,25 +18,25 @@ from ..log import Repeated
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a connection has for everything.
+#: Time limit of a connection, in s.
 _REQUEST_TIMEOUT = 5.0
 
-#: Connections at once.
-MOST_CONNECTIONS = 64
+#: Maximum number of open connections.
+MAX_CONNECTIONS = 64
 
-#: Connections that may wait to be accepted: clients that come again and again must not crowd out a probe.
+#: Backlog of the listening socket; large, so that clients that reconnect continuously cannot displace a probe.
 _BACKLOG = 4096
 
-#: Connections that are accepted before those that are here are looked at again.
-_AT_ONCE = 8
+#: Number of connections that are accepted between reads.
+_ACCEPTS = 8
 
-#: Seconds until the next try when no connection can be accepted, as no file descriptor is left.
+#: Pause after a failed accept, which means that there is no free file descriptor, in s.
 _ACCEPT_PAUSE = 0.1
 
-#: Bytes of a request.
-_LONGEST_REQUEST = 1 << 14
+#: Maximum size of a request in bytes.
+_MAX_REQUEST = 1 << 14
 
-#: Seconds that the end may take.
+#: Time limit for the end of the thread, in s.
 _STOP_TIMEOUT = 2.0
 
 _REASONS = {
@@ -53,7 +53,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered: a status, and a content of some type."""
+    """An HTTP response."""
 
     status: int
     content: bytes
@@ -62,7 +62,14 @@ class Answer:
 
 @dataclass(eq=False)
 class _Connection:
-    """A client: its socket, until when it may be there, what it sent, and what is to be sent to it."""
+    """A connection to a client.
+
+    Attributes:
+        socket: the socket
+        until: the deadline, in s of `time.monotonic`
+        received: the received bytes
+        unsent: the rest of the response; None before the response
+    """
 
     socket: socket.socket
     until: float
@@ -71,17 +78,18 @@ class _Connection:
 
 
 class HttpServer:
-    """Serves pages until it is stopped.
+    """An HTTP server, which runs until `stop`.
 
     Args:
-        host, port: where to listen; port 0 for any
-        pages: what makes the answer, by path; called in the server's thread
+        host: address to listen on
+        port: TCP port to listen on, 0 for any free port
+        pages: functions that return the response, by path; called in the thread of the server
 
     Attributes:
-        port: where it listens
+        port: TCP port of the server
 
     Raises:
-        OSError: it cannot listen there
+        OSError: the server cannot listen on this address and port
     """
 
     def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], Answer]]) -> None:
@@ -90,18 +98,18 @@ class HttpServer:
         self._listening.settimeout(0)
         self.port: int = self._listening.getsockname()[1]
         self._pages = pages
-        #: In the order in which they came.
+        #: Oldest first.
         self._connections: dict[_Connection, None] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._stopping, self._stopped = socket.socketpair()
         self._selector.register(self._stopped, selectors.EVENT_READ)
-        self._trouble = Repeated(log.warning)
+        self._warning = Repeated(log.warning)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop the server."""
         self._stopping.close()
         self._thread.join(_STOP_TIMEOUT)
 
@@ -113,11 +121,11 @@ class HttpServer:
                 self._close(connection)
 
     def _turn(self) -> bool:
-        """Do all that can be done now; return whether to go on."""
-        ready = [key for key, _ in self._selector.select(self._patience())]
+        """Process all sockets that are ready; return whether to continue."""
+        ready = [key for key, _ in self._selector.select(self._time_left())]
         for key in ready:
             if key.data in self._connections:
-                self._go_on(key.data)
+                self._process(key.data)
         now = time.monotonic()
         while self._connections and (oldest := next(iter(self._connections))).until <= now:
             self._close(oldest)
@@ -126,47 +134,47 @@ class HttpServer:
             self._accept()
         return self._stopped not in files
 
-    def _patience(self) -> float | None:
-        """Seconds until the first connection has had its time."""
+    def _time_left(self) -> float | None:
+        """Return the time until the next deadline of a connection in s, or None."""
         if not self._connections:
             return None
         return max(0.0, next(iter(self._connections)).until - time.monotonic())
 
     def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(_ACCEPTS):
             try:
                 accepted, _ = self._listening.accept()
             except BlockingIOError:
                 return
             except OSError as error:
-                self._trouble.tell(f"HTTP: cannot accept a connection: {error.strerror}")
+                self._warning.tell(f"HTTP: cannot accept a connection: {error.strerror}")
                 time.sleep(_ACCEPT_PAUSE)
                 return
-            if len(self._connections) >= MOST_CONNECTIONS:
+            if len(self._connections) >= MAX_CONNECTIONS:
                 self._close(next(iter(self._connections)))
             accepted.settimeout(0)
             connection = _Connection(accepted, time.monotonic() + _REQUEST_TIMEOUT)
             self._connections[connection] = None
             self._selector.register(accepted, selectors.EVENT_READ, connection)
-            self._go_on(connection)
+            self._process(connection)
 
     def _close(self, connection: _Connection) -> None:
         del self._connections[connection]
         self._selector.unregister(connection.socket)
         connection.socket.close()
 
-    def _go_on(self, connection: _Connection) -> None:
-        """Receive and send what is possible without waiting. Clients may go away as they like."""
+    def _process(self, connection: _Connection) -> None:
+        """Receive or send without blocking; close the connection on errors."""
         try:
             if connection.unsent:
                 self._send(connection, connection.unsent)
                 return
-            received = connection.socket.recv(_LONGEST_REQUEST)
-            if not received:  # after an answer, this is waited for, or what was sent could be lost
+            received = connection.socket.recv(_MAX_REQUEST)
+            if not received:  # closing only now ensures that the client gets the whole response
                 self._close(connection)
             elif connection.unsent is None:
                 connection.received += received
-                if b"\r\n\r\n" in connection.received or len(connection.received) >= _LONGEST_REQUEST:
+                if b"\r\n\r\n" in connection.received or len(connection.received) >= _MAX_REQUEST:
                     self._send(connection, memoryview(self._answer(bytes(connection.received))))
         except BlockingIOError:
             pass
@@ -187,9 +195,9 @@ class HttpServer:
         method, path = _parsed(head if end else b"")
         try:
             answer = self._answer_to(method, path)
-        except Exception as error:  # noqa: BLE001 - a page that fails is no reason to end the server
-            self._trouble.tell(f"HTTP: {path} failed: {error!r}")
-            answer = Answer(500, b"the page failed: the log has the reason\n")
+        except Exception as error:  # noqa: BLE001 - a page that fails must not end the server
+            self._warning.tell(f"HTTP: {path} failed: {error!r}")
+            answer = Answer(500, b"internal error: see the log of the IOC\n")
         lines = (
             f"HTTP/1.0 {answer.status} {_REASONS[answer.status]}\r\nContent-Type: {answer.content_type}\r\n"
             f"Content-Length: {len(answer.content)}\r\nConnection: close\r\n\r\n"
@@ -198,17 +206,17 @@ class HttpServer:
 
     def _answer_to(self, method: str, path: str) -> Answer:
         if not method:
-            return Answer(400, b"this is no HTTP request, or too long a one\n")
+            return Answer(400, b"invalid or too long HTTP request\n")
         if method not in {"GET", "HEAD"}:
-            return Answer(405, b"only GET and HEAD are served\n")
+            return Answer(405, b"only GET and HEAD are supported\n")
         page = self._pages.get(path.partition("?")[0])
         if page is None:
-            return Answer(404, f"there are {', '.join(self._pages)}\n".encode())
+            return Answer(404, f"unknown page: use {', '.join(self._pages)}\n".encode())
         return page()
 
 
 def _parsed(request: bytes) -> tuple[str, str]:
-    """The method and the path of a request; both empty if it is none."""
+    """Return the method and the path of a request; both are empty if the request is invalid."""
     match request.partition(b"\r\n")[0].decode("latin-1").split(" "):
         case [method, path, version] if version.startswith("HTTP/1."):
             return method, path

@@ -1,4 +1,4 @@
-"""The IOC as those see it who watch over many: metrics for Prometheus, and whether it is well, over HTTP."""
+"""Prometheus metrics and health checks over HTTP."""
 
 import asyncio
 import errno
@@ -17,22 +17,24 @@ from .http import Answer, HttpServer
 
 log = logging.getLogger(__name__)
 
-#: Seconds without a sign of life after which the IOC is not well.
-_SILENCE = 10.0
+#: Time without a heartbeat of the event loop after which the IOC is unhealthy, in s.
+_HEARTBEAT_TIMEOUT = 10.0
 
 _CONNECTED = status.CONNECTION_STATES.index("CONNECTED")
 
-#: Seconds from one try to the next while the port is taken.
-_RETRY = 2.0
+#: Retry period while another process uses the port, in s.
+_RETRY_PERIOD = 2.0
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is told to Prometheus, in base units.
+    """A metric of Prometheus, in base units.
 
     Attributes:
-        name, kind, meaning: as Prometheus has them; kind is gauge or counter
-        of: makes it of the value of a record
+        name: the name of the metric
+        kind: "gauge" or "counter"
+        meaning: the help text
+        of: converts the value of the record to the value of the metric
     """
 
     name: str
@@ -41,43 +43,45 @@ class Metric:
     of: Callable[[float], float] = float
 
 
-#: What is told, by the records that show it.
+#: The metrics by record.
 METRICS: Mapping[str, Metric] = {
     status.CONNECTION: Metric(
         "panda_ioc_connected", "gauge", "1 if the PandA is connected", lambda state: state == _CONNECTED
     ),
-    status.RECONNECTS: Metric("panda_ioc_reconnects", "counter", "Times that the PandA came back"),
-    status.PUTS_ACCEPTED: Metric("panda_ioc_puts_accepted", "counter", "Puts that were accepted"),
-    status.PUTS_REFUSED: Metric("panda_ioc_puts_refused", "counter", "Puts that were refused"),
-    status.POLL_PERIOD: Metric("panda_ioc_poll_period_seconds", "gauge", "Time from poll to poll", lambda ms: ms / 1e3),
-    status.POLL_DURATION: Metric(
-        "panda_ioc_poll_duration_seconds", "gauge", "Time that a poll takes", lambda ms: ms / 1e3
-    ),
+    status.RECONNECTS: Metric("panda_ioc_reconnects", "counter", "Reconnections to the PandA"),
+    status.PUTS_ACCEPTED: Metric("panda_ioc_puts_accepted", "counter", "Accepted puts"),
+    status.PUTS_REFUSED: Metric("panda_ioc_puts_refused", "counter", "Refused puts"),
+    status.POLL_PERIOD: Metric("panda_ioc_poll_period_seconds", "gauge", "Period of the polls", lambda ms: ms / 1e3),
+    status.POLL_DURATION: Metric("panda_ioc_poll_duration_seconds", "gauge", "Duration of a poll", lambda ms: ms / 1e3),
     status.UPTIME: Metric("panda_ioc_uptime_seconds", "gauge", "Time since the IOC started"),
-    "DATA:CAPTURE": Metric("panda_ioc_capture_active", "gauge", "1 if a capture is under way"),
-    "DATA:WRITE_STATUS": Metric("panda_ioc_capture_failed", "gauge", "1 if the last capture went wrong"),
-    "DATA:NUM_RECEIVED": Metric("panda_ioc_samples_received", "gauge", "Samples of the capture that came"),
-    "DATA:NUM_CAPTURED": Metric("panda_ioc_samples_captured", "gauge", "Samples flushed to its file"),
-    "DATA:DROPPED": Metric("panda_ioc_samples_dropped", "gauge", "Samples captured that did not come"),
+    "DATA:CAPTURE": Metric("panda_ioc_capture_active", "gauge", "1 if a capture is running"),
+    "DATA:WRITE_STATUS": Metric("panda_ioc_capture_failed", "gauge", "1 if the last capture failed"),
+    "DATA:NUM_RECEIVED": Metric("panda_ioc_samples_received", "gauge", "Samples received by the capture"),
+    "DATA:NUM_CAPTURED": Metric("panda_ioc_samples_captured", "gauge", "Samples flushed to the file"),
+    "DATA:DROPPED": Metric("panda_ioc_samples_dropped", "gauge", "Captured samples that the IOC did not receive"),
     "DATA:QUEUE_USE": Metric(
-        "panda_ioc_queue_use_ratio", "gauge", "How full the queue for the disk is, 0 to 1", lambda use: use / 100
+        "panda_ioc_queue_use_ratio", "gauge", "Use of the disk queue, 0 to 1", lambda use: use / 100
     ),
-    "DATA:BYTE_RATE": Metric("panda_ioc_data_bytes_per_second", "gauge", "How fast data come", lambda rate: rate * 1e6),
+    "DATA:BYTE_RATE": Metric(
+        "panda_ioc_data_bytes_per_second", "gauge", "Rate of received data", lambda rate: rate * 1e6
+    ),
 }
 
 
 class MonitoringError(PandaError):
-    """HTTP cannot be served as asked; the message says why."""
+    """HTTP cannot be served as configured; the message has the reason."""
 
 
 @asynccontextmanager
-async def monitored(config: HttpConfig, pvs: Mapping[str, Pv], tell: Callable[[str], None]) -> AsyncIterator[None]:
-    """Serve HTTP while this lasts, if that is configured. While another process has the port, try it again.
+async def monitored(
+    config: HttpConfig, pvs: Mapping[str, Pv], on_serving: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Serve HTTP within the context, if configured; while another process uses the port, retry.
 
     Args:
-        config: where
-        pvs: what is shown; they may come later
-        tell: called with the host and port once HTTP is served
+        config: host and port
+        pvs: the PVs by record name; the mapping may be filled later
+        on_serving: called with "HOST PORT" once HTTP is served
 
     Raises:
         MonitoringError: see `Monitoring`
@@ -86,43 +90,47 @@ async def monitored(config: HttpConfig, pvs: Mapping[str, Pv], tell: Callable[[s
         yield
         return
     monitoring = Monitoring(config, pvs)
-    opening = asyncio.create_task(_open(monitoring, config, tell)) if not _opened(monitoring, config, tell) else None
+    opening = (
+        asyncio.create_task(_open(monitoring, config, on_serving))
+        if not _opened(monitoring, config, on_serving)
+        else None
+    )
     try:
         yield
     finally:
         if opening is not None:
             opening.cancel()
-        await asyncio.to_thread(monitoring.stop)  # it takes up to half a second
+        await asyncio.to_thread(monitoring.stop)  # takes up to 0.5 s
 
 
-def _opened(monitoring: "Monitoring", config: HttpConfig, tell: Callable[[str], None]) -> bool:
+def _opened(monitoring: "Monitoring", config: HttpConfig, on_serving: Callable[[str], None]) -> bool:
     if not monitoring.listen():
         return False
-    log.info("HTTP is served on %s:%d", config.host, monitoring.port)
-    tell(f"{config.host} {monitoring.port}")
+    log.info("listening for HTTP on %s:%d", config.host, monitoring.port)
+    on_serving(f"{config.host} {monitoring.port}")
     return True
 
 
-async def _open(monitoring: "Monitoring", config: HttpConfig, tell: Callable[[str], None]) -> None:
+async def _open(monitoring: "Monitoring", config: HttpConfig, on_serving: Callable[[str], None]) -> None:
     log.warning(
-        "HTTP is not served: another process has %s:%s; trying again every %g s, or set another http.port",
-        *(config.host, config.port, _RETRY),
+        "cannot serve HTTP on %s:%s: another process uses the port; retrying every %g s; or set another http.port",
+        *(config.host, config.port, _RETRY_PERIOD),
     )
     while True:
-        await asyncio.sleep(_RETRY)
-        if _opened(monitoring, config, tell):
+        await asyncio.sleep(_RETRY_PERIOD)
+        if _opened(monitoring, config, on_serving):
             return
 
 
 class Monitoring:
-    """Serves `/metrics`, `/healthz` and `/readyz` from `listen` to `stop`; it is made in a running event loop.
+    """A server of `/metrics`, `/healthz` and `/readyz`, created in a running event loop.
 
     Args:
-        config: where
-        pvs: what is told
+        config: host and port
+        pvs: the PVs by record name
 
     Raises:
-        MonitoringError: the package that makes metrics is missing
+        MonitoringError: the package prometheus-client is missing
     """
 
     def __init__(self, config: HttpConfig, pvs: Mapping[str, Pv]) -> None:
@@ -144,10 +152,10 @@ class Monitoring:
         self._beat()
 
     def listen(self) -> bool:
-        """Serve from now on; return False if another process has the port.
+        """Start to serve; return False if another process uses the port.
 
         Raises:
-            MonitoringError: it cannot listen there
+            MonitoringError: the address is invalid or the port is not permitted
         """
         host, port = self._config.host, self._config.port or 0
         pages = {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
@@ -161,21 +169,21 @@ class Monitoring:
 
     @property
     def port(self) -> int:
-        """The port that it listens on; 0 if it does not."""
+        """The TCP port of the server, 0 before `listen`."""
         return self._server.port if self._server else 0
 
     def _beat(self) -> None:
-        """The event loop is alive."""
+        """Record every second that the event loop is alive."""
         self._alive_at = time.monotonic()
         self._loop.call_later(1, self._beat)
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop the server."""
         if self._server is not None:
             self._server.stop()
 
     def collect(self) -> Iterator[Any]:
-        """What Prometheus is told; called by its library for each request."""
+        """Yield the metrics; prometheus-client calls this for each request."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
 
         for name, metric in METRICS.items():
@@ -190,14 +198,14 @@ class Monitoring:
         return Answer(200, generate_latest(self._registry), self._metrics_type)
 
     def _healthz(self) -> Answer:
-        return _say(time.monotonic() - self._alive_at < _SILENCE, "alive", "the event loop is stuck")
+        return _health(time.monotonic() - self._alive_at < _HEARTBEAT_TIMEOUT, "alive", "the event loop is stuck")
 
     def _readyz(self) -> Answer:
         if not self._pvs:
-            return _say(False, "", "there are no PVs yet: the PandA has not been met")  # noqa: FBT003
+            return _health(False, "", "no PVs yet: waiting for the PandA")  # noqa: FBT003
         connected = self._pvs[status.CONNECTION].value == _CONNECTED
-        return _say(connected, "connected", str(self._pvs[status.CONNECTION_TEXT].value))
+        return _health(connected, "connected", str(self._pvs[status.CONNECTION_TEXT].value))
 
 
-def _say(is_well: bool, well: str, ill: str) -> Answer:  # noqa: FBT001
-    return Answer(200 if is_well else 503, f"{well if is_well else ill}\n".encode())
+def _health(is_healthy: bool, healthy: str, unhealthy: str) -> Answer:  # noqa: FBT001
+    return Answer(200 if is_healthy else 503, f"{healthy if is_healthy else unhealthy}\n".encode())

@@ -1,4 +1,4 @@
-"""The IOC from start to end: connect, introspect, plan, serve, keep in step, come back after a loss."""
+"""The life of the IOC: connect, introspect, plan, serve, synchronise, reconnect, shut down."""
 
 import asyncio
 import contextlib
@@ -37,49 +37,49 @@ from ..services.service import Service
 from ..services.tables import Tables
 from .alive import alive_file
 from .config import Config, ScreensConfig
-from .descriptors import descriptors_kept
+from .descriptors import descriptors_reserved
 from .monitoring import monitored
 from .start import connect_or_cached
-from .state import State
+from .state import StateDirectory
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the end may take, and again when it was told to end once more. Disks have ten of them.
-_PATIENCE = (30.0, 5.0)
+#: Shutdown limits in s: after the first cancel, after the second. A disk call may take 10 s of them.
+_SHUTDOWN_TIMEOUTS = (30.0, 5.0)
 
-#: Seconds that a disk may take for all screens.
+#: Time limit for writing all screens, in s.
 _SCREENS_TIMEOUT = 60.0
 
 
 async def run(config: Config) -> int:
-    """Run an IOC until it is told to stop by SIGINT or SIGTERM.
+    """Run an IOC until a signal, a put to IOC:RESTART, or a reconnection with other blocks or firmware.
 
     Returns:
-        the exit code for the process
+        the exit code of the process
 
     Raises:
-        PandaError: it could not be started
+        PandaError: the IOC cannot start
     """
-    stopped = _told_to_stop()
+    stopped = _stop_on_signals()
     served: dict[str, Pv] = {}
-    with alive_file() as tell_alive:
-        async with monitored(config.http, served, tell_alive):
-            with descriptors_kept(config.http.port):
+    with alive_file() as add_address:
+        async with monitored(config.http, served, add_address):
+            with descriptors_reserved(config.http.port):
                 return await _until_stopped(config, served, stopped)
 
 
-def _told_to_stop() -> asyncio.Future[int]:
-    """The exit code, once a signal tells to stop; later signals, also after the loop's end, change nothing."""
+def _stop_on_signals() -> asyncio.Future[int]:
+    """Return a future that the first SIGINT or SIGTERM sets to the exit code; later signals are ignored."""
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
-    def told(number: int, _: object) -> None:
+    def handle(number: int, _: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(_stop, stopped, EXIT_STOPPED, signal.Signals(number).name)
 
-    # Not by the loop: it would let go of them when it closes, and the next would kill what is ending.
+    # Not with loop.add_signal_handler: handlers end with the loop, and a second signal would kill the shutdown.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, told)
+        signal.signal(number, handle)
     return stopped
 
 
@@ -94,31 +94,31 @@ async def _until_stopped(config: Config, served: dict[str, Pv], stopped: asyncio
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         return running.result()
-    for patience in _PATIENCE:
+    for timeout in _SHUTDOWN_TIMEOUTS:
         running.cancel()
-        await asyncio.wait((running,), timeout=patience)
+        await asyncio.wait((running,), timeout=timeout)
     if not running.done():
-        end_at_once("it does not come to its end, and is ended all the same")
+        end_at_once("shutdown exceeds its time limit: the process exits without waiting")
     return code_of_stopped(running, stopped.result())
 
 
 def code_of_stopped(task: asyncio.Task[int], code: int) -> int:
-    """The exit code of an IOC that was told to stop with one, and has; what went wrong on the way is logged."""
+    """Return the exit code of a stopped IOC: `code`, or EXIT_FAILED if shutdown failed, which is logged."""
     if not task.cancelled() and (error := task.exception()):
-        log.error("it did not end as it should", exc_info=error)
+        log.error("shutdown failed", exc_info=error)
         return EXIT_FAILED
     return code
 
 
 async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str], None]) -> int:
     memory.keep_arenas_few()
-    gc.disable()  # all that is made from here on is to stay: see below
+    gc.disable()  # objects of the start live until the end: see gc.freeze below
     async with AsyncExitStack() as at_the_end:
         link = PandaLink(Address(config.panda.host, config.panda.control_port, config.panda.data_port), config.periods)
         at_the_end.push_async_callback(link.close)
-        state = State(config)
+        state = StateDirectory(config)
         access = await _access(config)
-        # EPICS takes as long to load as the PandA to answer, so both are done at once.
+        # Loading EPICS takes as long as introspection, so both run concurrently.
         loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)
         model = await connect_or_cached(link, state)
         plan = _plan(config, model)
@@ -126,18 +126,18 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         ca, may_put = await loading
         for remark in plan.remarks:
             log.warning("%s", remark)
-        await state.restore(services.kept())
+        await state.restore(services.autosave_entries())
         pvs, server = await _make_pvs(plan, services, ca, may_put)
-        at_the_end.push_async_callback(server.stop)  # when services have told clients what became of their puts
+        at_the_end.push_async_callback(server.stop)  # after services have completed all pending puts
         at_the_end.push_async_callback(services.close)
-        at_the_end.push_async_callback(link.close)  # so that no put waits any more for what the PandA may never say
+        at_the_end.push_async_callback(link.close)  # pending puts must not wait for a reply of the PandA
         services.bind(pvs)
         if not link.lost:
-            keeping = asyncio.create_task(state.keep_panda(model))
+            keeping = asyncio.create_task(state.save_panda(model))
             at_the_end.push_async_callback(asyncio.wait, (keeping,))
         await server.start()
         served.update(pvs)
-        gc.freeze()  # and need not be looked at by the collector ever again
+        gc.freeze()  # excludes them from garbage collection
         gc.enable()
         panda = config.panda
         log.info("serving %s:%d as %s: %d records", panda.host, panda.control_port, plan.prefix, len(plan.records))
@@ -158,25 +158,25 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
             lambda model: _is_served_by(config, plan, model),
             lambda: clients() > 0,
         )
-        await state.keep_panda(another)
-        log.error("the PandA came back with other blocks or firmware: ending, to be started anew")
+        await state.save_panda(another)
+        log.error("the PandA reconnected with other blocks or firmware: exiting for a restart")
         return EXIT_RESTART
 
 
 async def _access(config: Config) -> str:
-    """The rules of access, from a disk that may not answer."""
+    """Return the access security rules, which are read with a time limit."""
     access = config.access
     make = partial(rules, access.file, read_only=access.read_only, all_fields=access.all_fields)
     return make() if access.file is None else await Calls().call(str(access.file), make)
 
 
 async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut) -> tuple[dict[str, Pv], Server]:
-    """Make all PVs; Channel Access serves them from here on, PV Access when the server that is returned is started."""
+    """Make all PVs and start Channel Access; return the PVs and the PV Access server, which is not started."""
     initial = services.initial_values()
     over_ca = ca.load(plan, initial, services.put)
     starting = asyncio.ensure_future(ca.start())
-    await asyncio.sleep(0)  # it is on its way, and leaves time for what follows
-    from ..servers.pva.server import PvaServer  # noqa: PLC0415 - takes long to load
+    await asyncio.sleep(0)  # Channel Access starts in a thread, in parallel with the rest
+    from ..servers.pva.server import PvaServer  # noqa: PLC0415 - slow to import
 
     pva = PvaServer(may_put)
     over_pva = pva.load(plan, initial, services.put)
@@ -191,11 +191,11 @@ async def _write_screens(config: ScreensConfig, plan: Plan) -> None:
     try:
         await Calls(timeout=_SCREENS_TIMEOUT).call(str(config.directory), write)
     except NoAnswerError as error:
-        log.warning("screens are not written: %s", error)
+        log.warning("no screens written: %s", error)
 
 
 def _services(config: Config, plan: Plan, model: Model, link: PandaLink) -> dict[str, Service]:
-    """The parts of the IOC that own what is planned, by the name that records have."""
+    """Return the services by the name that records have for them."""
     services: dict[str, Service] = {
         "": Mirror(plan, link),
         DATA: DataService(link, plan, model, config.data.roots),
@@ -219,13 +219,13 @@ def _plan(config: Config, model: Model) -> Plan:
 
 def _load_epics(access: str) -> tuple[Server, MayPut]:
     load_epics()
-    from ..servers.ca.server import CaServer  # noqa: PLC0415 - it starts EPICS, which takes long
+    from ..servers.ca.server import CaServer  # noqa: PLC0415 - it imports EPICS, which is slow
 
     return CaServer(access), checker(access)
 
 
 def _is_served_by(config: Config, plan: Plan, model: Model) -> bool:
-    """Whether the records of a plan are right for a PandA."""
+    """Return whether the records of a plan match a PandA."""
     try:
         return _plan(config, model) == plan
     except PlanError as error:
@@ -234,7 +234,7 @@ def _is_served_by(config: Config, plan: Plan, model: Model) -> bool:
 
 
 async def _publish(pvs: Mapping[str, Pv], link: PandaLink, services: Services) -> None:
-    """Show once a second how the IOC is."""
+    """Update the status records of the IOC every second."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     while True:

@@ -1,4 +1,4 @@
-"""The first meeting with a PandA, or with what is known of it."""
+"""The first connection to the PandA, or its cached description."""
 
 import itertools
 import logging
@@ -7,32 +7,33 @@ from ...client import PandaConnectionError, PandaTimeoutError
 from ..link.backoff import Retry
 from ..link.panda import PandaLink
 from ..plan.model import Model
-from .state import State
+from .state import StateDirectory
 
 log = logging.getLogger(__name__)
 
 
-async def connect_or_cached(link: PandaLink, state: State) -> Model:
-    """Connect, and return what the PandA has.
+async def connect_or_cached(link: PandaLink, state: StateDirectory) -> Model:
+    """Connect to the PandA and return its description.
 
-    While the PandA cannot be connected to, or is silent, what it had last time is served, if that was kept; else
-    this waits for one that cannot be connected to.
+    If the PandA is unreachable or silent, return its cached description. Without a cached description, retry until the
+    PandA accepts a connection.
 
     Raises:
-        PandaError: what is there is no PandA; or nothing was kept, and it is silent or there is no such host
+        PandaError: the server is not a PandA; or there is no cached description, and the PandA is silent or the host
+            unknown
     """
     retry = Retry(log.warning)
     for attempt in itertools.count():
         try:
             return await link.connect()
         except (PandaConnectionError, PandaTimeoutError) as error:
-            kept = None if attempt else await state.panda()  # it says the same each time
-            if kept is not None:
-                log.warning("%s; until it is there, what it had last time is shown, in alarm", error)
-                link.assume(kept, "it was not there when the IOC started")
-                return kept
+            cached = None if attempt else await state.cached_panda()  # the cache does not change between attempts
+            if cached is not None:
+                log.warning("%s; until it connects, the IOC serves its cached description, in alarm", error)
+                link.use_cached(cached, "not reachable when the IOC started")
+                return cached
             if isinstance(error, PandaTimeoutError) or error.is_permanent:
                 raise
-            retry.failed(f"{error}; waiting for it")
+            retry.failed(f"{error}; retrying until it connects")
         await retry.pause()
-    raise AssertionError  # it counts on and on
+    raise AssertionError  # count() is infinite

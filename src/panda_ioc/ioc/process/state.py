@@ -1,6 +1,6 @@
-"""What is kept on disk from run to run: what the PandA has, and what only the IOC knows.
+"""The state directory: the cached description of the PandA, and the autosaved settings of the IOC.
 
-A disk that is dead holds up neither the start nor the end: after a time limit, it is as if nothing were kept.
+An unresponsive disk delays neither startup nor shutdown: after a time limit, the IOC continues without saved state.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from ..plan.autosave import AutosaveEntry
 from ..plan.model import Model
 from . import cache
 from .config import Config
-from .keeping import give_back, read
+from .restoring import read, restore
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class State:
-    """The files of one IOC in the directory for what is kept; without such a directory, nothing is."""
+class StateDirectory:
+    """The files of one IOC in the state directory; without this directory, nothing is saved."""
 
     def __init__(self, config: Config) -> None:
         self._directory = config.state.directory
@@ -32,54 +32,54 @@ class State:
         self._disk = Calls()
         self._warning = Repeated(log.warning)
 
-    async def panda(self) -> Model | None:
-        """What the PandA had; None if that is not known."""
+    async def cached_panda(self) -> Model | None:
+        """Return the cached description of the PandA, or None."""
         return await self._try(cache.read, self._file("panda.json")) if self._directory else None
 
-    async def keep_panda(self, model: Model) -> None:
-        """Keep what the PandA has, for a start without it."""
+    async def save_panda(self, model: Model) -> None:
+        """Save the description of the PandA, for a start without the PandA."""
         if self._directory:
             await self._try(cache.write, model, self._file("panda.json"))
 
     async def restore(self, kept: Mapping[str, AutosaveEntry]) -> None:
-        """Set what was kept of the last run, and let softioc's autosave keep it from now on.
+        """Restore the settings of the last run, and start softioc's autosave.
 
         Args:
-            kept: what to set and to keep
+            kept: the settings by name
         """
-        if self._directory is None or not await self._try(_can_be_written, self._directory):
+        if self._directory is None or not await self._try(_is_writable, self._directory):
             return
-        from ..servers.ca import autosave  # noqa: PLC0415 - it starts EPICS, which takes long
+        from ..servers.ca import autosave  # noqa: PLC0415 - it imports EPICS, which is slow
 
-        path = self._file(autosave.KEPT_ENDING)
+        path = self._file(autosave.SAVE_SUFFIX)
         content = await self._try(read, path)
         if content is None:
-            return  # what is there is not to be replaced
-        give_back(kept, content, path)
+            return  # the file cannot be read: autosave must not replace it
+        restore(kept, content, path)
         await self._try(autosave.keep, kept, self._directory, self._stem)
         serving = asyncio.current_task()
-        if serving is not None:  # what saves would else keep a process that ends with an error
+        if serving is not None:  # after an error the autosave thread would keep the process alive
             serving.add_done_callback(lambda _: autosave.stop_saving())
 
     def _file(self, ending: str) -> Path:
         return Path(self._directory or "") / f"{self._stem}.{ending}"
 
     async def _try(self, function: Callable[..., T], *arguments: Any) -> T | None:
-        """Call a function that tells in the log what goes wrong; so is a disk that does not answer."""
+        """Call a function with the disk; if the disk does not respond or fails, log a warning and return None."""
         try:
             return await self._disk.call(str(self._directory), function, *arguments)
         except (NoAnswerError, OSError) as error:
-            self._warning.tell(f"what is kept from run to run is out of reach: {error}")
+            self._warning.tell(f"cannot access the state directory: {error}")
             return None
 
 
-def _can_be_written(directory: Path) -> bool:
-    can = directory.is_dir() and os.access(directory, os.W_OK)
-    if not can:
-        log.warning("nothing is kept: %s is not a directory that can be written", directory)
-    return can
+def _is_writable(directory: Path) -> bool:
+    writable = directory.is_dir() and os.access(directory, os.W_OK)
+    if not writable:
+        log.warning("no state is saved: %s is not a writable directory", directory)
+    return writable
 
 
 def file_stem(prefix: str) -> str:
-    """A prefix as the beginning of a file's name: without what means something to shells and file systems."""
+    """Return a prefix as a file name stem, without characters that are special for shells or file systems."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in prefix)

@@ -1,5 +1,5 @@
-"""Screens for Phoebus, made from the record plan by pure functions.
+"""Screens for Phoebus, generated from the record plan by pure functions.
 
-`widgets` is what screens are made of, `make` puts all screens together, `bob` writes them as `.bob`, and `files`
-keeps a directory of them without touching what people changed.
+`widgets` defines the widgets, `make` generates all screens, `bob` writes them as `.bob` files, and `files` updates a
+directory of them without overwriting files that users changed.
 """

@@ -1,7 +1,7 @@
-"""Writer of screens as `.bob` files, with the names and versions that Phoebus 5 writes.
+"""A writer of `.bob` files with the widget names and versions of Phoebus 5.
 
-A table maps each shape to its type in Phoebus and to a function that returns its properties. Colours and fonts are
-named, so a site's own definitions apply; the values beside the names are Phoebus' own, for sites without definitions.
+A table maps each shape to its Phoebus widget type and to a function that returns its properties. Colours and fonts
+have names, so a site can redefine them; the values stored with the names are the defaults of Phoebus.
 """
 
 import xml.etree.ElementTree as ET
@@ -13,19 +13,19 @@ from .widgets import FONTS, Plot, Rule, Screen, Script, Shape, Style, Trace, Wid
 
 @dataclass(frozen=True)
 class _Node:
-    """An element with attributes."""
+    """An XML element with attributes."""
 
     attributes: Mapping[str, str]
     content: "_Inside" = ()
 
 
-#: What is inside an element: text, or its children as a mapping or as pairs.
+#: The content of an element: text, or its children as a mapping or as pairs.
 _Inside = str | int | bool | Mapping[str, "_Content"] | Sequence[tuple[str, "_Content"]]
-#: The same, or with attributes; None leaves the element out.
+#: Content with or without attributes; None omits the element.
 _Content = _Inside | _Node | None
 _Properties = dict[str, _Content]
 
-#: Colours by name.
+#: RGB values by colour name.
 _COLOURS: Mapping[str, tuple[int, int, int]] = {
     "Background": (255, 255, 255),
     "Header_Background": (77, 77, 77),
@@ -36,7 +36,7 @@ _COLOURS: Mapping[str, tuple[int, int, int]] = {
     "Text": (0, 0, 0),
 }
 
-#: Name and weight of the font, colour of the text, and colour of the background; "" where it is transparent.
+#: Font name, font weight, text colour, background colour ("" = transparent).
 _STYLES: Mapping[Style, tuple[str, str, str, str]] = {
     Style.PLAIN: ("Default", "REGULAR", "Text", ""),
     Style.SMALL: ("Fine Print", "REGULAR", "Text", ""),
@@ -46,10 +46,10 @@ _STYLES: Mapping[Style, tuple[str, str, str, str]] = {
     Style.PANEL: ("Default", "REGULAR", "Text", "Background"),
 }
 
-#: Colours of traces that colour-blind people can tell apart.
+#: Trace colours that colour-blind users can distinguish.
 _LINES = ((0, 90, 181), (220, 50, 32), (0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167))
 
-#: Numbers by which Phoebus writes what it has names for.
+#: Enumeration values of Phoebus: vertical alignment, group style, text format, trace type.
 _MIDDLE, _NO_FRAME, _AS_STRING, _STEP = 1, 3, 6, 2
 
 
@@ -89,7 +89,7 @@ def _add_widgets(parent: ET.Element, widgets: Iterable[Widget]) -> None:
 
 
 def _name(widget: Widget, index: int) -> str:
-    """The name for the editor and for scripts."""
+    """Return the name of a widget for the editor and for scripts."""
     if widget.shape is Shape.TABLE:
         return "Table"
     return widget.pv or widget.text or f"{widget.shape.name.title()} {index}"
@@ -130,12 +130,12 @@ def _styled(widget: Widget) -> _Properties:
 
 
 def _pv(widget: Widget) -> _Properties:
-    """The PV; without an alarm border where the alarm of a PV says nothing."""
+    """Return the PV properties, without an alarm border if the widget has `alarm` off."""
     return {"pv_name": widget.pv, "border_alarm_sensitive": None if widget.alarm else False}
 
 
 def _value(widget: Widget) -> _Properties:
-    """A PV shown as text."""
+    """Return the properties of a widget that shows a PV as text."""
     return {**_pv(widget), "show_units": widget.units, "format": _AS_STRING if widget.is_text else None}
 
 
@@ -169,7 +169,7 @@ def _action(kind: str, **content: _Content) -> _Properties:
 def _button(widget: Widget) -> _Properties:
     action = _action("write_pv", pv_name="$(pv_name)", value=widget.value, description=widget.text)
     confirm: _Properties = {"show_confirm_dialog": True, "confirm_message": widget.confirm} if widget.confirm else {}
-    # What can only be written is in alarm until somebody does.
+    # A write-only record is in UDF alarm until the first put.
     return {"text": widget.text, "pv_name": widget.pv, "border_alarm_sensitive": False, **action, **confirm}
 
 
@@ -237,7 +237,7 @@ def _group(widget: Widget) -> _Properties:
     return {"macros": dict(widget.macros) or None, "style": _NO_FRAME, **_styled(widget)}
 
 
-#: Type, version and properties of each shape.
+#: Phoebus widget type, widget version and property function of each shape.
 _TYPES: Mapping[Shape, tuple[str, str, Callable[[Widget], _Properties]]] = {
     Shape.LABEL: ("label", "2.0.0", _label),
     Shape.READ: ("textupdate", "2.0.0", _read),

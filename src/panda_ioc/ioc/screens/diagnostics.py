@@ -1,19 +1,19 @@
-"""How the IOC is: connection, polls, puts, queues."""
+"""The screen of IOC diagnostics: connection, polls, puts, queues."""
 
 from ..plan import status
-from .book import Book
 from .forms import Row, columns, flow, panel, title
-from .overview import button, rows_of
+from .index import PlanIndex
+from .overview import button, record_rows
 from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Trace, Widget
 
 DIAGNOSTICS = "Diagnostics.bob"
 
 _CONNECTION = {
     status.CONNECTION: "Connection",
-    status.CONNECTION_TEXT: "in words",
+    status.CONNECTION_TEXT: "Message",
     status.RECONNECTS: "Reconnects",
-    status.UPTIME: "Up for",
-    "SYSTEM:IOC_VERSION": "Version of the IOC",
+    status.UPTIME: "Uptime",
+    "SYSTEM:IOC_VERSION": "IOC version",
 }
 _PUTS = {
     status.PUTS_ACCEPTED: "Accepted",
@@ -23,38 +23,38 @@ _PUTS = {
 _POLLS = {status.POLL_PERIOD: "Period", status.POLL_DURATION: "Duration"}
 _QUEUE = {
     "DATA:CONNECTION": "Data connection",
-    "DATA:QUEUE_USE": "Queue",
+    "DATA:QUEUE_USE": "Queue use",
     "DATA:DROPPED": "Dropped",
     "DATA:MISSED": "Missed",
-    "DATA:BYTE_RATE": "Data rate",
+    "DATA:BYTE_RATE": "Byte rate",
 }
 
 
 def _restart() -> Row:
-    text = "End the IOC, to be started anew by whatever runs it"
-    ask = "End the IOC? A capture ends with it; the PandA goes on."
-    return Row("Restart", (button("Restart", f"$(P):{status.RESTART}", "1", 90, text, confirm=ask),))
+    text = "End the IOC process; its supervisor restarts it"
+    question = "Restart the IOC? A running capture ends; the PandA continues to run."
+    return Row("Restart", (button("Restart", f"$(P):{status.RESTART}", "1", 90, text, confirm=question),))
 
 
-def diagnostics(book: Book) -> Screen:
-    """How the IOC is."""
+def diagnostics(index: PlanIndex) -> Screen:
+    """Return the screen of IOC diagnostics."""
     top = MARGIN + ROW + 2 * GAP
     panels = flow(
         [
-            panel("Connection", columns([*rows_of(book, _CONNECTION, 330), _restart()])),
-            panel("Polls", columns(rows_of(book, _POLLS)), 220),
-            panel("Data", columns(rows_of(book, _QUEUE))),
+            panel("Connection", columns([*record_rows(index, _CONNECTION, 330), _restart()])),
+            panel("Polls", columns(record_rows(index, _POLLS)), 220),
+            panel("Data", columns(record_rows(index, _QUEUE))),
         ],
         10000,
         top,
     )
     below = max(widget.bottom for widget in panels) + GAP
     right = max(widget.right for widget in panels)
-    puts = panel("Puts", columns(rows_of(book, _PUTS, right - 200)), right - MARGIN).at(MARGIN, below)
+    puts = panel("Puts", columns(record_rows(index, _PUTS, right - 200)), right - MARGIN).at(MARGIN, below)
     traces = (
-        Trace("period of polls", f"pva://$(P):{status.POLL_PERIOD}"),
-        Trace("duration of polls", f"pva://$(P):{status.POLL_DURATION}"),
-        Trace("queue", "pva://$(P):DATA:QUEUE_USE", axis=1),
+        Trace("poll period", f"pva://$(P):{status.POLL_PERIOD}"),
+        Trace("poll duration", f"pva://$(P):{status.POLL_DURATION}"),
+        Trace("queue use", "pva://$(P):DATA:QUEUE_USE", axis=1),
     )
     chart = Widget(
         Shape.STRIP,
@@ -62,8 +62,8 @@ def diagnostics(book: Book) -> Screen:
         puts.bottom + GAP,
         right - MARGIN,
         260,
-        text="The last five minutes",
+        text="Last 5 minutes",
         plot=Plot(traces, "", ("ms", "%")),
     )
     widgets = (*title("Diagnostics"), *panels, puts, chart)
-    return Screen(DIAGNOSTICS, "Diagnostics", widgets, macros=(("P", book.plan.prefix),))
+    return Screen(DIAGNOSTICS, "Diagnostics", widgets, macros=(("P", index.plan.prefix),))

@@ -1,7 +1,7 @@
-"""A directory of screens: ours are marked, and what people changed is neither overwritten nor removed.
+"""A directory of screens, in which files that users changed are neither overwritten nor removed.
 
-The last line of a file of ours is a comment with a checksum of all before it. A file without it, or whose text
-no longer fits it, belongs to people.
+The last line of a generated file is a comment with the checksum of the text before it. A file with a missing or wrong
+checksum belongs to the user.
 """
 
 import hashlib
@@ -16,21 +16,22 @@ from .make import as_files
 
 log = logging.getLogger(__name__)
 
+#: Existing files are recognised by this text: it must not change.
 _MARK = "<!-- made by panda-ioc, which replaces it while it is unchanged: "
 _END = " -->\n"
 
-#: Larger files are none of ours, and are not read.
-_MOST_BYTES = 8_000_000
+#: Larger files cannot be generated screens and are not read.
+_MAX_BYTES = 8_000_000
 
 
 @dataclass
-class Written:
-    """What was done.
+class WriteResult:
+    """The result of an update of a directory.
 
     Attributes:
-        written: names of files that were written
-        kept: names of files that belong to people, and that a screen of ours would have had
-        removed: names of files of ours that were removed
+        written: names of the written files
+        kept: names of files that users changed and that were not overwritten
+        removed: names of the removed files
     """
 
     written: list[str] = field(default_factory=list)
@@ -38,49 +39,52 @@ class Written:
     removed: list[str] = field(default_factory=list)
 
 
-def try_write(plan: Plan, directory: Path, *, clear: bool = False) -> Written | None:
-    """Write all screens; whatever goes wrong is one warning, and None."""
+def try_write(plan: Plan, directory: Path, *, clear: bool = False) -> WriteResult | None:
+    """Write all screens; on failure, log one warning and return None."""
     try:
         written = write(as_files(plan), directory, clear=clear)
     except OSError as error:
-        log.warning("no screens are written to %s: %s", directory, error.strerror or error)
+        log.warning("no screens written to %s: %s", directory, error.strerror or error)
     except PandaError as error:
-        log.warning("no screens are written to %s: %s", directory, error)
-    except Exception as problem:  # noqa: BLE001 - a screen is never worth an IOC
-        log.warning("no screens are written to %s: %r", directory, problem)
+        log.warning("no screens written to %s: %s", directory, error)
+    except Exception as problem:  # noqa: BLE001 - a failure to write screens must not end the IOC
+        log.warning("no screens written to %s: %r", directory, problem)
     else:
-        tell(written, directory)
+        log_result(written, directory)
         return written
     return None
 
 
-def tell(written: Written, directory: Path) -> None:
-    """Log what was done."""
+def log_result(written: WriteResult, directory: Path) -> None:
+    """Log the result of an update."""
     if written.kept:
-        log.warning("%s: %s changed by people, and kept", directory, ", ".join(written.kept))
-    log.info("%s: %d screens, %d removed", directory, len(written.written), len(written.removed))
+        log.warning("%s: screens changed by users are not overwritten: %s", directory, ", ".join(written.kept))
+    log.info("%s: wrote %d screens, %d removed", directory, len(written.written), len(written.removed))
 
 
-def write(texts: Mapping[str, str], directory: Path, *, clear: bool = False) -> Written:
+def write(texts: Mapping[str, str], directory: Path, *, clear: bool = False) -> WriteResult:
     """Write screens to a directory.
 
     Args:
-        texts: their texts by the names of their files
-        directory: where to; it has to be there
-        clear: remove others of ours that are unchanged
+        texts: the texts of the screens by file name
+        directory: the target directory, which must exist
+        clear: remove other generated screens that are unchanged
+
+    Returns:
+        The names of the written, kept and removed files.
 
     Raises:
-        OSError: it cannot be written to
+        OSError: the directory does not exist or is not writable
     """
-    done = Written()
+    result = WriteResult()
     if not directory.is_dir():
-        raise NotADirectoryError(None, "it is no directory", str(directory))
+        raise NotADirectoryError(None, "not a directory", str(directory))
     if clear:
-        done.removed = _clear(directory, set(texts))
+        result.removed = _clear(directory, set(texts))
     for name, text in texts.items():
         path = directory / name
-        if path.exists() and not is_ours(path):
-            done.kept.append(name)
+        if path.exists() and not is_unchanged(path):
+            result.kept.append(name)
             continue
         part = path.with_name(f".{name}.part")
         try:
@@ -88,27 +92,27 @@ def write(texts: Mapping[str, str], directory: Path, *, clear: bool = False) -> 
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        done.written.append(name)
-    return done
+        result.written.append(name)
+    return result
 
 
 def marked(text: str) -> str:
-    """A text with our mark."""
+    """Return a text with the mark of a generated file."""
     return f"{text}{_MARK}{_checksum(text)}{_END}"
 
 
-def is_ours(path: Path) -> bool:
-    """Whether we wrote a file and nobody changed it since."""
-    if not path.is_file() or path.is_symlink() or path.stat().st_size > _MOST_BYTES:
+def is_unchanged(path: Path) -> bool:
+    """Return whether a file is a generated screen without later changes."""
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > _MAX_BYTES:
         return False
-    text, mark, told = path.read_bytes().decode("utf-8", "replace").rpartition(_MARK)
-    return bool(mark) and told == f"{_checksum(text)}{_END}"
+    text, mark, checksum = path.read_bytes().decode("utf-8", "replace").rpartition(_MARK)
+    return bool(mark) and checksum == f"{_checksum(text)}{_END}"
 
 
 def _clear(directory: Path, wanted: set[str]) -> list[str]:
     removed = []
     for path in sorted(directory.glob("*.bob")):
-        if path.name not in wanted and is_ours(path):
+        if path.name not in wanted and is_unchanged(path):
             path.unlink()
             removed.append(path.name)
     return removed

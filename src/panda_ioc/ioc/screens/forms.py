@@ -1,6 +1,6 @@
-"""Rows of a name and what shows or changes a record; columns of rows; panels of columns.
+"""Rows with the name and the widgets of a record; columns of rows; panels of columns.
 
-Which widget a record gets is a table by its kind.
+A table maps the kind of a record to its widget.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,23 +11,23 @@ from ..plan.codecs import ArmCodec, CaptureChoiceCodec
 from ..plan.record import Access, Kind, Record
 from .widgets import GAP, MARGIN, PITCH, ROW, Shape, Style, Widget, plain, text_width
 
-#: Widths of what numbers and texts are shown in.
+#: Widths of number fields, text fields, short fields and LEDs in pixels.
 NUMBER = 110
 TEXT = 180
 SHORT = 70
 LED = 18
 
-#: Room that a drop-down needs beside its text, the least that it has, and the most.
+#: Width of the arrow of a drop-down in pixels; minimum and maximum width of a drop-down.
 _ARROW = 36
 _COMBO = (80, 260)
 
-#: Rows of a column; what is more goes into the next.
-MOST_ROWS = 16
+#: Rows in a column; further rows go into the next column.
+MAX_ROWS = 16
 
-#: Pixels of the band that names a panel.
+#: Height of the title band of a panel in pixels.
 BAND = 24
 
-#: What a set-point may differ from, by the last parts of their names: it goes into the same row.
+#: Readbacks by setpoint, as the last parts of the record names; both share a row.
 READBACKS = {
     "SETP": "VAL",
     "SET": "OUT",
@@ -35,16 +35,16 @@ READBACKS = {
     "NUM_POINTS": "CURRENT_POINT",
 }
 
-#: The first screen, to which all others lead.
+#: The first screen, which links to all others.
 OVERVIEW = "Overview.bob"
 
-#: The name of a PV of a record.
+#: A function that returns the PV of a record name.
 Naming = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A name, and what follows it, each with its x from where the name ends."""
+    """A name and the widgets after it, whose x counts from the end of the name."""
 
     name: str
     widgets: tuple[Widget, ...]
@@ -52,12 +52,12 @@ class Row:
 
     @property
     def width(self) -> int:
-        """What follows the name, in pixels."""
+        """Width of the widgets after the name, in pixels."""
         return max((widget.right for widget in self.widgets), default=0)
 
 
 def tip_of(record: Record) -> str:
-    """What is told of a record: all of its description, its limits, its name."""
+    """Return the tooltip of a record: description, limits, PV name, value."""
     limits = ""
     if record.low is not None and record.high is not None:
         limits = f"\n{record.low:.10g} to {record.high:.10g} {record.units}".rstrip()
@@ -86,7 +86,7 @@ def _text(record: Record) -> Widget:
 
 
 def _combo(record: Record) -> Widget:
-    """A drop-down; an mbbo tells its choices itself, for texts they are those of the plan."""
+    """Return a drop-down; Phoebus reads the choices of an mbbo from its PV, others are written to the screen."""
     least, most = _COMBO
     width = max(map(text_width, record.labels), default=0) + _ARROW
     choices = () if record.kind is Kind.MBBO else record.labels
@@ -95,14 +95,14 @@ def _combo(record: Record) -> Widget:
 
 def _switch(record: Record) -> Widget:
     if record.access is Access.EXECUTE:
-        return Widget(Shape.BUTTON, width=SHORT, height=ROW, text="Do it")
+        return Widget(Shape.BUTTON, width=SHORT, height=ROW, text="Execute")
     width = max(map(text_width, record.labels), default=0) + _ARROW
-    # Where the choices say what to do, a switch says what pressing it does; its lamp says how it is.
+    # ARM has the choices Disarm and Arm: the label shows what a click does, the lamp shows the state.
     labels = record.labels[::-1] if isinstance(record.codec, ArmCodec) else record.labels
     return Widget(Shape.SWITCH, width=max(width, SHORT), height=ROW, choices=labels)
 
 
-#: What shows or changes a record.
+#: The function that makes the widget of a record, by kind.
 _CONTROLS: Mapping[Kind, Callable[[Record], Widget]] = {
     **dict.fromkeys((Kind.AI, Kind.LONGIN, Kind.MBBI, Kind.STRINGIN, Kind.TEXTIN), _read),
     **dict.fromkeys((Kind.AO, Kind.LONGOUT), _number),
@@ -114,77 +114,77 @@ _CONTROLS: Mapping[Kind, Callable[[Record], Widget]] = {
 
 
 def control(record: Record, pv: str, width: int = 0) -> Widget:
-    """What shows or changes a record, as wide as is usual or as is asked."""
+    """Return the widget that shows or changes a record; width 0 selects the default width."""
     made = _CONTROLS[record.kind](record)
-    # What can only be written has no value, and is in alarm, until somebody writes.
+    # A write-only record has no value and is in UDF alarm until the first put.
     alarm = record.access is not Access.WRITE
-    if isinstance(record.codec, CaptureChoiceCodec):  # over PV Access it has all choices, also where a mbbo has too few
+    if isinstance(record.codec, CaptureChoiceCodec):  # PV Access has all choices; an mbbo has 16 at most
         pv = f"pva://{pv}"
     return replace(made, pv=pv, tip=tip_of(record), width=width or made.width, alarm=alarm)
 
 
 def label(text: str, width: int, style: Style = Style.PLAIN, *, tip: str = "", height: int = ROW) -> Widget:
-    """A text."""
+    """Return a label."""
     return Widget(Shape.LABEL, width=width, height=height, text=text, style=style, tip=tip)
 
 
 def link(text: str, file: str, macros: Mapping[str, str], width: int = 0, tip: str = "") -> Widget:
-    """A button that opens a screen."""
+    """Return a button that opens a screen."""
     wide = width or text_width(text) + 24
     return Widget(
         Shape.LINK, width=wide, height=ROW, text=text, file=file, macros=tuple(macros.items()), tip=tip or text
     )
 
 
-def home() -> Widget:
-    """A button that opens the overview, in place of the screen that it is on.
+def overview_link() -> Widget:
+    """Return a button that replaces the current screen with the overview.
 
-    Phoebus gives it all macros of that screen, so in a tab there would be another overview for every block.
+    Phoebus passes the macros of the current screen, so with tabs each block would open another overview.
     """
     opened = link("Overview", OVERVIEW, {"P": "$(P)"}, tip="Connection, acquisition, all blocks")
     return replace(opened, target="replace")
 
 
 def title(text: str) -> tuple[Widget, Widget]:
-    """The title of a screen, with the way back to the overview."""
+    """Return the title of a screen and a link to the overview."""
     named = label(f"{text}  $(P)", 400, Style.TITLE, height=ROW + 6).at(MARGIN, MARGIN - 2)
-    return named, home().at(named.right + GAP, MARGIN)
+    return named, overview_link().at(named.right + GAP, MARGIN)
 
 
 def row(
-    record: Record, naming: Naming, name: str, beside: Mapping[str, Record] = MappingProxyType({}), width: int = 0
+    record: Record, naming: Naming, name: str, related: Mapping[str, Record] = MappingProxyType({}), width: int = 0
 ) -> Row:
-    """The row of a record, with its units and with what belongs to it.
+    """Return the row of a record, with its units, delay and readback.
 
     Args:
-        record: what the row is of
-        naming: names its PV
-        name: what it is called
-        beside: records by name, of which `:UNITS`, `:DELAY` and what it may differ from go into the same row
-        width: of what shows it; as wide as is usual if none is given
+        record: the record
+        naming: returns the PV of a record
+        name: the name in the row
+        related: records by name; `:UNITS`, `:DELAY` and the readback of the record are added to the row
+        width: width of the widget in pixels, 0 for the default
     """
     widgets = [control(record, naming(record.name), width)]
-    if units := beside.get(f"{record.name}:UNITS"):
+    if units := related.get(f"{record.name}:UNITS"):
         if units.kind is Kind.MBBO:
             widgets.append(control(units, naming(units.name)))
     elif record.units and not widgets[0].units:
         widgets.append(label(plain(record.units), text_width(plain(record.units)) + 4))
-    if delay := beside.get(f"{record.name}:DELAY"):
+    if delay := related.get(f"{record.name}:DELAY"):
         widgets.append(control(delay, naming(delay.name), 46))
         widgets.append(label("ticks", text_width("ticks") + 4, tip=tip_of(delay).partition("\n")[0]))
-    if readback := beside.get(readback_of(record.name)):
+    if readback := related.get(readback_of(record.name)):
         widgets.append(control(readback, naming(readback.name), NUMBER))
     return Row(name, side_by_side(widgets), plain(record.description))
 
 
 def readback_of(name: str) -> str:
-    """The name of what a record may differ from, if there can be any."""
+    """Return the name of the readback of a record, or ""."""
     base, colon, last = name.rpartition(":")
     return f"{base}{colon}{READBACKS[last]}" if last in READBACKS else ""
 
 
 def side_by_side(widgets: Iterable[Widget], gap: int = 4) -> tuple[Widget, ...]:
-    """Widgets in a line, each at the y that it has."""
+    """Place widgets in a line; y stays."""
     placed: list[Widget] = []
     x = 0
     for widget in widgets:
@@ -193,9 +193,9 @@ def side_by_side(widgets: Iterable[Widget], gap: int = 4) -> tuple[Widget, ...]:
     return tuple(placed)
 
 
-def columns(rows: Sequence[Row], most: int = MOST_ROWS) -> list[Widget]:
-    """Rows one under another, in as many columns as they need, from (0, 0)."""
-    number = -(-len(rows) // most)
+def columns(rows: Sequence[Row], maximum: int = MAX_ROWS) -> list[Widget]:
+    """Place rows in as few columns as possible, from (0, 0)."""
+    number = -(-len(rows) // maximum)
     each = -(-len(rows) // number) if number else 0
     widgets: list[Widget] = []
     left = 0
@@ -211,7 +211,7 @@ def columns(rows: Sequence[Row], most: int = MOST_ROWS) -> list[Widget]:
 
 
 def panel(title: str, widgets: Iterable[Widget], width: int = 0) -> Widget:
-    """A panel with a band that names it, around widgets that begin at (0, 0)."""
+    """Return a panel with a title band around widgets that were placed from (0, 0)."""
     inside = [widget.at(widget.x + GAP, widget.y + BAND + GAP) for widget in widgets]
     wide = max([*(widget.right + GAP for widget in inside), text_width(title, Style.SECTION) + 2 * GAP, width])
     high = max((widget.bottom for widget in inside), default=BAND) + GAP
@@ -220,7 +220,7 @@ def panel(title: str, widgets: Iterable[Widget], width: int = 0) -> Widget:
 
 
 def flow(panels: Iterable[Widget], width: int, top: int = 0) -> list[Widget]:
-    """Panels from left to right, as many in a line as there is room for."""
+    """Place panels from left to right, with line breaks at `width` pixels."""
     placed: list[Widget] = []
     x, y, bottom = MARGIN, top, top
     for one in panels:
@@ -233,7 +233,7 @@ def flow(panels: Iterable[Widget], width: int, top: int = 0) -> list[Widget]:
 
 
 def stack(panels: Iterable[Widget], x: int, y: int) -> list[Widget]:
-    """Panels one under another."""
+    """Place panels one below the other."""
     placed: list[Widget] = []
     for one in panels:
         placed.append(one.at(x, y))
@@ -242,11 +242,11 @@ def stack(panels: Iterable[Widget], x: int, y: int) -> list[Widget]:
 
 
 def grid(headings: Sequence[tuple[str, int]], rows: Iterable[Sequence[Widget | None]]) -> list[Widget]:
-    """A table of widgets under headings, from (0, 0); None leaves a place empty.
+    """Return a table of widgets under headings, placed from (0, 0).
 
     Args:
-        headings: what is written over each column, and how wide it is
-        rows: a widget for each column
+        headings: text and width in pixels of each column
+        rows: a widget for each column, or None for an empty cell
     """
     lefts = [sum(width + GAP for _, width in headings[:index]) for index in range(len(headings))]
     widgets = [

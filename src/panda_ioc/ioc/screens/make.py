@@ -1,4 +1,4 @@
-"""All screens of a plan."""
+"""The set of all screens of a plan."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,13 +7,13 @@ from ..plan.plan import Plan
 from . import buses, data, designs, diagnostics, overview, wiring
 from .blocks import PLOT, POSITIONS, block_screen
 from .bob import bob
-from .book import Book, Group
 from .forms import OVERVIEW
-from .overview import Place
+from .index import BlockType, PlanIndex
+from .overview import BlockScreen
 from .tables import table_screen
 from .widgets import Screen, file_name
 
-#: Names of files that the screens of blocks cannot have.
+#: File names that block screens cannot have.
 _TAKEN = (
     *(OVERVIEW, data.DATA, buses.BITS, POSITIONS, wiring.WIRING, designs.DESIGNS, diagnostics.DIAGNOSTICS),
     PLOT,
@@ -21,9 +21,9 @@ _TAKEN = (
 
 
 def make_screens(plan: Plan) -> tuple[Screen, ...]:
-    """All screens, the overview first: a pure function of the plan."""
-    book = Book(plan)
-    places = tuple(_places(book))
+    """Return all screens of a plan, the overview first."""
+    index = PlanIndex(plan)
+    block_screens = tuple(_block_screens(index))
     others = {
         "Data": data.DATA,
         "Bits": buses.BITS,
@@ -33,45 +33,45 @@ def make_screens(plan: Plan) -> tuple[Screen, ...]:
         "Diagnostics": diagnostics.DIAGNOSTICS,
     }
     screens = [
-        data.data(book),
-        *([buses.bits(book)] if "BITS:0:CAPTURE" in book.records else []),
-        *([buses.positions(book)] if book.captured else []),
-        *([wiring.wiring(book)] if any(map(wiring.is_input, book.plan.records)) else []),
-        *([designs.designs(book)] if designplan.NAME in book.records else []),
-        diagnostics.diagnostics(book),
-        *([data.column_plot(book)] if any(f"{one.name}:LIVE" in book.records for one in book.captured) else []),
+        data.data(index),
+        *([buses.bits(index)] if "BITS:0:CAPTURE" in index.records else []),
+        *([buses.positions(index)] if index.captured else []),
+        *([wiring.wiring(index)] if any(map(wiring.is_input, index.plan.records)) else []),
+        *([designs.designs(index)] if designplan.NAME in index.records else []),
+        diagnostics.diagnostics(index),
+        *([data.column_plot(index)] if any(f"{one.name}:LIVE" in index.records for one in index.captured) else []),
     ]
     made = {screen.file for screen in screens}
     links = {text: file for text, file in others.items() if file in made}
     return (
-        overview.overview(book, places, links),
+        overview.overview(index, block_screens, links),
         *screens,
-        *(block_screen(book, place.group, place.file) for place in places),
-        *(screen for place in places for screen in _tables(book, place.group)),
+        *(block_screen(index, item.block_type, item.file) for item in block_screens),
+        *(screen for item in block_screens for screen in _tables(index, item.block_type)),
     )
 
 
-def _places(book: Book) -> Iterator[Place]:
-    """The types of blocks with names for their files, which differ also where case does not count."""
+def _block_screens(index: PlanIndex) -> Iterator[BlockScreen]:
+    """Yield the block types with file names that are unique without regard to case."""
     taken = {name.lower() for name in _TAKEN}
-    for group in book.groups:
-        file = file_name(group.name)
+    for block_type in index.block_types:
+        file = file_name(block_type.name)
         number = 2
         while file.lower() in taken:
-            file = file_name(f"{group.name}-{number}")
+            file = file_name(f"{block_type.name}-{number}")
             number += 1
         taken.add(file.lower())
-        yield Place(group, file)
+        yield BlockScreen(block_type, file)
 
 
-def _tables(book: Book, group: Group) -> Iterator[Screen]:
-    instance = group.instances[0]
-    for table in book.tables.values():
+def _tables(index: PlanIndex, block_type: BlockType) -> Iterator[Screen]:
+    instance = block_type.instances[0]
+    for table in index.tables.values():
         if table.block == instance:
             field = table.name.removeprefix(f"{instance}:")
-            yield table_screen(book, group, table, file_name(f"{group.name}_{field}"))
+            yield table_screen(index, block_type, table, file_name(f"{block_type.name}_{field}"))
 
 
 def as_files(plan: Plan) -> Mapping[str, str]:
-    """Return all screens as the texts of their files, by the names of these."""
+    """Return the texts of all screens by file name."""
     return {screen.file: bob(screen) for screen in make_screens(plan)}

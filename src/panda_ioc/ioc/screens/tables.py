@@ -1,33 +1,33 @@
-"""A screen for each type of table: edit it, submit or discard what was edited, see what it plays.
+"""A screen for each type of table: edit, submit or discard the edits, plot the outputs.
 
-Phoebus writes nothing back to a table's PV by itself, so people can edit many cells and submit them at once. Submit is
-a script that puts the whole table as one structure over PV Access: the IOC writes all of it or nothing, and answers
-with the reason. After an error, what was edited stays.
+Phoebus does not write edits of a table widget to its PV, so operators can edit many cells and submit them together.
+Submit is a script that puts the whole table as one structure over PV Access. The IOC writes the whole table or refuses
+it with a reason; after a refusal, the edits stay on the screen.
 """
 
 from dataclasses import replace
 
 from ..plan.record import Column, Table
-from .book import Book, Group
-from .forms import NUMBER, control, home, label, side_by_side, tip_of
+from .forms import NUMBER, control, label, overview_link, side_by_side, tip_of
+from .index import BlockType, PlanIndex
 from .widgets import GAP, MARGIN, ROW, Plot, Screen, Shape, Style, Trace, Widget, plain, text_width
 
-#: Pixels of a column of bits, room beside the largest number, and beside the text of choices.
+#: Width of a bit column; margins of the largest number and of the choices; in pixels.
 _BIT, _NUMBER, _ARROW = 52, 28, 36
 
-#: Pixels of the table from top to bottom, and of what is beside its columns.
-_HEIGHT, _BAR = 420, 24
+#: Height of the table and width of its scroll bar in pixels.
+_HEIGHT, _SCROLL_BAR = 420, 24
 
-#: Pixels of all columns at least: Phoebus' bar of buttons is as wide.
-_LEAST = 400
+#: Minimum width of all columns in pixels, which is the width of the toolbar of Phoebus.
+_MIN_WIDTH = 400
 
-#: Size of the plot; it is as wide as the table if that is wider.
+#: Minimum width and height of the plot in pixels.
 _PLOT_WIDTH, _PLOT_HEIGHT = 760, 300
 
-#: What can be read of a table beside it.
+#: Status records of a table and their labels.
 _STATE = {"ROWS": "Rows", "STATE": "State", "QUEUED_LINES": "Queued", "MODE": "Mode"}
 
-#: What both scripts begin with: the PV of the table, and the table that is shown.
+#: The first lines of both scripts: the PV of the table and the table widget.
 _HEAD = """\
 from __future__ import unicode_literals
 from java.lang import Exception as JavaException
@@ -67,7 +67,7 @@ def choice(cell, choices):
 
 def column(label, choices, low, high, size):
     if label not in headers:
-        raise ValueError("there is no column %s any more: press Discard" % label)
+        raise ValueError("the column %s no longer exists: press Discard" % label)
     index = headers.index(label)
     cells = []
     for row, texts in enumerate(rows):
@@ -82,9 +82,9 @@ def column(label, choices, low, high, size):
     wrapped = [cell - (1 << 8 * size) if cell >= 1 << 8 * size - 1 else cell for cell in cells]
     return make(label.lower(), low == 0, array(wrapped, str(code)))
 
-def tell(why):
+def fail(why):
     ScriptUtil.showErrorDialog(widget, "The table was not written: %s" % why)
-    table.setValue(rows)  # a refused put showed what the PandA holds
+    table.setValue(rows)  # after a refused put the widget shows the rows of the PandA: restore the edits
 
 rows, headers = table.getValue(), list(table.getHeaders())
 try:
@@ -95,9 +95,9 @@ try:
     finally:
         PVUtil.releasePV(pv)
 except ExecutionException as problem:
-    tell(problem.getCause().getMessage())
+    fail(problem.getCause().getMessage())
 except (Exception, JavaException) as problem:
-    tell(problem)
+    fail(problem)
 """
 )
 
@@ -116,65 +116,65 @@ except (Exception, JavaException) as problem:
 )
 
 
-def table_screen(book: Book, group: Group, table: Table, file: str) -> Screen:
-    """The screen of a table, for all instances of its type of block.
+def table_screen(index: PlanIndex, block_type: BlockType, table: Table, file: str) -> Screen:
+    """Return the screen of a table, for all instances of its block type.
 
     Args:
-        book: all records
-        group: the type of block
+        index: the records of the plan
+        block_type: the block type
         table: the table of the first instance
-        file: the name of the screen
+        file: the file name of the screen
     """
-    instance = group.instances[0]
+    instance = block_type.instances[0]
     field = table.name.removeprefix(f"{instance}:")
     top = MARGIN + ROW + 2 * GAP
     columns = [(column.label, _width(column), column.choices) for column in table.columns]
     width = sum(wide for _, wide, _ in columns)
     name, wide, choices = columns[-1]
-    columns[-1] = (name, wide + max(_LEAST - width, 0), choices)
+    columns[-1] = (name, wide + max(_MIN_WIDTH - width, 0), choices)
     shown = Widget(
         Shape.TABLE,
         MARGIN,
         top,
-        max(width, _LEAST) + _BAR,
+        max(width, _MIN_WIDTH) + _SCROLL_BAR,
         _HEIGHT,
         pv=f"pva://$(P):$(R):{field}",
         tip=plain(table.description),
         editable=True,
         columns=tuple(columns),
     )
-    plot = replace(_plot(book, table, field), x=MARGIN, y=shown.bottom + GAP, width=max(shown.width, _PLOT_WIDTH))
-    widgets = [*_head(book, table, field), shown, plot]
-    return Screen(file, f"$(R) {field.title()}", tuple(widgets), wants=("P", "R"))
+    plot = replace(_plot(index, table, field), x=MARGIN, y=shown.bottom + GAP, width=max(shown.width, _PLOT_WIDTH))
+    widgets = [*_head(index, table, field), shown, plot]
+    return Screen(file, f"$(R) {field.title()}", tuple(widgets), required_macros=("P", "R"))
 
 
-def _plot(book: Book, table: Table, field: str) -> Widget:
-    """The outputs over time; of a table without outputs its columns of numbers, row by row."""
+def _plot(index: PlanIndex, table: Table, field: str) -> Widget:
+    """Return a plot of the outputs over time, or of the number columns by row if the table has no outputs."""
     outputs = [name for column in table.columns if (name := column.label[:-1]) and column.label.endswith("1")]
-    stacked = [name for name in outputs if f"{table.name}:PLOT:{name}" in book.records and name != "TIME"]
+    stacked = [name for name in outputs if f"{table.name}:PLOT:{name}" in index.records and name != "TIME"]
     pv = f"pva://$(P):$(R):{field}"
     traces = tuple(Trace(name, f"{pv}:PLOT:{name}", f"{pv}:PLOT:TIME", step=True) for name in stacked) or tuple(
         Trace(column.label, f"{pv}:{column.label}")
         for column in table.columns
-        if not column.choices and f"{table.name}:{column.label}" in book.records
+        if not column.choices and f"{table.name}:{column.label}" in index.records
     )
-    titles = ("time, in steps of the prescaler", "outputs") if stacked else ("row", "")
+    titles = ("time / prescaled ticks", "outputs") if stacked else ("row", "")
     return Widget(Shape.PLOT, height=_PLOT_HEIGHT, plot=Plot(traces, titles[0], titles[1:]))
 
 
-def _head(book: Book, table: Table, field: str) -> list[Widget]:
+def _head(index: PlanIndex, table: Table, field: str) -> list[Widget]:
     title = label(f"$(R) {field}", 220, Style.TITLE, height=ROW + 6).at(0, -2)
     writable = [
         (column.label, column.choices, column.low, column.high, 0 if column.choices else int(column.dtype[1:]))
         for column in table.columns
     ]
     buttons = [
-        _button("Submit", _SUBMIT.format(columns=writable, field=field), "Write the table as it is shown"),
-        _button("Discard", _DISCARD.format(field=field), "Show what the PandA holds"),
+        _button("Submit", _SUBMIT.format(columns=writable, field=field), "Write the table as shown"),
+        _button("Discard", _DISCARD.format(field=field), "Discard the edits and show the table of the PandA"),
     ]
-    widgets = [title, home(), *buttons]
+    widgets = [title, overview_link(), *buttons]
     for name, text in _STATE.items():
-        if record := book.records.get(f"{table.name}:{name}"):
+        if record := index.records.get(f"{table.name}:{name}"):
             widgets += [
                 label(text, text_width(text) + 4, tip=tip_of(record).partition("\n")[0]),
                 control(record, f"$(P):$(R):{field}:{name}", NUMBER),

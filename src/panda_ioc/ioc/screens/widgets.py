@@ -1,16 +1,16 @@
-"""What a screen is made of: plain data, which can be checked and printed without Phoebus."""
+"""Widgets and screens as plain data."""
 
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-#: Characters that XML has no way to hold, or that would begin a macro.
+#: Characters that XML cannot represent.
 _UNPRINTABLE = dict.fromkeys(range(32), " ") | {0x7F: " ", 0xFFFE: " ", 0xFFFF: " "}
 
 
 class Shape(Enum):
-    """The kinds of widgets that are used."""
+    """The kinds of widgets."""
 
     LABEL = auto()
     READ = auto()
@@ -29,7 +29,7 @@ class Shape(Enum):
 
 
 class Style(Enum):
-    """How text looks, and what is behind it."""
+    """Text styles: font and background."""
 
     PLAIN = auto()
     SMALL = auto()
@@ -41,7 +41,15 @@ class Style(Enum):
 
 @dataclass(frozen=True)
 class Trace:
-    """A line of a plot. Without `x` it is over time on the wall, or over the number of the sample."""
+    """A line of a plot.
+
+    Attributes:
+        name: name in the legend
+        y: PV of the y values
+        x: PV of the x values; "" for the time of each update in a strip chart, or the sample number in a plot
+        step: whether the line has steps
+        axis: number of the y axis
+    """
 
     name: str
     y: str
@@ -52,11 +60,12 @@ class Trace:
 
 @dataclass(frozen=True)
 class Plot:
-    """What a plot shows.
+    """The content of a plot.
 
     Attributes:
-        traces: its lines
-        x_title, y_titles: titles of the axes
+        traces: the lines
+        x_title: title of the x axis
+        y_titles: titles of the y axes
     """
 
     traces: tuple[Trace, ...]
@@ -66,13 +75,13 @@ class Plot:
 
 @dataclass(frozen=True)
 class Rule:
-    """A PV that sets a property of a widget.
+    """A rule of Phoebus: the value of a PV sets a property of a widget.
 
     Attributes:
-        property: the property, as Phoebus names it
+        property: the Phoebus name of the property
         pv: the PV
-        cases: a condition and the value for it, both Jython, tried in order; Phoebus expands macros in the condition
-            only
+        cases: pairs of a condition and a value as Jython expressions; the first true condition applies. Phoebus
+            expands macros in conditions only.
     """
 
     property: str
@@ -82,7 +91,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Script:
-    """A script in Jython, that Phoebus runs whenever one of its PVs changes: it finds them in `pvs`."""
+    """A Jython script that Phoebus runs when one of `pvs` changes; the script reads them from its variable `pvs`."""
 
     text: str
     pvs: tuple[str, ...]
@@ -93,27 +102,31 @@ class Widget:
     """A widget.
 
     Attributes:
-        shape: which it is
-        x, y, width, height: where it is in its parent, and its size, in pixels
-        text: what is written on it
-        pv: what it shows and changes
-        tip: what is told when the mouse rests on it
-        style: how it looks
-        choices: what can be chosen; none where the PV tells
-        value: what a button writes
-        confirm: what is asked before it does
-        is_text: whether its value is text of any length
-        units: whether it shows the units of its PV
-        alarm: whether its border shows the alarm of its PV
-        file, macros: what a link opens, and how; what a group gives to what is in it
-        target: where a link opens it: in a "tab" of its own, or in place of this screen, "replace"
-        columns: of a table: heading, width, choices
+        shape: the kind of widget
+        x: distance from the left of the parent, in pixels
+        y: distance from the top of the parent, in pixels
+        width: width in pixels
+        height: height in pixels
+        text: the text of a label, button or panel
+        pv: the PV that the widget shows or changes
+        tip: the tooltip
+        style: the text style
+        choices: the choices of a drop-down or switch; () if Phoebus reads them from the PV
+        value: the value that a button writes
+        confirm: the question of the confirmation dialog of a button; "" for none
+        is_text: whether the value is text of any length
+        units: whether the widget shows the units of the PV
+        alarm: whether the border shows the alarm of the PV
+        file: the screen that a link opens
+        macros: the macros for the screen of a link or for the children of a group
+        target: where a link opens its screen: in a new "tab", or "replace" for the current one
+        columns: heading, width in pixels and choices of each table column
         editable: whether the cells of a table can be changed
-        rules: what sets its properties
-        plot: what a plot shows
-        script: what a button does
-        update: what changes the widget with PVs
-        children: what is in a group
+        rules: rules for properties
+        plot: the content of a plot
+        script: the script that a button runs
+        update: a script that updates the widget when PVs change
+        children: the widgets in a group
     """
 
     shape: Shape
@@ -143,17 +156,17 @@ class Widget:
     children: tuple["Widget", ...] = ()
 
     def at(self, x: int, y: int) -> "Widget":
-        """The same, elsewhere."""
+        """Return a copy at another position."""
         return replace(self, x=x, y=y)
 
     @property
     def right(self) -> int:
-        """Where it ends."""
+        """The x of the right edge, in pixels."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
-        """Where it ends."""
+        """The y of the bottom edge, in pixels."""
         return self.y + self.height
 
 
@@ -162,32 +175,31 @@ class Screen:
     """A screen.
 
     Attributes:
-        file: the name of its file
-        title: what Phoebus writes on its tab
-        width, height: its size in pixels
-        widgets: what is on it
-        macros: what it gives to its widgets where nobody else does
-        wants: macros that who opens it has to give
+        file: the file name
+        title: the title of its tab in Phoebus
+        widgets: the widgets
+        macros: default values of macros
+        required_macros: macros that a link must set
     """
 
     file: str
     title: str
     widgets: tuple[Widget, ...]
     macros: tuple[tuple[str, str], ...] = ()
-    wants: tuple[str, ...] = field(default=())
+    required_macros: tuple[str, ...] = field(default=())
 
     @property
     def width(self) -> int:
-        """Its size, in pixels."""
+        """Width in pixels."""
         return max((widget.right for widget in self.widgets), default=0) + MARGIN
 
     @property
     def height(self) -> int:
-        """Its size, in pixels."""
+        """Height in pixels."""
         return max((widget.bottom for widget in self.widgets), default=0) + MARGIN
 
     def all_widgets(self) -> Iterator[Widget]:
-        """All that is on it, also in groups."""
+        """Yield all widgets, including those in groups."""
         yield from _nested(self.widgets)
 
 
@@ -197,13 +209,13 @@ def _nested(widgets: tuple[Widget, ...]) -> Iterator[Widget]:
         yield from _nested(widget.children)
 
 
-#: Pixels from row to row, of a row, between things, and around all.
+#: Distance between rows, height of a row, gap between widgets, margin of a screen, in pixels.
 PITCH = 26
 ROW = 22
 GAP = 8
 MARGIN = 10
 
-#: Widths of the characters from " " to "~" in thousandths of the size of the font, of Liberation Sans.
+#: Widths of the characters from " " to "~" in Liberation Sans, in thousandths of the font size.
 _WIDTHS = (
     *(278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278),
     *((556,) * 10),
@@ -216,7 +228,7 @@ _WIDTHS = (
     *(334, 260, 334, 584),
 )
 
-#: Size of the font of each style in pixels, and how much wider bold is.
+#: Font size in pixels and width factor (bold is wider) of each style.
 FONTS = {
     Style.PLAIN: (14, 1.0),
     Style.SMALL: (12, 1.0),
@@ -228,18 +240,18 @@ FONTS = {
 
 
 def text_width(text: str, style: Style = Style.PLAIN) -> int:
-    """How many pixels a line of text takes."""
+    """Return the width of a line of text in pixels."""
     size, bold = FONTS[style]
     thousandths = sum(_WIDTHS[ord(letter) - 32] if " " <= letter <= "~" else 1000 for letter in text)
     return int(thousandths * size * bold / 1000) + 1
 
 
 def plain(text: str) -> str:
-    """Text from the PandA as a screen can show it: no macros in it, nothing that XML cannot hold."""
+    """Return text from the PandA without macros and without characters that XML cannot represent."""
     return text.translate(_UNPRINTABLE).replace("$(", "$ (").replace("${", "$ {").strip()
 
 
 def file_name(name: str) -> str:
-    """A name as it can be that of a file."""
+    """Return a valid file name for a screen."""
     kept = string.ascii_letters + string.digits + "_-"
     return "".join(letter if letter in kept else "_" for letter in name) + ".bob"

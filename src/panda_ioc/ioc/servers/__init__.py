@@ -1,1 +1,1 @@
-"""Channel Access and PV Access, and what joins them."""
+"""The servers for Channel Access and PV Access."""

@@ -1,8 +1,9 @@
-"""Who may put: EPICS access security, the same for Channel Access and PV Access.
+"""EPICS access security with the same rules for Channel Access and PV Access.
 
-The rules of the group DEFAULT hold for all. Channel Access servers read them themselves; for PV Access they are
-evaluated by p4p, which cannot make rules depend on values of PVs (INP and CALC), so a file with such rules is refused.
-EPICS tells who puts what over Channel Access where a rule says TRAPWRITE: so every rule is given that.
+The rules of the group DEFAULT apply to all PVs. For Channel Access, EPICS evaluates them; for PV Access, p4p does. p4p
+does not support rules that depend on values of PVs (INP and CALC), so a file with such rules is rejected.
+
+EPICS reports a put over Channel Access to the IOC only if its rule has TRAPWRITE, so TRAPWRITE is added to every rule.
 """
 
 import re
@@ -16,11 +17,11 @@ _EVERYBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n  RULE(0, WRITE, TRAPWRITE)\n}\n"
 _EVERYBODY_ALL_FIELDS = _EVERYBODY.replace("RULE(0, WRITE", "RULE(1, WRITE")
 _NOBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n}\n"
 
-#: What p4p cannot do in rules; comments and texts in quotes are found first, and mean nothing.
+#: Elements of rules that p4p does not support. Comments and quoted strings match first and are ignored.
 _CONDITION = re.compile(r'#[^\n]*|"(?:[^"\n\\]|\\.)*"|\b(?P<what>INP[A-Z]|CALC)\s*\(')
 
-#: A rule by which somebody may write, with spaces, ends of lines and comments anywhere, and words in quotes or not;
-#: as above, what only looks like one is found first.
+#: A rule for WRITE, with any white space and comments, and optional quotes. Comments and quoted strings match first, as
+#: above.
 _WRITE_RULE = re.compile(
     r'#[^\n]*|"(?:[^"\n\\]|\\.)*"'
     r'|\bRULE _ \( _ (?P<level>\d+) _ , _ "?WRITE"? _ (?:, _ "?(?:NO)?TRAPWRITE"? _ )?\)'.replace(
@@ -28,27 +29,27 @@ _WRITE_RULE = re.compile(
     )
 )
 
-#: The level of VAL, which is all that can be put to over PV Access; see `ca.fields`.
+#: Access security level of VAL, the only field that PV Access can put to; see `ca.fields`.
 _VALUE_LEVEL = 0
 
-#: Whether a user, from a host, with the roles of its groups, may put; these are looked up only where rules exist.
+#: Returns whether a client may put. Arguments: user, host, and a function that returns the roles (groups) of the user.
 MayPut = Callable[[str, str, Callable[[], Iterable[str]]], bool]
 
 
 class AccessError(PandaError):
-    """An access security file that cannot be used; the message says which and why."""
+    """Error of an access security file; the message has the file and the reason."""
 
 
 def rules(file: Path | None, *, read_only: bool, all_fields: bool = False) -> str:
     """Return the text of the rules in force.
 
     Args:
-        file: an EPICS access security file; None for the default rules
-        read_only: whether every put is refused, whatever the file says
-        all_fields: whether the default rules let people put to all fields of records, not only operators'
+        file: EPICS access security file; None for the default rules
+        read_only: refuse all puts, regardless of the file
+        all_fields: let the default rules allow puts to all fields of records instead of operator fields only
 
     Raises:
-        AccessError: the file cannot be read, or has rules that depend on PVs
+        AccessError: the file cannot be read, or has rules that depend on values of PVs
     """
     if read_only:
         return _NOBODY
@@ -57,15 +58,15 @@ def rules(file: Path | None, *, read_only: bool, all_fields: bool = False) -> st
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise AccessError(f"the access security file {file} cannot be read: {error.strerror}") from error
+        raise AccessError(f"cannot read the access security file {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise AccessError(f"the access security file {file} is not text in UTF-8") from error
+        raise AccessError(f"the access security file {file} is not a text file in UTF-8") from error
     for found in _CONDITION.finditer(text):
         if found["what"]:
             line = text.count("\n", 0, found.start()) + 1
             raise AccessError(
-                f"the access security file {file} has {found['what']} in line {line}: rules that depend on the "
-                "values of PVs would not hold over PV Access, and are not taken"
+                f"the access security file {file} has {found['what']} in line {line}: remove rules that depend on "
+                "values of PVs, which PV Access does not support"
             )
     return _WRITE_RULE.sub(_trapped, text)
 
@@ -75,30 +76,30 @@ def _trapped(rule: re.Match[str]) -> str:
 
 
 def checker(text: str) -> MayPut:
-    """Who may put by some rules, over PV Access.
+    """Return a function that checks puts over PV Access against access security rules.
 
     Raises:
-        AccessError: the rules make no sense
+        AccessError: the rules are invalid
     """
     if text in {_EVERYBODY, _EVERYBODY_ALL_FIELDS, _NOBODY}:
         return lambda *_: text != _NOBODY
-    from p4p.asLib import ACFError, Engine  # noqa: PLC0415 - takes as long to load as all else of p4p
+    from p4p.asLib import ACFError, Engine  # noqa: PLC0415 - slow to load, rarely needed
 
     try:
         engine = Engine(text)
-    except (ACFError, RuntimeError, KeyError, ValueError, AttributeError) as error:  # the last where it just ends
-        raise AccessError(f"the access security file makes no sense: {error}") from error
+    except (ACFError, RuntimeError, KeyError, ValueError, AttributeError) as error:  # AttributeError: truncated file
+        raise AccessError(f"the access security file is invalid: {error}") from error
 
     def may_put(user: str, host: str, roles: Callable[[], Iterable[str]]) -> bool:
-        answer = _Answer()
+        answer = _Channel()
         engine.create(answer, "DEFAULT", user, host, _VALUE_LEVEL, list(roles()))
         return answer.put
 
     return may_put
 
 
-class _Answer:
-    """What the engine tells of a client: it asks for a channel, and calls its `access`."""
+class _Channel:
+    """The stand-in for a channel of a client; the engine of p4p reports its permissions to `access`."""
 
     name = "DEFAULT"
 
@@ -106,5 +107,5 @@ class _Answer:
         self.put = False
 
     def access(self, put: bool, **_: Any) -> None:  # noqa: FBT001 - as p4p calls it
-        """Take what is allowed."""
+        """Store whether puts are allowed."""
         self.put = put

@@ -1,4 +1,4 @@
-"""A put: one object from the server that takes it to the service that does it, and back to the log."""
+"""A put, as a server passes it to the services and the log."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Put:
-    """A value that somebody puts to a record or table.
+    """A put to a record or table.
 
     Attributes:
-        name: of the record or table, without the prefix
-        value: a number, an index of a choice, text, an array, or the columns of a table that were put
-        originator: who puts it, as "user@host"; "" if nobody knows
-        protocol: "CA" or "PVA"; "" if no client did
+        name: name of the record or table, without the prefix
+        value: number, index of a choice, text, array, or for a table the columns in the put by name
+        originator: client as "user@host"; "" if unknown
+        protocol: "CA" or "PVA"; "" for a put by the IOC itself
     """
 
     name: str
@@ -21,15 +21,15 @@ class Put:
     originator: str = ""
     protocol: str = ""
 
-    def part(self, name: str, value: Any) -> "Put":
-        """Return a put to another record that this one becomes."""
+    def redirect(self, name: str, value: Any) -> "Put":
+        """Return a put of a value to another record by the same client."""
         return replace(self, name=name, value=value)
 
     @property
     def source(self) -> str:
-        """Who puts it and how, for the log: "alice@host over CA"."""
-        return f"{self.originator or 'somebody'}{self.protocol and f' over {self.protocol}'}"
+        """Client and protocol for the log, such as "alice@host over CA"."""
+        return f"{self.originator or 'an unknown client'}{self.protocol and f' over {self.protocol}'}"
 
 
-#: Does a put; returns when it is done and everything shown is true, with the reason if it was refused, else "".
+#: Executes a put and returns when all readbacks are up to date. Returns the reason of a refusal, "" if accepted.
 OnPut = Callable[[Put], Awaitable[str]]

@@ -1,4 +1,4 @@
-"""A record or table wherever it is served: one value, one alarm, one refusal for all protocols."""
+"""A record or table with the same value, alarm and refusal over all protocols."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ from .put import OnPut, Put
 
 @dataclass(frozen=True)
 class Update:
-    """What clients are to see of a record or table from now on; they see all of it at once.
+    """The new state of a record or table, which clients receive as one update.
 
     Attributes:
-        value: its value
-        alarm: the alarm that goes with it
-        time_ns: when it was so, in nanoseconds of Unix time
-        fields: other fields of the record that change with the value: EGU, PREC
+        value: new value
+        alarm: new alarm
+        time_ns: time stamp in ns of Unix time
+        fields: changed fields by name: EGU, PREC
     """
 
     value: Content
@@ -29,63 +29,63 @@ class Update:
 
 
 class TransportPv(Protocol):
-    """A record or table as one protocol serves it."""
+    """A record or table served over one protocol."""
 
     @property
     def disabled(self) -> bool:
-        """Whether a client has disabled puts by DISP, a field that only Channel Access shows."""
+        """Whether puts are disabled by DISP, a field that only Channel Access has."""
 
     def post(self, update: Update) -> None:
-        """Show an update; monitors have been told when this returns."""
+        """Send an update to clients. Reads after this call return the new value; monitors may get it later."""
 
 
 class Server(Protocol):
-    """A protocol that serves a plan. All is called in the event loop, in this order."""
+    """A server for one protocol. The methods are called in the event loop, in this order."""
 
     def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, TransportPv]:
-        """Make what is planned; clients do not see it yet.
+        """Create the records and tables; clients cannot connect to them yet.
 
         Args:
-            plan: what is served
-            initial: what each starts with, by name; one that is not among them is undefined until it is posted
-            on_put: does what clients put
+            plan: the records and tables to serve
+            initial: initial values by name; a PV without one is undefined until its first post
+            on_put: executes the puts of clients
 
         Returns:
-            all records and tables that this protocol can serve, by name
+            the records and tables that this protocol supports, by name
         """
 
     async def start(self) -> None:
-        """Serve it.
+        """Start serving.
 
         Raises:
-            PandaError: it cannot be served
+            PandaError: the server cannot start
         """
 
     def clients(self) -> int:
-        """Return how many connections clients have; it is asked a few times a second."""
+        """Return the number of client connections; called several times a second."""
 
     async def stop(self) -> None:
-        """Tell clients whose puts are not done, and serve no more."""
+        """Stop serving; clients with pending puts get an error."""
 
 
 class Pv:
-    """A record or a table, wherever it is served.
+    """A record or table, served over one or several protocols.
 
     Args:
-        sides: what serves it, in the order in which they are told
-        value: what it was made with; None if it has no value yet
-        on_put: does a put as one of a client
+        transports: the PVs of the protocols, in the order of updates
+        value: initial value; None for undefined
+        on_put: executes puts
 
     Attributes:
-        value: what was posted last
-        alarm: the alarm that was posted with it
-        refusal: the alarm of the last put, if that was refused; it is shown unless the posted one is worse
-        shows: how often clients were shown something
-        on_post: are called after each post
+        value: last posted value
+        alarm: last posted alarm
+        refusal: alarm of the last put if it was refused; clients see it unless the posted alarm is worse
+        shows: number of updates sent to clients
+        on_post: functions called after each update
     """
 
-    def __init__(self, sides: tuple[TransportPv, ...], value: Content | None, on_put: OnPut) -> None:
-        self._sides = sides
+    def __init__(self, transports: tuple[TransportPv, ...], value: Content | None, on_put: OnPut) -> None:
+        self._transports = transports
         self._on_put = on_put
         self._shown = NO_ALARM
         self._due: dict[str, str] = {}
@@ -98,10 +98,10 @@ class Pv:
     @property
     def disabled(self) -> bool:
         """Whether puts are disabled by DISP."""
-        return any(side.disabled for side in self._sides)
+        return any(transport.disabled for transport in self._transports)
 
     async def put(self, put: Put) -> str:
-        """Put a value as a client does; return the reason of a refusal, "" if there is none."""
+        """Execute a put like one of a client; return the reason of a refusal, "" if accepted."""
         return await self._on_put(put)
 
     def post(
@@ -112,13 +112,13 @@ class Pv:
         *,
         show: bool = True,
     ) -> None:
-        """Give it a value, an alarm, and other fields; monitors have been told when this returns.
+        """Set value, alarm and other fields.
 
         Args:
-            value: its value
-            alarm: the alarm that goes with it
-            fields: EGU or PREC, where they change
-            show: whether clients see it now, or with what is shown next
+            value: new value
+            alarm: new alarm
+            fields: EGU and PREC if they have changed
+            show: True sends the update to clients; False sends it with the next one
         """
         self.value, self.alarm = value, alarm
         self._due |= fields or {}
@@ -126,47 +126,47 @@ class Pv:
             self.show()
 
     def refuse(self, alarm: Alarm) -> None:
-        """Show that a put was refused: the value as it is, with an alarm that says why."""
+        """Send the current value with the alarm of a refused put."""
         self.refusal = alarm
         self.show()
 
     def accept(self) -> None:
-        """Show that the last put was not refused, or that its refusal means nothing any more."""
+        """Clear the alarm of a refused put."""
         self.refusal = NO_ALARM
         if self._shown != self.alarm:
             self.show()
 
     def show(self) -> None:
-        """Show what was posted last."""
+        """Send the last posted state to clients."""
         if self.value is None:
             return
         self.shows += 1
-        # Of two that are as bad, a refusal says what can be done; and that there is no value yet says less than either.
+        # At equal severity, the refusal is shown, as users can act on it. UDF is less specific than any refusal.
         worse = self.alarm.severity > self.refusal.severity and self.alarm.status is not Status.UDF
         self._shown = self.alarm if worse or self.refusal is NO_ALARM else self.refusal
         fields, self._due = self._due, {}
         update = Update(self.value, self._shown, time.time_ns(), fields)
-        for side in self._sides:
-            side.post(update)
-        for told in self.on_post:
-            told()
+        for transport in self._transports:
+            transport.post(update)
+        for callback in self.on_post:
+            callback()
 
 
 def refusal(reason: str, *, unsure: bool) -> Alarm:
-    """Return the alarm of a put that was refused, or of which nobody knows whether the PandA took it."""
+    """Return the alarm of a refused put, or of one for which the PandA sent no reply (`unsure`)."""
     return Alarm(Severity.INVALID, Status.COMM, reason) if unsure else Alarm(Severity.MAJOR, Status.WRITE, reason)
 
 
 def join(
     plan: Plan, initial: Mapping[str, Content], on_put: OnPut, *servers: Mapping[str, TransportPv]
 ) -> dict[str, Pv]:
-    """Make one of what several servers have under a name.
+    """Combine the PVs of several servers by name.
 
     Args:
-        plan: what is served
-        initial: the first values, by name
-        on_put: see `Pv`
-        servers: what each serves, by name; the first is posted to first
+        plan: the records and tables to serve
+        initial: initial values by name
+        on_put: executes puts
+        servers: PVs of each server by name; the first server gets each update first
     """
     return {
         item.name: Pv(

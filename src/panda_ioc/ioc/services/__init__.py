@@ -1,1 +1,1 @@
-"""Who owns which records and takes their puts."""
+"""Services: the parts of the IOC that own PVs and execute puts to them."""

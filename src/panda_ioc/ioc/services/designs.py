@@ -1,4 +1,4 @@
-"""Designs as process variables: the whole setup of the PandA, saved and loaded by name."""
+"""Designs as PVs: all settings of the PandA, saved and loaded by name."""
 
 import asyncio
 import logging
@@ -36,20 +36,20 @@ from .service import Service
 
 log = logging.getLogger(__name__)
 
-_ENDING = ".design"
+_SUFFIX = ".design"
 
-#: Seconds that saving or loading has left when the IOC ends.
-_END_TIMEOUT = 20.0
+#: Time limit at shutdown for a save or load in progress, in s.
+_CLOSE_TIMEOUT = 20.0
 _DONE = {SAVE: "saved", LOAD: "loaded", COMPARE: "compared with"}
 _GOOD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
 
 
 class Designs(Service):
-    """The service that owns them.
+    """The service of the PVs `DESIGN:*`.
 
     Args:
-        link: the PandA
-        directory: where designs are
+        link: the connection to the PandA
+        directory: directory of the design files
     """
 
     def __init__(self, link: PandaLink, directory: Path) -> None:
@@ -58,10 +58,10 @@ class Designs(Service):
         self._pvs: Mapping[str, Pv] = {}
         self._name = ""
         self._skip_unknown = False
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._disk = Calls()
         self._warning = Repeated(log.warning)
-        self._first: asyncio.Task[None] | None = None  # lists them when the records are made
+        self._first_listing: asyncio.Task[None] | None = None
 
     def initial_values(self) -> Mapping[str, Content]:
         texts: dict[str, Content] = {NAME: "", STATUS: "", LOADED: ""}
@@ -69,93 +69,104 @@ class Designs(Service):
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
         self._pvs = pvs
-        self._first = asyncio.create_task(self._list())
+        self._first_listing = asyncio.create_task(self._list())
 
     async def put(self, put: Put) -> None:
         name, value = put.name, put.value
         if name == NAME:
             if value and not _GOOD_NAME.fullmatch(value):
-                raise Refusal(f"{value!r} is no name of a design: letters, digits, _ . + - and blanks are")
+                raise Refusal(
+                    f"invalid design name {value!r}: use up to 100 letters, digits, spaces and _ . + -, "
+                    "beginning with a letter, a digit or _"
+                )
             await self._list()
             self._name = value
         elif name == SKIP_UNKNOWN:
             self._skip_unknown = bool(value)
         elif name in {SAVE, LOAD, COMPARE}:
             if value:
-                await self._do(name)
+                await self._run(name)
             value = 0
         else:
-            raise Refusal(f"{name} can only be read")
+            raise Refusal(f"{name} is read-only")
         self._pvs[name].post(value)
 
     async def close(self) -> None:
-        if self._first is not None:
-            self._first.cancel()
+        if self._first_listing is not None:
+            self._first_listing.cancel()
         try:
-            async with asyncio.timeout(_END_TIMEOUT), self._turn:
-                pass  # all or nothing: what is under way is to come to its end
+            async with asyncio.timeout(_CLOSE_TIMEOUT), self._lock:
+                pass  # a load must not stop halfway
         except TimeoutError:
-            log.error("ending in the middle of saving or loading %s: it is not known what is set", self._name)  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "stopped while saving or loading design %s: the settings of the PandA are unknown, load it again",
+                self._name,
+            )
 
-    async def _do(self, what: str) -> None:
+    async def _run(self, action: str) -> None:
         name = self._name
         if not name:
-            raise Refusal(f"there is no name in {NAME}")
-        path = self._directory / f"{name}{_ENDING}"
+            raise Refusal(f"no design name: put it to {NAME} first")
+        path = self._directory / f"{name}{_SUFFIX}"
         try:
-            async with self._turn:
-                note = await self._with_panda(what, path)
+            async with self._lock:
+                note = await self._execute(action, path)
         except PandaError as error:
             self._pvs[STATUS].post(str(error), Alarm(Severity.MAJOR, Status.WRITE, str(error)))
             raise
-        done = f"{_DONE[what]} {name}"
+        done = f"{_DONE[action]} {name}"
         self._pvs[STATUS].post(f"{done}; {note}" if note else done, NO_ALARM)
         await self._list()
-        if what == LOAD:
+        if action == LOAD:
             self._pvs[LOADED].post(name)
 
-    async def _with_panda(self, what: str, path: Path) -> str:
-        """Save, load or compare by a connection of its own: the one that polls must not count anything as told.
+    async def _execute(self, action: str, path: Path) -> str:
+        """Save, load or compare a design.
+
+        It uses a separate connection: the PandA reports each change once per connection, and the poll needs them.
 
         Returns:
-            what people should know besides, such as what was not saved as it is, or not loaded; "" for nothing
+            remarks for the user, such as settings that were rounded or left out; "" for none
         """
         if self._link.lost:
-            raise designfile.DesignError("there is no connection to the PandA")
-        async with self._link.another() as client:
-            if what == SAVE:
+            raise designfile.DesignError(f"no connection to the PandA: {self._link.lost}")
+        async with self._link.new_client() as client:
+            if action == SAVE:
                 return await designfile.save(client, path, self._disk)
-            if what == COMPARE:
+            if action == COMPARE:
                 return self._show(await designfile.differences(client, path, self._disk))
             left_out: list[str] = []
             try:
                 left_out = await designfile.load(client, path, self._disk, skip_unknown=self._skip_unknown)
             finally:
                 self._pvs[LEFT_OUT].post(left_out[:MAX_LEFT_OUT])
-                # What is shown is to be true, also where all was brought back.
-                await self._link.refresh_if_there()
-        return f"{len(left_out)} left out, see {LEFT_OUT}" if left_out else ""
+                # Update the readbacks, also after a failed load was undone.
+                await self._link.try_refresh()
+        if not left_out:
+            return ""
+        count = "1 setting" if len(left_out) == 1 else f"{len(left_out)} settings"
+        return f"{count} left out, see {LEFT_OUT}"
 
     def _show(self, found: Sequence[Difference]) -> str:
-        """Show how the PandA differs from a design; return it in a word."""
+        """Post the differences between the PandA and a design; return a summary."""
         self._pvs[DIFF].post([str(one) for one in found[:MAX_DIFFERENCES]])
         if not found:
             return "nothing differs"
         return "1 setting differs" if len(found) == 1 else f"{len(found)} settings differ"
 
     async def _list(self) -> None:
-        """Show which designs there are; a disk that does not answer is told in the log."""
+        """Post the names of the designs; log an error of the disk."""
         try:
             names = await self._disk.call(str(self._directory), self._names)
         except PandaError as error:
-            self._warning.tell(f"the list of designs is not known: {error}")
+            self._warning.tell(f"cannot list the designs: {error}")
         except OSError as error:
-            self._warning.tell(f"the list of designs is not known: {self._directory}: {error.strerror}")
+            self._warning.tell(f"cannot list the designs in {self._directory}: {error.strerror}")
         else:
             self._pvs[LIST].post(names)
 
     def _names(self) -> list[str]:
-        """The names of designs that can be loaded; files that have others were not made here."""
-        files = (path for path in self._directory.iterdir() if path.name.endswith(_ENDING))
-        names = (path.name.removesuffix(_ENDING) for path in files)
+        """Return the names of the designs; files whose names DESIGN:NAME does not accept are left out."""
+        files = (path for path in self._directory.iterdir() if path.name.endswith(_SUFFIX))
+        names = (path.name.removesuffix(_SUFFIX) for path in files)
         return sorted(name for name in names if _GOOD_NAME.fullmatch(name))[:MAX_DESIGNS]

@@ -1,7 +1,7 @@
-"""The PandA and the records, kept in step both ways.
+"""Synchronization of the records with the fields of the PandA, in both directions.
 
-What the PandA says goes to the records that are made of it; what a client puts goes to the PandA. The
-PandA is the truth: a put that it refuses leaves its own value, and an alarm that says why.
+Changes reported by the PandA are posted to the records; puts of clients are sent to the PandA. The value of the PandA
+is authoritative: after a refused put, the record shows it, with an alarm that gives the reason.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from ..plan.codecs import Value
 from ..plan.plan import Plan
 from ..plan.record import Content
 from ..servers.put import Put
-from .binding import Binding, Pv
+from .binding import Binding, PostablePv
 from .service import Service
 
 
 class Mirror(Service):
-    """The service of all records that show what the PandA says of its fields, and of those about the IOC.
+    """The service of all records that show fields of the PandA, and of those about the IOC.
 
     Args:
-        plan: what is served
-        link: the PandA
+        plan: the records and tables to serve
+        link: the connection to the PandA
     """
 
     def __init__(self, plan: Plan, link: PandaLink) -> None:
@@ -33,11 +33,11 @@ class Mirror(Service):
         self._bindings: dict[str, Binding] = {}
         self._by_key: dict[str, list[Binding]] = {}
         self._by_target: dict[str, list[Binding]] = {}
-        #: Held by a put to a target: clients that put the same at once do so one after the other.
-        self._turns: dict[str, asyncio.Lock] = {}
+        #: Locks by target: simultaneous puts to the same field are sent one after the other.
+        self._locks: dict[str, asyncio.Lock] = {}
 
-    def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Take the records as they are served with their initial values; post what these do not show."""
+    def bind(self, pvs: Mapping[str, PostablePv]) -> None:
+        """Connect the PVs to the fields that they show; post alarms, which initial values do not include."""
         for record in self._records:
             binding = Binding(record, pvs[record.name], self._known)
             self._bindings[record.name] = binding
@@ -45,16 +45,16 @@ class Mirror(Service):
                 self._by_key.setdefault(str(key), []).append(binding)
             if record.target is not None:
                 self._by_target.setdefault(record.target, []).append(binding)
-            if binding.is_of_the_panda:
+            if binding.uses_panda:
                 binding.begin()
 
     def initial_values(self) -> dict[str, Value]:
-        """What each record starts with, before it is served."""
+        """Return the initial values by record; undefined records are left out."""
         values: dict[str, Value] = {}
         for record in self._records:
             value: Value | None = None
             if record.sources:
-                value = Binding(record, _NoPv(), self._known).initial()
+                value = Binding(record, _UnservedPv(), self._known).initial()
             elif record.constant is None:
                 value = "" if record.kind.is_text else 0
             if value is not None:
@@ -66,11 +66,11 @@ class Mirror(Service):
             self._refresh_all()
 
     def disconnected(self) -> None:
-        """Show in every record that has something of the PandA that it is gone."""
+        """Set the disconnect alarm in every record that uses the PandA."""
         self._refresh_all()
 
     def apply(self, changes: Changes, different: Collection[str]) -> None:
-        """Post what the PandA says has changed."""
+        """Post reported changes."""
         touched: dict[int, Binding] = {}
         for key in (*changes.values, *changes.in_error):
             for binding in self._by_key.get(key, ()):
@@ -82,10 +82,10 @@ class Mirror(Service):
             binding.refresh()
 
     async def put(self, put: Put) -> None:
-        """Send what a client put; return when the PandA has taken it and the readbacks are true."""
+        """Send a put to the PandA; return when the readbacks are up to date."""
         binding = self._bindings[put.name]
         target = binding.record.target
-        async with self._turns.setdefault(target or put.name, asyncio.Lock()):
+        async with self._locks.setdefault(target or put.name, asyncio.Lock()):
             binding.putting = True
             try:
                 if target is not None:
@@ -93,8 +93,8 @@ class Mirror(Service):
                 binding.accepted(put.value)
             finally:
                 binding.putting = False
-            for beside in self._by_target.get(target or "", [binding]):
-                beside.refresh()
+            for sibling in self._by_target.get(target or "", [binding]):
+                sibling.refresh()
 
     async def _send(self, binding: Binding, value: Any) -> None:
         command = binding.command(value)
@@ -103,12 +103,12 @@ class Mirror(Service):
 
     def _refresh_all(self) -> None:
         for binding in self._bindings.values():
-            if binding.is_of_the_panda:
+            if binding.uses_panda:
                 binding.refresh()
 
 
-class _NoPv:
-    """Stands for a record before it is served."""
+class _UnservedPv:
+    """A placeholder for the PV of a record that is not served yet."""
 
     def post(self, value: Content, alarm: object = None, fields: object = None, *, show: bool = True) -> None:
-        """Nothing is served yet."""
+        """Ignore the value."""

@@ -1,4 +1,4 @@
-"""The IOC ended by a put, to be started anew by whatever runs it."""
+"""Stop of the IOC by a put to `IOC:RESTART`, for its supervisor to restart it."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,7 +13,7 @@ class Restart(Service):
     """The service that owns `IOC:RESTART`.
 
     Args:
-        end: begins the end, and is told why; it may be called again
+        end: called with the reason to begin the shutdown; may be called several times
     """
 
     def __init__(self, end: Callable[[str], None]) -> None:
@@ -29,4 +29,4 @@ class Restart(Service):
     async def put(self, put: Put) -> None:
         self._pvs[put.name].post(0)
         if put.value:
-            self._end(f"a restart was asked for by {put.source}")
+            self._end(f"restart requested by {put.source}")

@@ -1,4 +1,4 @@
-"""What a service is: a part of the IOC that owns PVs."""
+"""Base class of the services."""
 
 from collections.abc import Collection, Mapping
 
@@ -11,40 +11,43 @@ from ..servers.served import Pv
 
 
 class Service:
-    """A part of the IOC that owns PVs; it implements what concerns it. All is called in the event loop."""
+    """A part of the IOC that owns PVs.
+
+    Subclasses override the methods that they need. All methods are called in the event loop.
+    """
 
     def initial_values(self) -> Mapping[str, Content]:
-        """What its PVs start with; one that is not among them is undefined until it is posted."""
+        """Return the initial values of PVs by name; a PV without one is undefined until its first post."""
         return {}
 
-    def kept(self) -> Mapping[str, AutosaveEntry]:
-        """What is to be there again after a restart, by names that are unique."""
+    def autosave_entries(self) -> Mapping[str, AutosaveEntry]:
+        """Return the values that autosave restores after a restart, by unique names."""
         return {}
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Take all PVs, by name, as they are served."""
+        """Store the PVs, by name; called once, when all PVs have been created."""
 
     def connected(self, *, again: bool) -> None:
-        """The PandA is there; `again` if its PVs showed that it was lost."""
+        """Handle a new connection to the PandA; `again` if PVs showed a disconnect before."""
 
     def disconnected(self) -> None:
-        """The PandA is gone."""
+        """Handle the loss of the PandA."""
 
     def apply(self, changes: Changes, different: Collection[str]) -> None:
-        """Follow what the PandA says has changed.
+        """Handle changes reported by the PandA.
 
         Args:
-            changes: what it says
-            different: the keys of which something else is known now
+            changes: reported changes
+            different: keys whose cached value or error state has changed
         """
 
     async def put(self, put: Put) -> None:
-        """Do a put to a record or table; return when it is done and all that is shown is true.
+        """Execute a put to a record or table; return when it is complete and all readbacks are up to date.
 
         Raises:
-            Refusal, PandaError: it is refused, and nothing changed
+            Refusal, PandaError: the put is refused; nothing changed
         """
-        raise Refusal(f"{put.name} can only be read")
+        raise Refusal(f"{put.name} is read-only")
 
     async def close(self) -> None:
-        """The IOC ends."""
+        """Release resources at the shutdown of the IOC."""

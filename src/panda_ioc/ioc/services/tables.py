@@ -1,14 +1,13 @@
-"""The tables of a PandA and what is served of them, kept in step both ways.
+"""Synchronization of the tables of the PandA with their PVs, in both directions.
 
-One put is one write of the whole table. It is done when the table has been read back, so what is shown then
-is what the PandA holds. A change on the PandA is reported without its content, so the table is read again; a
-table that is being written or read is not touched by anything else meanwhile, so no put is lost to a poll.
+A put writes the whole table and completes when the table has been read back. The PandA reports changes of a table
+without the content, so the table is read again. Each table has a lock, so that polls and puts do not interfere.
 
-Columns are put one by one over Channel Access, so they are edited here first: MODE says when they are written.
-While they are edited, changes of the PandA are shown by the table, not by the columns.
+Channel Access puts columns one by one. They are edited in the IOC and written by a put to MODE. During editing, the
+table shows changes on the PandA, the columns do not.
 
-Nothing is written over what nobody has seen: a table that cannot be read is in alarm, is read again from time to time,
-and is neither edited nor put in part.
+A table that cannot be read is in alarm. It is read again periodically, and it cannot be edited or put in part, as this
+would overwrite unknown content.
 """
 
 import asyncio
@@ -47,52 +46,52 @@ from .service import Service
 
 _EMPTY = TableContent(np.empty(0, np.uint32))
 
-#: Words of a table from which on it is worth while to give memory back, and the seconds until nobody holds any of it.
+#: Number of words from which memory is returned to the system, and the delay in s after a read until it is unused.
 _LARGE = 1 << 17
-_SETTLED = 0.1
+_TRIM_DELAY = 0.1
 
-#: Seconds until a table that could not be read is read again.
-_RETRY = 5.0
+#: Delay until a failed read of a table is repeated, in s.
+_RETRY_DELAY = 5.0
 
-#: Why a table is not known that nobody has tried to read.
+#: Alarm of a table before the first attempt to read it.
 _NOT_READ = "the table has not been read yet"
 
 
-class _Held:
-    """What is known of one table.
+class TableState:
+    """The state of one table.
 
     Attributes:
-        planned: what it is
-        content: what the PandA holds, as far as is known
-        columns: the same, as columns
-        edited: the columns as they are edited; None while they are not
-        turn: held by whatever writes or reads the table
-        stale: whether the PandA said that it changed since it was read
-        problem: why it could not be read; "" if it was
-        retry: reads it again
+        planned: the planned table
+        content: last content read from the PandA
+        columns: `content` as columns
+        edited: edited columns; None while not editing
+        lock: held while the table is read, written or edited
+        stale: whether the PandA has reported a change since the last read
+        problem: error of the last read; "" if it succeeded
+        retry: timer of the next attempt after a failed read
     """
 
     def __init__(self, planned: PlannedTable, content: TableContent, problem: str) -> None:
         self.planned = planned
         self.edited: dict[str, Array] | None = None
-        self.turn = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self.stale = False
         self.problem = problem
         self.retry: asyncio.TimerHandle | None = None
-        self.take(content)
+        self.update(content)
 
-    def take(self, content: TableContent) -> None:
-        """Take what the PandA holds."""
+    def update(self, content: TableContent) -> None:
+        """Store content read from the PandA."""
         self.content = content
         self.columns = self.planned.rows.decode(content.words)
 
     @property
     def mode(self) -> int:
-        """MODE as it is between puts."""
+        """Value of MODE between puts."""
         return self.planned.modes.index(VIEW if self.edited is None else EDIT)
 
     def values(self) -> dict[str, Content]:
-        """Everything that is shown of it, by name; the table itself comes last, so whoever sees it finds all true."""
+        """Return the values of all PVs by name; the table itself is last, when all others are up to date."""
         planned, columns = self.planned, self.columns if self.edited is None else self.edited
         length = len(next(iter(self.columns.values())))
         values: dict[str, Content] = {planned.beside(ROWS): length}
@@ -106,13 +105,13 @@ class _Held:
 
 
 class Tables(Service):
-    """The service of all tables.
+    """The service of all tables of the PandA.
 
     Args:
-        link: the PandA
-        planned: what they are
-        contents: what they hold, by their names on the PandA
-        unread: why others could not be read, by their names on the PandA
+        link: the connection to the PandA
+        planned: the planned tables
+        contents: initial content of tables, by field of the PandA
+        unread: errors of the tables that could not be read, by field of the PandA
     """
 
     def __init__(
@@ -123,18 +122,20 @@ class Tables(Service):
         unread: Mapping[str, str],
     ) -> None:
         self._link = link
-        self._tables: dict[str, _Held] = {}
+        self._tables: dict[str, TableState] = {}
         for table in planned:
             problem = "" if table.source in contents else unread.get(table.source, _NOT_READ)
-            self._tables[table.source] = _Held(table, contents.get(table.source, _EMPTY), problem)
+            self._tables[table.source] = TableState(table, contents.get(table.source, _EMPTY), problem)
         self._pvs: Mapping[str, Pv] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
-        self._takers = {name: take for table in self._tables.values() for name, take in self._takers_of(table).items()}
+        self._handlers: dict[str, Callable[[Any], Awaitable[None]]] = {}
+        for state in self._tables.values():
+            self._handlers |= self._handlers_of(state)
 
-    def _takers_of(self, table: _Held) -> dict[str, Callable[[Any], Awaitable[None]]]:
-        """What takes the puts to each name of a table."""
+    def _handlers_of(self, table: TableState) -> dict[str, Callable[[Any], Awaitable[None]]]:
+        """Return the functions that execute puts to the PVs of a table, by name."""
         planned = table.planned
-        takers: dict[str, Callable[[Any], Awaitable[None]]] = {
+        handlers: dict[str, Callable[[Any], Awaitable[None]]] = {
             planned.name: partial(self._put, table),
             planned.beside(MODE): partial(self._set_mode, table),
             planned.beside(CLEAR): partial(self._clear, table),
@@ -142,11 +143,11 @@ class Tables(Service):
             planned.beside(APPEND_LAST): partial(self._append, table, last=True),
         }
         for name, column in planned.columns:
-            takers[name] = partial(self._edit, table, column.name)
-        return takers
+            handlers[name] = partial(self._edit, table, column.name)
+        return handlers
 
     def initial_values(self) -> dict[str, Content]:
-        """What all is at the start."""
+        """Return the initial values by name."""
         values: dict[str, Content] = {}
         for table in self._tables.values():
             planned = table.planned
@@ -164,14 +165,14 @@ class Tables(Service):
         return values
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Take the PVs as they are served; show what could not be read."""
+        """Store the PVs; set the alarms of tables that could not be read."""
         self._pvs = pvs
         for table in self._tables.values():
             if table.problem:
                 self._show(table)
 
     def connected(self, *, again: bool) -> None:
-        """Read all again after a loss; what they held at the start is known."""
+        """Read all tables after a reconnect; at the start, schedule reads of those that failed."""
         for table in self._tables.values():
             if again:
                 self._read_soon(table)
@@ -179,59 +180,59 @@ class Tables(Service):
                 self._read_later(table)
 
     def disconnected(self) -> None:
-        """Show that the PandA is gone."""
+        """Set the disconnect alarm of all tables."""
         for table in self._tables.values():
             self._show(table)
 
     def apply(self, changes: Changes, different: Collection[str]) -> None:  # noqa: ARG002 - a table has no key
-        """Read what has changed."""
+        """Read the tables that have changed."""
         for source in changes.multiline:
             if source in self._tables:
                 self._read_soon(self._tables[source])
 
     async def put(self, put: Put) -> None:
-        """Do a put to anything of a table."""
-        await self._takers[put.name](put.value)
+        """Execute a put to a PV of a table."""
+        await self._handlers[put.name](put.value)
 
     async def close(self) -> None:
-        """Stop reading."""
+        """Cancel reads and retries."""
         for table in self._tables.values():
             self._cancel_retry(table)
         for task in self._reading.values():
             task.cancel()
 
-    async def _put(self, table: _Held, columns: Mapping[str, Array]) -> None:
-        """Write the table; columns that are not put stay as they are on the PandA."""
-        async with table.turn:
+    async def _put(self, table: TableState, columns: Mapping[str, Array]) -> None:
+        """Write the table; missing columns keep their content on the PandA."""
+        async with table.lock:
             if not table.columns.keys() <= columns.keys():
                 await self._read_now(table)
             words = table.planned.rows.encode({**table.columns, **columns})
             await self._write(table, PutTable(table.planned.source, words))
 
-    async def _append(self, table: _Held, columns: Mapping[str, Array], *, last: bool) -> None:
-        async with table.turn:
+    async def _append(self, table: TableState, columns: Mapping[str, Array], *, last: bool) -> None:
+        async with table.lock:
             words = table.planned.rows.encode(columns)
             await self._write(table, Append(table.planned.source, words, last=last))
             name = table.planned.beside(APPEND_LAST if last else APPEND)
             self._pvs[name].post(table.planned.rows.decode(_EMPTY.words))
 
-    async def _clear(self, table: _Held, value: int) -> None:
-        async with table.turn:
+    async def _clear(self, table: TableState, value: int) -> None:
+        async with table.lock:
             if value:
                 await self._write(table, PutTable(table.planned.source, _EMPTY.words))
             self._pvs[table.planned.beside(CLEAR)].post(0)
 
-    async def _edit(self, table: _Held, column: str, values: Array) -> None:
-        async with table.turn:
+    async def _edit(self, table: TableState, column: str, values: Array) -> None:
+        async with table.lock:
             if table.edited is None:
                 if not np.array_equal(values, table.columns[column]):
-                    raise Refusal(f"set {table.planned.beside(MODE)} to {EDIT} first")
+                    raise Refusal(f"the columns are not in edit mode: put {EDIT} to {table.planned.beside(MODE)} first")
                 return
             table.edited[column] = table.planned.rows.checked(column, values)
             self._show(table)
 
-    async def _set_mode(self, table: _Held, value: int) -> None:
-        async with table.turn:
+    async def _set_mode(self, table: TableState, value: int) -> None:
+        async with table.lock:
             mode = table.planned.modes[value]
             if mode in {VIEW, DISCARD}:
                 table.edited = None
@@ -244,29 +245,29 @@ class Tables(Service):
             self._show(table)
             self._pvs[table.planned.beside(MODE)].post(table.mode)
 
-    async def _submit(self, table: _Held, mode: str) -> None:
-        """Write the columns as they were edited."""
+    async def _submit(self, table: TableState, mode: str) -> None:
+        """Write the edited columns."""
         if table.edited is None:
-            raise Refusal(f"nothing is edited: set {table.planned.beside(MODE)} to {EDIT} first")
+            raise Refusal(f"no edited columns: put {EDIT} to {table.planned.beside(MODE)} first")
         if table.problem:
             await self._read_now(table)
         words, source = table.planned.rows.encode(table.edited), table.planned.source
         command = PutTable(source, words) if mode == SUBMIT else Append(source, words, last=mode == APPEND_LAST)
         await self._write(table, command, edited=True)
 
-    async def _write(self, table: _Held, command: PutTable, *, edited: bool = False) -> None:
-        """Send a write; return when what it made of the table has been read back."""
+    async def _write(self, table: TableState, command: PutTable, *, edited: bool = False) -> None:
+        """Send a write; return when the table has been read back."""
         await self._link.send(command)
         if np.size(command.words) > _LARGE:
             memory.trim()
         if edited:
             table.edited = None
-        with contextlib.suppress(PandaConnectionError):  # it took it; that it is lost since, other alarms tell
+        with contextlib.suppress(PandaConnectionError):  # the write itself succeeded; the loss sets alarms
             await self._link.refresh()
             await self._read(table)
 
-    def _read_soon(self, table: _Held) -> None:
-        """Read a table that has changed, unless whatever has its turn does so."""
+    def _read_soon(self, table: TableState) -> None:
+        """Start reading a changed table, unless it is being read already."""
         table.stale = True
         source = table.planned.source
         if source not in self._reading:
@@ -274,44 +275,44 @@ class Tables(Service):
             self._reading[source] = task
             task.add_done_callback(lambda _: self._reading.pop(source))
 
-    async def _read_while_stale(self, table: _Held) -> None:
-        async with table.turn:
+    async def _read_while_stale(self, table: TableState) -> None:
+        async with table.lock:
             while table.stale and not self._link.lost:
                 with contextlib.suppress(PandaConnectionError):
                     await self._read(table)
 
-    def _read_later(self, table: _Held) -> None:
-        """Read a table again that could not be read, after a while."""
+    def _read_later(self, table: TableState) -> None:
+        """Schedule the next attempt to read a table."""
         self._cancel_retry(table)
-        table.retry = asyncio.get_running_loop().call_later(_RETRY, self._read_soon, table)
+        table.retry = asyncio.get_running_loop().call_later(_RETRY_DELAY, self._read_soon, table)
 
     @staticmethod
-    def _cancel_retry(table: _Held) -> None:
+    def _cancel_retry(table: TableState) -> None:
         if table.retry is not None:
             table.retry.cancel()
 
-    async def _read_now(self, table: _Held) -> None:
-        """Read a table of which something is to be kept.
+    async def _read_now(self, table: TableState) -> None:
+        """Read a table before its content is edited or written in part.
 
         Raises:
-            Refusal: it cannot be read
-            PandaConnectionError: there is no connection
+            Refusal: the table cannot be read
+            PandaConnectionError: no connection to the PandA
         """
         await self._fetch(table)
         if table.problem:
             self._show(table)
-            raise Refusal(f"{table.planned.name} cannot be read, so it is not known what is in it: {table.problem}")
+            raise Refusal(f"cannot read {table.planned.name} from the PandA: {table.problem}")
 
-    async def _read(self, table: _Held) -> None:
-        """Read a table and show it."""
+    async def _read(self, table: TableState) -> None:
+        """Read a table and post it."""
         before = len(table.content.words)
         await self._fetch(table)
         self._show(table)
         if max(before, len(table.content.words)) > _LARGE:
-            asyncio.get_running_loop().call_later(_SETTLED, memory.trim)
+            asyncio.get_running_loop().call_later(_TRIM_DELAY, memory.trim)
 
-    async def _fetch(self, table: _Held) -> None:
-        """Read a table; where it cannot be read it stays as it is known, with the reason, and is read again later."""
+    async def _fetch(self, table: TableState) -> None:
+        """Read a table; if this fails, keep the last content, store the error and schedule a retry."""
         table.stale = False
         try:
             content = await self._link.ask(GetTable(table.planned.source))
@@ -323,14 +324,14 @@ class Tables(Service):
         else:
             table.problem = ""
             self._cancel_retry(table)
-            table.take(content)
+            table.update(content)
 
-    def _show(self, table: _Held) -> None:
+    def _show(self, table: TableState) -> None:
         alarm = NO_ALARM
         if self._link.lost:
             alarm = Alarm(Severity.INVALID, Status.COMM, self._link.lost)
         elif table.problem:
             alarm = Alarm(Severity.INVALID, Status.READ, table.problem)
         for name, value in table.values().items():
-            if name in self._pvs:  # one that EPICS does not take is left out
+            if name in self._pvs:  # records that EPICS does not accept are not served
                 self._pvs[name].post(value, alarm)

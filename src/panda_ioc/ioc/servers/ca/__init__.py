@@ -1,1 +1,1 @@
-"""Channel Access, by softioc."""
+"""The Channel Access server, based on softioc."""

@@ -1,4 +1,4 @@
-"""What only the IOC knows, kept on disk by softioc's autosave."""
+"""Storage of IOC settings on disk by the autosave of softioc."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -11,46 +11,46 @@ from ...plan.autosave import AutosaveEntry
 
 log = logging.getLogger(__name__)
 
-#: The ending of the file with what is kept.
-KEPT_ENDING: str = autosave.SAV_SUFFIX
+#: Suffix of the autosave file.
+SAVE_SUFFIX: str = autosave.SAV_SUFFIX
 
-#: Seconds from one save of what is kept to the next, if it has changed.
+#: Time between saves of changed values, in s.
 _SAVE_PERIOD = 5.0
 
 
-def keep(kept: Mapping[str, AutosaveEntry], directory: Path, name: str) -> None:
-    """Keep values on disk: within seconds of a change, and at the end.
+def keep(entries: Mapping[str, AutosaveEntry], directory: Path, name: str) -> None:
+    """Save values to disk, a few seconds after each change and at shutdown.
 
     Args:
-        kept: what to keep, by a name that is unique
-        directory: where; it must exist when this is called
-        name: of the file, without its ending
+        entries: values by unique name
+        directory: directory of the file; must exist
+        name: name of the file without its suffix
     """
     autosave.configure(directory, name, save_period=_SAVE_PERIOD, timestamped_backups=False)
-    for key, value in kept.items():
+    for key, value in entries.items():
         autosave.add_pv_to_autosave(value, key, fields=True)
-    autosave.Autosave._save = _careful(autosave.Autosave._save, directory)  # noqa: SLF001
+    autosave.Autosave._save = _guarded(autosave.Autosave._save, directory)  # noqa: SLF001
 
 
 def stop_saving() -> None:
-    """Save what is kept a last time, and then no more."""
+    """Save the values a last time and stop."""
     autosave.Autosave._stop()  # noqa: SLF001
 
 
-def _careful(save: Callable[[], None], directory: Path) -> Callable[[], None]:
-    """Return a save that logs an error once: softioc would try again for ever, and the process not end."""
-    told = ""
+def _guarded(save: Callable[[], None], directory: Path) -> Callable[[], None]:
+    """Return a save function with a time limit that logs a repeated error once and does not raise it."""
+    logged = ""
     disk = Calls()
 
     def saving() -> None:
-        nonlocal told
+        nonlocal logged
         problem = ""
         try:
             disk.wait(str(directory), save)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the process is to go on, and to end
+        except Exception as error:  # noqa: BLE001 - softioc would retry without a limit, also at shutdown
             problem = str(error)
-        if problem and problem != told:
-            log.warning("settings cannot be kept in %s: %s", directory, problem)
-        told = problem
+        if problem and problem != logged:
+            log.warning("cannot save settings in %s: %s", directory, problem)
+        logged = problem
 
     return saving

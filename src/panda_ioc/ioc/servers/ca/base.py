@@ -1,4 +1,4 @@
-"""EPICS base by ctypes: what softioc does not offer, with the layouts of base's public headers."""
+"""Functions of EPICS base that softioc does not offer, by ctypes with the structures of the public headers."""
 
 import ctypes
 import threading
@@ -18,25 +18,25 @@ dbCore.dbPutField.restype = ctypes.c_long
 dbCore.callbackRequest.argtypes = (ctypes.c_void_p,)
 dbCore.db_post_events.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint)
 
-#: What a monitor asks for, from caeventmask.h: the value, what an archiver wants, and what describes the value.
+#: Event masks of caeventmask.h.
 DBE_VALUE, DBE_LOG, DBE_PROPERTY = 1, 2, 8
 
-#: From initHooks.h: record and device support are there, and no client is yet.
+#: initHookAfterFinishDevSup of initHooks.h: support is initialised, clients cannot connect yet.
 _AFTER_FINISH_DEV_SUP = 8
 
-#: From dbNotify.h.
+#: notifyError of dbNotify.h.
 _NOTIFY_ERROR = 2
 
-#: From callback.h: the queue of the thread cbLow, which tells clients of puts with completion that these are done.
+#: priorityLow of callback.h: the queue of the thread cbLow, which completes puts with completion.
 _PRIORITY_LOW = 0
 
-#: Seconds from one attempt to add to a full queue of EPICS to the next.
+#: Seconds between attempts to add a callback to a full queue of EPICS.
 _QUEUE_RETRY = 0.001
 
-#: From dbAddr.h and dbFldTypes.h: more than an address takes, and what a text is.
+#: From dbAddr.h and dbFldTypes.h: a size larger than a DBADDR, the type of strings and their size.
 _ADDRESS_BYTES, _DBR_STRING, _TEXT_BYTES = 256, 0, 40
 
-#: The numbers that clients put, by their types in db_access.h.
+#: Numeric types of puts by DBR type of db_access.h.
 _NUMBERS: Mapping[int, type[Any]] = {
     1: ctypes.c_int16,
     2: ctypes.c_float,
@@ -50,7 +50,7 @@ _Process = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
 
 
 class _RecordSupport(ctypes.Structure):
-    """What EPICS does with a type of record: typed_rset of recSup.h."""
+    """The record support of a record type: typed_rset of recSup.h."""
 
     _fields_ = (
         ("number", ctypes.c_long),
@@ -61,7 +61,7 @@ class _RecordSupport(ctypes.Structure):
 
 
 class _Notify(ctypes.Structure):
-    """A put with completion under way: the beginning of processNotify of dbNotify.h."""
+    """A pending put with completion: the first members of processNotify of dbNotify.h."""
 
     _fields_ = (
         ("restart_node", ctypes.c_void_p * 2),
@@ -89,7 +89,7 @@ class _Callback(ctypes.Structure):
 
 
 class TrapWrite(ctypes.Structure):
-    """What EPICS says of a put, before and after it: asTrapWriteMessage of asTrapWrite.h."""
+    """A message of EPICS before or after a put: asTrapWriteMessage of asTrapWrite.h."""
 
     _fields_ = (
         ("user", ctypes.c_char_p),
@@ -103,19 +103,19 @@ class TrapWrite(ctypes.Structure):
 
     @property
     def number(self) -> float | None:
-        """The number that the client puts, before EPICS fits it to the field; None if it is none."""
+        """Number in the put, before EPICS converts it to the type of the field; None for anything else."""
         kind = _NUMBERS.get(self.dbr_type)
         return float(kind.from_address(self.data).value) if kind and self.data and self.count == 1 else None
 
     @property
     def text(self) -> str | None:
-        """The text that the client puts; None if it is none."""
+        """Text in the put; None for anything else."""
         is_text = self.dbr_type == _DBR_STRING and self.data and self.count == 1
         return text_of(ctypes.string_at(self.data, _TEXT_BYTES).partition(b"\0")[0]) if is_text else None
 
     @property
     def channel_name(self) -> str:
-        """What the client called it: a record, and a field after a point."""
+        """Name of the channel as the client has it: a record, optionally with a dot and a field."""
         return text_of(ctypes.cast(self.channel, ctypes.POINTER(ctypes.c_char_p)).contents.value)
 
 
@@ -123,19 +123,19 @@ _TrapListener = ctypes.CFUNCTYPE(None, ctypes.POINTER(TrapWrite), ctypes.c_int)
 _InitHook = ctypes.CFUNCTYPE(None, ctypes.c_int)
 _ErrorListener = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 
-#: EPICS calls these for as long as the process lives, so they are never given up.
+#: Callbacks that EPICS keeps until the process ends; the references prevent their garbage collection.
 _called_by_epics: list[Any] = []
 
 
 def text_of(data: bytes | None) -> str:
-    """Return text that EPICS has."""
+    """Return a C string as text."""
     return (data or b"?").decode(errors="replace")
 
 
 @contextmanager
 def locked(record: Any) -> Iterator[None]:
-    """Hold the lock of a record: nobody else puts to it, processes it, or reads half of it."""
-    # ctypes lets other threads run while it waits for the lock, so one that holds it may call Python.
+    """Hold the lock of a record, so that no other thread puts to it, processes it or reads a partial update."""
+    # ctypes releases the GIL while it waits, so a thread that holds the lock can run Python code.
     dbCore.dbScanLock(record)
     try:
         yield
@@ -145,7 +145,7 @@ def locked(record: Any) -> Iterator[None]:
 
 @contextmanager
 def without_notify(record: Any) -> Iterator[None]:
-    """Process a record whose lock is held without completing the put that some client waits for."""
+    """Prevent that processing of a locked record completes the put of a waiting client."""
     waiting, record.PPN = record.PPN, None
     try:
         yield
@@ -154,69 +154,69 @@ def without_notify(record: Any) -> Iterator[None]:
 
 
 def notify_channel(record: Any) -> tuple[int | None, bool]:
-    """Return the channel whose put with completion a record is busy with, and whether EPICS has refused its value.
+    """Return the channel of the pending put with completion (None: no put) and whether EPICS refused its value.
 
-    There may be no such put. EPICS processes a record also for a value that it could not convert.
+    EPICS processes a record even after a value that it could not convert.
     """
     notify = record.PPN
     if not notify:
         return None, False
-    said = _Notify.from_address(notify)
-    return said.channel, said.status == _NOTIFY_ERROR
+    pending = _Notify.from_address(notify)
+    return pending.channel, pending.status == _NOTIFY_ERROR
 
 
 def complete(record: Any, *, refused: bool) -> None:
-    """Complete the put that a client waits for at a record whose lock is held, as done or as refused."""
+    """Complete the put with completion of a locked record, as successful or refused."""
     if not record.PPN:
         return
-    if refused:  # which clients are told as ECA_PUTFAIL
+    if refused:  # clients get ECA_PUTFAIL
         _Notify.from_address(record.PPN).status = _NOTIFY_ERROR
     dbCore.dbNotifyCompletion(record)
 
 
 def put_field(name: str, text: str) -> None:
-    """Put a text of at most 39 bytes to a field as a client does, also to a link."""
+    """Put a text of at most 39 bytes to a field or link, like a client."""
     address = ctypes.create_string_buffer(_ADDRESS_BYTES)
     if not dbCore.dbNameToAddr(name.encode(), address):
         dbCore.dbPutField(address, _DBR_STRING, ctypes.create_string_buffer(text.encode(), _TEXT_BYTES), 1)
 
 
 def circuits() -> int:
-    """Return how many connections clients have."""
+    """Return the number of client connections."""
     channels, number = ctypes.c_uint(), ctypes.c_uint()
     dbCore.casStatsFetch(ctypes.byref(channels), ctypes.byref(number))
     return number.value
 
 
-def listen_for_puts(told: Callable[[TrapWrite, bool], None]) -> None:
-    """Have a function called in the thread of each client before (False) and after (True) each of its puts.
+def listen_for_puts(callback: Callable[[TrapWrite, bool], None]) -> None:
+    """Register a callback that is called before (False) and after (True) each put, in the thread of the client.
 
-    Only puts that an access rule with TRAPWRITE allows are told.
+    It is called only for puts that an access rule with TRAPWRITE allows.
     """
-    listener = _TrapListener(lambda message, after: told(message.contents, bool(after)))
+    listener = _TrapListener(lambda message, after: callback(message.contents, bool(after)))
     _called_by_epics.append(listener)
     dbCore.asTrapWriteRegisterListener(listener)
 
 
-def listen_for_errors(told: Callable[[str], None]) -> None:
-    """Have a function called with what EPICS would write to standard error, in a thread of EPICS' own."""
-    listener = _ErrorListener(lambda _, message: told(text_of(message)))
+def listen_for_errors(callback: Callable[[str], None]) -> None:
+    """Register a callback for error messages of EPICS, called in a thread of EPICS; stop their output to stderr."""
+    listener = _ErrorListener(lambda _, message: callback(text_of(message)))
     _called_by_epics.append(listener)
     Com.errlogAddListener(listener, None)
     Com.eltc(0)
 
 
 def flush_errors() -> None:
-    """Wait until all that EPICS says of errors has been told."""
+    """Wait until EPICS has written all error messages."""
     Com.errlogFlush()
 
 
-def before_clients(call: Callable[[], None]) -> None:
-    """Have a function called when EPICS has initialised its records and before any client can reach them."""
+def before_clients(callback: Callable[[], None]) -> None:
+    """Register a callback that is called after the initialisation of the records, before clients can connect."""
 
     def hook(state: int) -> None:
         if state == _AFTER_FINISH_DEV_SUP:
-            call()
+            callback()
 
     listener = _InitHook(hook)
     _called_by_epics.append(listener)
@@ -257,32 +257,32 @@ class Completions:
 
 
 class NeverBusy:
-    """Lets records take the next put while the last one is not done.
+    """Record support that lets a record accept the next put while the last one is pending.
 
-    A record whose device is at work is busy (PACT) until that has an answer, and EPICS merges all puts that come
-    meanwhile into one, with the last value or with none. So each record is given support of its own, which says that
-    it is not busy once EPICS has handed a put on; a client that waits for completion goes on waiting.
+    With asynchronous device support, a record is active (PACT) until its device completes, and EPICS merges all puts in
+    this time into one, with the last value or without a value. The modified record support resets PACT as soon as the
+    put has been passed to the IOC. A client that waits for completion continues to wait.
     """
 
     def __init__(self) -> None:
         self._supports: dict[int, _RecordSupport] = {}
-        self._handed_on: set[int] = set()
+        self._passed: set[int] = set()
         self._waited_for: dict[int, tuple[Any, int]] = {}
-        self._busy_at: int = get_field_offsets("ao")["PACT"][0]  # which all types of records have in one place
+        self._pact_offset: int = get_field_offsets("ao")["PACT"][0]  # the same in all record types
 
-    def give(self, record: Any) -> None:
-        """Give a record of softioc such support; clients must not reach it yet."""
+    def install(self, record: Any) -> None:
+        """Install the support in a record of softioc; call this before clients can connect."""
         original = record.RSET
         if original not in self._supports:
             self._supports[original] = self._support(original)
         record.RSET = ctypes.addressof(self._supports[original])
 
-    def handed_on(self, record: Any) -> None:
-        """The device of a record, which is being processed, hands a put on."""
-        self._handed_on.add(record.record.value)
+    def put_passed(self, record: Any) -> None:
+        """Note that the device of the record that is being processed has passed a put to the IOC."""
+        self._passed.add(record.record.value)
 
     def leave_waiting(self, record: Any) -> None:
-        """A record is processed, but not for the put that some client waits for: that is not completed by it."""
+        """Prevent that the current processing completes the put of a client that waits for another put."""
         self._waited_for[record.record.value] = record, record.PPN
         record.PPN = None
 
@@ -293,9 +293,9 @@ class NeverBusy:
 
         def process(record: int) -> int:
             status: int = process_of_epics(record)
-            if record in self._handed_on:
-                self._handed_on.discard(record)
-                ctypes.c_ubyte.from_address(record + self._busy_at).value = 0
+            if record in self._passed:
+                self._passed.discard(record)
+                ctypes.c_ubyte.from_address(record + self._pact_offset).value = 0
             fields, waiting = self._waited_for.pop(record, (None, 0))
             if fields is not None:
                 fields.PPN = waiting

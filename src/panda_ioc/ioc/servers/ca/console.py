@@ -1,4 +1,4 @@
-"""A Python prompt with the commands of the EPICS shell, on the terminal of the IOC: `dbl()`, `dbpr("PV")`."""
+"""A Python console with the commands of the EPICS shell on the terminal of the IOC: `dbl()`, `dbpr("PV")`."""
 
 import code
 import logging
@@ -8,22 +8,22 @@ from softioc import softioc
 
 log = logging.getLogger(__name__)
 
-_BANNER = "Commands of EPICS: dbl(), dbgrep('*WIDTH'), dbpr('PV', 2), casr(1). Ctrl-D ends the prompt, Ctrl-C the IOC."
+_BANNER = "Commands of EPICS: dbl(), dbgrep('*WIDTH'), dbpr('PV', 2), casr(1). Ctrl-D ends the console, Ctrl-C the IOC."
 
 
 def start() -> None:
-    """Read commands from standard input from now on, in a thread; where that ends, the IOC serves on."""
+    """Start a thread that executes commands from standard input; the IOC continues after the end of the input."""
     threading.Thread(target=_prompt, name="console", daemon=True).start()
 
 
 def _prompt() -> None:
-    # Not its `exit`, which would end the process in the middle of a capture.
+    # The command `exit` would end the process without closing files.
     commands = {name: getattr(softioc, name) for name in softioc.command_names if name != "exit"}
     try:
         code.interact(_BANNER, local=commands, exitmsg="")
     except SystemExit:
         pass
-    except (OSError, ValueError, RuntimeError) as error:  # there is no standard input
-        log.warning("there is no console: %s", error)
+    except (OSError, ValueError, RuntimeError) as error:  # standard input is closed
+        log.warning("the console is not available: %s", error)
         return
-    log.info("the console has ended; the IOC serves on")
+    log.info("the console has ended; the IOC continues")

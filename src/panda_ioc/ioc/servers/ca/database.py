@@ -1,7 +1,7 @@
-"""The plan as the text of an EPICS database, which softioc loads.
+"""Generation of the EPICS database from the plan, which softioc loads.
 
-Written here rather than with softioc's builder for two reasons: it is text that can be read and compared,
-and it takes a tenth of the time (the builder looks up each field of each record in the record's definition).
+The builder of softioc is not used: a text can be read and compared, and takes a tenth of the time, as the builder looks
+up each field in the definition of its record type.
 """
 
 import re
@@ -24,7 +24,7 @@ _DEVICE_TYPES = {
     Kind.ARRAYOUT: "PythonWfOut",
 }
 
-#: What the elements of an array are called in EPICS. Its memory is not touched until there are so many.
+#: FTVL of an array by dtype. The memory of unused elements is not touched.
 _ELEMENTS = {
     "i1": "CHAR", "u1": "UCHAR", "i2": "SHORT", "u2": "USHORT", "i4": "LONG", "u4": "ULONG",
     "i8": "INT64", "u8": "UINT64", "f4": "FLOAT", "f8": "DOUBLE", "str": "STRING",
@@ -35,19 +35,19 @@ _LIMITED = {Kind.AO, Kind.LONGOUT}
 
 
 def database(plan: Plan) -> str:
-    """Write all records of a plan."""
+    """Return the database with all records of a plan."""
     return "".join(line for record in plan.records for line in _record(plan, record))
 
 
 def text_length(record: Record) -> int:
-    """Bytes that a long text has room for, with the NUL that ends it."""
+    """Return the size of a long text in bytes, including the final NUL."""
     if isinstance(record.constant, str):
         return max(len(record.constant.encode(errors="replace")), 1) + 1
     return TEXT_BYTES
 
 
 def texts_with_macros(plan: Plan) -> Iterator[tuple[str, str, str]]:
-    """The texts that a database cannot have as they are, as a dollar sign begins a macro: record, field, text."""
+    """Yield record, field and text for texts with "$(", which a database would expand as macros."""
     for record in plan.records:
         if not any("$" in text for text in (record.description, record.units, *record.labels)):
             continue
@@ -72,7 +72,7 @@ def _fields(record: Record, pv: str) -> Iterator[tuple[str, str]]:
     kind = record.kind
     yield "DTYP", _device_type(kind)
     yield "OUT" if kind.is_out and kind.record_type != "waveform" else "INP", f"@{pv}"
-    yield "TSE", "-2"  # the time stamp is that of what is posted, the same over all protocols
+    yield "TSE", "-2"  # the IOC sets the time stamp, the same for all protocols
     if not kind.is_out:
         yield "DISP", "1"  # clients may not put
         yield "PINI", "YES"
@@ -104,22 +104,22 @@ def _number_fields(record: Record) -> Iterator[tuple[str, str]]:
             yield "DRVL", str(record.low)
             yield "DRVH", str(record.high)
     if record.kind is Kind.AI:
-        yield "UDFS", "NO_ALARM"  # NaN is a value here; the alarm of one that is not known is ours
+        yield "UDFS", "NO_ALARM"  # NaN is a valid value; the IOC sets the alarm of undefined values
     if record.kind in {Kind.LONGIN, Kind.AI}:
-        yield "MDEL", "-1"  # every update reaches monitors, also one that brings the same value
+        yield "MDEL", "-1"  # monitors get every update, also with an unchanged value
 
 
 def _device_type(kind: Kind) -> str:
     return _DEVICE_TYPES.get(kind, "Python")
 
 
-#: Characters that mean something to the database parser.
+#: Special characters of the database parser.
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *map(ord, '"\\'))}
 
-#: What EPICS takes for a macro, and what cannot be hidden from it. The text is set once it has started.
+#: A macro, which cannot be escaped. It is removed here, and the original text is set after the start of EPICS.
 _MACRO = re.compile(r"\$(?=[({])")
 
 
 def _quoted(text: str) -> str:
-    """A string as the database parser reads it back."""
+    """Return a quoted string for the database parser."""
     return f'"{_MACRO.sub("", text).translate(_ESCAPES)}"'

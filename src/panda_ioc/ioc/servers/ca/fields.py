@@ -1,9 +1,9 @@
-"""Which fields of records people may put to over the network.
+"""Access security levels of the fields of records.
 
-Each field has an access security level, and a rule is for fields up to its own: `RULE(0, WRITE)` is for those of level
-0 alone. Those of EPICS do not serve: a put to .DISA or .SIMM makes a record say OK to puts and pass none on. So here
-operators' fields have level 0, and all others 1; the default rule lets people put to level 0. Fields by which puts
-would be lost, or made more of, nobody may put to, whatever the rules say.
+A rule applies to fields up to its level: `RULE(0, WRITE)` allows puts to fields of level 0. The default levels of EPICS
+are unsuitable: after a put to .DISA or .SIMM, a record accepts puts but does not pass them to the PandA. Here, the
+fields in OPERATOR_FIELDS have level 0 and all others level 1; the default rule allows puts to level 0. Puts to fields
+that could suppress or multiply puts are never allowed.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from epicscorelibs.ioc import dbCore
 
 _SEVERITIES_OF_STATES = ("ZR", "ON", "TW", "TH", "FR", "FV", "SX", "SV", "EI", "NI", "TE", "EL", "TV", "TT", "FT", "FF")
 
-#: Fields that people may put to by default: the value, what describes it, alarms, dead bands, whether puts are taken.
+#: Fields that clients may put to by default: value, description, alarm limits and severities, dead bands, DISP.
 OPERATOR_FIELDS = frozenset(
     {
         *("VAL", "DESC", "EGU", "PREC", "DISP", "PROC"),
@@ -24,14 +24,14 @@ OPERATOR_FIELDS = frozenset(
     }
 )
 
-#: Fields that decide whether a put reaches the PandA, once and from whom: nobody may put to them.
+#: Read-only fields, because they control whether, how often and from where puts reach the PandA.
 _FIXED_FIELDS = frozenset({"SCAN", "DISA", "DISV", "SDIS", "SIMM", "SIML", "OMSL", "IVOA", "FLNK", "DTYP"})
 
-#: Those of one type of record: HIGH of a bo has it put 0 by itself; of others it is a limit.
+#: Read-only fields by record type. HIGH makes a bo put 0 after a delay; in other records it is an alarm limit.
 _FIXED_FIELDS_OF = {"bo": frozenset({"HIGH"})}
 
-#: From special.h: EPICS lets nobody put to such a field over the network.
-_NOT_TO_BE_CHANGED = 1
+#: SPC_NOMOD of special.h: EPICS refuses puts to such a field over the network.
+_SPC_NOMOD = 1
 
 
 class _Field(ctypes.Structure):
@@ -64,16 +64,16 @@ class _Entry(ctypes.Structure):
 
 
 def set_levels() -> None:
-    """Say of each field of each type of record who may put to it; clients must not be there yet."""
+    """Set the level of each field of all record types; call this before clients can connect."""
     for record_type, field in _fields():
         name = (field.name or b"").decode()
         field.level = 0 if name in OPERATOR_FIELDS else 1
         if name in _FIXED_FIELDS or name in _FIXED_FIELDS_OF.get(record_type, ()):
-            field.special = _NOT_TO_BE_CHANGED
+            field.special = _SPC_NOMOD
 
 
 def _fields() -> Iterator[tuple[str, _Field]]:
-    """All fields of all types of records, with the name of the type."""
+    """Yield record type and field for all fields of all record types."""
     dbCore.dbGetRecordTypeName.restype = ctypes.c_char_p
     dbCore.dbGetRecordTypeName.argtypes = (ctypes.POINTER(_Entry),)
     dbCore.dbAllocEntry.restype = ctypes.POINTER(_Entry)

@@ -1,4 +1,4 @@
-"""Values and times as the records of EPICS hold them."""
+"""Conversion of values and times to the types of EPICS records."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from .database import text_length
 
 
 def element(record: Record) -> np.dtype[Any]:
-    """Return the type of the elements of an array."""
+    """Return the dtype of the elements of an array record."""
     return np.dtype("S40" if record.dtype == "str" else record.dtype or "u1")
 
 
 def fit(record: Record, value: Content) -> Content:
-    """Cut text and arrays to what a record holds."""
+    """Return a value with text and arrays truncated to the size of the record."""
     if isinstance(value, str):
         return shorten(value, text_length(record) - 1 if record.kind.is_long_text else STRING_BYTES)
     if record.kind.is_array:
@@ -25,7 +25,7 @@ def fit(record: Record, value: Content) -> Content:
 
 
 def timestamp(time_ns: int) -> Any:
-    """Return a time as softioc takes it."""
+    """Return a time in ns of Unix time as a time stamp of softioc."""
     seconds, nanoseconds = divmod(time_ns, 10**9)
     return ca_timestamp(secs=seconds, nsec=nanoseconds)
 
@@ -38,5 +38,5 @@ def _array(record: Record, value: Any) -> npt.NDArray[Any]:
         array = np.array(value, dtype)
     except UnicodeEncodeError:
         array = np.array([shorten(text, STRING_BYTES).encode(errors="replace") for text in value], dtype)
-    array.view(np.uint8).reshape(-1, dtype.itemsize)[:, STRING_BYTES:] = 0  # EPICS wants an end to each
+    array.view(np.uint8).reshape(-1, dtype.itemsize)[:, STRING_BYTES:] = 0  # EPICS needs a final NUL in each element
     return array

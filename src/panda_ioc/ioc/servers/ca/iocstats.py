@@ -1,10 +1,11 @@
-"""What differs here from the records of devIocStats that softioc brings along, as the text of an EPICS database.
+"""Corrections of the devIocStats records of softioc, as the text of an EPICS database.
 
-They are about the process: CPU, memory, clients, queues, uptime. softioc's are loaded as they are; then this text says
+devIocStats has records about the process: CPU, memory, clients, queues, uptime. The database of softioc is loaded
+unchanged, then this text, which
 
-- what they do not know when they are part of a Python process: the host, the kernel, the process;
-- that `SYSRESET` ends the IOC as `IOC:RESTART` does: as it was, the file of a capture would never be closed;
-- that `READACF` refuses: the rules of PV Access would stay as they were.
+- sets values that are missing in a Python process: host, kernel, process;
+- lets `SYSRESET` restart the IOC like `IOC:RESTART`; otherwise it would not close the file of a capture;
+- disables `READACF`, which would not change the rules of PV Access.
 """
 
 import os
@@ -14,12 +15,12 @@ from collections.abc import Iterator
 from ...plan.plan import Plan
 from ...plan.status import RESTART
 
-#: What calls `IOC:RESTART`: a subroutine record cannot itself.
+#: The record through which SYSRESET puts to `IOC:RESTART`; a sub record has no output link.
 _RESET = "SYSRESET:DO"
 
 
 def corrections(plan: Plan) -> str:
-    """Say them for the IOC that runs in this process."""
+    """Return the corrections for the IOC in this process."""
     return "".join(
         f'record({kind}, "{plan.pv(name)}") {{\n'
         + "".join(f'  field({field}, "{value}")\n' for field, value in fields.items())
@@ -36,4 +37,4 @@ def _records(plan: Plan) -> Iterator[tuple[str, str, dict[str, str]]]:
         yield "ai", name, {"DTYP": "Soft Channel", "INP": str(number)}
     yield "sub", "SYSRESET", {"L": "0", "FLNK": plan.pv(_RESET)}
     yield "calcout", _RESET, {"CALC": "1", "OUT": f"{plan.pv(RESTART)} PP"}
-    yield "sub", "READACF", {"DISP": "1", "DESC": "Restart the IOC to read it anew"}
+    yield "sub", "READACF", {"DISP": "1", "DESC": "Disabled: restart the IOC instead"}

@@ -1,8 +1,8 @@
-"""Keep setuptools out of a process that only runs an IOC.
+"""Faster import of softioc, without setuptools.
 
-softioc finds its libraries with `setuptools_dso.runtime`, which needs nothing else; but the package around
-it imports all of setuptools, to build such libraries: a tenth of a second at every start. To learn who calls it,
-it then reads the source of every function on the stack, several times: more than another tenth.
+softioc finds its libraries with `setuptools_dso.runtime`. The package `setuptools_dso` also imports setuptools, which
+is only needed to build libraries and takes 0.1 s. To find its caller, the module reads the source of every function on
+the stack several times, which takes another 0.1 s.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from types import ModuleType
 
 
 def skip_setuptools() -> None:
-    """Import `setuptools_dso` without the half of it that builds."""
+    """Import `setuptools_dso` without its build part."""
     name = "setuptools_dso"
     spec = importlib.util.find_spec(name) if name not in sys.modules else None
     if spec is None or spec.submodule_search_locations is None:
@@ -28,11 +28,11 @@ def skip_setuptools() -> None:
 
 
 def load_epics() -> None:
-    """Import what serves Channel Access, as fast as it goes. It may be called in any thread."""
+    """Import the Channel Access server; may be called in any thread."""
     skip_setuptools()
     importlib.import_module(f"{__package__}.server")
 
 
 def _caller() -> str:
-    """The module that calls what called this, for names that are relative to it."""
-    return str(sys._getframe(2).f_globals["__name__"])  # noqa: SLF001 - what `inspect` looks at, too
+    """Return the module that called the caller, to resolve relative names."""
+    return str(sys._getframe(2).f_globals["__name__"])  # noqa: SLF001 - `inspect` uses it, too

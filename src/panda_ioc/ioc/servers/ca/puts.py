@@ -1,8 +1,8 @@
-"""Who puts what over Channel Access: told by EPICS before and after each put, and asked as a record is processed.
+"""Assignment of record processing to the puts of Channel Access clients.
 
-EPICS processes a record in the thread of the client whose put it is, within that put. The one exception is a put
-with completion that waited for another one to the same record: it is made later, in a thread of EPICS' own, and the
-record then says which channel's put it is busy with. So nothing has to be guessed, where access rules trap every put.
+EPICS calls the IOC before and after each put. It processes the record between these calls, in the thread of the client.
+The exception is a put with completion that waits for another one to the same record: a thread of EPICS executes it
+later, and the record has the channel of the put. As access rules trap all puts, the assignment is always unique.
 """
 
 import asyncio
@@ -14,28 +14,28 @@ from dataclasses import dataclass
 
 from ..put import Put
 
-#: Fields of a record by which its value is put.
+#: Fields by which clients put the value of a record.
 _VALUE = {"", "VAL", "PROC"}
 
-#: What may follow the name of a field: "$", "[0:3]" or a filter.
+#: A modifier after the name of a field: "$", "[0:3]" or a filter.
 _MODIFIER = re.compile(r"\W.*", re.DOTALL)
 
 
 @dataclass(eq=False)
 class Write:
-    """A put that EPICS has told of.
+    """A put reported by EPICS.
 
     Attributes:
-        channel: tells the channels of all clients apart
-        record: the full name, or that of an alias
-        field: as it was named, "" if it was not
-        originator: "user@host"
-        number: what the client puts, if that is one number
-        text: what the client puts, if that is one text
-        taken: whether the record has been processed for it
-        ended: whether it is over: done, refused by EPICS, or given up by a client that left
-        thread: the client's, in which EPICS told of it
-        ahead: the put, where it is made before EPICS processes the record for it; it returns the reason of a refusal
+        channel: unique number of the channel
+        record: full name of the record or of an alias
+        field: field as the client has it; "" for none
+        originator: client as "user@host"
+        number: value of the put if it is one number
+        text: value of the put if it is one string
+        processed: whether the record has been processed for this put
+        ended: whether the put is completed, refused by EPICS, or aborted by a disconnect
+        thread: thread of the client, in which EPICS reported the put
+        early: task of a put that the IOC executes before EPICS processes the record; returns the reason of a refusal
     """
 
     channel: int
@@ -44,67 +44,67 @@ class Write:
     originator: str
     number: float | None = None
     text: str | None = None
-    taken: bool = False
+    processed: bool = False
     ended: bool = False
     thread: int = dataclasses.field(default_factory=threading.get_ident)
-    ahead: asyncio.Task[str] | None = None
+    early: asyncio.Task[str] | None = None
 
     @property
     def plain_field(self) -> str:
-        """The name of the field, without what may follow it."""
+        """Name of the field without modifiers."""
         return _MODIFIER.sub("", self.field)
 
     @property
     def processes(self) -> bool:
-        """Whether it has the record processed with the value that is there, whatever number it is."""
+        """Whether the put processes the record with its current value, regardless of the number."""
         return self.plain_field == "PROC"
 
     @property
-    def is_of_the_value(self) -> bool:
-        """Whether it puts the value of the record, and not one of its other fields."""
+    def is_to_value(self) -> bool:
+        """Whether it is a put to the value of the record, not to another field."""
         return self.plain_field in _VALUE
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A put whose end a client waits for.
+    """A put with completion.
 
     Attributes:
-        put: what is put
-        channel: the client's
-        write: what EPICS told of it; None if it told nothing
+        put: the put
+        channel: channel of the client
+        write: report of EPICS about the put; None if there was none
     """
 
     put: Put
     channel: int
     write: Write | None
 
-    def is_of(self, channel: int | None) -> bool:
-        """Whether a channel still waits for it."""
+    def is_for(self, channel: int | None) -> bool:
+        """Whether a channel waits for this completion."""
         return self.channel == channel and self.write is not None and not self.write.ended
 
 
 class Puts:
-    """All puts over Channel Access that are under way. It may be used in any thread."""
+    """All pending puts over Channel Access. Methods may be called in any thread."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._under_way: dict[int, Write] = {}
+        self._pending: dict[int, Write] = {}
         self._by_thread: dict[int, Write] = {}
-        #: In order. One that waits can be followed by others of the same channel that do not.
+        #: In order. Puts without completion may follow a pending one with completion on the same channel.
         self._by_channel: dict[int, list[Write]] = {}
 
-    def begins(self, write: Write) -> int:
-        """A put begins, in this thread; return a number for `ends`."""
+    def begin(self, write: Write) -> int:
+        """Add a put of the current thread; return its number for `end`."""
         number = next(self._numbers)
-        self._under_way[number] = write
+        self._pending[number] = write
         self._by_thread[write.thread] = write
         self._by_channel.setdefault(write.channel, []).append(write)
         return number
 
-    def ends(self, number: int) -> Write | None:
-        """A put has ended, in any thread; return it."""
-        write = self._under_way.pop(number, None)
+    def end(self, number: int) -> Write | None:
+        """Remove a put, in any thread; return it."""
+        write = self._pending.pop(number, None)
         if write is not None:
             write.ended = True
             if self._by_thread.get(write.thread) is write:
@@ -115,15 +115,15 @@ class Puts:
                 del self._by_channel[write.channel]
         return write
 
-    def take(self, channel: int | None) -> Write | None:
-        """Return the put for which a record is processed in this thread; None if no client puts.
+    def current(self, channel: int | None) -> Write | None:
+        """Return the put for which this thread processes a record; None if no client has put to it.
 
         Args:
-            channel: that whose put with completion the record is busy with
+            channel: channel of the pending put with completion of the record
         """
         write = self._by_thread.get(threading.get_ident())
         if write is None and channel is not None:
             write = next(iter(self._by_channel.get(channel, ())), None)
         if write is not None:
-            write.taken = True
+            write.processed = True
         return write

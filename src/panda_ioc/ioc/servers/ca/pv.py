@@ -1,4 +1,4 @@
-"""A record over Channel Access: softioc's device support, and how values reach it and puts leave it."""
+"""A record over Channel Access, based on the device support of softioc."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from ...plan.record import EGU_BYTES, STRING_BYTES, Content, Kind, Record, short
 from ..put import OnPut, Put
 from ..served import Update
 from . import base
+from .batching import MonitorBatcher
 from .database import text_length
 from .fitting import element, fit, timestamp
-from .gathering import Gathering
 from .puts import Completion, Puts, Write
 
 log = logging.getLogger(__name__)
 
-#: Bytes of the reason of an alarm.
+#: Limit of an alarm message in bytes.
 _MESSAGE_BYTES = 39
 
 _DEVICES = {
@@ -47,14 +47,14 @@ _DEVICES = {
     Kind.ARRAYOUT: device.waveform_out,
 }
 
-#: The numbers that a record has room for; EPICS wraps others, or makes the lowest of them.
-_ROOM = {
+#: Ranges of record values; EPICS wraps other numbers or replaces them with the lowest value.
+_RANGES = {
     Kind.LONGOUT: (-(2**31), 2**31 - 1),
     Kind.BO: (0, 2**16 - 1),
     Kind.MBBO: (0, 2**16 - 1),
 }
 
-#: The fields that change with the value, and how each is made of its text.
+#: Fields that an update may change, and the conversion of their text.
 _FIELDS: Mapping[str, Callable[[str], Any]] = {"EGU": lambda text: shorten(text, EGU_BYTES), "PREC": int}
 
 
@@ -62,13 +62,13 @@ class CaPv:
     """A record that is served over Channel Access.
 
     Args:
-        record: how it is planned
-        name: its full name
-        initial: its value until the first post; None leaves it undefined, in alarm
-        on_put: does what clients put
-        puts: all puts under way
-        gathering: decides when monitors are told
-        never_busy: keeps it from being busy with a put
+        record: the planned record
+        name: full name of the record
+        initial: initial value; None leaves the record undefined, in alarm, until the first post
+        on_put: executes puts
+        puts: all pending puts
+        batcher: decides when monitors get updates
+        never_busy: record support that accepts puts while another put is pending
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class CaPv:
         on_put: OnPut,
         *,
         puts: Puts,
-        gathering: Gathering,
+        batcher: MonitorBatcher,
         never_busy: base.NeverBusy,
     ) -> None:
         self._record = record
@@ -87,35 +87,35 @@ class CaPv:
         self._names = frozenset(name.removesuffix(record.name) + each for each in (record.name, *record.aliases))
         self._on_put = on_put
         self._puts = puts
-        self._gathering = gathering
-        self._waits: Update | None = None  # of which monitors are to be told
+        self._batcher = batcher
+        self._deferred: Update | None = None  # to send with the next batch
         self._never_busy = never_busy
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Task[None]] = set()
         self._posts_in = threading.get_ident()
-        self._write: Write | None = None  # for which the record is being processed
-        self._before: Any = None  # what softioc had for its value before that
-        self._completes: Completion | None = None
+        self._write: Write | None = None  # the put for which the record is being processed
+        self._before: Any = None  # the value in softioc before that
+        self._completion: Completion | None = None
         self._shown: tuple[Content, Alarm] | None = None
         self._dtype = element(record)
         self._device = self._make_device(initial)
 
     @property
     def disabled(self) -> bool:
-        """Whether DISP disables puts, which all records have that can only be read."""
+        """Whether DISP disables puts; always False for read-only records."""
         return self._record.kind.is_out and bool(self._fields.DISP)
 
     def post(self, update: Update) -> None:
-        """Show an update: whoever reads sees it when this returns; monitors have been told, or are soon."""
-        if self._may_wait(update) and self._gathering.takes(self._show_waiting):
-            self._waits, self._shown = update, (update.value, update.alarm)
+        """Send an update. Reads after this call return the new value; monitors may get it with the next batch."""
+        if self._may_defer(update) and self._batcher.defer(self._show_deferred):
+            self._deferred, self._shown = update, (update.value, update.alarm)
             with base.locked(self._fields):
                 self._set_out(self._fields, update)
         else:
             self._show(update)
 
-    def _may_wait(self, update: Update) -> bool:
-        """Whether nothing but the value of a settable record changes: that can be read before monitors are told."""
+    def _may_defer(self, update: Update) -> bool:
+        """Whether only the value of a settable record changes, which can be set without an update of monitors."""
         return (
             self._record.kind.is_out
             and not self._record.kind.is_array
@@ -124,12 +124,12 @@ class CaPv:
             and self._shown[1] == update.alarm
         )
 
-    def _show_waiting(self) -> None:
-        if self._waits is not None:
-            self._show(self._waits)
+    def _show_deferred(self) -> None:
+        if self._deferred is not None:
+            self._show(self._deferred)
 
     def _show(self, update: Update) -> None:
-        self._waits = None
+        self._deferred = None
         value, alarm = update.value, update.alarm
         if not self._record.kind.is_array:
             self._shown = value, alarm
@@ -148,43 +148,43 @@ class CaPv:
             for field in changed:
                 offset = fields.fields[field][0]
                 dbCore.db_post_events(fields, fields.record.value + offset, base.DBE_VALUE | base.DBE_LOG)
-            if changed:  # only now, as whoever gets the new field gets the value with it
+            if changed:  # last, as clients read the value together with the new field
                 dbCore.db_post_events(fields, None, base.DBE_PROPERTY)
 
     def _set_out(self, fields: Any, update: Update) -> None:
-        """Set what a settable record shows once it is processed."""
+        """Set value, alarm and time stamp of a settable record, to be sent when it is processed."""
         severity, status = int(update.alarm.severity), int(update.alarm.status)
         self._device.set(fit(self._record, update.value), process=False, severity=severity, alarm=status)
         fields.TIME = timestamp(update.time_ns)
 
     def set_field(self, field: str, value: str) -> None:
-        """Set a field that is text before clients are there."""
+        """Set a text field before clients can connect."""
         data = ctypes.create_string_buffer(shorten(value, STRING_BYTES).encode(errors="replace"), STRING_BYTES + 1)
-        # Not by softioc's own set_field, which is a put that DISP refuses.
+        # set_field of softioc is refused by DISP.
         db_put_field_process(f"{self._name}.{field}", DBF_STRING, ctypes.addressof(data), 1, False)  # noqa: FBT003
 
     def keep_disabled(self) -> bool:
-        """Disable puts again, after a put to DISP, if the record can only be read; return whether that is so."""
+        """Disable puts to a read-only record again, after a put to DISP; return whether the record is read-only."""
         if self._record.kind.is_out:
             return False
         base.put_field(f"{self._name}.DISP", "1")
         return True
 
-    def begins(self, write: Write) -> None:
-        """Called in the client's thread, before EPICS looks at its put.
+    def before_put(self, write: Write) -> None:
+        """Start a put early if necessary; called in the thread of the client, before EPICS handles the put.
 
-        A put with completion waits in EPICS until the one before it is done. Where the plan says that it must not, as
-        it may be what ends the other, it is made now; EPICS completes it in its turn. That holds for each of them:
-        whether one is before it, nobody knows here.
+        In EPICS, a put with completion waits for a pending one. For some records, the second put may have to end the
+        first one, such as a put that stops an acquisition. Each put to such a record is executed now, as it is not known
+        here whether another one is pending; EPICS completes it later.
         """
         if not self._record.at_once or self.disabled:
             return
         value = self._choice_in(write)
-        if value is not None and write.is_of_the_value and not write.processes:
-            self._call(self._begin_ahead, Put(self._record.name, value, write.originator, "CA"), write)
+        if value is not None and write.is_to_value and not write.processes:
+            self._call(self._begin_early, Put(self._record.name, value, write.originator, "CA"), write)
 
     def _choice_in(self, write: Write) -> int | None:
-        """The choice that a client puts, as EPICS understands it; None if it is none."""
+        """Return the index of the choice in a put, as EPICS converts it; None if it is invalid."""
         labels = self._record.labels
         if write.text in labels:
             return labels.index(write.text)
@@ -194,14 +194,14 @@ class CaPv:
         return int(number) if number is not None and number in range(len(labels)) else None
 
     def initialised(self) -> None:
-        """EPICS has made the record, and clients cannot reach it yet."""
+        """Complete the record after its initialisation by EPICS, before clients can connect."""
         if self._record.kind.is_out:
-            self._never_busy.give(self._fields)
+            self._never_busy.install(self._fields)
 
     @property
     def _fields(self) -> Any:
-        """The fields of the record, by name, in the memory of EPICS."""
-        return self._device._record  # noqa: SLF001 - softioc gives them no other way
+        """Fields of the record in the memory of EPICS, as attributes."""
+        return self._device._record  # noqa: SLF001 - softioc has no public access
 
     def _make_device(self, initial: Content | None) -> Any:
         record = self._record
@@ -227,33 +227,33 @@ class CaPv:
         if initial is not None and not record.kind.is_array:
             self._shown = initial, NO_ALARM
         if record.kind.is_array and record.dtype == "str":
-            # softioc would turn every text of an array into a string and back whenever it is posted.
+            # softioc would convert each element of a text array at each post.
             made._value_to_epics = made._epics_to_value = lambda value: value  # noqa: SLF001
         return made
 
     def _is_processed_by_a_client(self) -> bool:
-        """Asked by softioc as the record is processed, in the thread that does it and under the record's lock."""
-        if threading.get_ident() == self._posts_in:  # for what is posted, here or to a record that a link leads from
+        """Validate a put; called by softioc during processing, with the record locked."""
+        if threading.get_ident() == self._posts_in:  # a post to this record or to one linked to it
             return False
         self._before = self._device._value  # noqa: SLF001
         channel, refused = base.notify_channel(self._fields)
-        self._write = write = self._puts.take(channel)
-        # It is processed for a put of its value, if that is not known to be one of another field; a put to another
-        # record processes this one by a link.
-        puts_the_value = write is None or write.is_of_the_value or write.record not in self._names
+        self._write = write = self._puts.current(channel)
+        # It is a put to the value unless it is known to be a put to another field. A put to another record may process
+        # this one by a link.
+        is_to_value = write is None or write.is_to_value or write.record not in self._names
         if refused and (write is None or write.channel == channel):
-            puts_the_value = False
+            is_to_value = False
             if write is not None:
-                write.taken = False
-        if not puts_the_value and write is not None and channel not in {None, write.channel}:
+                write.processed = False
+        if not is_to_value and write is not None and channel not in {None, write.channel}:
             self._never_busy.leave_waiting(self._fields)
-        # Only a value makes the record wait for its device: all else EPICS completes by itself.
-        self._device._blocking = puts_the_value  # noqa: SLF001
+        # Only puts to the value wait for the device; EPICS completes all others itself.
+        self._device._blocking = is_to_value  # noqa: SLF001
         return True
 
     def _take(self, value: Any) -> None:
-        """Called by softioc next, in the same thread and under the same lock, with the record's value."""
-        if not self._device._blocking:  # noqa: SLF001 - but a limit, say, to which EPICS may have fitted the value
+        """Pass a put to the event loop; called by softioc after the validation, in the same thread and lock."""
+        if not self._device._blocking:  # noqa: SLF001 - EPICS may have clipped the value to a new limit
             device, fields = self._device, self._fields
             device._value = self._before  # noqa: SLF001
             device._write_value(fields, self._before[0])  # noqa: SLF001
@@ -262,15 +262,15 @@ class CaPv:
         write = self._write
         put = Put(self._record.name, self._put_value(value, write), write.originator if write else "", "CA")
         channel, _ = base.notify_channel(self._fields)
-        # A client that waits for one put can make another on the same channel for which it does not wait.
-        waits_already = self._completes is not None and self._completes.is_of(channel)
+        # After a put with completion, the client may put without completion on the same channel.
+        waits_already = self._completion is not None and self._completion.is_for(channel)
         if channel is not None and not waits_already and (write is None or write.channel == channel):
-            self._completes = Completion(put, channel, write)
-        self._never_busy.handed_on(self._fields)
+            self._completion = Completion(put, channel, write)
+        self._never_busy.put_passed(self._fields)
         self._call(self._begin, put, write)
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call a function in the event loop, if that still runs: else the process ends, and its clients see that."""
+        """Call a function in the event loop; do nothing after its end, as the process ends then."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
 
@@ -282,8 +282,8 @@ class CaPv:
     def _begin(self, put: Put, write: Write | None) -> None:
         self._keep(self._loop.create_task(self._finish(put, write)))
 
-    def _begin_ahead(self, put: Put, write: Write) -> None:
-        write.ahead = self._keep(self._loop.create_task(self._do(put)))
+    def _begin_early(self, put: Put, write: Write) -> None:
+        write.early = self._keep(self._loop.create_task(self._execute(put)))
 
     def _keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
         self._waiting.add(task)
@@ -291,47 +291,47 @@ class CaPv:
         return task
 
     async def _finish(self, put: Put, write: Write | None) -> None:
-        """Do a put for which the record was processed, or wait for it if it was begun ahead; tell its client."""
-        if write is None or write.ahead is None:
-            reason = await self._do(put)
+        """Execute a put after processing of the record, or wait for its early execution; complete it."""
+        if write is None or write.early is None:
+            reason = await self._execute(put)
         else:
-            reason = await write.ahead
-            self._show_again()  # the record has what was put, which may be long past
+            reason = await write.early
+            self._show_again()  # processing has set the record to the value of the put, which may be outdated
         self._complete(put, refused=bool(reason))
 
-    async def _do(self, put: Put) -> str:
-        """Do a put; return the reason of a refusal."""
+    async def _execute(self, put: Put) -> str:
+        """Execute a put; return the reason of a refusal."""
         try:
             return await self._on_put(put)
         except Exception:
-            log.exception("an error of the IOC in a put to %s", put.name)  # and its client must not wait for ever
-            return "an error of the IOC"
+            log.exception("internal error in a put to %s", put.name)  # a waiting client must get a reply
+            return "internal error of the IOC: see its log"
 
     def _complete(self, put: Put, *, refused: bool) -> None:
-        """Tell the client that waits for a put that it is done."""
+        """Complete a put with completion."""
         fields = self._fields
         with base.locked(fields):
-            if self._completes is not None and self._completes.put is put:
-                self._completes = None
+            if self._completion is not None and self._completion.put is put:
+                self._completion = None
                 base.complete(fields, refused=refused)
 
     def _process(self, fields: Any) -> None:
-        """Process a settable record for what was posted, whatever put it is busy with."""
+        """Process a settable record for a post without completing a pending put."""
         with base.without_notify(fields):
             dbCore.dbProcess(fields)
 
     def _put_value(self, value: Any, write: Write | None) -> Any:
-        """Return what a client put as services take it, also where EPICS has made another number of it."""
+        """Return the value of a put for the services, which is the original number if EPICS has changed it."""
         number = write.number if write is not None and write.record in self._names and not write.processes else None
-        room = _ROOM.get(self._record.kind)
-        if room is not None and number is not None and not room[0] <= number <= room[1]:  # or it is NaN
+        limits = _RANGES.get(self._record.kind)
+        if limits is not None and number is not None and not limits[0] <= number <= limits[1]:  # true for NaN
             return number
         if self._record.kind.is_array and self._record.dtype == "str":
             return [text.partition(b"\0")[0].decode(errors="replace") for text in value.tolist()]
         return value
 
     def _set_fields(self, changed: Mapping[str, str]) -> tuple[str, ...]:
-        """Set other fields without telling anybody yet; return their names."""
+        """Set other fields without an update of monitors; return their names."""
         fields = self._fields
         for field, text in changed.items():
             setattr(fields, field, _FIELDS[field](text))

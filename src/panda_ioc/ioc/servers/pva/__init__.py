@@ -1,1 +1,1 @@
-"""PV Access, by p4p."""
+"""The PV Access server, based on p4p."""

@@ -1,7 +1,6 @@
-"""Fields of records as PVs of their own, as Channel Access and EPICS' own server have them: `PREFIX:PULSE1:DELAY.EGU`.
+"""Fields of records as PVs, such as `PREFIX:PULSE1:DELAY.EGU`, like the PV Access server of EPICS.
 
-Each is made when a client first asks for it, so those that nobody asks for cost no memory. They can only be read, but
-for `.VAL`, which is the record itself.
+A field is created at the first request of a client. Fields are read-only, except for `.VAL`, which is the record.
 """
 
 import threading
@@ -22,7 +21,7 @@ from .types import fill
 
 _TEXT, _NUMBER = NTScalar.buildType("s"), NTScalar.buildType("i")
 
-#: The fields that can be read, what each holds, and its value until a post changes it.
+#: The fields, with type and initial value.
 _FIELDS: Mapping[str, tuple[Any, Callable[[str, Record], Any]]] = {
     "NAME": (_TEXT, lambda name, _: name),
     "RTYP": (_TEXT, lambda _, record: record.kind.record_type),
@@ -33,11 +32,11 @@ _FIELDS: Mapping[str, tuple[Any, Callable[[str, Record], Any]]] = {
 
 
 class Fields:
-    """Finds fields for clients; p4p asks in threads of its own.
+    """A provider of fields for p4p, which calls it in several threads.
 
     Args:
-        plan: what is served
-        pvs: all of it, by the names in the plan
+        plan: the planned records and tables
+        pvs: their PVs by name
     """
 
     def __init__(self, plan: Plan, pvs: Mapping[str, PvaPv]) -> None:
@@ -53,12 +52,12 @@ class Fields:
             pvs[record.name].on_field = partial(self._changed, record.name)
 
     def testChannel(self, name: str) -> bool:  # noqa: N802 - as p4p calls it
-        """Whether there is such a field."""
+        """Return whether the field exists."""
         of, _, field = name.rpartition(".")
         return of in self._served and (field in _FIELDS or field == "VAL")
 
     def makeChannel(self, name: str, _peer: str) -> SharedPV | None:  # noqa: N802 - as p4p calls it
-        """The PV of a field; None if there is none."""
+        """Return the PV of a field; None if it does not exist."""
         if not self.testChannel(name):
             return None
         of, _, field = name.rpartition(".")
@@ -74,7 +73,7 @@ class Fields:
             return self._made[key]
 
     def _changed(self, name: str, field: str, value: Any) -> None:
-        """Show that a field of a record changed, if a client has ever asked for it."""
+        """Post the changed value of a field, if its PV has been created."""
         with self._lock:
             made = self._made.get((name, field))
             if made is not None:

@@ -1,7 +1,6 @@
 """A record or table over PV Access.
 
-A put that is refused fails at the client, with the reason. p4p calls from threads of its own; whatever it brings is
-handled in the event loop.
+A refused put fails with the reason. p4p calls the handlers in its threads; puts are executed in the event loop.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from .types import CODES, fill, properties, type_of
 
 log = logging.getLogger(__name__)
 
-#: Fields of a record, and what clients find them as.
+#: Fields of a record, with their place in the structure and the conversion of their text.
 _FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "EGU": ("display.units", str),
     "PREC": ("display.precision", int),
@@ -39,14 +38,21 @@ _UNDEFINED = Alarm(Severity.INVALID, Status.UDF, "no value yet")
 
 
 class PvaPv:
-    """A record or table as a PV.
+    """A record or table that is served over PV Access.
 
     Args:
-        planned: what it is
-        initial: its value until the first post; None leaves it undefined, in alarm
-        on_put: does what clients put
-        may_put: whether a user, from a host, with some roles, may put
-        put_to: the record that puts are handed to, if not the same
+        planned: the planned record or table
+        initial: initial value; None leaves the PV undefined, in alarm, until the first post
+        on_put: executes puts
+        may_put: checks the permission of a client
+        put_to: name of the record that receives the puts, if it is another one
+
+    Attributes:
+        planned: the planned record or table
+        fields: values of changed fields by name
+        on_field: called with name and value of a changed field
+        follower: PV that receives the same posts
+        shared: the PV of p4p
     """
 
     def __init__(
@@ -66,10 +72,8 @@ class PvaPv:
         self._is_choice = isinstance(planned, Record) and planned.kind.is_choice
         self._type = type_of(planned)
         self._labels: tuple[str, ...] = ()
-        #: The fields that a post has changed, as they are now, and who is told of it.
         self.fields: dict[str, Any] = {}
         self.on_field: Callable[[str, Any], None] | None = None
-        #: Shows the same in another way.
         self.follower: PvaPv | None = None
         start = Structure(self._type, properties(planned))
         fill(start, self._value(initial), NO_ALARM if initial is not None else _UNDEFINED, time.time_ns())
@@ -77,11 +81,11 @@ class PvaPv:
 
     @property
     def disabled(self) -> bool:
-        """DISP is a field that only Channel Access shows."""
+        """Always False, as PV Access has no field DISP."""
         return False
 
     def post(self, update: Update) -> None:
-        """Show an update."""
+        """Send an update to clients."""
         value = update.value
         if isinstance(self.planned, Table) and not self.planned.columns:
             value = self._with_columns_of(value)
@@ -100,9 +104,9 @@ class PvaPv:
             self.follower.post(update)
 
     def _with_columns_of(self, value: Any) -> Mapping[str, Any]:
-        """Take the columns of a value, by their labels; give the value as the structure has it.
+        """Return a value with the column names of the structure; change the structure if the columns have changed.
 
-        Another structure is another PV to clients: they are disconnected, and find it as it is now.
+        A changed structure requires a new PV, so clients are disconnected and reconnect.
         """
         if tuple(value) != self._labels:
             self._labels = tuple(value)
@@ -115,7 +119,7 @@ class PvaPv:
 
     @staticmethod
     def _named(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        """The columns by names that a structure can have."""
+        """Return names, valid in a structure, and arrays of the columns."""
         named: dict[str, Any] = {}
         for label, array in value.items():
             name = re.sub(r"\W", "_", label.partition(" ")[0]).lower()
@@ -123,52 +127,53 @@ class PvaPv:
         return list(named.items())
 
     def put(self, _shared: SharedPV, operation: Any) -> None:
-        """Called by p4p, in one of its threads, when a client puts."""
+        """Handle a put; called by p4p in one of its threads."""
         try:
             self._loop.call_soon_threadsafe(self._begin, operation)
         except RuntimeError:
             operation.done(error="the IOC is stopping")
 
     def _begin(self, operation: Any) -> None:
-        task = self._loop.create_task(self._take(operation))
+        task = self._loop.create_task(self._execute(operation))
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
 
-    def end_puts(self) -> list["asyncio.Task[None]"]:
-        """Tell clients whose puts are under way that these are not waited for; give what does so."""
+    def cancel_puts(self) -> list["asyncio.Task[None]"]:
+        """Cancel pending puts; return the tasks that inform the clients."""
         for task in self._puts:
             task.cancel()
         return list(self._puts)
 
-    async def _take(self, operation: Any) -> None:
-        reason = f"{self.planned.name} was not put: the IOC is stopping"
+    async def _execute(self, operation: Any) -> None:
+        reason = f"the put to {self.planned.name} was cancelled: the IOC is stopping"
         try:
             reason = await self._refusal(operation)
         finally:
             operation.done(error=reason or None)
 
     async def _refusal(self, operation: Any) -> str:
-        """Hand a put on; return why it is refused."""
+        """Pass a put to the services; return the reason of a refusal, "" if accepted."""
         user, host = operation.account(), operation.peer().rpartition(":")[0]
+        client = f"{user}@{host}"
         if not self._may_put(user, host, operation.roles):
-            return self._told(f"{user} from {host} may not put to {self.planned.name} by the access rules")
+            return self._refuse(client, f"the access rules do not allow {client} to put to {self.planned.name}")
         if self.planned.access is Access.READ:
-            return self._told(f"{self.planned.name} can only be read, and was put by {user}@{host}")
+            return self._refuse(client, f"{self.planned.name} is read-only")
         try:
             value = self._value_in(operation.value())
         except Refusal as problem:
             return str(problem)
         if value is None:
-            return f"{self.planned.name}: there is no value in what was put"
-        return await self._on_put(Put(self._put_to, value, f"{user}@{host}", "PVA"))
+            return f"the put to {self.planned.name} has no value"
+        return await self._on_put(Put(self._put_to, value, client, "PVA"))
 
-    def _told(self, refusal: str) -> str:
-        """A refusal that no service learns of, told in the log."""
-        log.warning("refused %s", refusal)
-        return refusal
+    def _refuse(self, client: str, reason: str) -> str:
+        """Log a refusal that does not reach the services; return its reason."""
+        log.warning("refused put %s by %s over PVA: %s", self.planned.name, client, reason)
+        return reason
 
     def _value_in(self, put: Any) -> Any:
-        """The value that was put; None if there is none."""
+        """Return the value of a put; None if it has none."""
         if isinstance(self.planned, Table):
             names = [column.name for column in self.planned.columns]
             return {name: _shared(put[f"value.{name}"]) for name in names if put.changed(f"value.{name}")} or None
@@ -176,25 +181,27 @@ class PvaPv:
         return put[field] if put.changed(field) else None
 
     def _value(self, value: Content | None) -> Any:
-        """A value as the structure has it; None for none."""
+        """Return a value for the structure; None for none."""
         if value is not None and self._is_choice:
             return {"index": value}
         return value
 
 
 def _shared(values: Any) -> Any:
-    """An array, in which texts that are the same are one object: of a table's choices there are few."""
+    """Return an array; equal texts become one object, as columns of choices have few different ones."""
     return list(map(sys.intern, values)) if isinstance(values, list) else values
 
 
 class TextChoice(PvaPv):
-    """Text as one of all choices that there are, also where Channel Access has too few.
+    """A text record as a choice (NTEnum) with all labels, which may be too many for a record of Channel Access.
 
     Args:
-        planned: the record, with all labels
-        initial, on_put, may_put: as for `PvaPv`
-        put_to: the record that takes the text
-        key: what tells choices apart
+        planned: the planned record, with all labels
+        initial: see `PvaPv`
+        on_put: see `PvaPv`
+        may_put: see `PvaPv`
+        put_to: name of the text record that receives the puts
+        key: returns equal keys for equivalent labels
     """
 
     def __init__(
@@ -214,7 +221,7 @@ class TextChoice(PvaPv):
         super().__init__(replace(planned, kind=Kind.MBBO), initial, on_put, may_put, put_to)
 
     def post(self, update: Update) -> None:
-        """Show an update of a text; an index is that of the fewer choices of Channel Access, and says nothing."""
+        """Send an update with a text; ignore an index, which is one of the fewer choices of Channel Access."""
         if isinstance(update.value, str):
             super().post(update)
 
@@ -232,17 +239,17 @@ class TextChoice(PvaPv):
         index = self._indices.get(self._key(str(value)))
         if index is not None:
             return {"index": index}
-        self._shown = (*self._choices, str(value))  # a PandA says what it does not list
+        self._shown = (*self._choices, str(value))  # a value of the PandA that is not in its list of labels
         return {"index": len(self._choices), "choices": self._shown}
 
 
 def _words(text: str) -> frozenset[str]:
-    """What tells ways to capture apart: the order of words does not."""
+    """Return the words of capture options, as their order is not significant."""
     return frozenset(text.split())
 
 
 def make_pvs(plan: Plan, initial: Mapping[str, Content], on_put: OnPut, may_put: MayPut) -> dict[str, PvaPv]:
-    """Make the records and tables of a plan, by name. Nobody sees them yet."""
+    """Create the PVs of a plan and return them by name; they are not served yet."""
     names = {record.name for record in plan.records}
     pvs: dict[str, PvaPv] = {}
     follow: dict[str, PvaPv] = {}

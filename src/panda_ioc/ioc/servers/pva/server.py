@@ -1,4 +1,4 @@
-"""PV Access, by p4p: serves a plan, with the structures of PVI by which clients find everything."""
+"""The PV Access server: serves the records and tables of a plan, and the PVI structures that list them."""
 
 import asyncio
 import os
@@ -18,18 +18,18 @@ from .fields import Fields
 from .pv import PvaPv, make_pvs
 from .types import structure
 
-#: What p4p calls the connection of a client, of which it counts how many there are.
+#: Name of client connections in the reference counts of p4p.
 _CONNECTION = "ServerConn"
 
-#: Seconds that clients have to be told that their puts are not waited for.
-_END_TIMEOUT = 2.0
+#: Time limit for informing clients about cancelled puts, in s.
+_CANCEL_TIMEOUT = 2.0
 
 
 class PvaServer:
-    """Serves a plan over PV Access. Where it listens, `EPICS_PVAS_...` and `EPICS_PVA_...` say.
+    """The PV Access server; `EPICS_PVAS_...` and `EPICS_PVA_...` set its addresses and ports.
 
     Args:
-        may_put: whether a user, from a host, with some roles, may put
+        may_put: checks the permission of a client
     """
 
     def __init__(self, may_put: MayPut) -> None:
@@ -40,7 +40,7 @@ class PvaServer:
         self._server: P4pServer | None = None
 
     def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, PvaPv]:
-        """Make the records and tables of a plan."""
+        """Create the PVs of a plan."""
         self._pvs = make_pvs(plan, initial, on_put, self._may_put)
         for pv in self._pvs.values():
             aliases = pv.planned.aliases if isinstance(pv.planned, Record) else ()
@@ -53,23 +53,23 @@ class PvaServer:
         return self._pvs
 
     async def start(self) -> None:
-        """Let clients find it."""
+        """Start serving."""
         if "PVXS_LOG" not in os.environ:
-            # Without descriptors, libevent logs failures to accept without pause, and each message takes the GIL: the
-            # thread that ends this, see `ioc.process.descriptors`, would have to wait.
+            # Without free descriptors, libevent logs each failed accept, without a pause. The messages hold the GIL and
+            # would block the thread that solves the problem, see `ioc.process.descriptors`.
             _p4p.logger_level_set("pvxs.ev", _p4p.logLevelOff)
         self._server = P4pServer(providers=[provider for provider in (self._provider, self._fields) if provider])
 
     def clients(self) -> int:
-        """Return how many connections clients have."""
+        """Return the number of client connections."""
         connections: int = listRefs().get(_CONNECTION, 0)
         return connections
 
     async def stop(self) -> None:
-        """End puts that are under way, disconnect all clients and serve no more."""
+        """Cancel pending puts, disconnect all clients and stop serving."""
         if self._server is None:
             return
-        under_way = [task for pv in self._pvs.values() for task in pv.end_puts()]
-        if under_way:
-            await asyncio.wait(under_way, timeout=_END_TIMEOUT)
+        cancelled = [task for pv in self._pvs.values() for task in pv.cancel_puts()]
+        if cancelled:
+            await asyncio.wait(cancelled, timeout=_CANCEL_TIMEOUT)
         self._server.stop()

@@ -1,7 +1,7 @@
-"""The structures that PVA clients see.
+"""Structures of PVs over PV Access.
 
-They are those that EPICS' own server gave these records, with what that had no room for: texts of any length,
-all choices in full, the reason of an alarm as its message.
+They are those of the PV Access server of EPICS, with texts of any length, unabridged choices, and the reason of an
+alarm as its message.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ...plan.alarm import NO_ALARM, Alarm, Status
 from ...plan.pvi import Tree
 from ...plan.record import Kind, Record, Table
 
-#: p4p's codes for the dtypes of numpy.
+#: Type codes of p4p by dtype.
 CODES = {
     "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I",
     "i8": "l", "u8": "L", "f4": "f", "f8": "d", "str": "s",
@@ -25,14 +25,14 @@ CODES = {
 
 _SCALARS = {Kind.AI: "d", Kind.AO: "d", Kind.LONGIN: "i", Kind.LONGOUT: "i"}
 
-#: The kinds of alarm as PV Access groups them: 1 is the device, 2 its driver, 6 a value that is not known.
+#: Alarm status of PV Access: 1 is DEVICE, 2 is DRIVER, 6 is UNDEFINED.
 _STATUS = {Status.NO_ALARM: 0, Status.READ: 1, Status.WRITE: 1, Status.STATE: 1, Status.COMM: 2, Status.UDF: 6}
 
 _FORMS = ("Default", "String", "Binary", "Decimal", "Hex", "Exponential", "Engineering")
 
 
 def fill(update: Any, value: Any, state: Alarm, time_ns: int) -> None:
-    """Fill in what changes with each update; None for no value."""
+    """Set value (unless None), time stamp and alarm of a structure."""
     if value is not None:
         update["value"] = value
     update["timeStamp"] = {"secondsPastEpoch": time_ns // 10**9, "nanoseconds": time_ns % 10**9}
@@ -50,7 +50,7 @@ def _choice() -> Any:
 
 
 def type_of(planned: Record | Table) -> Any:
-    """Return the structure of a record or table."""
+    """Return the type of the structure of a record or table."""
     if isinstance(planned, Table):
         return NTTable.buildType([(column.name, f"a{CODES[column.dtype]}") for column in planned.columns])
     if planned.kind.is_choice:
@@ -61,7 +61,7 @@ def type_of(planned: Record | Table) -> Any:
 
 
 def properties(planned: Record | Table) -> dict[str, Any]:
-    """Return all of a structure that is not its value."""
+    """Return the metadata of a record or table."""
     if isinstance(planned, Table):
         return {"labels": [column.label for column in planned.columns], "descriptor": planned.description}
     if planned.kind.is_choice:
@@ -75,7 +75,7 @@ def properties(planned: Record | Table) -> dict[str, Any]:
 
 
 def structure(tree: Tree, time_ns: int) -> Any:
-    """Return a structure of texts, with the time and an alarm."""
+    """Return a structure of texts with alarm and time stamp."""
     made = Structure(Type([("alarm", alarm), ("timeStamp", timeStamp), *_members(tree)]), tree)
     fill(made, None, NO_ALARM, time_ns)
     return made

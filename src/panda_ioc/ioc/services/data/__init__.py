@@ -1,1 +1,1 @@
-"""Captured data as process variables: what is to be captured, into which file, how it goes, and a live view."""
+"""Captures to files and the live view as PVs."""

@@ -1,4 +1,4 @@
-"""ACQUIRE: arms, and waits until the acquisition has ended and can be read. And what PCAP says of an acquisition."""
+"""Puts to ACQUIRE, which arm PCAP and wait for the end, and the sample count of PCAP."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ from .receiver import Receiver
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the end of an acquisition may take after it was disarmed.
+#: Time limit for the end of an acquisition after disarming, in s.
 _STOP_TIMEOUT = 10.0
 
 
-class Acquiring:
-    """One acquisition at a time, for all who ask.
+class AcquireController:
+    """Control of one acquisition at a time; several clients may wait for the same one.
 
     Args:
-        link: the PandA
-        receiver: tells when it ends
-        show: shows whether one is under way, as 1 or 0
-        flush: is awaited at its end: all that came can be read then
+        link: the connection to the PandA
+        receiver: reports the end of an acquisition
+        show: called with 1 when an acquisition starts and with 0 when it ends
+        flush: awaited at the end of an acquisition, to write all received samples to the file
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Acquiring:
         self._answered = asyncio.Event()  # the PandA has answered to what arms it, or will not
 
     async def start(self) -> None:
-        """Arm, unless that was done already; return when the acquisition has ended.
+        """Arm PCAP unless an acquisition is running; return when the acquisition has ended.
 
         Raises:
-            Refusal, PandaError: it did not begin, or did not end well
+            Refusal, PandaError: the acquisition did not start, or ended with an error
         """
         if self._task is None:
             self._answered = asyncio.Event()
@@ -51,33 +51,33 @@ class Acquiring:
         await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Disarm, if an acquisition is under way, once it is armed; return when it has ended.
+        """Disarm PCAP if an acquisition is running, once it is armed; return when the acquisition has ended.
 
         Raises:
-            Refusal, PandaError: it does not end
+            Refusal, PandaError: disarming failed, or the acquisition does not end
         """
         task = self._task
         if task is not None and not self._link.lost:
             await self._answered.wait()
-            if self._task is task:  # and not ended, or another one that somebody has started
+            if self._task is task:  # it has not ended, and no other client has started another one
                 await self._link.send(Disarm())
             _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
                 raise Refusal(
-                    f"PCAP was disarmed, and the data port has not ended the acquisition within {_STOP_TIMEOUT:g} s"
+                    f"PCAP was disarmed, but the data port did not end the acquisition within {_STOP_TIMEOUT:g} s"
                 )
         if self._task in {None, task}:
             self._show(0)
 
     def cancel(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting for the acquisition."""
         if self._task is not None:
             self._task.cancel()
 
     async def _acquire(self, answered: asyncio.Event) -> None:
         try:
             if self._link.lost:
-                raise Refusal("there is no connection to the PandA")
+                raise Refusal(f"no connection to the PandA: {self._link.lost}")
             await self._receiver.wait_ready()
             ending = asyncio.ensure_future(self._receiver.wait_end())
             try:
@@ -88,7 +88,7 @@ class Acquiring:
             finally:
                 ending.cancel()
             if end is None:
-                raise Refusal("the data connection was lost")
+                raise Refusal("the data connection was lost during the acquisition")
             await self._flush()
             if end.problem:
                 raise Refusal(end.problem)
@@ -99,9 +99,9 @@ class Acquiring:
 
 
 async def captured_samples(link: PandaLink) -> int | None:
-    """Ask how many samples the PandA captured of its acquisition; None if it does not say."""
+    """Return the number of samples captured in the last acquisition of the PandA; None if it is unknown."""
     try:
         return int(await link.ask(GetLine("*PCAP.CAPTURED")))
     except (PandaError, ValueError) as error:
-        log.warning("it is not known how many samples are missing: %s", error)
+        log.warning("the number of missing samples is unknown, *PCAP.CAPTURED cannot be read: %s", error)
         return None

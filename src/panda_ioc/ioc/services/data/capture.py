@@ -1,4 +1,4 @@
-"""Captures into files, as the settings say: how one begins, what it shows as it goes, how it ends."""
+"""Control of captures to HDF5 files: start, status and end."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -25,30 +25,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Bytes of samples that may wait for the disk: with the 256 MB that the PandA buffers, over five seconds at 60 MB/s.
+#: Limit of the write queue in bytes. With the 256 MB buffer of the PandA, this is over 5 s at 60 MB/s.
 QUEUE_BYTES = 64 << 20
 
-#: Directories that may leave calls without an answer.
-_MOST_SILENT = 4
+#: Limit of directories with calls that the disk has not answered.
+_MAX_UNRESPONSIVE = 4
 
-#: Seconds for which the data port may be left unread before that is shown: a fast PandA makes it happen all the time.
-_SHOW_WAITING = 0.5
+#: Delay in s before a full write queue is shown; at high rates it is often full for a short time.
+_SHOW_WAITING_DELAY = 0.5
 
 Columns = Callable[[StartData], Sequence[Column]]
 
 
-#: What STATUS says of puts during a capture.
-_FOR_THE_NEXT = "the directory, name or template that was put since is for the next file"
+#: Remark in STATUS after a put to a setting of the file name during a capture.
+_FOR_NEXT_FILE = "the new directory, name or template applies to the next file"
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What all files of an IOC have in common.
+    """The properties that all files of an IOC have in common.
 
     Attributes:
-        columns: makes what is stored of an acquisition, given whether it is stored raw
-        roots: files are made only below these directories, anywhere if there are none
-        attributes, descriptions: as for `FileOptions`
+        columns: returns, for raw (True) or scaled data, the function that selects the columns to store
+        roots: directories in which files may be created; empty for any directory
+        attributes: see `FileOptions`
+        descriptions: see `FileOptions`
     """
 
     columns: Callable[[bool], Columns]
@@ -57,26 +58,26 @@ class FileFacts:
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
-class Captures:
-    """One capture after the other; who calls `start` and `stop` waits for one before the next.
+class CaptureController:
+    """Control of captures, one at a time; calls of `start` and `stop` must not overlap.
 
     Args:
-        settings: how files are made
-        facts: what holds for all of them
-        changed: called when a capture began or ended, or what is to be said of it changed
+        settings: settings of the capture and its file
+        facts: properties of all files
+        changed: called when a capture starts or ends, or its status changes
 
     Attributes:
-        path: of the file of the capture under way, or of the last one
-        waits: whether the data port is not read, as the disk has enough to write
+        path: path of the current file, or of the last one
+        waits: whether reading of the data port is paused because the write queue is full
     """
 
     def __init__(self, settings: Settings, facts: FileFacts, changed: Callable[[], None]) -> None:
         self.path = ""
         self.waits = False
         self._recorder: Recorder | None = None
-        self._refusal = ""  # why the last one did not begin
+        self._refusal = ""  # why the last start failed
         self._rows_per_chunk = 0
-        self._named: tuple[str, ...] = ()
+        self._name_settings: tuple[str, ...] = ()
         self._settings = settings
         self._facts = facts
         self._changed = changed
@@ -84,22 +85,22 @@ class Captures:
 
     @property
     def progress(self) -> Progress | None:
-        """How the capture under way goes, or the last one went; None before the first one."""
+        """Progress of the current capture or the last one; None before the first one."""
         return self._recorder.progress if self._recorder is not None else None
 
     @property
     def active(self) -> bool:
-        """Whether a capture is under way."""
+        """Whether a capture is running or its file is being closed."""
         return self._recorder is not None and self._recorder.progress.phase is not Phase.CLOSED
 
     @property
     def rows_per_chunk(self) -> int:
-        """Of the file under way; while there is none, of the next one."""
+        """Rows per chunk of the current file; without one, of the next file."""
         return self._rows_per_chunk if self.active else int(self._settings["CHUNK_ROWS"])
 
     @property
     def status(self) -> str:
-        """How it goes, in words."""
+        """Status text."""
         progress = self.progress
         if self._refusal:
             return f"ERROR: {self._refusal}"
@@ -108,39 +109,40 @@ class Captures:
         if progress.phase is Phase.CLOSED:
             return f"ERROR: {progress.error}" if progress.error else f"OK: {progress.flushed} samples in {self.path}"
         if self.waits:
-            return f"Waiting for the disk: {progress.queued_bytes / 1e6:.0f} MB wait here, the PandA buffers the rest"
+            queued = f"{progress.queued_bytes / 1e6:.0f} MB"
+            return f"Waiting for the disk: {queued} are queued in the IOC, the PandA buffers the rest"
         if progress.phase is Phase.CLOSING:
             return "Closing the file"
         if progress.error:
             return f"Capturing, but: {progress.error}"
-        return "Capturing" if self._named == self._names() else f"Capturing; {_FOR_THE_NEXT}"
+        return "Capturing" if self._name_settings == self._current_name_settings() else f"Capturing; {_FOR_NEXT_FILE}"
 
-    def _names(self) -> tuple[str, ...]:
-        """What the settings say of the file's name."""
+    def _current_name_settings(self) -> tuple[str, ...]:
+        """Return the settings that form the file name."""
         return tuple(str(self._settings[name]) for name in ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE"))
 
     @property
     def problem(self) -> str:
-        """What went wrong, in the capture under way or in the last one; "" if all is well."""
+        """Error of the current capture or the last one; "" for none."""
         progress = self.progress
         return self._refusal or (str(progress.error or "") if progress is not None else "")
 
     def next_path(self) -> str:
-        """The path of the next file; "" as long as the settings make none."""
+        """Return the path of the next file; "" if the settings are incomplete or invalid."""
         try:
             return str(self._file_name().path())
         except CaptureError:
             return ""
 
     def take(self, data: Data, acquisition: AcquisitionState) -> None:
-        """Take what comes from the data port."""
+        """Pass an event of the data port to the recorder."""
         if self._recorder is not None:
             self._recorder.take(data, acquisition)
 
-    async def room(self) -> None:
-        """Wait until more should be taken: while the queue for the disk is full, none should."""
+    async def wait_room(self) -> None:
+        """Wait until the write queue has room for more samples."""
         recorder = self._recorder
-        if recorder is None or not recorder.full or await recorder.wait_room(_SHOW_WAITING):
+        if recorder is None or not recorder.full or await recorder.wait_room(_SHOW_WAITING_DELAY):
             return
         self.waits = True
         self._changed()
@@ -151,30 +153,33 @@ class Captures:
             self._changed()
 
     def lost(self, error: PandaError) -> None:
-        """The data connection is lost: so is the capture."""
+        """End the capture because the data connection was lost."""
         self.finish(error, LOST)
 
     def finish(self, error: PandaError | None = None, *reason: str) -> None:
-        """End the capture under way, if one is, and do not wait for its file; as `Recorder.finish`."""
+        """End the current capture, if any, without waiting for its file; see `Recorder.finish`."""
         if self._recorder is not None:
             self._recorder.finish(error, *reason)
 
     def refuse(self, reason: str) -> None:
-        """Note why a capture does not begin."""
+        """Show why a capture cannot start."""
         self._refusal = reason
         self._changed()
 
     async def start(self, receiver: Receiver) -> bool:
-        """Begin; return when no sample will be missed any more, with whether one had to be begun.
+        """Start a capture unless one is running; return when all further samples will be captured.
+
+        Returns:
+            whether a new capture was started
 
         Raises:
-            PandaError: it cannot begin; `status` says why, too
+            PandaError: the capture cannot start; `status` has the reason, too
         """
         if self._recorder is not None and self.active:
             if self._recorder.capturing:
                 return False
             await self._closed(self._recorder)
-        self._named = self._names()
+        self._name_settings = self._current_name_settings()
         try:
             await self._begin(receiver)
         except PandaError as error:
@@ -184,10 +189,10 @@ class Captures:
         return True
 
     async def stop(self) -> None:
-        """End the capture under way; return when its file is closed.
+        """End the current capture; return when its file is closed.
 
         Raises:
-            CaptureError: the disk takes nothing
+            CaptureError: the disk does not respond
         """
         if self._recorder is not None and self.active:
             self._recorder.finish()
@@ -195,23 +200,23 @@ class Captures:
             await self._closed(self._recorder)
 
     async def wait_closed(self, timeout: float) -> bool:
-        """Wait until the file of the capture that was ended is closed; return whether it is."""
+        """Wait until the file of an ended capture is closed; return False after the timeout in s."""
         return self._recorder is None or await self._recorder.wait_closed(timeout)
 
     async def flush(self) -> None:
-        """Let readers of the file see all that came.
+        """Make all received samples visible to readers of the file.
 
         Raises:
-            PandaError: the disk takes nothing, or took not all
+            PandaError: the disk does not respond, or samples could not be written
         """
         if self._recorder is not None and not await self._recorder.flush(DISK_TIMEOUT):
-            raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not flushed yet")
+            raise CaptureError(f"the disk did not respond for {DISK_TIMEOUT:g} s: {self.path} is not flushed yet")
 
     async def directory_exists(self) -> bool:
-        """Whether the directory exists, after making it if that is allowed.
+        """Create the directory if that is allowed; return whether it exists.
 
         Raises:
-            PandaError: it cannot be made, or the disk does not answer
+            PandaError: the directory cannot be created, or the disk does not respond
         """
         directory = self._settings["HDF_DIRECTORY"]
         if not directory:
@@ -220,24 +225,24 @@ class Captures:
         return await self._disk(directory).call(directory, make_directory, directory, levels, self._facts.roots)
 
     def set_flush_period(self, seconds: float) -> None:
-        """Change how often the file under way is flushed."""
+        """Set the flush period of the current file in s."""
         if self._recorder is not None:
             self._recorder.set_flush_period(seconds)
 
     async def _closed(self, recorder: Recorder) -> None:
-        """Wait until the file of a capture that takes no more is closed."""
+        """Wait until the file of an ended capture is closed."""
         if not await recorder.wait_closed(DISK_TIMEOUT):
-            raise CaptureError(f"the disk took nothing for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
+            raise CaptureError(f"the disk did not respond for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
 
     def _disk(self, directory: str) -> Calls:
-        """Return what makes calls about a directory; others that do not answer do not block it.
+        """Return the executor of calls to a directory; an unresponsive directory does not block others.
 
         Raises:
-            NoAnswerError: too many do not
+            NoAnswerError: too many directories do not respond
         """
         self._disks = {name: disk for name, disk in self._disks.items() if disk.pending or name == directory}
-        if directory not in self._disks and len(self._disks) >= _MOST_SILENT:
-            raise NoAnswerError(f"{directory}: not asked, as {', '.join(self._disks)} have not answered yet")
+        if directory not in self._disks and len(self._disks) >= _MAX_UNRESPONSIVE:
+            raise NoAnswerError(f"{directory} was not accessed, because {', '.join(self._disks)} do not respond")
         return self._disks.setdefault(directory, Calls())
 
     def _file_name(self) -> FileName:
@@ -248,16 +253,14 @@ class Captures:
         settings = self._settings
         path = self._file_name().path()
         if not await self.directory_exists():
-            raise CaptureError(
-                f"the directory {path.parent} does not exist, and CREATE_DIRECTORY does not let it be made"
-            )
+            raise CaptureError(f"the directory {path.parent} does not exist: create it, or set CREATE_DIRECTORY")
         await receiver.wait_ready()
         selection = MODES[CAPTURE_MODES[settings["CAPTURE_MODE"]]](settings["NUM_CAPTURE"])
         recorder = Recorder(self._plan(path), selection, lambda: self._recorder_changed(recorder))
         if not settings["LAZY_OPEN"] and not await recorder.wait_opened(DISK_TIMEOUT):
-            recorder.finish(CaptureError(f"the disk took over {DISK_TIMEOUT:g} s to make {path}"))
+            recorder.finish(CaptureError(f"the disk did not create {path} within {DISK_TIMEOUT:g} s"))
         if not receiver.ready:
-            recorder.finish(CaptureError("the data connection was lost while the file was made"))
+            recorder.finish(CaptureError("the data connection was lost while the file was created"))
         failure = recorder.progress.error
         if failure is not None:
             raise failure
@@ -278,7 +281,7 @@ class Captures:
         )
 
         def make_file() -> "HdfFile":
-            from ....capture.hdf import HdfFile  # noqa: PLC0415 - slow to load, and not needed to start
+            from ....capture.hdf import HdfFile  # noqa: PLC0415 - slow to load, not needed at the start
 
             check_within(path, roots)
             return HdfFile(path, options)
@@ -292,9 +295,9 @@ class Captures:
         )
 
     def _recorder_changed(self, recorder: Recorder) -> None:
-        """Something happened to a file; the log is told when it is closed."""
+        """Handle a change of a recorder; log the result when its file is closed."""
         if recorder is not self._recorder:
-            return  # it did not begin
+            return  # its capture did not start
         progress = recorder.progress
         if progress.phase is Phase.CLOSED:
             if progress.error:

@@ -1,4 +1,4 @@
-"""Counters of a capture as PVs: ten times a second at most, and not at all while nothing happens."""
+"""Counters of captures as PVs, updated on changes, at most ten times a second."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,20 +6,25 @@ from collections.abc import Callable, Mapping
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.record import STRING_BYTES, Content, shorten
 from ...servers.served import Pv
-from .capture import Captures
+from .capture import CaptureController
 from .receiver import Receiver
 
-#: Seconds from one publication to the next.
+#: Shortest time between updates, in s.
 PERIOD = 0.1
 
-#: What a 32-bit record holds.
-_LARGEST = 2**31 - 1
+#: Largest value of a 32-bit record.
+_MAX_INT = 2**31 - 1
 
 
 class Counters:
-    """Shows how data come and where they go."""
+    """Publisher of counters, rates and connection state.
 
-    def __init__(self, receiver: Receiver, captures: Captures) -> None:
+    Args:
+        receiver: the data connection
+        captures: the captures to files
+    """
+
+    def __init__(self, receiver: Receiver, captures: CaptureController) -> None:
         self._receiver = receiver
         self._captures = captures
         self._pvs: Mapping[str, Pv] = {}
@@ -29,21 +34,21 @@ class Counters:
         self._totals = (0, 0)
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Take the PVs."""
+        """Store the PVs."""
         self._pvs = pvs
 
     def wake(self) -> None:
-        """Something happened: publish it soon."""
+        """Schedule an update."""
         if self._timer is None:
             self._timer = self._loop.call_later(PERIOD, self._tick)
 
     def close(self) -> None:
-        """Publish no more."""
+        """Cancel scheduled updates."""
         if self._timer is not None:
             self._timer.cancel()
 
     def publish(self) -> None:
-        """Publish what has changed."""
+        """Post the counters that have changed."""
         for name, (value, alarm) in self._counters().items():
             pv = self._pvs[f"DATA:{name}"]
             if (pv.value, pv.alarm) != (value, alarm):
@@ -69,12 +74,12 @@ class Counters:
 
     def _counters(self) -> dict[str, tuple[Content, Alarm]]:
         connected = self._receiver.ready
-        told: dict[str, tuple[Content, Alarm]] = {
+        values: dict[str, tuple[Content, Alarm]] = {
             "CONNECTION": (int(connected), NO_ALARM if connected else _warning("no connection to the data port"))
         }
         progress = self._captures.progress
         if progress is None:
-            return told
+            return values
         counters = {
             "NUM_CAPTURED": progress.flushed,
             "NUM_RECEIVED": progress.received,
@@ -82,37 +87,37 @@ class Counters:
             "MISSED": progress.missed,
             "DROPPED": progress.dropped,
         }
-        told |= {name: (min(value, _LARGEST), NO_ALARM) for name, value in counters.items()}
+        values |= {name: (min(value, _MAX_INT), NO_ALARM) for name, value in counters.items()}
         if progress.dropped:
-            told["DROPPED"] = (told["DROPPED"][0], _warning("samples are missing"))
-        told["END_REASON"] = (shorten(progress.end_reason, STRING_BYTES), NO_ALARM)
-        told["QUEUE_USE"] = (min(100.0, 100 * progress.queued_bytes / progress.queue_limit), NO_ALARM)
-        told["SWMR_ACTIVE"] = (int(progress.swmr), NO_ALARM)
-        return told
+            values["DROPPED"] = (values["DROPPED"][0], _warning("samples captured by the PandA were not received"))
+        values["END_REASON"] = (shorten(progress.end_reason, STRING_BYTES), NO_ALARM)
+        values["QUEUE_USE"] = (min(100.0, 100 * progress.queued_bytes / progress.queue_limit), NO_ALARM)
+        values["SWMR_ACTIVE"] = (int(progress.swmr), NO_ALARM)
+        return values
 
 
-class Seldom:
-    """Does something at once when something happens, but ten times a second at most, and never too early to be true.
+class Throttle:
+    """A limit of ten calls of a function per second; calls that exceed it are merged and delayed.
 
     Args:
-        do: what is done
+        function: function to call
     """
 
-    def __init__(self, do: Callable[[], None]) -> None:
-        self._do = do
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
         self._again = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def happened(self) -> None:
-        """It happened once more."""
+    def call(self) -> None:
+        """Call the function, now or at the end of the period."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self._tick)
-            self._do()
+            self._function()
         else:
             self._again = True
 
     def close(self) -> None:
-        """Do no more."""
+        """Cancel a delayed call."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -120,7 +125,7 @@ class Seldom:
         self._timer = None
         if self._again:
             self._again = False
-            self.happened()
+            self.call()
 
 
 def _warning(text: str) -> Alarm:

@@ -1,7 +1,7 @@
-"""The one data connection of the IOC: kept while it is wanted, so that no acquisition is missed.
+"""The data connection of the IOC, open while the PandA is connected, so that no acquisition is missed.
 
-What it gives is handed on at once, to the capture and to the live view. It is not read while the capture has enough
-to write: then the PandA buffers what it captures.
+Received events are passed to the capture and to the live view. While the write queue of the capture is full, the
+connection is not read and the PandA buffers its samples.
 """
 
 import asyncio
@@ -17,46 +17,47 @@ from ...link.backoff import Retry
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the data port may take to say that it is ready.
+#: Time limit for the data port to become ready, in s.
 READY_TIMEOUT = 5.0
 
-#: Seconds that a connection must have lasted for the pauses before the next to start small again: a port may answer and
-#: then hang up, each time.
+#: Duration of a connection in s after which the retry delay is reset. A port that accepts each connection and closes it
+#: again must not reset the delay.
 _STABLE = 10.0
 
 
 @dataclass(frozen=True)
-class Taker:
-    """Who is given what comes.
+class DataConsumer:
+    """The functions that process the events of the data connection.
 
     Attributes:
-        ready: is told that the connection is ready
-        take: is given each event, with the acquisition that it is of
-        captured: asks how many samples the PandA captured, None if it does not say; asked after a bad end
-        room: waits until more should be given
-        lost: is told why the connection ended; it is made anew
+        ready: called when the connection is ready
+        take: called with each event and its acquisition
+        captured: returns the number of samples captured by the PandA, None if unknown; awaited after an error
+        wait_room: awaited before the next event is read
+        lost: called with the error that ended the connection, before the next attempt
     """
 
     ready: Callable[[], None]
     take: Callable[[Data, AcquisitionState], None]
     captured: Callable[[], Awaitable[int | None]]
-    room: Callable[[], Awaitable[None]]
+    wait_room: Callable[[], Awaitable[None]]
     lost: Callable[[PandaError], None]
 
 
 class Receiver:
-    """A data connection.
+    """The data connection.
 
     Args:
-        taker: is given what comes
+        consumer: receives the events
 
     Attributes:
-        total, total_bytes: samples that came since the IOC started
+        total: number of samples received since the start of the IOC
+        total_bytes: size of these samples in bytes
     """
 
-    def __init__(self, taker: Taker) -> None:
+    def __init__(self, consumer: DataConsumer) -> None:
         self.total, self.total_bytes = 0, 0
-        self._taker = taker
+        self._consumer = consumer
         self._acquisition: AcquisitionState | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -71,11 +72,11 @@ class Receiver:
 
     @property
     def ready(self) -> bool:
-        """Whether no acquisition that is armed from now on will be missed."""
+        """Whether every acquisition that is armed from now on will be received."""
         return self._ready.is_set()
 
     def open(self, client: AsyncioClient) -> None:
-        """Connect to the data port of a PandA, and again whenever that is lost."""
+        """Connect to the data port of a PandA, and reconnect after each loss."""
         if self._task is None:
             self._begun = False
             self._task = asyncio.create_task(self._keep(client, self._leaving))
@@ -91,15 +92,15 @@ class Receiver:
         self._over()
 
     def drop(self, error: PandaError) -> None:
-        """Let the connection go, as what is at its other end is gone; `open` makes another.
+        """Close the connection because the PandA is lost; `open` creates a new one.
 
-        What was received already is taken first; what still came would be of nobody knows what.
+        Events that have been received are processed first. Later ones are discarded, as their origin is uncertain.
         """
         task, self._task = self._task, None
         if task is None:
             return
         if not self._begun:
-            task.cancel()  # the one before it is still leaving
+            task.cancel()  # it still waits for the previous connection
             return
         self._leaving, self._dropped = task, error
         self._leave.set()
@@ -111,25 +112,25 @@ class Receiver:
         """Wait until the data port is ready.
 
         Raises:
-            PandaTimeoutError: it was not in time
+            PandaTimeoutError: the data port was not ready within READY_TIMEOUT
         """
         try:
             async with asyncio.timeout(READY_TIMEOUT):
                 await self._ready.wait()
         except TimeoutError:
             reason = self._failure or f"it was not ready within {READY_TIMEOUT:g} s"
-            raise PandaTimeoutError(f"there is no connection to the data port: {reason}") from None
+            raise PandaTimeoutError(f"no connection to the data port: {reason}") from None
 
     async def wait_end(self) -> AcquisitionState | None:
-        """Wait for the end of the next acquisition that ends; None if the connection is lost before it."""
+        """Wait for the end of an acquisition and return it; None if the connection is lost first."""
         self._ended.clear()
         self._last_end = None
         await self._ended.wait()
         return self._last_end
 
-    async def _keep(self, client: AsyncioClient, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait((before,))  # or what came last would be mixed with what comes now
+    async def _keep(self, client: AsyncioClient, previous: asyncio.Task[None] | None) -> None:
+        if previous is not None:
+            await asyncio.wait((previous,))  # its events must not mix with new ones
         self._begun, self._dropped = True, None
         self._leave.clear()
         retry = Retry(log.warning)
@@ -138,15 +139,15 @@ class Receiver:
             began = loop.time()
             try:
                 await self._receive(client)
-            except Exception as problem:  # noqa: BLE001 - nothing may end this silently: see _bug
+            except Exception as problem:  # noqa: BLE001 - logged by _bug; the loop must not end
                 error = problem if isinstance(problem, PandaError) else _bug(problem)
                 if self._ready.is_set() and loop.time() - began > _STABLE:
                     retry.succeeded()
-                retry.failed(f"no data: {error}")
+                retry.failed(f"no connection to the data port: {error}")
                 self._failure = str(error)
                 self._over()
                 self._acquisition = None
-                self._taker.lost(error)
+                self._consumer.lost(error)
             await retry.pause(self._leave)
 
     async def _receive(self, client: AsyncioClient) -> None:
@@ -155,24 +156,24 @@ class Receiver:
                 data = await self._next(stream)
                 self._acquisition = follow(self._acquisition, data)
                 if isinstance(data, EndData) and not data.good and self._acquisition is not None:
-                    # The PandA may have captured more than it could keep for us.
-                    self._acquisition = replace(self._acquisition, captured=await self._taker.captured())
+                    # The PandA may have captured more samples than its buffer could hold.
+                    self._acquisition = replace(self._acquisition, captured=await self._consumer.captured())
                 if isinstance(data, FrameData):
                     self.total += samples_in(data)
                     self.total_bytes += data.data.nbytes
                 if isinstance(data, ReadyData):
                     self._failure = ""
                     self._ready.set()
-                    self._taker.ready()
+                    self._consumer.ready()
                 elif self._acquisition is not None:
-                    self._taker.take(data, self._acquisition)
+                    self._consumer.take(data, self._acquisition)
                 if isinstance(data, EndData):
                     self._last_end = self._acquisition
                     self._ended.set()
-                await self._taker.room()
+                await self._consumer.wait_room()
 
     async def _next(self, stream: AsyncGenerator[Data, None]) -> Data:
-        """Wait for what comes next; when the connection is let go, give what has come, and then why it is."""
+        """Return the next event. After `drop`, return the received events, then raise the error given to it."""
         try:
             async with asyncio.timeout_at(None if self._dropped is None else 0) as self._waiting:
                 return await anext(stream)
@@ -189,6 +190,6 @@ class Receiver:
 
 
 def _bug(problem: Exception) -> PandaError:
-    """An error of this program in what came: told in full, and the connection is made anew."""
-    log.error("an error of the IOC in what the data port sent", exc_info=problem)
-    return PandaError("an error of the IOC, which its log has")
+    """Log an internal error with its traceback; return the error that restarts the connection."""
+    log.error("internal error while processing data of the PandA", exc_info=problem)
+    return PandaError("internal error of the IOC: see its log")

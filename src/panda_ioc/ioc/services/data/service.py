@@ -1,4 +1,4 @@
-"""The service that owns all PVs about captured data: takes puts, and shows what is so."""
+"""The service of all PVs about captured data."""
 
 import asyncio
 import logging
@@ -28,29 +28,29 @@ from ...plan.record import Content
 from ...servers.put import Put
 from ...servers.served import Pv
 from ..service import Service
-from .acquiring import Acquiring, captured_samples
-from .capture import Captures, FileFacts
+from .acquiring import AcquireController, captured_samples
+from .capture import CaptureController, FileFacts
 from .datasets import asked_columns, capturable, dtype_name, expected_columns
-from .publish import Counters, Seldom
-from .receiver import Receiver, Taker
-from .view import View, without_samples
+from .publish import Counters, Throttle
+from .receiver import DataConsumer, Receiver
+from .view import LivePvs, without_samples
 
 log = logging.getLogger(__name__)
 
 _DATASET = ":DATASET"
 
-#: Seconds that a capture may take to end with the IOC.
+#: Time limit for closing the file at shutdown, in s.
 _CLOSE_TIMEOUT = 10.0
 
 
 class DataService(Service):
-    """See the module.
+    """The service of the PVs of captures, dataset names and the live view.
 
     Args:
-        link: the PandA
-        plan: what is served
-        model: what the PandA has
-        roots: files are made only below these directories, anywhere if there are none
+        link: the connection to the PandA
+        plan: the records and tables to serve
+        model: blocks and fields of the PandA
+        roots: directories in which files may be created; empty for any directory
     """
 
     def __init__(self, link: PandaLink, plan: Plan, model: Model, roots: Sequence[Path] = ()) -> None:
@@ -63,16 +63,16 @@ class DataService(Service):
         self._datasets: tuple[list[str], list[str], str] | None = None
         self._pvs: Mapping[str, Pv] = {}
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
-        self._captures = Captures(self._settings, self._file_facts(model, roots), self._show)
+        self._captures = CaptureController(self._settings, self._file_facts(model, roots), self._show)
         captured = partial(captured_samples, link)
-        self._receiver = Receiver(Taker(self._ready, self._take, captured, self._captures.room, self._lost))
+        self._receiver = Receiver(DataConsumer(self._ready, self._take, captured, self._captures.wait_room, self._lost))
         self._counters = Counters(self._receiver, self._captures)
-        self._ends = Seldom(self._show)
-        self._view = View(self._live, self._settings)
-        self._acquiring = Acquiring(link, self._receiver, self._show_acquire, self._flush)
-        self._setting_turn, self._capture_turn = asyncio.Lock(), asyncio.Lock()
+        self._ends = Throttle(self._show)
+        self._view = LivePvs(self._live, self._settings)
+        self._acquiring = AcquireController(link, self._receiver, self._show_acquire, self._flush)
+        self._setting_lock, self._capture_lock = asyncio.Lock(), asyncio.Lock()
         self._checking: asyncio.Task[None] | None = None
-        self._path_changed = True  # since the last capture began
+        self._path_changed = True  # since the start of the last capture
         self._puts: Mapping[str, Callable[[Any], Awaitable[None]]] = {
             CAPTURE: self._put_capture,
             ACQUIRE: self._put_acquire,
@@ -85,11 +85,9 @@ class DataService(Service):
         descriptions = {f"{instance}.{field}": info.description for instance, field, info in model.fields()}
         return FileFacts(self._columns, roots, versions, descriptions)
 
-    # What a service does: see `Service`.
-
     def initial_values(self) -> Mapping[str, Content]:
         values: dict[str, Content] = {
-            record.name: _nothing(record.kind.is_text, record.kind.is_array)
+            record.name: _empty(record.kind.is_text, record.kind.is_array)
             for record in self._records
             if record.constant is None
         }
@@ -99,17 +97,17 @@ class DataService(Service):
         values.update({f"{field.replace('.', ':')}{_DATASET}": name for field, name in self._names.items()})
         return values
 
-    def kept(self) -> Mapping[str, AutosaveEntry]:
-        """What is to be there again after a restart, by the names of records: settings and names of datasets."""
+    def autosave_entries(self) -> Mapping[str, AutosaveEntry]:
+        """Return the settings and dataset names that autosave restores, by record."""
         settings = self._settings
-        kept = {
+        entries = {
             name: AutosaveEntry(partial(self._get, name), partial(settings.put, name)) for name in settings.values()
         }
         for record in self._records:
             if record.name.endswith(_DATASET):
                 name = record.name
-                kept[name] = AutosaveEntry(partial(self._get, name), partial(self._set_dataset, name))
-        return kept
+                entries[name] = AutosaveEntry(partial(self._get, name), partial(self._set_dataset, name))
+        return entries
 
     def _get(self, name: str) -> Value:
         return self._settings.values()[name] if name in self._settings else self._names.get(_field(name), "")
@@ -123,13 +121,13 @@ class DataService(Service):
         self._follow_path()
         self._checking = asyncio.create_task(self._show_directory())
 
-    def connected(self, *, again: bool) -> None:  # noqa: ARG002 - files may be lost at the first time, too
+    def connected(self, *, again: bool) -> None:  # noqa: ARG002 - the same at the first connection
         self._show_datasets()
-        self._receiver.open(self._link.another())
+        self._receiver.open(self._link.new_client())
 
     def disconnected(self) -> None:
-        # A PandA that is gone need not close its data port; what still came would be of nobody knows what.
-        self._receiver.drop(PandaConnectionError(f"the PandA is gone: {self._link.lost}"))
+        # A lost PandA may leave its data port open; the origin of data received from now on is uncertain.
+        self._receiver.drop(PandaConnectionError(f"the PandA was lost: {self._link.lost}"))
 
     def apply(self, changes: Changes, different: Collection[str]) -> None:  # noqa: ARG002
         if any(key.endswith(".CAPTURE") for key in different):
@@ -144,7 +142,7 @@ class DataService(Service):
         elif name.endswith(_DATASET):
             self._put_dataset(name, value)
         else:
-            raise Refusal(f"{name} can only be read")
+            raise Refusal(f"{name} is read-only")
 
     async def close(self) -> None:
         self._acquiring.cancel()
@@ -152,20 +150,18 @@ class DataService(Service):
             self._checking.cancel()
         self._captures.finish()
         if not await self._captures.wait_closed(_CLOSE_TIMEOUT):
-            # An orderly end would wait for the disk, and come to grief when that is back.
+            # An orderly shutdown would wait for the disk without a limit.
             progress = self._captures.progress
             missing = progress.waiting if progress is not None else 0
             path = self._captures.path
-            end_at_once(f"the disk takes nothing: ending without {missing} samples that are not in {path}")
+            end_at_once(f"the disk does not respond: stopping, {missing} samples are not in {path}")
         await self._receiver.close()
         await self._view.close()
         self._counters.close()
         self._ends.close()
 
-    # Puts.
-
     async def _put_capture(self, value: int) -> None:
-        async with self._capture_turn:
+        async with self._capture_lock:
             if value:
                 begun = await self._start_capture()
                 self._path_changed = self._path_changed and not begun
@@ -180,27 +176,27 @@ class DataService(Service):
 
     async def _start_capture(self) -> bool:
         if self._link.lost:
-            raise Refusal("there is no connection to the PandA")
+            raise Refusal(f"no connection to the PandA: {self._link.lost}")
         if not self._captures.active:
             self._check_refused()
-        await self._link.refresh()  # what is captured may have been changed a moment ago, by others
+        await self._link.refresh()  # other clients may have just changed the capture settings
         self._check_datasets()
         return await self._captures.start(self._receiver)
 
     def _check_refused(self) -> None:
-        """Begin no capture while a setting is not what somebody wanted: its last put was refused."""
+        """Refuse to start a capture while the last put to one of its settings is refused."""
         for name in self._settings.of_captures():
             refusal = self._pvs[name].refusal
             if refusal is not NO_ALARM:
-                problem = f"{name} was refused: {refusal.message}. Put it again, then CAPTURE"
+                problem = f"the last put to {name} was refused: {refusal.message}. Put it again, then CAPTURE"
                 self._captures.refuse(problem)
                 raise Refusal(problem)
 
     async def _put_acquire(self, value: int) -> None:
         await (self._acquiring.start if value else self._acquiring.stop)()
 
-    def _show_acquire(self, under_way: int) -> None:
-        self._pvs[ACQUIRE].post(under_way)
+    def _show_acquire(self, running: int) -> None:
+        self._pvs[ACQUIRE].post(running)
 
     async def _put_flush(self, value: int) -> None:
         if value:
@@ -212,7 +208,7 @@ class DataService(Service):
         self._counters.publish()
 
     async def _put_setting(self, name: str, value: Any) -> None:
-        async with self._setting_turn:
+        async with self._setting_lock:
             before = self._settings.values()[name]
             self._settings.put(name, value)
             try:
@@ -251,8 +247,6 @@ class DataService(Service):
         self._pvs[name].post(value)
         self._show_datasets()
 
-    # What comes.
-
     def _ready(self) -> None:
         self._counters.wake()
 
@@ -262,14 +256,14 @@ class DataService(Service):
         self._view.wake()
         self._counters.wake()
         if isinstance(data, EndData):
-            self._ends.happened()  # it may have ended badly, while the capture goes on
+            self._ends.call()  # STATUS shows an error of an acquisition while the capture continues
 
     def _lost(self, error: PandaError) -> None:
         self._captures.lost(error)
         self._counters.wake()
 
     def _columns(self, raw: bool) -> Callable[[StartData], Sequence[Column]]:  # noqa: FBT001
-        """What is stored of an acquisition: by the names, and what people chose for capture, when it begins."""
+        """Return a function that selects the columns to store, by the settings at the start of an acquisition."""
         options = replace(self._column_options(), raw=raw)
 
         def columns(start: StartData) -> Sequence[Column]:
@@ -288,13 +282,11 @@ class DataService(Service):
         )
 
     def _asked(self) -> frozenset[str]:
-        """What people chose for capture, by whatever client."""
+        """Return the columns selected for capture on the PandA."""
         return asked_columns(self._fields, self._known.get)
 
-    # What is shown.
-
     def _show(self) -> None:
-        """Show whether a capture is under way, and how the last one went."""
+        """Post the state of the current capture, or the result of the last one."""
         captures = self._captures
         problem = captures.problem
         alarm = Alarm(Severity.MAJOR, Status.WRITE, problem) if problem else NO_ALARM
@@ -311,7 +303,7 @@ class DataService(Service):
             self._pvs[CAPTURE].post(int(captures.active))
 
     def _follow_path(self) -> None:
-        """Show the path of the capture under way; when settings changed, and there is none, that of the next one."""
+        """Post the path of the current or last file; after a change of its settings, that of the next file."""
         path = self._captures.path
         if self._path_changed and not self._captures.active:
             path = self._captures.next_path()
@@ -319,7 +311,7 @@ class DataService(Service):
             self._pvs["DATA:HDF_FULL_FILE_PATH"].post(path)
 
     async def _show_directory(self) -> None:
-        """Show whether the directory that was kept from the last run is there."""
+        """Post whether the restored directory exists."""
         try:
             exists = await self._captures.directory_exists()
         except PandaError as error:
@@ -348,9 +340,9 @@ class DataService(Service):
 
 
 def _field(record: str) -> str:
-    """The field that a DATASET record names: "INENC1:VAL:DATASET" is of INENC1.VAL."""
+    """Return the field of a DATASET record: INENC1.VAL for "INENC1:VAL:DATASET"."""
     return record.removesuffix(_DATASET).replace(":", ".")
 
 
-def _nothing(is_text: bool, is_array: bool) -> Content:  # noqa: FBT001
+def _empty(is_text: bool, is_array: bool) -> Content:  # noqa: FBT001
     return "" if is_text else [] if is_array else 0

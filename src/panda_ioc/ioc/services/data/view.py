@@ -1,4 +1,4 @@
-"""The live view as PVs: the last samples of each field, all columns as one table, and what can be told of them."""
+"""The live view as PVs: the last samples and their statistics by field, and all columns as a table."""
 
 import asyncio
 import logging
@@ -18,8 +18,13 @@ from ...servers.served import Pv
 log = logging.getLogger(__name__)
 
 
-class View:
-    """Shows the last samples, as often as the settings say and not while nothing comes."""
+class LivePvs:
+    """Publisher of the live view, at the rate of LIVE:RATE while samples are received.
+
+    Args:
+        live: the last samples
+        settings: settings of the live view
+    """
 
     def __init__(self, live: LiveView, settings: Settings) -> None:
         self._live = live
@@ -31,22 +36,22 @@ class View:
         self._paused = ""
 
     def bind(self, pvs: Mapping[str, Pv]) -> None:
-        """Take the PVs."""
+        """Store the PVs."""
         self._pvs = pvs
 
     def wake(self) -> None:
-        """Something came: show it soon."""
+        """Start publishing, if it is not running."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._show())
 
-    def pause(self, why: str) -> None:
-        """Say why nothing new comes, for as long as it is so; "" when it is not."""
-        if why != self._paused:
-            self._paused = why
-            self._say("")
+    def pause(self, reason: str) -> None:
+        """Show why no new samples are received; "" when they are received again."""
+        if reason != self._paused:
+            self._paused = reason
+            self._post_message("")
 
     async def close(self) -> None:
-        """Show nothing more."""
+        """Stop publishing."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
@@ -67,15 +72,15 @@ class View:
         try:
             snapshot = await asyncio.to_thread(shown.snapshot)
         except CaptureError as error:
-            self._say(str(error))
+            self._post_message(str(error))
             return
         self._post(snapshot)
 
     def _post(self, snapshot: Snapshot) -> None:
         self._pvs["DATA:LIVE:NUM_SAMPLES"].post(min(snapshot.samples, 2**31 - 1))
-        self._say("")
+        self._post_message("")
         if not len(snapshot.time) and self._shown:
-            return  # an acquisition has begun: until its first samples come, those of the last one stay
+            return  # keep the samples of the last acquisition until the first ones of the new one
         traces = snapshot.by_field()
         for name in self._shown.keys() - traces.keys():
             self._clear(name)
@@ -91,7 +96,7 @@ class View:
         self._pvs["DATA:LIVE:TIME_SOURCE"].post(snapshot.time_source or "sample number")
         self._pvs["DATA:LIVE:CURRENT_POINT"].post(len(snapshot.time))
 
-    def _say(self, problem: str) -> None:
+    def _post_message(self, problem: str) -> None:
         message = problem or self._paused
         self._pvs["DATA:LIVE:MESSAGE"].post(
             message, Alarm(Severity.MINOR, Status.STATE, message) if message else NO_ALARM
@@ -100,7 +105,7 @@ class View:
     def _post_trace(self, name: str, trace: Trace) -> None:
         record = f"{name.replace('.', ':')}:LIVE"
         if record not in self._pvs:
-            return  # a field that the PandA did not tell of when it was asked
+            return  # a field that the PandA did not list during introspection
         fields = {}
         if self._shown.get(name) != trace.field.units:
             self._shown[name] = fields["EGU"] = trace.field.units
@@ -117,6 +122,6 @@ class View:
 
 
 def without_samples(records: Iterable[Record]) -> dict[str, Content]:
-    """Return what the records of the live view show while there are no samples: NaN, and no alarm to be latched."""
+    """Return the values of the live view without samples: NaN without an alarm, so that no alarm is latched."""
     statistics = {record.name for record in records if record.name.rpartition(":LIVE:")[2] in STATISTICS}
     return {LIVE: {}, **dict.fromkeys(statistics, math.nan)}

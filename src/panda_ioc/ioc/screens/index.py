@@ -1,4 +1,4 @@
-"""The plan as screens need it: by name, by instance of a block, by type of block."""
+"""An index of the plan for the screens: by record name, block instance and block type."""
 
 import re
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ from ..plan.designs import NAME
 from ..plan.plan import Plan
 from ..plan.record import Kind, Record, Table
 
-#: What belongs to the IOC itself, and has screens of its own.
-_OURS = {"", DATA, NAME.partition(":")[0]}
+#: Blocks of the IOC itself, which have separate screens.
+_IOC_BLOCKS = {"", DATA, NAME.partition(":")[0]}
 
 _NUMBERED = re.compile(r"(.*?)[0-9]+")
 
-#: Records that are the same text for all instances, or that say what is elsewhere on a screen.
-_BESIDE = (":CHOICES", ":DESCRIPTION", ":PVI_PV")
+#: Records that are constant texts or that repeat what a screen shows in another way.
+_AUXILIARY = (":CHOICES", ":DESCRIPTION", ":PVI_PV")
 
 
 @dataclass(frozen=True)
-class Group:
-    """Instances of blocks that look the same, so that one screen is for all.
+class BlockType:
+    """Block instances with identical records, which share one screen.
 
     Attributes:
-        name: what they are: "PULSE"
-        instances: "PULSE1" and so on
+        name: such as "PULSE"
+        instances: such as ("PULSE1", "PULSE2")
     """
 
     name: str
@@ -33,15 +33,20 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Captured:
-    """What can be captured: its name, "COUNTER1:OUT", and whether it is a position."""
+class CapturableField:
+    """A field with a CAPTURE setting.
+
+    Attributes:
+        name: such as "COUNTER1:OUT"
+        is_position: whether the field is on the position bus
+    """
 
     name: str
     is_position: bool
 
 
-class Book:
-    """The records of a plan, to be looked up.
+class PlanIndex:
+    """The records of a plan by name and by block.
 
     Attributes:
         plan: the plan
@@ -52,21 +57,21 @@ class Book:
 
     @cached_property
     def records(self) -> Mapping[str, Record]:
-        """Every record by its name, and by its aliases."""
+        """Records by name and by alias."""
         return {name: record for record in self.plan.records for name in (record.name, *record.aliases)}
 
     @cached_property
     def blocks(self) -> Mapping[str, tuple[Record, ...]]:
-        """The records of each instance of a block of the PandA, without those that only tell of others."""
+        """Records of each block instance of the PandA, without auxiliary records."""
         blocks: dict[str, list[Record]] = {}
         for record in self.plan.records:
-            if record.block not in _OURS and not self._tells_of_others(record.name):
+            if record.block not in _IOC_BLOCKS and not self._is_auxiliary(record.name):
                 blocks.setdefault(record.block, []).append(record)
         return {name: tuple(records) for name, records in blocks.items()}
 
     @cached_property
-    def groups(self) -> tuple[Group, ...]:
-        """The types of blocks, by name."""
+    def block_types(self) -> tuple[BlockType, ...]:
+        """The block types in the order of the plan."""
         alike: dict[tuple[object, ...], list[str]] = {}
         for instance, records in self.blocks.items():
             match = _NUMBERED.fullmatch(instance)
@@ -74,15 +79,15 @@ class Book:
             alike.setdefault((match[1] if match else instance, shapes), []).append(instance)
         names = [stem for stem, _ in alike]
         return tuple(
-            Group(str(stem) if names.count(stem) == 1 and len(instances) > 1 else instances[0], tuple(instances))
+            BlockType(str(stem) if names.count(stem) == 1 and len(instances) > 1 else instances[0], tuple(instances))
             for (stem, _), instances in alike.items()
         )
 
     @cached_property
-    def captured(self) -> tuple[Captured, ...]:
-        """All that can be captured, in order."""
+    def captured(self) -> tuple[CapturableField, ...]:
+        """The fields that can be captured, in the order of the plan."""
         return tuple(
-            Captured(base, f"{base}:SCALED" in self.records)
+            CapturableField(base, f"{base}:SCALED" in self.records)
             for records in self.blocks.values()
             for record in records
             if record.name.endswith(":CAPTURE") and (base := record.name.removesuffix(":CAPTURE"))
@@ -90,19 +95,19 @@ class Book:
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
-        """The tables of blocks that can be edited, by their names."""
+        """The editable block tables by name."""
         return {
             table.name: table
             for table in self.plan.tables
-            if table.block not in _OURS and f"{table.name}:MODE" in self.records
+            if table.block not in _IOC_BLOCKS and f"{table.name}:MODE" in self.records
         }
 
-    def _tells_of_others(self, name: str) -> bool:
-        return name.endswith(_BESIDE) or ":PVI:" in name
+    def _is_auxiliary(self, name: str) -> bool:
+        return name.endswith(_AUXILIARY) or ":PVI:" in name
 
 
 def _shape(record: Record, instance: str) -> Record:
-    """What makes the widgets of a record, without what differs from instance to instance."""
+    """Return a record without the properties that differ between instances and do not affect its widgets."""
     name = record.name.removeprefix(f"{instance}:")
     constant = None if record.kind is not Kind.TEXTIN else ""
     return replace(

@@ -1,16 +1,15 @@
-"""Polls that are answered as before: an IOC asks 25 times a second, and mostly nothing has changed.
+"""Replies to polls that report no change, which is most of 25 replies per second.
 
-Such an answer is compared byte for byte with the one that was to be expected, and is then done with: it is neither
-parsed nor shown to any service.
+Such a reply is compared byte for byte with the expected one, and is then neither parsed nor passed to any service.
 """
 
 from ...protocol import Expected, Poll, Polled
 
 
-class Quiet:
-    """The answers to polls that say nothing new.
+class UnchangedReplies:
+    """The expected replies to polls if nothing changes.
 
-    They are void once an answer reports anything: what was asked for itself may be in error by then.
+    A reply that reports a change invalidates them, because a queried field may be in error now.
     """
 
     def __init__(self) -> None:
@@ -18,7 +17,7 @@ class Quiet:
         self._values: dict[str, str] = {}
 
     def expected(self, poll: Poll) -> Expected[Polled] | None:
-        """Return the answer to a poll that says nothing new, always the same object; None if it is not known."""
+        """Return the expected reply to a poll, always the same object; None if the values are not known."""
         found = self._expected.get(id(poll))
         if found is None:
             if not self._values.keys() >= {*poll.asked}:
@@ -27,7 +26,7 @@ class Quiet:
         return found[1]
 
     def learn(self, poll: Poll, answer: Polled) -> None:
-        """Take an answer that was parsed."""
+        """Update the expected replies from a parsed reply."""
         changes = answer.changes
         asked = {name: changes.values[name] for name in poll.asked if name in changes.values}
         reports = len(changes.values) > len(asked) or changes.multiline or changes.in_error or answer.refused
