@@ -54,6 +54,7 @@ async def test_nor_does_one_whose_put_waited_for_another(panda: Server, ca_ports
             for value in (1, 3):
                 async with Circuit(port, "alice") as alice:
                     first = await alice.begin(pv, value)
+                    await alice.get(pv)  # the server has handled it
                     async with Circuit(port, "carol") as carol:
                         assert await carol.put(f"{pv}.DESC", 1e9 + value) == NORMAL
                     async with Circuit(port, "bob") as bob:
