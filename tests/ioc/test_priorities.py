@@ -25,6 +25,7 @@ async def last_of_all(ioc: Ioc, thread: str) -> AsyncIterator[None]:
     os.sched_setscheduler(slow, os.SCHED_IDLE, os.sched_param(0))
     busy = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
     os.sched_setaffinity(busy.pid, processor)
+    os.setpriority(os.PRIO_PROCESS, busy.pid, 10)  # still far more than the thread, so that this gets a share
     try:
         yield
     finally:
@@ -37,12 +38,12 @@ async def test_a_client_that_leaves_with_its_reply_takes_no_put_along(panda: Ser
     async with put_to(panda, ca_ports, "TEST-PRIORITIES") as (wire, ioc, port):
         pv = ioc.pv(RECORD)
         async with last_of_all(ioc, "cbLow"):
-            for value in range(1, 6):
+            for value in (1, 2, 3):
                 async with Circuit(port, "alice") as alice:
                     assert await alice.put(f"{pv}.HIHI", 1e9 + value) == NORMAL
                 async with Circuit(port, "bob") as bob:
                     assert await bob.put(pv, value) == NORMAL
-        assert wire.told == [1, 2, 3, 4, 5]
+        assert wire.told == [1, 2, 3]
 
 
 async def test_nor_does_one_whose_put_waited_for_another(panda: Server, ca_ports: Iterator[int]) -> None:
@@ -50,12 +51,13 @@ async def test_nor_does_one_whose_put_waited_for_another(panda: Server, ca_ports
     async with put_to(panda, ca_ports, "TEST-PRIORITIES-WAIT", delay=0.05) as (wire, ioc, port):
         pv = ioc.pv(RECORD)
         async with last_of_all(ioc, "cbLow"):
-            for value in (1, 3, 5):
+            for value in (1, 3):
                 async with Circuit(port, "alice") as alice:
                     first = await alice.begin(pv, value)
+                    await alice.get(pv)  # the server has handled it
                     async with Circuit(port, "carol") as carol:
                         assert await carol.put(f"{pv}.DESC", 1e9 + value) == NORMAL
                     async with Circuit(port, "bob") as bob:
                         assert await bob.put(pv, value + 1) == NORMAL
                     assert (await first)[0] == NORMAL
-        assert wire.told == [1, 2, 3, 4, 5, 6]
+        assert wire.told == [1, 2, 3, 4]

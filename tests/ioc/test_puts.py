@@ -173,6 +173,7 @@ async def test_plain_writes_behind_a_slow_put_all_arrive_in_order(panda: Server,
         pv = ioc.pv(RECORD)
         async with Circuit(port, "alice") as alice, Circuit(port, "bob") as bob, Circuit(port, "eve") as eve:
             putting = await alice.begin(pv, 1)
+            await alice.get(pv)  # the server has handled it
             for value in (2, 3, 4):
                 await bob.write(pv, value)
             waiting = await eve.begin(pv, 5)
