@@ -78,7 +78,7 @@ _Called = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class _Callback(ctypes.Structure):
-    """What a thread of EPICS calls: epicsCallback of callback.h."""
+    """A callback in a queue of EPICS: epicsCallback of callback.h."""
 
     _fields_ = (
         ("function", _Called),
@@ -224,11 +224,11 @@ def before_clients(callback: Callable[[], None]) -> None:
 
 
 class Completions:
-    """The thread of EPICS that completes puts, cbLow: it takes what it has to do from one queue, in order.
+    """The thread cbLow of EPICS, which completes puts in the order of its queue.
 
-    It hands a completion to another thread, which replies to the client, and uses the memory of the put after that.
-    EPICS frees this memory when a client has the reply and leaves, and gives it to the next put, which is then lost,
-    or the process crashes. Without real-time priorities the other threads often are the faster ones.
+    It passes a completion to another thread, which replies to the client, and uses the memory of the put afterwards.
+    When a client disconnects after the reply, EPICS frees this memory for the next put, which may be lost, or the
+    process may crash. Without real-time priorities, the other threads are often faster than cbLow.
     """
 
     def __init__(self) -> None:
@@ -236,20 +236,20 @@ class Completions:
         self._function = _Called(self._passed)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until the thread has finished all that it was given before; return whether it has.
+        """Wait until the thread has finished all earlier callbacks; return False after the timeout in s.
 
-        It must not be called with the lock of a record, or in that thread.
+        Do not call this in that thread or with the lock of a record.
         """
         deadline = time.monotonic() + timeout
         passed, callback = threading.Event(), _Callback(self._function, _PRIORITY_LOW)
         address = ctypes.addressof(callback)
         self._pending[address] = callback, passed
-        while dbCore.callbackRequest(address):  # which is not 0 while the queue is full
+        while dbCore.callbackRequest(address):  # not 0: the queue is full
             if time.monotonic() > deadline:
                 del self._pending[address]
                 return False
             time.sleep(_QUEUE_RETRY)
-        return passed.wait(deadline - time.monotonic())  # after that, the thread may still come to it
+        return passed.wait(deadline - time.monotonic())  # a later call of the callback is harmless
 
     def _passed(self, address: int) -> None:
         _, passed = self._pending.pop(address)
