@@ -29,7 +29,7 @@ _READ_BYTES = 1 << 18
 
 
 def text(value: str) -> bytes:
-    """A text as Channel Access has it."""
+    """Return text as Channel Access encodes it."""
     data = value.encode() + b"\0"
     return data + bytes(-len(data) % 8)
 

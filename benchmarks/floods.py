@@ -183,7 +183,7 @@ def command(prefix: str, control: str, data: str, ports: Ports, *, limited: bool
 
 @contextlib.contextmanager
 def ioc(flood: Flood, prefix: str, ports: Ports) -> Iterator[tuple[psutil.Process, Seen]]:
-    """An IOC, and its PandA."""
+    """Run an IOC and its PandA."""
     with running("simulator", "--control-port", "0", "--data-port", "0") as panda:
         control, data = re.findall(r"port (\d+)", says(panda, "simulated PandA"))
         data = str(ports.data) if flood.options else data

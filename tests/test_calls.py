@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from panda_ioc import calls as calls_module
-from panda_ioc.calls import Calls, NoAnswerError
+from panda_ioc.calls import NoAnswerError, SerialExecutor
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def lingering() -> Iterator[None]:
 
 async def test_a_call_may_follow_the_answer_at_once(lingering: None) -> None:
     """The thread of the previous call may still run."""
-    calls = Calls()
+    calls = SerialExecutor()
     assert [await calls.call("here", abs, number) for number in (-1, -2)] == [1, 2]
     assert calls.wait("here", abs, -3) == 3
 
 
 async def test_no_call_follows_one_that_is_not_answered() -> None:
-    calls, answer = Calls(timeout=0.05), threading.Event()
+    calls, answer = SerialExecutor(timeout=0.05), threading.Event()
     with pytest.raises(NoAnswerError, match="here: the disk did not answer within 0.05 s"):
         await calls.call("here", answer.wait, 10)
     with pytest.raises(NoAnswerError, match="has not answered yet"):
@@ -45,7 +45,7 @@ async def test_no_call_follows_one_that_is_not_answered() -> None:
 
 
 async def test_a_call_that_is_cancelled_as_it_is_answered() -> None:
-    calls, answer = Calls(), threading.Event()
+    calls, answer = SerialExecutor(), threading.Event()
     task = asyncio.create_task(calls.call("here", answer.wait, 10))
     await asyncio.sleep(0)
     answer.set()

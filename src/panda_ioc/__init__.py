@@ -1,3 +1,3 @@
-"""The software through which a beamline uses a PandA: client library, EPICS IOC, and a PandA in software."""
+"""A client library, an EPICS IOC and a simulator for PandA."""
 
 __version__ = "0.1.0"

@@ -23,7 +23,7 @@ class NoAnswerError(PandaError):
     """A call that was not answered in time; the message names its subject and who did not answer."""
 
 
-class Calls:
+class SerialExecutor:
     """An executor of one call at a time; while a call is stuck, it refuses others.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import textfile
-from .calls import Calls
+from .calls import SerialExecutor
 from .client import AsyncioClient
 from .opening import opened
 from .protocol import GetWholeState, Identify, LocalProtocolError, PandaError, Request, SetState, State, StateError
@@ -39,7 +39,7 @@ class DesignError(PandaError):
     """A design that cannot be saved or loaded; the message names it and gives the reason."""
 
 
-async def save(client: AsyncioClient, path: Path, disk: Calls) -> str:
+async def save(client: AsyncioClient, path: Path, disk: SerialExecutor) -> str:
     """Save all settings of a PandA.
 
     Args:
@@ -66,7 +66,7 @@ async def save(client: AsyncioClient, path: Path, disk: Calls) -> str:
     return "; ".join(notes)
 
 
-async def load(client: AsyncioClient, path: Path, disk: Calls, *, skip_unknown: bool = False) -> list[str]:
+async def load(client: AsyncioClient, path: Path, disk: SerialExecutor, *, skip_unknown: bool = False) -> list[str]:
     """Load settings into a PandA; if it refuses any, or does not answer, restore the previous settings.
 
     Args:
@@ -117,7 +117,7 @@ async def _write(client: AsyncioClient, requests: Sequence[Request], *, skip_unk
     return []
 
 
-async def differences(client: AsyncioClient, path: Path, disk: Calls) -> list[Difference]:
+async def differences(client: AsyncioClient, path: Path, disk: SerialExecutor) -> list[Difference]:
     """Compare a design (a) with the current settings of a PandA (b).
 
     Args:

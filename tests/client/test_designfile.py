@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from panda_ioc import designfile
-from panda_ioc.calls import Calls
+from panda_ioc.calls import SerialExecutor
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import Append, GetLine, Put, SetState
 from panda_ioc.simulator import Server, load
@@ -58,7 +58,7 @@ async def test_what_was_before_cannot_be_brought_back(
     path.write_text("PULSE1.PULSES=9\n")
     async with until_a_put(panda, answer) as port, AsyncioClient("127.0.0.1", port) as client:
         with pytest.raises(designfile.DesignError, match=said):
-            await designfile.load(client, path, Calls())
+            await designfile.load(client, path, SerialExecutor())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ async def test_what_is_no_whole_design_is_not_sent(panda: Server, tmp_path: Path
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(SetState(["PGEN1.TABLE<", "1", "2", ""]))
         with pytest.raises(designfile.DesignError, match=said):
-            await designfile.load(client, path, Calls())
+            await designfile.load(client, path, SerialExecutor())
     assert panda.panda.fields["PULSE1.PULSES"].read() == "0"
     assert panda.panda.fields["PGEN1.TABLE"].read() == ["1", "2"]
 
@@ -86,15 +86,15 @@ async def test_what_is_no_whole_design_is_not_sent(panda: Server, tmp_path: Path
 async def test_an_endless_file_is_not_read_to_its_end(panda: Server) -> None:
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         with pytest.raises(designfile.DesignError, match="/dev/zero: larger than 100 MB"):
-            await designfile.load(client, Path("/dev/zero"), Calls())
+            await designfile.load(client, Path("/dev/zero"), SerialExecutor())
 
 
 async def test_an_empty_table_is_whole(panda: Server, tmp_path: Path) -> None:
     path = tmp_path / "x.design"
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
-        await designfile.save(client, path, Calls())
+        await designfile.save(client, path, SerialExecutor())
         assert "\nPGEN1.TABLE<B\n\n" in path.read_text()
-        await designfile.load(client, path, Calls())
+        await designfile.load(client, path, SerialExecutor())
 
 
 #: A delay that reads 100 s and is a tick longer, a width with more digits than the PandA reports, an exact one.
@@ -122,7 +122,7 @@ def scalings(panda: Server, name: str) -> tuple[float, float]:
 async def refused(client: AsyncioClient, path: Path, *lines: str) -> str:
     path.write_text("".join(f"{line}\n" for line in lines))
     with pytest.raises(designfile.DesignError) as caught:
-        await designfile.load(client, path, Calls())
+        await designfile.load(client, path, SerialExecutor())
     return str(caught.value)
 
 
@@ -168,7 +168,7 @@ async def test_a_design_is_exact_in_another_panda(panda: Server, tmp_path: Path)
     set_exactly(panda)
     path = tmp_path / "x.design"
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
-        said = await designfile.save(client, path, Calls())
+        said = await designfile.save(client, path, SerialExecutor())
     assert "INENC1.VAL.SCALE" in said
     assert "INENC2.VAL.OFFSET" in said
     assert "COUNTER1" not in said
@@ -177,7 +177,7 @@ async def test_a_design_is_exact_in_another_panda(panda: Server, tmp_path: Path)
     assert "PULSE3.DELAY=1e-06" in saved  # readable and exact
     async with Server(load(), control_port=0, data_port=0) as other:
         async with AsyncioClient("127.0.0.1", other.control_port) as client:
-            await designfile.load(client, path, Calls())
+            await designfile.load(client, path, SerialExecutor())
         assert ticks(other) == TICKS
         assert other.panda.fields["PULSE2.WIDTH"].attributes["UNITS"].read() == "min"
 
@@ -186,8 +186,8 @@ async def test_what_is_set_already_is_not_rounded(panda: Server, tmp_path: Path)
     set_exactly(panda)
     path = tmp_path / "x.design"
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
-        await designfile.save(client, path, Calls())
-        await designfile.load(client, path, Calls())
+        await designfile.save(client, path, SerialExecutor())
+        await designfile.load(client, path, SerialExecutor())
     assert scalings(panda, "INENC1.VAL") == (1 / 3, 1e6 / 7)
     assert ticks(panda) == TICKS
 
@@ -198,7 +198,7 @@ async def test_texts_that_the_panda_cuts(panda: Server, tmp_path: Path) -> None:
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(Put("*METADATA.LABEL_PULSE1", "a" * 240))
         await client.send(Put("*METADATA.LABEL_PULSE2", "b" * 300))
-        said = await designfile.save(client, path, Calls())
+        said = await designfile.save(client, path, SerialExecutor())
         saved = path.read_text().splitlines()
         assert "*METADATA.LABEL_PULSE1=" + "a" * 240 in saved
         assert not any(line.startswith("*METADATA.LABEL_PULSE2") for line in saved)
@@ -212,7 +212,7 @@ async def test_a_table_that_streams_is_left_alone(panda: Server, tmp_path: Path)
     path = tmp_path / "x.design"
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(Append("SEQ1.TABLE", [1, 2, 3, 4]))
-        said = await designfile.save(client, path, Calls())
+        said = await designfile.save(client, path, SerialExecutor())
         assert "SEQ1.TABLE (it is streaming)" in said
         assert "SEQ1.TABLE<" not in path.read_text()
         await refused(client, path, "NOPE.X=1")
@@ -249,11 +249,11 @@ async def test_what_a_panda_does_not_have_can_be_left_out(panda: Server, tmp_pat
     path = tmp_path / "x.design"
     path.write_text("".join(f"{line}\n" for line in other_firmware()))
     async with AsyncioClient("127.0.0.1", panda.control_port) as client:
-        left_out = await designfile.load(client, path, Calls(), skip_unknown=True)
+        left_out = await designfile.load(client, path, SerialExecutor(), skip_unknown=True)
         assert left_out == [f"{line}: {reason}" for line, reason in UNKNOWN.items()]
         assert [panda.panda.fields[f"PULSE{number}.PULSES"].read() for number in (1, 2)] == ["9", "8"]
         path.write_text("PULSE1.PULSES=7\n")
-        assert await designfile.load(client, path, Calls(), skip_unknown=True) == []
+        assert await designfile.load(client, path, SerialExecutor(), skip_unknown=True) == []
 
 
 @pytest.mark.parametrize("lines", [other_firmware("PULSE3.PULSES=x"), other_firmware("PGEN1.TABLE<B", "AAA=", "")])
@@ -264,7 +264,7 @@ async def test_what_is_wrong_is_not_left_out(panda: Server, tmp_path: Path, line
         with pytest.raises(
             designfile.DesignError, match="NOPE.X=1: No such block.*; the previous settings are restored"
         ):
-            await designfile.load(client, path, Calls(), skip_unknown=True)
+            await designfile.load(client, path, SerialExecutor(), skip_unknown=True)
     assert panda.panda.fields["PULSE1.PULSES"].read() == "0"
 
 
@@ -275,4 +275,4 @@ async def test_a_design_of_which_nothing_is_known_is_refused(panda: Server, tmp_
         with pytest.raises(
             designfile.DesignError, match="nothing was set: the PandA does not have any of it: NOPE.X=1: No such"
         ):
-            await designfile.load(client, path, Calls(), skip_unknown=True)
+            await designfile.load(client, path, SerialExecutor(), skip_unknown=True)

@@ -15,7 +15,7 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from ..calls import Calls
+from ..calls import SerialExecutor
 from ..client import AsyncioClient, BlockingClient
 from ..protocol import Data, EndData, FrameData, PandaError, ReadyData, StartData
 from .columns import stored_columns
@@ -293,7 +293,7 @@ def _write(client: BlockingClient, run: Run, sink: _Sink) -> Generator[WrittenFi
 
 
 async def _async_write(client: AsyncioClient, run: Run, sink: _Sink) -> AsyncGenerator[WrittenFile, None]:
-    disk = Calls()
+    disk = SerialExecutor()
     try:
         async with contextlib.aclosing(async_events(client, run)) as stream:
             async for data in stream:
@@ -308,7 +308,7 @@ async def _async_write(client: AsyncioClient, run: Run, sink: _Sink) -> AsyncGen
         raise
 
 
-async def _on_disk(disk: Calls, sink: _Sink, function: Callable[..., T], *arguments: object) -> T:
+async def _on_disk(disk: SerialExecutor, sink: _Sink, function: Callable[..., T], *arguments: object) -> T:
     """Call a function that may block on the disk. A call that has started is awaited even after cancellation."""
     call = asyncio.ensure_future(disk.call(sink.what, function, *arguments))
     try:

@@ -16,12 +16,12 @@ from .common import clear_errors, panda_options
 def save(host: str, file: Path, control_port: int, data_port: int) -> None:
     """Save all settings of the PandA at HOST to FILE, a text file for `load`."""
     from .. import designfile
-    from ..calls import Calls
+    from ..calls import SerialExecutor
     from ..client import AsyncioClient
 
     async def run() -> str:
         async with AsyncioClient(host, control_port, data_port) as client:
-            return await designfile.save(client, file, Calls())
+            return await designfile.save(client, file, SerialExecutor())
 
     note = asyncio.run(run())
     click.echo(f"saved the settings of {host} to {file}; {note}" if note else f"saved all settings of {host} to {file}")
@@ -39,12 +39,12 @@ def save(host: str, file: Path, control_port: int, data_port: int) -> None:
 def load(host: str, file: Path, control_port: int, data_port: int, skip_unknown: bool) -> None:  # noqa: FBT001 - an option
     """Load the settings in FILE into the PandA at HOST: all, or none if it refuses any."""
     from .. import designfile
-    from ..calls import Calls
+    from ..calls import SerialExecutor
     from ..client import AsyncioClient
 
     async def run() -> list[str]:
         async with AsyncioClient(host, control_port, data_port) as client:
-            return await designfile.load(client, file, Calls(), skip_unknown=skip_unknown)
+            return await designfile.load(client, file, SerialExecutor(), skip_unknown=skip_unknown)
 
     left_out = asyncio.run(run())
     if left_out:

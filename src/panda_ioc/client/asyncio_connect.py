@@ -5,19 +5,19 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from ..calls import Calls, NoAnswerError
+from ..calls import NoAnswerError, SerialExecutor
 from .common import CANNOT_CONNECT, cannot_connect
 from .errors import PandaConnectionError
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-def name_server(timeout: float) -> Calls:
+def name_server(timeout: float) -> SerialExecutor:
     """Return an executor that resolves host names, each within `timeout` seconds."""
-    return Calls("the name server", timeout)
+    return SerialExecutor("the name server", timeout)
 
 
-async def connect(names: Calls, make: Callable[[], P], host: str, port: int, timeout: float) -> P:
+async def connect(names: SerialExecutor, make: Callable[[], P], host: str, port: int, timeout: float) -> P:
     """Connect to a TCP port.
 
     Args:

@@ -13,7 +13,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 
-from ..calls import Calls
+from ..calls import SerialExecutor
 from ..protocol import Data, DataConnection, FrameData, PandaError
 from .asyncio_connect import connect
 from .common import CLOSE_TIMEOUT, keep_alive, reason_of
@@ -196,7 +196,7 @@ async def data(
     host: str,
     port: int,
     connect_timeout: float,
-    names: Calls,
+    names: SerialExecutor,
     *,
     scaled: bool,
     flush_period: float | None,

@@ -95,7 +95,7 @@ def draw(
         note: text below the picture
 
     Raises:
-        TrialError: there is nothing to draw, matplotlib is missing, or the file cannot be written
+        TrialError: no signals to draw, matplotlib is missing, or the file cannot be written
     """
     plt = _pyplot(output)
     with plt.rc_context({"text.parse_math": False}):  # labels of users may contain a $

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
-from ...calls import Calls, NoAnswerError
+from ...calls import NoAnswerError, SerialExecutor
 from .. import memory
 from ..ending import EXIT_FAILED, EXIT_RESTART, EXIT_STOPPED, end_at_once
 from ..link.panda import Address, PandaLink
@@ -167,7 +167,7 @@ async def _access(config: Config) -> str:
     """Return the access security rules, which are read with a time limit."""
     access = config.access
     make = partial(rules, access.file, read_only=access.read_only, all_fields=access.all_fields)
-    return make() if access.file is None else await Calls().call(str(access.file), make)
+    return make() if access.file is None else await SerialExecutor().call(str(access.file), make)
 
 
 async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut) -> tuple[dict[str, Pv], Server]:
@@ -189,7 +189,7 @@ async def _write_screens(config: ScreensConfig, plan: Plan) -> None:
         return
     write = partial(try_write, plan, config.directory, clear=config.clear)
     try:
-        await Calls(timeout=_SCREENS_TIMEOUT).call(str(config.directory), write)
+        await SerialExecutor(timeout=_SCREENS_TIMEOUT).call(str(config.directory), write)
     except NoAnswerError as error:
         log.warning("no screens written: %s", error)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...calls import Calls, NoAnswerError
+from ...calls import NoAnswerError, SerialExecutor
 from ..log import Repeated
 from ..plan.autosave import AutosaveEntry
 from ..plan.model import Model
@@ -29,7 +29,7 @@ class StateDirectory:
     def __init__(self, config: Config) -> None:
         self._directory = config.state.directory
         self._stem = file_stem(config.prefix)
-        self._disk = Calls()
+        self._disk = SerialExecutor()
         self._warning = Repeated(log.warning)
 
     async def cached_panda(self) -> Model | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ... import designfile
-from ...calls import Calls
+from ...calls import SerialExecutor
 from ...protocol import PandaError
 from ...settings import Difference
 from ..link.panda import PandaLink
@@ -59,7 +59,7 @@ class Designs(Service):
         self._name = ""
         self._skip_unknown = False
         self._lock = asyncio.Lock()
-        self._disk = Calls()
+        self._disk = SerialExecutor()
         self._warning = Repeated(log.warning)
         self._first_listing: asyncio.Task[None] | None = None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from softioc import autosave
 
-from ....calls import Calls
+from ....calls import SerialExecutor
 from ...plan.autosave import AutosaveEntry
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def stop_saving() -> None:
 def _guarded(save: Callable[[], None], directory: Path) -> Callable[[], None]:
     """Return a save function with a time limit that logs a repeated error once and does not raise it."""
     logged = ""
-    disk = Calls()
+    disk = SerialExecutor()
 
     def saving() -> None:
         nonlocal logged

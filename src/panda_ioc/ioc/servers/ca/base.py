@@ -78,7 +78,7 @@ _Called = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class _Callback(ctypes.Structure):
-    """A callback in a queue of EPICS: epicsCallback of callback.h."""
+    """A callback in a thread of EPICS: epicsCallback of callback.h."""
 
     _fields_ = (
         ("function", _Called),
@@ -224,11 +224,11 @@ def before_clients(callback: Callable[[], None]) -> None:
 
 
 class Completions:
-    """The thread cbLow of EPICS, which completes puts in the order of its queue.
+    """The thread of EPICS that completes puts, cbLow. It works through one queue, in order.
 
-    It passes a completion to another thread, which replies to the client, and uses the memory of the put afterwards.
-    When a client disconnects after the reply, EPICS frees this memory for the next put, which may be lost, or the
-    process may crash. Without real-time priorities, the other threads are often faster than cbLow.
+    cbLow passes a completion to the thread of the client, which replies, and accesses the memory of the put after that.
+    When the client disconnects after the reply, EPICS frees this memory and reuses it for the next put, which is then
+    lost, or the process crashes. Without real-time priorities, the thread of the client is often the faster one.
     """
 
     def __init__(self) -> None:
@@ -236,20 +236,20 @@ class Completions:
         self._function = _Called(self._passed)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until the thread has finished all earlier callbacks; return False after the timeout in s.
+        """Wait until cbLow has finished its present work; return False after the timeout in seconds.
 
-        Do not call this in that thread or with the lock of a record.
+        Do not call this with a record locked, or in cbLow.
         """
         deadline = time.monotonic() + timeout
         passed, callback = threading.Event(), _Callback(self._function, _PRIORITY_LOW)
         address = ctypes.addressof(callback)
         self._pending[address] = callback, passed
-        while dbCore.callbackRequest(address):  # not 0: the queue is full
+        while dbCore.callbackRequest(address):  # not 0 while the queue is full
             if time.monotonic() > deadline:
                 del self._pending[address]
                 return False
             time.sleep(_QUEUE_RETRY)
-        return passed.wait(deadline - time.monotonic())  # a later call of the callback is harmless
+        return passed.wait(deadline - time.monotonic())  # cbLow may still call it after the timeout
 
     def _passed(self, address: int) -> None:
         _, passed = self._pending.pop(address)

@@ -174,8 +174,8 @@ class CaPv:
         """Start a put early if necessary; called in the thread of the client, before EPICS handles the put.
 
         In EPICS, a put with completion waits for a pending one. For some records, the second put may have to end the
-        first one, such as a put that stops an acquisition. Each put to such a record is executed now, as it is unknown
-        whether another one is pending; EPICS completes it later.
+        first one, such as a put that stops an acquisition. Each put to such a record is executed now, as it is
+        unknown here whether another one is pending; EPICS completes it later.
         """
         if not self._record.at_once or self.disabled:
             return

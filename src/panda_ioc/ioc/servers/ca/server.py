@@ -31,7 +31,7 @@ from .pv import CaPv
 
 log = logging.getLogger(__name__)
 
-#: Time limit for the thread of EPICS that completes puts, in s.
+#: Time limit in s for the thread of EPICS that completes puts.
 _COMPLETION_TIMEOUT = 10.0
 
 #: EPICS may repeat a message without a limit.
@@ -122,7 +122,7 @@ class CaServer:
         write = self._puts.end(message.private or 0)
         if write is None:
             return
-        # The client has no reply yet. If it disconnects now, EPICS waits for this thread.
+        # The client has no reply yet. It cannot be removed meanwhile, as EPICS waits for this thread before it does so.
         if threading.get_ident() != write.thread and not self._completions.wait(_COMPLETION_TIMEOUT):
             log.error("EPICS has not completed a put within %g s: its thread cbLow is stuck", _COMPLETION_TIMEOUT)
         what = f"put {write.record}{write.field and f'.{write.field}'} by {write.originator} over CA"

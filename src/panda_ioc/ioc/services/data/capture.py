@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .... import __version__
-from ....calls import DISK_TIMEOUT, Calls, NoAnswerError
+from ....calls import DISK_TIMEOUT, NoAnswerError, SerialExecutor
 from ....capture.acquisition import AcquisitionState
 from ....capture.columns import Column
 from ....capture.errors import CaptureError
@@ -81,7 +81,7 @@ class CaptureController:
         self._settings = settings
         self._facts = facts
         self._changed = changed
-        self._disks: dict[str, Calls] = {}
+        self._disks: dict[str, SerialExecutor] = {}
 
     @property
     def progress(self) -> Progress | None:
@@ -234,7 +234,7 @@ class CaptureController:
         if not await recorder.wait_closed(DISK_TIMEOUT):
             raise CaptureError(f"the disk did not respond for {DISK_TIMEOUT:g} s: {self.path} is not closed yet")
 
-    def _disk(self, directory: str) -> Calls:
+    def _disk(self, directory: str) -> SerialExecutor:
         """Return the executor of calls to a directory; an unresponsive directory does not block others.
 
         Raises:
@@ -243,7 +243,7 @@ class CaptureController:
         self._disks = {name: disk for name, disk in self._disks.items() if disk.pending or name == directory}
         if directory not in self._disks and len(self._disks) >= _MAX_UNRESPONSIVE:
             raise NoAnswerError(f"{directory} was not accessed, because {', '.join(self._disks)} do not respond")
-        return self._disks.setdefault(directory, Calls())
+        return self._disks.setdefault(directory, SerialExecutor())
 
     def _file_name(self) -> FileName:
         parts = ("HDF_DIRECTORY", "HDF_FILE_NAME", "FILE_TEMPLATE", "FILE_NUMBER")
