@@ -37,7 +37,7 @@ class AcquireController:
         self._show = show
         self._flush = flush
         self._task: asyncio.Task[None] | None = None
-        self._answered = asyncio.Event()  # the PandA has answered to what arms it, or will not
+        self._answered = asyncio.Event()  # set after the reply to Arm or its failure
 
     async def start(self) -> None:
         """Arm PCAP unless an acquisition is running; return when the acquisition has ended.
@@ -59,7 +59,7 @@ class AcquireController:
         task = self._task
         if task is not None and not self._link.lost:
             await self._answered.wait()
-            if self._task is task:  # it has not ended, and no other client has started another one
+            if self._task is task:  # still the same acquisition
                 await self._link.send(Disarm())
             _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
