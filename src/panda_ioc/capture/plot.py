@@ -35,16 +35,7 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
         CaptureError: the file has no samples or lacks a dataset, an image or a window is not possible, or matplotlib
             is not installed
     """
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - an extra
-
-        if output is not None:
-            mpl.use("agg")
-        from matplotlib import pyplot as plt  # noqa: PLC0415
-    except ImportError as error:
-        raise CaptureError(f"plots need the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
-    if output is None and plt.get_backend().lower() == "agg":
-        raise CaptureError("cannot open a window: give an image file")
+    plt = _pyplot(output)
     with contextlib.suppress(ImportError):  # needed for lz4 and zstd only
         importlib.import_module("hdf5plugin")
     try:
@@ -71,11 +62,11 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
     figure.tight_layout()
     if output is None:
         plt.show()
-    else:
-        try:
-            figure.savefig(output, dpi=100)
-        except (OSError, ValueError) as error:
-            raise CaptureError(f"cannot write {output}: {error}") from error
+        return
+    try:
+        figure.savefig(output, dpi=100)
+    except (OSError, ValueError) as error:
+        raise CaptureError(f"cannot write {output}: {error}") from error
 
 
 def _show_most(axis: Any, values: Any) -> None:
@@ -92,6 +83,25 @@ def _show_most(axis: Any, values: Any) -> None:
         margin = 0.05 * (near.max() - near.min()) or max(abs(high), 1.0)
         axis.set_ylim(near.min() - margin, near.max() + margin)
         axis.set_title(f"{outside} of {len(values)} values: outside", fontsize="x-small", loc="right")
+
+
+def _pyplot(output: Path | None) -> Any:
+    """Return matplotlib's pyplot, for an image file or a window.
+
+    Raises:
+        CaptureError: matplotlib is not installed, or a window is not possible
+    """
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - an extra
+
+        if output is not None:
+            mpl.use("agg")
+        from matplotlib import pyplot as plt  # noqa: PLC0415
+    except ImportError as error:
+        raise CaptureError(f"plots need the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
+    if output is None and plt.get_backend().lower() == "agg":
+        raise CaptureError("cannot open a window: give an image file")
+    return plt
 
 
 def _chosen(columns: dict[str, Any], chosen: Sequence[str], file: Path) -> dict[str, Any]:

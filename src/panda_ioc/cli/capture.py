@@ -98,7 +98,11 @@ def capture(
                 await _record(client, stream, files, progress, arm=arm)
             return files
 
-    files = asyncio.run(run())
+    _report(asyncio.run(run()))
+
+
+def _report(files: "_Files") -> None:
+    """Print what each file contains, or raise the error that ended the capture."""
     for path, made in files.made:
         if made.acquisitions:
             click.echo(

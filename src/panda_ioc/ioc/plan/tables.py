@@ -128,6 +128,14 @@ def tables_of(planned: PlannedTable) -> Iterator[Table]:
         yield table(planned.beside(APPEND_LAST), "Last rows to add to the queue", Access.WRITE)
 
 
+def _queued(planned: PlannedTable) -> Record:
+    description, source = "Number of lines queued to be played", f"{planned.source}.{QUEUED}"
+    codec = IntCodec(0, 2**32 - 1)
+    return Record(
+        planned.beside(QUEUED), Kind.AI, description, codec, sources=(source,), block=planned.block, precision=0
+    )
+
+
 def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
     """Return the records of a table.
 
@@ -162,17 +170,7 @@ def records_of(planned: PlannedTable, pv: str) -> Iterator[Record]:
         yield record(STATE, Kind.STRINGIN, "Table mode that the PandA reports")
         yield record(CLEAR, Kind.BO, "Clear the table and end streaming", access=Access.EXECUTE, labels=("", ""))
     if planned.counts:
-        source = f"{planned.source}.{QUEUED}"
-        description = "Number of lines queued to be played"
-        yield Record(
-            planned.beside(QUEUED),
-            Kind.AI,
-            description,
-            IntCodec(0, 2**32 - 1),
-            sources=(source,),
-            block=block,
-            precision=0,
-        )
+        yield _queued(planned)
     for array in planned.plot_arrays:
         text = "Time axis of the plot, prescaler units" if array == TIME else f"Plot of {array.upper()} over time"
         yield record(planned.plot(array).removeprefix(planned.beside("")), Kind.ARRAYIN, text, **_PLOT)

@@ -153,10 +153,7 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         at_the_end.callback(asyncio.create_task(_publish(pvs, link, services)).cancel)
         at_the_end.callback(asyncio.create_task(memory.trim_after_clients(clients)).cancel)
         another = await link.follow(
-            model,
-            services,
-            lambda model: _is_served_by(config, plan, model),
-            lambda: clients() > 0,
+            model, services, lambda model: _is_served_by(config, plan, model), lambda: clients() > 0
         )
         await state.save_panda(another)
         log.error("the PandA reconnected with other blocks or firmware: exiting for a restart")
