@@ -29,11 +29,20 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 _CA_PORTS = 90
 
 
+#: Ports below the ephemeral range.
+_FIRST, _COUNT = 10000, 22000
+
+
 def _ports_of_this_process() -> Iterator[int]:
-    """Yield ports below the ephemeral range, from a separate part for each process."""
-    start = os.getpid() * 250 % 22000
-    for offset in itertools.cycle(range(22000)):
-        yield 10000 + (start + offset) % 22000
+    """Yield the ports of this process repeatedly: no other process of this test run uses them.
+
+    Test runs begin at different ports, as several may run at the same time.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    size = _COUNT // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    begin = os.getpid() * 250 % size
+    for offset in itertools.cycle(range(size)):
+        yield _FIRST + worker * size + (begin + offset) % size
 
 
 _candidates = _ports_of_this_process()
