@@ -64,15 +64,18 @@ class Ioc:
 
     async def wait_for(self, text: str, timeout: float = 20, start: int = 0) -> str:
         """Wait for a line of output that contains a text."""
-        async with asyncio.timeout(timeout):
-            while True:
-                for line in self.output[start:]:
-                    if text in line:
-                        return line
-                if self._reading.done():
-                    raise AssertionError(f"the IOC ended without saying {text!r}: {self.output}")
-                self._changed.clear()
-                await self._changed.wait()
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    for line in self.output[start:]:
+                        if text in line:
+                            return line
+                    if self._reading.done():
+                        raise AssertionError(f"the IOC ended without saying {text!r}: {self.output}")
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"the IOC did not say {text!r}: {self.output[-50:]}") from None
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop the IOC with a signal; return its exit code."""
