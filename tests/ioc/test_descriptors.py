@@ -1,9 +1,9 @@
 """Clients that exhaust the file descriptors as fast as possible, also while other processes are busy."""
 
+import asyncio
 import socket
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -26,8 +26,8 @@ RESERVE = OWN + 24 + MAX_CONNECTIONS
 IDLE = 236
 
 
-@contextmanager
-def idle_clients(*ports: int) -> Iterator[None]:
+@asynccontextmanager
+async def idle_clients(*ports: int) -> AsyncIterator[None]:
     """Idle clients that connect simultaneously, to each port from a separate thread, and stay."""
     clients: list[socket.socket] = []
 
@@ -41,12 +41,9 @@ def idle_clients(*ports: int) -> Iterator[None]:
                 patience = 0.0
             clients.append(client)
 
-    threads = [threading.Thread(target=connect, args=(port,)) for port in ports]
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        # In threads, as the simulated PandA must answer meanwhile.
+        await asyncio.gather(*(asyncio.to_thread(connect, port) for port in ports))
         yield
     finally:
         for client in clients:
@@ -76,7 +73,7 @@ async def test_more_clients_than_there_are_descriptors(
         process = psutil.Process(ioc.process.pid)
         await caput(ioc.pv("PULSE1:PULSES"), 1, wait=True, timeout=10)
         assert await ioc.pva_get("PULSE1:PULSES") == 1
-        with idle_clients(*(ports[name] for name in flooded)):
+        async with idle_clients(*(ports[name] for name in flooded)):
             if flooded == ("HTTP",):  # it limits its clients itself
                 await until(lambda: process.num_fds() >= MAX_CONNECTIONS)
             else:

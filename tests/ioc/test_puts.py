@@ -474,7 +474,8 @@ async def test_what_clients_are_told_is_what_the_panda_was_told(
         # The final value is that of the last put to the PandA.
         await until(lambda: panda.panda.fields[FIELD].read() == f"{wire.told[-1]:.0f}")
         async with Circuit(port) as circuit, asyncio.timeout(10):
-            while await circuit.get(ioc.pv(RECORD)) != wire.told[-1]:  # no client waits for a put without completion
+            # No client waits for a put without completion.
+            while await circuit.get(ioc.pv(RECORD)) != wire.told[-1]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
