@@ -250,10 +250,10 @@ async def test_a_design_is_named_before_it_is_loaded(stage: Stage) -> None:
     await stage.ioc.pva_put("DESIGN:NAME", "scan 7")
     await stage.phoebus.becomes(
         "named('Designs', 'Load').getPropertyValue('confirm_message')",
-        "Replace all settings of the PandA by the design scan 7?",
+        "Replace all settings of the PandA with the design scan 7?",
     )
     await stage.phoebus.run("press('Designs', 'Load')")
-    await stage.phoebus.becomes("dialogs()", ["Replace all settings of the PandA by the design scan 7?"])
+    await stage.phoebus.becomes("dialogs()", ["Replace all settings of the PandA with the design scan 7?"])
     await stage.phoebus.run("close_dialogs()")
 
 
