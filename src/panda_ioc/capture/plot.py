@@ -35,7 +35,12 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
         CaptureError: the file has no samples or lacks a dataset, an image or a window is not possible, or matplotlib
             is not installed
     """
-    plt = _pyplot(output)
+    try:
+        plt = load_pyplot(output)
+    except ImportError as error:
+        raise CaptureError(f"plots need the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
+    if plt is None:
+        raise CaptureError("cannot open a window: give an image file")
     with contextlib.suppress(ImportError):  # needed for lz4 and zstd only
         importlib.import_module("hdf5plugin")
     try:
@@ -85,23 +90,20 @@ def _show_most(axis: Any, values: Any) -> None:
         axis.set_title(f"{outside} of {len(values)} values: outside", fontsize="x-small", loc="right")
 
 
-def _pyplot(output: Path | None) -> Any:
-    """Return matplotlib's pyplot, for an image file or a window.
+def load_pyplot(output: Path | None) -> Any:
+    """Import matplotlib for an image file or a window; return its pyplot, or None if no window can be opened.
+
+    Args:
+        output: image file; None for a window
 
     Raises:
-        CaptureError: matplotlib is not installed, or a window is not possible
+        ImportError: matplotlib is not installed
     """
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - an extra
-
-        if output is not None:
-            mpl.use("agg")
-        from matplotlib import pyplot as plt  # noqa: PLC0415
-    except ImportError as error:
-        raise CaptureError(f"plots need the package matplotlib: pip install 'panda-ioc[plot]' ({error})") from error
-    if output is None and plt.get_backend().lower() == "agg":
-        raise CaptureError("cannot open a window: give an image file")
-    return plt
+    mpl = importlib.import_module("matplotlib")
+    if output is not None:
+        mpl.use("agg")
+    pyplot = importlib.import_module("matplotlib.pyplot")
+    return None if output is None and pyplot.get_backend().lower() == "agg" else pyplot
 
 
 def _chosen(columns: dict[str, Any], chosen: Sequence[str], file: Path) -> dict[str, Any]:

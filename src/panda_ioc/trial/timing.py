@@ -1,6 +1,5 @@
 """Timing diagrams: bits as traces, positions as curves, captured samples as marks, on a common time axis."""
 
-import importlib
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..capture.plot import load_pyplot
 from ..simulator.engine import TICKS
 from ..simulator.recording import Ticks, Trace
 from .errors import TrialError
@@ -137,13 +137,10 @@ def _figure(plt: Any, outcome: Outcome, names: Sequence[str], view: View) -> Any
 
 def _pyplot(output: Path | None) -> Any:
     try:
-        mpl = importlib.import_module("matplotlib")
-        if output is not None:
-            mpl.use("agg")
-        plt = importlib.import_module("matplotlib.pyplot")
+        plt = load_pyplot(output)
     except ImportError as error:
         raise TrialError(f"drawing needs the package matplotlib: pip install 'panda-ioc[try]' ({error})") from error
-    if output is None and plt.get_backend().lower() == "agg":
+    if plt is None:
         raise TrialError("cannot open a window here: give a file for the picture")
     return plt
 
