@@ -1,7 +1,6 @@
 """Widgets and screens as plain data."""
 
 import string
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
@@ -197,16 +196,6 @@ class Screen:
     def height(self) -> int:
         """Height in pixels."""
         return max((widget.bottom for widget in self.widgets), default=0) + MARGIN
-
-    def all_widgets(self) -> Iterator[Widget]:
-        """Yield all widgets, including those in groups."""
-        yield from _nested(self.widgets)
-
-
-def _nested(widgets: tuple[Widget, ...]) -> Iterator[Widget]:
-    for widget in widgets:
-        yield widget
-        yield from _nested(widget.children)
 
 
 #: Distance between rows, height of a row, gap between widgets, margin of a screen, in pixels.
