@@ -175,36 +175,21 @@ def probe(port: int, timeout: float = 10) -> tuple[bool, float]:
     return answer.startswith(b"HTTP/1.0 200 ") and took < 1, took
 
 
-def command(prefix: str, control: str, data: str, ports: Ports, *, limited: bool) -> list[str]:
-    run = [sys.executable, "-m", "panda_ioc", "run", "127.0.0.1", prefix, "--control-port", control]
-    run += ["--data-port", data, "--http-port", str(ports.http)]
-    return ["prlimit", f"--nofile={LIMIT}:{LIMIT}", *run] if limited else run
-
-
 @contextlib.contextmanager
 def ioc(flood: Flood, prefix: str, ports: Ports) -> Iterator[tuple[psutil.Process, Seen]]:
     """Run an IOC and its PandA."""
+    before = ["prlimit", f"--nofile={LIMIT}:{LIMIT}"] if flood.limited else []
     with running("simulator", "--control-port", "0", "--data-port", "0") as panda:
         control, data = re.findall(r"port (\d+)", says(panda, "simulated PandA"))
         data = str(ports.data) if flood.options else data
-        line = command(prefix, control, data, ports, limited=flood.limited)
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        environment = {**os.environ, **PORTS}
-        process = subprocess.Popen(line, env=environment, text=True, **streams)  # type: ignore[call-overload]
-        seen = Seen()
-        try:
+        options = ("--control-port", control, "--data-port", data, "--http-port", str(ports.http))
+        with running("run", "127.0.0.1", prefix, *options, before=before, **PORTS) as process:
+            seen = Seen()
             says(process, "serving ")
             reader = multiprocessing.dummy.Process(target=seen.read, args=(process,))
             reader.daemon = True
             reader.start()
             yield psutil.Process(process.pid), seen
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 async def capture(prefix: str, directory: str) -> None:

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -48,9 +48,12 @@ def says(process: subprocess.Popen[str], text: str) -> str:
 
 
 @contextlib.contextmanager
-def running(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the command `panda-ioc` until the end of the context."""
-    command = [sys.executable, "-m", "panda_ioc", *arguments]
+def running(*arguments: str, before: Sequence[str] = (), **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command `panda-ioc` until the end of the context.
+
+    `before` is the command line of a program that runs it, for example under a limit.
+    """
+    command = [*before, sys.executable, "-m", "panda_ioc", *arguments]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen(command, env=environment, text=True, **streams)  # type: ignore[call-overload]
