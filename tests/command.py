@@ -34,6 +34,18 @@ async def running(
             await process.wait()
 
 
+async def said_until(process: asyncio.subprocess.Process, text: str, timeout: float) -> str:
+    """Wait for a text in the output of a process; return the output so far."""
+    assert process.stdout
+    said = ""
+    async with asyncio.timeout(timeout):
+        while text not in said:
+            line = (await process.stdout.readline()).decode()
+            assert line, said
+            said += line
+    return said
+
+
 async def outcome(
     *arguments: str | Path, stdin: str = "", environment: Mapping[str, str] | None = None
 ) -> tuple[int | None, str]:

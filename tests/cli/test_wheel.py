@@ -11,6 +11,7 @@ from typing import Any
 import aioca
 import pytest
 
+from ..command import said_until
 from ..ioc.process import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,14 +39,8 @@ async def test_the_wheel_runs_the_demo(tmp_path: Path, ca_ports: Iterator[int]) 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    assert process.stdout
     try:
-        said = ""
-        async with asyncio.timeout(60):
-            while "serving" not in said:
-                line = (await process.stdout.readline()).decode()
-                assert line, said
-                said += line
+        await said_until(process, "serving", 60)
         no_reply: Any = await aioca.caput("TEST-WHEEL:PULSE1:WIDTH", 0.1, wait=True, timeout=10)
         assert no_reply.ok
         assert await aioca.caget("TEST-WHEEL:PULSE1:WIDTH", timeout=10) == 0.1

@@ -20,7 +20,7 @@ from panda_ioc.cli import main
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
 
-from ..command import panda_ioc
+from ..command import panda_ioc, running, said_until
 from ..conftest import free_port, until
 from ..ioc.process import becomes, environment
 from .test_scripts import PIPES, ROOT, run
@@ -236,26 +236,12 @@ async def started(folder: Path, panda: Server, tmp_path: Path, variables: dict[s
         config.pop(section, None)
     file = tmp_path / f"{folder.name}.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "panda_ioc", "run", "--config", str(file)), env={**os.environ, **variables}, **PIPES
-    )
-    assert process.stdout
-    said = ""
-    try:
-        async with asyncio.timeout(30):
-            while "serving " not in said:
-                line = (await process.stdout.readline()).decode()
-                assert line, said
-                said += line
-        assert "cannot serve HTTP on 127.0.0.1" in said
+    async with running("run", "--config", file, environment=variables, **PIPES) as process:
+        assert "cannot serve HTTP on 127.0.0.1" in await said_until(process, "serving ", 30)
         yield config["prefix"]
         process.terminate()
         await asyncio.wait_for(process.communicate(), 20)
         assert process.returncode == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 async def test_two_iocs_share_a_host(panda: Server, tmp_path: Path, ca_ports: Iterator[int]) -> None:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from panda_ioc.cli import main
 
 from ..command import said_by
-from .pages import ROOT
+from .pages import FENCED, ROOT, dedented
 
 #: Pages of docs/ whose commands, scenarios and outputs `test_howto.py` runs.
 HOWTOS = (
@@ -37,7 +37,6 @@ HOWTOS = (
 
 _TOOLS = ROOT / "tests" / "ioc" / "epicstools"
 
-_BLOCK = re.compile(r"^( *)```([\w{}-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"# ([\w-]+\.\w+)\n")
 
 #: How expected output is compared: "..." stands for anything, and white space does not matter.
@@ -85,15 +84,11 @@ class Block:
 def blocks(path: Path) -> Iterator[Block]:
     """Return the fenced blocks of a page, each with the output that the page shows for it."""
     text = path.read_text(encoding="utf-8")
-    found = list(_BLOCK.finditer(text))
+    found = list(FENCED.finditer(text))
     for match, after in itertools.zip_longest(found, found[1:]):
         follows = after is not None and after[2] == "text" and not text[match.end() : after.start()].strip()
         if match[2] != "text":
-            yield Block(match[2], _dedented(match), _dedented(after) if after and follows else "")
-
-
-def _dedented(match: re.Match[str]) -> str:
-    return re.sub(rf"^{match[1]}", "", match[3], flags=re.MULTILINE)
+            yield Block(match[2], dedented(match), dedented(after) if after and follows else "")
 
 
 def check_output(expected: str, output: str) -> None:

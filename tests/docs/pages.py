@@ -12,7 +12,8 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "index.md", *(ROOT / "docs").glob("*/*.md")]
 )
 
-_FENCED = re.compile(r"^( *)```([\w{}-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+#: A fenced block: indentation, language, text.
+FENCED = re.compile(r"^( *)```([\w{}-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
 _COMMAND = re.compile(r"(\./dev|panda-ioc|pandablocks-ioc|caget|caput|camonitor|pip|docker|python|\.venv/bin/\w\S*) ")
 
@@ -37,11 +38,15 @@ def page(name: str) -> Path:
     return next(path for path in PAGES if path.name == name)
 
 
+def dedented(match: re.Match[str]) -> str:
+    """Return the text of a fenced block without the common indentation."""
+    return re.sub(rf"^{match[1]}", "", match[3], flags=re.MULTILINE)
+
+
 def examples(name: str, language: str | None = None) -> list[Example]:
     """Return the fenced examples of a page, of all languages or of one."""
     found = (
-        Example(name, match[2], re.sub(rf"^{match[1]}", "", match[3], flags=re.MULTILINE))
-        for match in _FENCED.finditer(page(name).read_text(encoding="utf-8"))
+        Example(name, match[2], dedented(match)) for match in FENCED.finditer(page(name).read_text(encoding="utf-8"))
     )
     return [example for example in found if language in {None, example.language}]
 
@@ -49,8 +54,8 @@ def examples(name: str, language: str | None = None) -> list[Example]:
 def commands(name: str) -> Iterator[str]:
     """Yield the commands of a page in order, without comments."""
     text = page(name).read_text(encoding="utf-8")
-    found = [(match.start(), match[3]) for match in _FENCED.finditer(text) if match[2] in {"", "sh"}]
-    without = _FENCED.sub(lambda match: "~" * len(match[0]), text)
+    found = [(match.start(), match[3]) for match in FENCED.finditer(text) if match[2] in {"", "sh"}]
+    without = FENCED.sub(lambda match: "~" * len(match[0]), text)
     found += [(match.start(), match[0]) for match in _INDENTED.finditer(without)]
     for _, block in sorted(found):
         for line in block.splitlines():
