@@ -9,6 +9,7 @@ reasons, are created at the start with a fixed size.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +26,7 @@ from .errors import CaptureError
 from .growing import PAST_CACHE, GrowingTable
 from .nexus import mark_as_nexus
 from .options import FileOptions
-from .salvage import close_broken, close_unwritten
+from .salvage import close_broken, close_unwritten, repair
 from .target import FileTarget
 from .writeback import Writeback
 
@@ -82,13 +83,14 @@ class HdfFile:
         except OSError as error:
             raise CaptureError(f"cannot create {path}: {reason_of(error)}") from error
         self._descriptor = self._file.id.get_vfd_handle()
-        self._is_open = True
+        self._is_open, self._begun = True, False
         try:
             self._target.lock(self._descriptor, readers=False)
             if empty:
                 self._target.publish()
+            self._target.note_content(self._descriptor)
         except CaptureError:
-            self._target.discard(self._descriptor)
+            self._target.discard(os.fstat(self._descriptor))
             self._file.close()
             raise
         self._limit_metadata()
@@ -149,7 +151,7 @@ class HdfFile:
             if self._table.is_full:
                 with self._disk():
                     self._table.write()
-                    self._writeback.grown(self._target.check_size(self._descriptor))
+                    self._writeback.grown(self._target.note_content(self._descriptor))
 
     def flush(self) -> None:
         """Make all rows visible to readers.
@@ -191,13 +193,15 @@ class HdfFile:
         if self._acquisitions:
             self.flush()
         elif not self._empty:
-            self._target.discard(self._descriptor)
+            self._target.discard(os.fstat(self._descriptor))
         else:
             with self._disk():
                 self._check_target()
         with self._disk():
             if failure or self.problem:
                 self._tell_end(failure or self.problem)
+            self._file.flush()
+            self._target.check_writable(self._descriptor)
             self._end_threads()
             self._file.close()
 
@@ -210,10 +214,13 @@ class HdfFile:
         Returns:
             a note for the error message on how to open the file; "" if it opens normally
         """
+        names = [column.name for column in self._table.columns]
         if not self._is_open:
-            return ""
-        if not (self._acquisitions or self._empty):
-            self._target.discard(self._descriptor)
+            self.flushed_rows, note = repair(self._target.write_path, names, self.flushed_rows)
+            return note
+        ours = os.fstat(self._descriptor)
+        if not (self._begun or self._empty):
+            self._target.discard(ours)
         elif not self._target.lost:
             self._tell_failure(failure)
         self._end_threads()
@@ -221,9 +228,12 @@ class HdfFile:
             self.flushed_rows = 0
             close_unwritten(self._file)
             return ""
-        self.flushed_rows = self._table.complete_rows
-        names = [column.name for column in self._table.columns]
-        return close_broken(self._file, self._target.write_path, names, self.flushed_rows)
+        rows = self._table.complete_rows
+        self.flushed_rows, note = close_broken(self._file, self._target.write_path, names, rows)
+        if note and not self._begun:
+            self._target.discard(ours)
+            return "; the file had no samples and was removed"
+        return note
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
@@ -254,6 +264,7 @@ class HdfFile:
             self._file.swmr_mode = True
         self._target.lock(self._descriptor, readers=True)
         self._target.publish()
+        self._begun = True
 
     def _check_target(self) -> None:
         self.problem = self.problem or self._target.check(self._descriptor)
@@ -297,9 +308,12 @@ class HdfFile:
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
+        """Convert the errors of calls that write the file; check before that no other program has changed it."""
         try:
-            self._target.check_size(self._descriptor)
+            self._target.check_content(self._descriptor)
             yield
+            if self._is_open:
+                self._target.note_content(self._descriptor)
         except (OSError, RuntimeError) as error:
             raise CaptureError(f"cannot write {self.path}: {reason_of(error)}") from error
         except (ValueError, TypeError, OverflowError) as error:  # a value from the PandA does not fit its dataset

@@ -6,20 +6,22 @@ which is consistent in SWMR mode. It is marked as closed, and its columns are tr
 """
 
 import contextlib
+import io
 import os
 import resource
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from ..opening import opened
-from .superblock import mark_closed
+from .superblock import SUPERBLOCK_BYTES, mark_closed, marked_closed
 
 _ERRORS = (OSError, RuntimeError, KeyError)
 
 
-def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -> str:
+def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -> tuple[int, str]:
     """Close a file after a disk error, including its open datasets.
 
     Args:
@@ -29,10 +31,16 @@ def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -
         rows: number of rows that all columns have
 
     Returns:
-        a note for the error message on how to open the file; "" if it opens normally
+        the number of rows that the file has, and a note for the error message on how to open it; "" if it opens
+        normally
     """
     _cut(file, names, rows)
     close_unwritten(file)
+    return repair(path, names, rows)
+
+
+def repair(path: Path, names: Sequence[str], rows: int) -> tuple[int, str]:
+    """Make a file open normally that HDF5 has left without closing it; arguments and result as for `close_broken`."""
     try:
         mark_closed(path)
         again = opened(h5py.File, path, "r+", locking=False)
@@ -42,8 +50,32 @@ def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -
         with opened(h5py.File, path, "r", locking=False) as closed:
             lengths = {len(closed[name]) for name in names}
     except _ERRORS:
-        return f"; open it with h5py.File({str(path)!r}, swmr=True): {rows} rows are complete"
-    return "" if lengths <= {rows} else f"; {rows} rows are complete"
+        return _unrepaired(path, names)
+    # The disk may have refused the lengths of rows that it had accepted.
+    complete = min(lengths, default=rows)
+    return complete, "" if lengths <= {complete} else f"; {complete} rows are complete"
+
+
+def _unrepaired(path: Path, names: Sequence[str]) -> tuple[int, str]:
+    """Return the result of `close_broken` for a file that cannot be written any more."""
+    try:
+        with opened(_AsClosed, path) as content, h5py.File(content, "r") as file:
+            complete = min((len(file[name]) for name in names), default=0)
+    except _ERRORS:
+        return 0, "; the file cannot be opened"
+    return complete, f"; open it with h5py.File({str(path)!r}, swmr=True): {complete} rows are complete"
+
+
+class _AsClosed(io.FileIO):
+    """A file to read, as if it were marked as closed. With `swmr=True`, HDF5 would retry for ever if it is broken."""
+
+    def readinto(self, buffer: Any) -> int:
+        at = self.tell()
+        count = super().readinto(buffer)
+        head = marked_closed(os.pread(self.fileno(), SUPERBLOCK_BYTES, 0), os.fstat(self.fileno()).st_size)
+        part = (head or b"")[at : at + count]
+        memoryview(buffer).cast("B")[: len(part)] = part
+        return count
 
 
 def _cut(file: h5py.File, names: Sequence[str], rows: int) -> None:

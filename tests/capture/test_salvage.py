@@ -1,0 +1,112 @@
+"""Files on a disk that fails for good: what the error says about a file is true."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from .test_hdf import POSITIONS
+
+#: A program that writes files, each on a disk that fails from a certain stage on. It prints the error of each file, and
+#: the number of rows that readers see according to the writer.
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from panda_ioc.capture.errors import CaptureError
+from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.options import FileOptions
+from tests.capture.test_hdf import START, stored_columns, samples
+sign = Path(os.environ["FAILING_WHILE"])
+for line in sys.stdin:
+    name, stage, compression = line.split()
+    def reached(name):
+        if name == stage:
+            sign.touch()
+    file = HdfFile(Path(os.environ["FAILING_DIRECTORY"], name), FileOptions(compression=compression))
+    try:
+        reached("begin")
+        file.begin(START, stored_columns(START))
+        file.write(samples.rows(3000))
+        file.flush()
+        reached("write")
+        file.write(samples.rows(40_000, 3000))
+        file.flush()
+        reached("end")
+        file.end("Ok")
+        reached("close")
+        file.close()
+    except CaptureError as error:
+        print(error, file.abandon(str(error)), sep="")
+    print(file.flushed_rows, flush=True)
+    sign.unlink()
+"""
+
+#: Stages and compressions.
+CASES = [(stage, compression) for stage in ("begin", "write", "end", "close") for compression in ("none", "gzip")]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    library = tmp_path_factory.mktemp("library") / "failingdisk.so"
+    source = Path(__file__).parent.parent / "failingdisk.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
+    return library
+
+
+@pytest.fixture(scope="module")
+def disk(
+    library: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[tuple[str, str], tuple[str, int]]]:
+    """The directory of the files, and what the program printed for each case."""
+    directory = tmp_path_factory.mktemp("disk")
+    variables = {"FAILING_DIRECTORY": str(directory), "FAILING_WHILE": f"{directory}-sign"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input="".join(f"{stage}-{compression} {stage} {compression}\n" for stage, compression in CASES),
+        env={**os.environ, **variables, "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done
+    said = iter(done.stdout.splitlines())
+    return directory, {case: (error, int(rows)) for case, error, rows in zip(CASES, said, said, strict=True)}
+
+
+@pytest.mark.parametrize(("stage", "compression"), CASES[2:])
+def test_the_error_says_how_to_open_the_file_and_how_many_rows_it_has(
+    disk: tuple[Path, dict[tuple[str, str], tuple[str, int]]], stage: str, compression: str
+) -> None:
+    directory, outcomes = disk
+    path, (error, flushed) = directory / f"{stage}-{compression}", outcomes[stage, compression]
+    stated = re.fullmatch(
+        rf"cannot write {path}: input/output error; open it with h5py\.File\('{path}', swmr=True\): (\d+) rows .*",
+        error,
+        re.IGNORECASE,
+    )
+    assert stated, error
+    with h5py.File(path, swmr=True) as file:
+        values = file["COUNTER1.OUT.Value"][:]
+    assert len(values) == flushed == int(stated[1])
+    assert len(values) >= (3000 if stage == "write" else 43_000)
+    np.testing.assert_array_equal(values, POSITIONS[: len(values)])
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_a_file_that_cannot_be_opened_is_removed(
+    disk: tuple[Path, dict[tuple[str, str], tuple[str, int]]], compression: str
+) -> None:
+    directory, outcomes = disk
+    path, (error, flushed) = directory / f"begin-{compression}", outcomes["begin", compression]
+    assert error.lower() == f"cannot write {path}: input/output error; the file had no samples and was removed"
+    assert (flushed, path.exists()) == (0, False)
