@@ -110,3 +110,41 @@ def test_a_file_that_cannot_be_opened_is_removed(
     path, (error, flushed) = directory / f"begin-{compression}", outcomes["begin", compression]
     assert error.lower() == f"cannot write {path}: input/output error; the file had no samples and was removed"
     assert (flushed, path.exists()) == (0, False)
+
+
+#: A program that writes compressed files up to several file size limits; it prints the rows of each.
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from panda_ioc.capture.errors import CaptureError
+from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.options import FileOptions
+from tests.capture.test_hdf import START, stored_columns, samples
+for limit in map(int, sys.argv[2:]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))
+    file = HdfFile(Path(sys.argv[1], str(limit)), FileOptions(compression="gzip"))
+    try:
+        file.begin(START, stored_columns(START))
+        file.write(samples.rows(50_000))
+        file.flush()
+    except CaptureError as error:
+        file.abandon(str(error))
+    print(limit, file.flushed_rows)
+"""
+
+
+def test_a_compressed_file_on_a_full_disk_has_no_rows_that_were_not_written(tmp_path: Path) -> None:
+    limits = ("30000", "60000", "120000", "240000")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, tmp_path, *limits], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done
+    stated = [line.split() for line in done.stdout.splitlines()]
+    assert [limit for limit, _ in stated] == list(limits)
+    for limit, rows in stated:
+        with h5py.File(tmp_path / limit) as file:
+            columns = {name: item[:] for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            assert file.attrs["samples"] == int(rows) < 50_000
+        assert {len(column) for column in columns.values()} == {int(rows)}
+        np.testing.assert_array_equal(columns["COUNTER1.OUT.Value"], POSITIONS[: int(rows)])
+        np.testing.assert_array_equal(columns["PCAP.BITS0.Value"], np.arange(int(rows)))

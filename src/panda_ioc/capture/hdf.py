@@ -9,7 +9,6 @@ reasons, are created at the start with a fixed size.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +25,7 @@ from .errors import CaptureError
 from .growing import PAST_CACHE, GrowingTable
 from .nexus import mark_as_nexus
 from .options import FileOptions
-from .salvage import close_broken, close_unwritten, repair
+from .salvage import close_broken, close_unwritten, mark_left_open
 from .target import FileTarget
 from .writeback import Writeback
 
@@ -83,14 +82,14 @@ class HdfFile:
         except OSError as error:
             raise CaptureError(f"cannot create {path}: {reason_of(error)}") from error
         self._descriptor = self._file.id.get_vfd_handle()
-        self._is_open, self._begun = True, False
+        self._is_open, self._making = True, False
         try:
             self._target.lock(self._descriptor, readers=False)
             if empty:
                 self._target.publish()
             self._target.note_content(self._descriptor)
         except CaptureError:
-            self._target.discard(os.fstat(self._descriptor))
+            self._target.discard(self._descriptor)
             self._file.close()
             raise
         self._limit_metadata()
@@ -193,7 +192,7 @@ class HdfFile:
         if self._acquisitions:
             self.flush()
         elif not self._empty:
-            self._target.discard(os.fstat(self._descriptor))
+            self._target.discard(self._descriptor)
         else:
             with self._disk():
                 self._check_target()
@@ -214,30 +213,27 @@ class HdfFile:
         Returns:
             a note for the error message on how to open the file; "" if it opens normally
         """
-        names = [column.name for column in self._table.columns]
+        path, names = self._target.write_path, [column.name for column in self._table.columns]
         if not self._is_open:
-            self.flushed_rows, note = repair(self._target.write_path, names, self.flushed_rows)
+            self.flushed_rows, note = mark_left_open(path, names)
             return note
-        ours = os.fstat(self._descriptor)
-        if not (self._begun or self._empty):
-            self._target.discard(ours)
+        useless = self._making or not (self._acquisitions or self._empty)
+        if useless:
+            self._target.discard(self._descriptor)
         elif not self._target.lost:
             self._tell_failure(failure)
         self._end_threads()
-        if self._target.lost:
+        if useless or self._target.lost:
             self.flushed_rows = 0
             close_unwritten(self._file)
-            return ""
-        rows = self._table.complete_rows
-        self.flushed_rows, note = close_broken(self._file, self._target.write_path, names, rows)
-        if note and not self._begun:
-            self._target.discard(ours)
-            return "; the file had no samples and was removed"
+            return "" if self._target.lost or not self._making else "; the file had no samples and was removed"
+        self.flushed_rows, note = close_broken(self._file, path, names, self._table.complete_rows)
         return note
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
         names = {column.field.column: column.name for column in columns}
+        self._making = True
         with self._disk():
             for dataset, column in zip(self._table.make(self._file, columns), columns, strict=True):
                 dataset.attrs.update(dataset_attributes(column, names, self._options.descriptions))
@@ -264,7 +260,7 @@ class HdfFile:
             self._file.swmr_mode = True
         self._target.lock(self._descriptor, readers=True)
         self._target.publish()
-        self._begun = True
+        self._making = False
 
     def _check_target(self) -> None:
         self.problem = self.problem or self._target.check(self._descriptor)
@@ -311,9 +307,11 @@ class HdfFile:
         """Convert the errors of calls that write the file; check before that no other program has changed it."""
         try:
             self._target.check_content(self._descriptor)
-            yield
-            if self._is_open:
-                self._target.note_content(self._descriptor)
+            try:
+                yield
+            finally:
+                if self._is_open:
+                    self._target.note_content(self._descriptor)
         except (OSError, RuntimeError) as error:
             raise CaptureError(f"cannot write {self.path}: {reason_of(error)}") from error
         except (ValueError, TypeError, OverflowError) as error:  # a value from the PandA does not fit its dataset

@@ -36,11 +36,6 @@ def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -
     """
     _cut(file, names, rows)
     close_unwritten(file)
-    return repair(path, names, rows)
-
-
-def repair(path: Path, names: Sequence[str], rows: int) -> tuple[int, str]:
-    """Make a file open normally that HDF5 has left without closing it; arguments and result as for `close_broken`."""
     try:
         mark_closed(path)
         again = opened(h5py.File, path, "r+", locking=False)
@@ -50,20 +45,31 @@ def repair(path: Path, names: Sequence[str], rows: int) -> tuple[int, str]:
         with opened(h5py.File, path, "r", locking=False) as closed:
             lengths = {len(closed[name]) for name in names}
     except _ERRORS:
-        return _unrepaired(path, names)
+        return _found(path, names, closed=False)
     # The disk may have refused the lengths of rows that it had accepted.
     complete = min(lengths, default=rows)
     return complete, "" if lengths <= {complete} else f"; {complete} rows are complete"
 
 
-def _unrepaired(path: Path, names: Sequence[str]) -> tuple[int, str]:
-    """Return the result of `close_broken` for a file that cannot be written any more."""
+def mark_left_open(path: Path, names: Sequence[str]) -> tuple[int, str]:
+    """Mark a file as closed that HDF5 failed to close; arguments and result as for `close_broken`.
+
+    HDF5 may still have the file in its list of open files, so it must not open the path again.
+    """
+    closed = False
+    with contextlib.suppress(OSError):
+        closed = mark_closed(path)
+    return _found(path, names, closed=closed)
+
+
+def _found(path: Path, names: Sequence[str], *, closed: bool) -> tuple[int, str]:
+    """Return the result of `close_broken` for a file as it is, marked as closed or not."""
     try:
         with opened(_AsClosed, path) as content, h5py.File(content, "r") as file:
-            complete = min((len(file[name]) for name in names), default=0)
+            rows = min((len(file[name]) for name in names), default=0)
     except _ERRORS:
         return 0, "; the file cannot be opened"
-    return complete, f"; open it with h5py.File({str(path)!r}, swmr=True): {complete} rows are complete"
+    return rows, "" if closed else f"; open it with h5py.File({str(path)!r}, swmr=True): {rows} rows are complete"
 
 
 class _AsClosed(io.FileIO):

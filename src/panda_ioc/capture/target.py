@@ -161,14 +161,10 @@ class FileTarget:
         head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
         os.pwrite(descriptor, head, 0)
 
-    def discard(self, ours: os.stat_result) -> None:
-        """Remove the new file if it is still at the path where it was created.
-
-        Args:
-            ours: status of the open file
-        """
+    def discard(self, descriptor: int) -> None:
+        """Remove the new file if it is still at the path where it was created."""
         try:
-            if os.path.samestat(self.write_path.lstat(), ours):
+            if os.path.samestat(self.write_path.lstat(), os.fstat(descriptor)):
                 self.write_path.unlink()
         except OSError:
             return  # already removed, or the directory is read-only now
