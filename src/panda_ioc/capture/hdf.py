@@ -331,4 +331,4 @@ def _meaning(column: Column) -> tuple[Any, ...]:
     """Return the properties of a column that must be the same in all acquisitions of a file."""
     source = column.field
     scaling = () if column.scaled else (source.scale, source.offset)
-    return (column.name, column.dtype, source.units, *scaling)
+    return (column.name, source.column, column.dtype, source.units, *scaling)
