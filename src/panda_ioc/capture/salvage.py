@@ -73,7 +73,7 @@ def _found(path: Path, names: Sequence[str], *, closed: bool) -> tuple[int, str]
 
 
 class _AsClosed(io.FileIO):
-    """A file to read, as if it were marked as closed. With `swmr=True`, HDF5 would retry for ever if it is broken."""
+    """A file to read as if it were marked as closed. With `swmr=True`, HDF5 retries a broken file indefinitely."""
 
     def readinto(self, buffer: Any) -> int:
         at = self.tell()

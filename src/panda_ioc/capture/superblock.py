@@ -43,7 +43,7 @@ class Superblock:
 
 
 def parse_superblock(head: bytes) -> Superblock | None:
-    """Parse the first `SUPERBLOCK_BYTES` of a file; None if they are no superblock of a supported version."""
+    """Parse the first `SUPERBLOCK_BYTES` of a file; None without a superblock of a supported version."""
     values = _values(head)
     return None if values is None else Superblock(bool(values[4] & _WRITING), values[7])
 
@@ -56,7 +56,7 @@ def marked_closed(head: bytes, size: int) -> bytes | None:
         size: size of the file in bytes
 
     Returns:
-        the bytes with which the file begins then; None if they are no superblock of a supported version
+        the bytes with which the file begins then; None without a superblock of a supported version
     """
     values = _values(head)
     return None if values is None else _packed(*values[:4], values[4] & ~_WRITING, *values[5:7], size, values[8])

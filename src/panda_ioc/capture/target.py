@@ -23,7 +23,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.E
 #: Number of attempts to lock, and the pause between them in s: a reader that opens the file locks it briefly.
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.02
 
-#: Permission of anybody to write a file.
+#: Permission to write a file, of any user.
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 #: Mark of the kernel for the path of a deleted file, and the name to which NFS renames a deleted file that is open.
