@@ -47,6 +47,35 @@ for line in sys.stdin:
     sign.unlink()
 """
 
+#: A program that writes a file by `write_files`, without a PandA; it prints the errors.
+PIPELINE = """
+import os, sys
+from pathlib import Path
+from panda_ioc.capture.errors import CaptureError
+from panda_ioc.capture.pipeline import Writing, _Sink
+from tests.capture.recorded import events
+from tests import samples
+sign = Path(os.environ["FAILING_WHILE"])
+for name in sys.argv[1:]:
+    sink = _Sink(Path(os.environ["FAILING_DIRECTORY"], name), Writing(flush_period=0))
+    *data, end = events(b"OK\\n" + samples.acquisition(samples.rows(3000)))
+    try:
+        for each in data:
+            sink.take(each)
+        if name == "end":
+            sign.touch()
+        sink.take(end)
+        sign.touch()
+        sink.close()
+    except CaptureError as error:
+        try:
+            sink.fail(error)
+            print(error)
+        except CaptureError as complete:
+            print(complete)
+    sign.unlink()
+"""
+
 #: Stages and compressions.
 CASES = [(stage, compression) for stage in ("begin", "write", "end", "close") for compression in ("none", "gzip")]
 
@@ -81,6 +110,25 @@ def disk(
     assert done.returncode == 0, done
     said = iter(done.stdout.splitlines())
     return directory, {case: (error, int(rows)) for case, error, rows in zip(CASES, said, said, strict=True)}
+
+
+def test_errors_of_a_pipeline_say_how_to_open_the_file(library: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    variables = {"FAILING_DIRECTORY": str(directory), "FAILING_WHILE": f"{tmp_path}/sign", "LD_PRELOAD": str(library)}
+    done = subprocess.run(
+        [sys.executable, "-c", PIPELINE, "end", "close"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done
+    assert done.stdout.splitlines() == [
+        f"cannot write {path}: Input/output error; open it with h5py.File('{path}', swmr=True): 3000 rows are complete"
+        for path in (directory / "end", directory / "close")
+    ]
 
 
 @pytest.mark.parametrize(("stage", "compression"), CASES[2:])

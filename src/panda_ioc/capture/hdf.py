@@ -192,7 +192,8 @@ class HdfFile:
         if self._acquisitions:
             self.flush()
         elif not self._empty:
-            self._target.discard(self._descriptor)
+            self.discard()
+            return
         else:
             with self._disk():
                 self._check_target()
@@ -203,6 +204,12 @@ class HdfFile:
             self._target.check_writable(self._descriptor)
             self._end_threads()
             self._file.close()
+
+    def discard(self) -> None:
+        """Close the file and remove it, unless another program has already moved or replaced it."""
+        self._target.discard(self._descriptor)
+        self._end_threads()
+        close_unwritten(self._file)
 
     def abandon(self, failure: str = "") -> str:
         """Close the file after a disk error. Rows that are not written are lost.
@@ -320,11 +327,20 @@ class HdfFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, error: object, *_: object) -> None:
-        if kind is None:
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
+        if error is not None:
+            self._give_up(error)
+            return
+        try:
             self.close()
-        else:
-            self.abandon(str(error))
+        except CaptureError as failure:
+            self._give_up(failure)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        note = self.abandon(str(error))
+        if note:
+            error.add_note(note.removeprefix("; "))
 
 
 def _meaning(column: Column) -> tuple[Any, ...]:
