@@ -1,6 +1,8 @@
 """Files that other programs own, protect or change while they are written."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from panda_ioc.capture.columns import stored_columns
 from panda_ioc.capture.errors import CaptureError
 from panda_ioc.capture.hdf import HdfFile
+from panda_ioc.capture.openers import has_writer
 from panda_ioc.capture.options import FileOptions
 from panda_ioc.capture.superblock import SUPERBLOCK_BYTES, marked_closed, parse_superblock
 
@@ -91,6 +94,38 @@ def test_a_file_of_which_another_hard_link_stays(tmp_path: Path) -> None:
     assert file.problem == f"{path} was deleted or moved: only another hard link has its data"
     with h5py.File(link) as read:
         np.testing.assert_array_equal(read["COUNTER1.OUT.Value"][:], POSITIONS[:1000])
+
+
+#: A program that has a file open for SWMR writing, as areaDetector does; HDF5 then holds no lock.
+SWMR_WRITER = """
+import sys, h5py
+with h5py.File(sys.argv[1], "w", libver="latest") as file:
+    file.create_dataset("x", (0,), "f8", maxshape=(None,), chunks=(10,))
+    file.swmr_mode = True
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_file_of_another_swmr_writer(tmp_path: Path) -> None:
+    """It is replaced only after its writer has ended, also if that was killed and a reader still has the file."""
+    path = tmp_path / "x.h5"
+    command = [sys.executable, "-c", SWMR_WRITER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        try:
+            assert writer.stdout
+            assert writer.stdout.readline() == b"writing\n"
+            if has_writer(path) is None:
+                pytest.skip("this file system does not tell")
+            with pytest.raises(CaptureError, match=f"^cannot replace {path}: another program is writing it"):
+                HdfFile(path, FileOptions(overwrite=True))
+        finally:
+            writer.kill()
+    with h5py.File(path, swmr=True) as reader:
+        begun(path).close()
+        assert list(reader) == ["x"]
+    with h5py.File(path) as read:
+        assert len(read["COUNTER1.OUT.Value"]) == 1000
 
 
 def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:

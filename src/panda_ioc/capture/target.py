@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..opening import opened
 from .errors import CaptureError
+from .openers import has_writer
 from .superblock import SUPERBLOCK_BYTES, parse_superblock
 
 #: Errors of file systems without locks. As HDF5 does, files are then not protected.
@@ -183,9 +184,12 @@ def _check_replaceable(path: Path, real: Path) -> int:
             written = not _lock(descriptor, fcntl.LOCK_SH)
             block = parse_superblock(os.pread(descriptor, SUPERBLOCK_BYTES, 0))
             # HDF5 marks a file while it is being written. The mark remains if the writer was killed.
-            written = written or (block is not None and block.being_written and not _lock(descriptor, fcntl.LOCK_EX))
+            marked = block is not None and block.being_written
+            in_use = marked and not _lock(descriptor, fcntl.LOCK_EX)
         finally:
             os.close(descriptor)
+        writer = has_writer(real)
+        written = written or (in_use if writer is None else writer)
     except OSError as error:
         raise CaptureError(f"cannot replace {path}: {error.strerror}") from error
     if written:
