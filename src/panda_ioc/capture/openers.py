@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..opening import opened
 
-#: File systems whose files only this host opens. Others refuse leases for reasons of their own.
+#: File systems whose files only this host opens. Others also refuse leases for other reasons.
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "overlay", "zfs"})
 
 
