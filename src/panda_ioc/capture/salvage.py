@@ -6,17 +6,16 @@ which is consistent in SWMR mode. It is marked as closed, and its columns are tr
 """
 
 import contextlib
-import io
 import os
 import resource
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 
 from ..opening import opened
-from .superblock import SUPERBLOCK_BYTES, mark_closed, marked_closed
+from .growingfile import AsClosed
+from .superblock import mark_closed
 
 _ERRORS = (OSError, RuntimeError, KeyError)
 
@@ -65,23 +64,11 @@ def mark_left_open(path: Path, names: Sequence[str]) -> tuple[int, str]:
 def _found(path: Path, names: Sequence[str], *, closed: bool) -> tuple[int, str]:
     """Return the result of `close_broken` for a file as it is, marked as closed or not."""
     try:
-        with opened(_AsClosed, path) as content, h5py.File(content, "r") as file:
+        with opened(AsClosed, path) as content, h5py.File(content, "r") as file:
             rows = min((len(file[name]) for name in names), default=0)
     except _ERRORS:
         return 0, "; the file cannot be opened"
     return rows, "" if closed else f"; open it with h5py.File({str(path)!r}, swmr=True): {rows} rows are complete"
-
-
-class _AsClosed(io.FileIO):
-    """A file to read as if it were marked as closed. With `swmr=True`, HDF5 retries a broken file indefinitely."""
-
-    def readinto(self, buffer: Any) -> int:
-        at = self.tell()
-        count = super().readinto(buffer)
-        head = marked_closed(os.pread(self.fileno(), SUPERBLOCK_BYTES, 0), os.fstat(self.fileno()).st_size)
-        part = (head or b"")[at : at + count]
-        memoryview(buffer).cast("B")[: len(part)] = part
-        return count
 
 
 def _cut(file: h5py.File, names: Sequence[str], rows: int) -> None:
