@@ -25,9 +25,10 @@ from tests.capture.test_hdf import START, stored_columns, samples
 sign = Path(os.environ["FAILING_WHILE"])
 for line in sys.stdin:
     name, stage, compression = line.split()
+    failing = sign.with_name(sign.name + "-sync") if stage == "sync" else sign
     def reached(name):
         if name == stage:
-            sign.touch()
+            failing.touch()
     file = HdfFile(Path(os.environ["FAILING_DIRECTORY"], name), FileOptions(compression=compression))
     try:
         reached("begin")
@@ -40,11 +41,12 @@ for line in sys.stdin:
         reached("end")
         file.end("Ok")
         reached("close")
+        reached("sync")
         file.close()
     except CaptureError as error:
         print(error, file.abandon(str(error)), sep="")
     print(file.flushed_rows, flush=True)
-    sign.unlink()
+    failing.unlink()
 """
 
 #: A program that writes a file by `write_files`, without a PandA; it prints the errors.
@@ -77,7 +79,10 @@ for name in sys.argv[1:]:
 """
 
 #: Stages and compressions.
-CASES = [(stage, compression) for stage in ("begin", "write", "end", "close") for compression in ("none", "gzip")]
+CASES = [
+    *((stage, compression) for stage in ("begin", "write", "end", "close") for compression in ("none", "gzip")),
+    ("sync", "none"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +136,7 @@ def test_errors_of_a_pipeline_say_how_to_open_the_file(library: Path, tmp_path: 
     ]
 
 
-@pytest.mark.parametrize(("stage", "compression"), CASES[2:])
+@pytest.mark.parametrize(("stage", "compression"), CASES[2:-1])
 def test_the_error_says_how_to_open_the_file_and_how_many_rows_it_has(
     disk: tuple[Path, dict[tuple[str, str], tuple[str, int]]], stage: str, compression: str
 ) -> None:
@@ -158,6 +163,16 @@ def test_a_file_that_cannot_be_opened_is_removed(
     path, (error, flushed) = directory / f"begin-{compression}", outcomes["begin", compression]
     assert error.lower() == f"cannot write {path}: input/output error; the file had no samples and was removed"
     assert (flushed, path.exists()) == (0, False)
+
+
+def test_a_disk_that_fails_after_linux_accepted_the_samples(
+    disk: tuple[Path, dict[tuple[str, str], tuple[str, int]]],
+) -> None:
+    directory, outcomes = disk
+    path, (error, _) = directory / "sync-none", outcomes["sync", "none"]
+    assert error == f"cannot write {path}: Input/output error. It is unknown which samples are on the disk: check them"
+    with h5py.File(path) as file:
+        assert file.attrs["end_reason"].decode() == error
 
 
 #: A program that writes compressed files up to several file size limits; it prints the rows of each.

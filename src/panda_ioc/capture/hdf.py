@@ -201,6 +201,7 @@ class HdfFile:
             if failure or self.problem:
                 self._tell_end(failure or self.problem)
             self._file.flush()
+            self._target.check_stored(self._descriptor)
             self._target.check_writable(self._descriptor)
             self._end_threads()
             self._file.close()

@@ -151,6 +151,19 @@ class FileTarget:
             return f"{self.path} was deleted or moved: only another hard link has its data"
         return f"{self.path} was moved to {now}"
 
+    def check_stored(self, descriptor: int) -> None:
+        """Wait until the disk has stored the file. Little is left to store, see `writeback`.
+
+        Raises:
+            CaptureError: the disk failed after Linux had accepted the data
+        """
+        try:
+            os.fdatasync(descriptor)
+        except OSError as error:
+            raise CaptureError(
+                f"cannot write {self.path}: {error.strerror}. It is unknown which samples are on the disk: check them"
+            ) from error
+
     def check_writable(self, descriptor: int) -> None:
         """Check that the file can still be written, by writing its first bytes again.
 
