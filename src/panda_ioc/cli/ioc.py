@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -191,6 +192,8 @@ def serve(config: "Config") -> int:
     """Run an IOC until it is stopped; return the exit code for `end`."""
     from ..ioc.process.run import run
 
+    gc.freeze()  # modules live until the end
+    gc.enable()
     log_to_stdout(config.log_level)
     try:
         return asyncio.run(run(config))
