@@ -5,20 +5,22 @@ from collections.abc import Iterator
 
 import psutil
 from aioca import caget
+from msgspec import to_builtins
 
 from panda_ioc.simulator import DeviceSpec, Server, load
+from panda_ioc.validation import validated
 
 from .process import running_ioc
 
 
 def with_short_tables(spec: DeviceSpec) -> DeviceSpec:
     """The same PandA with tables of few rows."""
-    content = spec.model_dump(by_alias=True)
+    content = to_builtins(spec)
     for block in content["blocks"].values():
         for field in block["fields"].values():
             if field["type"] == "table":
                 field["max_length"] = 8 * field["row_words"]
-    return DeviceSpec.model_validate(content)
+    return validated(content, DeviceSpec)
 
 
 async def test_tables_take_memory_for_what_is_in_them(ca_ports: Iterator[int]) -> None:
