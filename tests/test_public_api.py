@@ -9,7 +9,7 @@ from enum import Enum
 
 import pytest
 
-from panda_ioc.validation import Model
+from panda_ioc.validation import Checked
 
 PACKAGES = ("panda_ioc.simulator", "panda_ioc.trial")
 
@@ -56,7 +56,7 @@ def test_every_parameter_is_described(package: str) -> None:
     missing = []
     for name, exported in public(package):
         documentation = inspect.getdoc(exported) or ""
-        if inspect.isclass(exported) and issubclass(exported, Model):
+        if inspect.isclass(exported) and issubclass(exported, Checked):
             parameters = set(exported.__struct_fields__)
         elif inspect.isclass(exported) and issubclass(exported, Exception | Enum):
             parameters = set()

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from panda_ioc import yamlfile
-from panda_ioc.validation import Model
+from panda_ioc.validation import Checked
 
 
-class Inner(Model):
+class Inner(Checked):
     a: int = 0
     b: int = 0
 
 
-class Outer(Model):
+class Outer(Checked):
     base: Inner = Inner()
     one: Inner = Inner()
     two: Inner = Inner()

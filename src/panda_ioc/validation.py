@@ -1,7 +1,7 @@
 """Validation of data from outside, such as configuration files: conversion to models, or a list of all problems."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, dataclass_transform, get_args, get_origin
@@ -56,18 +56,22 @@ class InvalidError(PandaError, ValueError):
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class _Validating(StructMeta):
-    """Validates also what code constructs, as msgspec does not; values may be plain data, as in a file."""
+    """Validates what code constructs too, which msgspec does not; values may be plain data, as in a file."""
 
     def __call__(self: Any, *values: Any, **named: Any) -> Any:
         return validated({**dict(zip(self.__struct_fields__, values, strict=False)), **named}, self)
 
 
-class Model(Struct, metaclass=_Validating, frozen=True, forbid_unknown_fields=True):
-    """Base class of models: immutable; constructing one raises InvalidError for wrong values and unknown keys.
+class Checked(Struct, metaclass=_Validating, frozen=True, forbid_unknown_fields=True):
+    """Base class of models: immutable; construction raises InvalidError for wrong values and unknown keys.
 
-    For checks across fields, `__post_init__` raises ValueError, or InvalidError to name the key. A `Meta` with
-    `extra={"problem": f}` has its own message for a value of the right type: f(value).
+    For checks across fields, `__post_init__` raises ValueError, or InvalidError to name the key.
     """
+
+
+def rule(problem: str | Callable[[Any], str], **constraints: Any) -> Meta:
+    """Return constraints for `Annotated`, with a message: a text, or a function of the wrong value."""
+    return Meta(extra={"problem": problem}, **constraints)
 
 
 def validated(content: Any, kind: type[T], *, strict: bool = True) -> T:
@@ -87,15 +91,18 @@ def validated(content: Any, kind: type[T], *, strict: bool = True) -> T:
         raise InvalidError(*_problems(content, kind, strict=strict)) from error
 
 
-def schema(model: type[Model]) -> dict[str, Any]:
+def schema(model: type[Checked]) -> dict[str, Any]:
     """Return the JSON schema of a model."""
     whole = msgspec.json.schema(model, schema_hook=lambda _: {"type": "string", "minLength": 1})
     rest = whole["$defs"]
     return {**rest.pop(model.__name__), "$defs": rest}
 
 
-def _as_path(kind: type, value: object) -> Path:
-    if kind is not Path or not isinstance(value, str):
+def _as_path(_: type, value: object) -> Path:
+    """Convert text to a path, the only type of a model that msgspec does not know."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
         raise TypeError("must be text")
     if not value:  # Path("") is the working directory
         raise ValueError("a path must not be empty")
@@ -159,9 +166,9 @@ def _message(message: str, content: Any, kind: Any) -> str:
     metas = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
     own = [meta.extra["problem"] for meta in metas if isinstance(meta, Meta) and meta.extra]
     if own and ", got " not in message:  # the type is right
-        return str(own[0](content))
+        return str(own[0](content) if callable(own[0]) else own[0])
     if get_origin(_bare(kind)) is Literal and isinstance(content, str):
-        return f"must be {' or '.join(get_args(_bare(kind)))}, not {content!r}"
+        return f"must be {' or '.join(get_args(_bare(kind)))}, not {content!r:.80}"
     if not message.startswith("Expected "):
         return message
     wanted, got, rest = re.sub("`(.*?)`", _plain, message).partition(", got ")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 
 from .protocol import PandaError
-from .validation import InvalidError, Location, Model, validated
+from .validation import Checked, InvalidError, Location, validated
 
 #: The C loader is ten times faster, but not available everywhere.
 _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -15,7 +15,7 @@ _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: The tag of the merge key `<<`.
 _MERGE = "tag:yaml.org,2002:merge"
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=Checked)
 
 
 class YamlFileError(PandaError):

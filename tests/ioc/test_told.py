@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from panda_ioc import yamlfile
+from panda_ioc import validation, yamlfile
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.validation import validated
 
@@ -107,6 +107,49 @@ async def test_an_option_goes_over_the_file_in_small_letters_too(tmp_path: Path)
         environment=environment(free_port()),
     )
     assert (code, "cannot connect to no.such.host.invalid:8888" in output) == (1, True), output
+
+
+def test_all_problems_of_a_file_are_named(tmp_path: Path) -> None:
+    text = "prefix: A B\npanda:\n  host: ''\n  data_prt: 1\npoll: {nope: 1, bits: 99}\nlog_level: 5\n"
+    with pytest.raises(yamlfile.YamlFileError) as caught:
+        read(tmp_path, text)
+    assert [line.partition("ioc.yaml:")[2] for line in str(caught.value).splitlines()] == [
+        "1: prefix: invalid PV prefix 'A B': EPICS does not allow ' '",
+        "4: panda.data_prt: unknown key: use host, control_port, data_port",
+        "3: panda.host: must not be empty",
+        "5: poll.nope: unknown group nope: use CONFIG, ATTR, BITS, POSN, READ, TABLE, METADATA",
+        "5: poll.bits: a poll period must be 0.005 to 60 s",
+        "6: log_level: must be text, not a whole number",
+    ]
+
+
+async def test_all_wrong_options_are_named() -> None:
+    said = await panda_ioc("run", "", "A B", "--poll", "NOPE=1", "--poll", "BITS=0", "--data-root", "x", code=2)
+    assert [line.removeprefix("Error: ") for line in said.splitlines()[-5:]] == [
+        "PREFIX: invalid PV prefix 'A B': EPICS does not allow ' '",
+        "HOST: must not be empty",
+        "--poll: unknown group NOPE: use CONFIG, ATTR, BITS, POSN, READ, TABLE, METADATA",
+        "--poll: a poll period must be 0.005 to 60 s",
+        "--data-root: x is not an absolute path",
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({}, {"poll": {"bits": 1, "POSN": 0.005}}, {"poll": {"NOPE": 1}}, {"poll": {"BITS": 0}}, {"poll": 5}),
+        *({"data": {"roots": ["/a", "/"]}}, {"data": {"roots": ["a"]}}, {"data": {"roots": [""]}}, {"data": {"x": 1}}),
+        *({"state": {"directory": None}}, {"state": {"directory": "x"}}, {"state": {"directory": ""}}, {"state": []}),
+        *({"http": {"port": 0}}, {"http": {"port": 65536}}, {"http": {"port": "80"}}, {"http": {"port": True}}),
+        *({"panda": {"host": ""}}, {"panda": {}}, {"panda": {"host": "h", "control_port": 0}}, {"panda": None}),
+        *({"pvi": {"write_only": "w"}}, {"pvi": {"write_only": "r"}}, {"console": 1}, {"console": True}),
+        *({"log_level": "Info"}, {"log_level": "loud"}, {"log_level": 5}, {"prefix": "A\n"}, {"prefix": 5}, {"y": 1}),
+    ],
+)
+def test_the_schema_refuses_what_the_ioc_refuses(said: dict[str, object]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(validation.schema(Config))
+    assert validator.is_valid({"prefix": "X", "panda": {"host": "h"}, **said}) == good(**said)
 
 
 async def test_the_schema_takes_what_the_ioc_takes(tmp_path: Path) -> None:

@@ -117,7 +117,12 @@ def test_an_invalid_step_is_logged(stage: Stage, caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("no json", "invalid JSON"),
+        ("no json", "invalid JSON: Expecting value"),
+        ("[" * 1000, "invalid JSON"),
+        ("1" * 5000, "invalid JSON"),
+        ("[]", "must be a mapping, not a list"),
+        ('{"jump": {"motor": "INENC1\\n", "to": 1}}', "jump.motor: must be capitals"),
+        ('{"jump": {"motor": "INENC1", "to": NaN}}', "jump.to: must be a finite number"),
         ('{"fly": {}}', "fly: unknown key: use at, move"),
         ("{}", "a step needs exactly one action, not 0: one of move, sine"),
         ('{"move": {"motor": "INENC1", "to": 1}}', "move.speed: this key is required"),
@@ -182,5 +187,5 @@ def test_a_step_later(stage: Stage) -> None:
 def test_every_action_has_a_description() -> None:
     """The documentation is generated from them."""
     for name in Step.actions():
-        assert Step.model(name).__doc__
-        assert hasattr(Step.model(name), "do")
+        assert Step.action_class(name).__doc__
+        assert hasattr(Step.action_class(name), "do")

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from .. import yamlfile
 from ..protocol import PandaError
-from ..validation import InvalidError, Model, Problem, validated
+from ..validation import Checked, InvalidError, Problem, validated
 from . import motorfiles
 from .engine import TICKS
 from .numbers import Refused
@@ -30,7 +30,7 @@ class ScenarioError(PandaError):
 _log = logging.getLogger(__name__)
 
 
-class Scenario(Model):
+class Scenario(Checked):
     """The settings and events of a simulated PandA; immutable.
 
     Attributes:
@@ -138,10 +138,10 @@ def drive(text: str, stage: Stage) -> None:
     """
     try:
         step = validated(json.loads(text), Step, strict=False)
-    except json.JSONDecodeError as error:
-        raise Refused(f"invalid JSON: {error}") from None
     except InvalidError as error:
         raise Refused(str(error.problems[0])) from None
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"invalid JSON: {error}") from None
     if step.follow is not None:
         raise Refused("step follow is allowed in scenario files only: clients must not name files to read")
     if step.at:

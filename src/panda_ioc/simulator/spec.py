@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from .. import yamlfile
 from ..protocol import PandaError
-from ..validation import Model
+from ..validation import Checked, rule
 
 
 class DeviceError(PandaError):
@@ -24,27 +24,10 @@ class DeviceError(PandaError):
 PANDABOX = Path(__file__).parent / "devices" / "pandabox.yaml"
 
 # In patterns \Z, because $ also matches before a line break at the end.
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Z][A-Z0-9_]*\Z",
-        extra={"problem": lambda text: f"must be capitals, digits and _, not {text!r}"},
-    ),
-]
-Line = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\n\x00]*\Z",
-        max_length=900,
-        extra={"problem": lambda _: "must be one line of at most 900 characters"},
-    ),
-]
-Finite = Annotated[
-    float, Meta(ge=-float_info.max, le=float_info.max, extra={"problem": lambda _: "must be a finite number"})
-]
-Bits = Annotated[
-    str, Meta(pattern=r"^\d+:\d+\Z", extra={"problem": lambda text: f"must be LEFT:RIGHT, such as 31:0, not {text!r}"})
-]
+Name = Annotated[str, rule(lambda text: f"must be capitals, digits and _, not {text!r}", pattern=r"^[A-Z][A-Z0-9_]*\Z")]
+Line = Annotated[str, rule("must be one line of at most 900 characters", pattern=r"^[^\n\x00]*\Z", max_length=900)]
+Finite = Annotated[float, rule("must be a finite number", ge=-float_info.max, le=float_info.max)]
+Bits = Annotated[str, rule(lambda text: f"must be LEFT:RIGHT, such as 31:0, not {text!r}", pattern=r"^\d+:\d+\Z")]
 
 _TYPED = tuple(
     f"{kind} {subtype}"
@@ -66,7 +49,7 @@ FIELD_TYPES = (
 )
 
 
-class ColumnSpec(Model):
+class ColumnSpec(Checked):
     """A column of a table.
 
     Attributes:
@@ -82,7 +65,7 @@ class ColumnSpec(Model):
     description: Line = ""
 
 
-class FieldSpec(Model):
+class FieldSpec(Checked):
     """A field of a block.
 
     Attributes:
@@ -134,7 +117,7 @@ class FieldSpec(Model):
         return self.type.partition(" ")[2] or None
 
 
-class BlockSpec(Model, kw_only=True):
+class BlockSpec(Checked, kw_only=True):
     """A type of block.
 
     Attributes:
@@ -152,7 +135,7 @@ class BlockSpec(Model, kw_only=True):
         return [name] if self.count == 1 else [f"{name}{number}" for number in range(1, self.count + 1)]
 
 
-class MetadataSpec(Model):
+class MetadataSpec(Checked):
     """The keys of `*METADATA` in addition to the labels of blocks.
 
     Attributes:
@@ -169,7 +152,7 @@ class MetadataSpec(Model):
 Capture = Literal["Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev"]
 
 
-class DeviceSpec(Model, kw_only=True):
+class DeviceSpec(Checked, kw_only=True):
     """The description of a simulated PandA.
 
     Attributes:

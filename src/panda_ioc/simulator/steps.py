@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Protocol, get_args, get_type_hints
 from msgspec import Meta
 from msgspec.structs import replace
 
-from ..validation import Model, schema
+from ..validation import Checked, rule, schema
 from .detectors import Behaviour
 from .engine import TICKS
 from .faults import Faults
@@ -21,14 +21,7 @@ from .simulation import Simulation
 from .spec import Finite, Line, Name
 
 #: A command as on the control port: an assignment, or one line of a table write.
-Command = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\n\x00]*\Z",
-        max_length=1000,
-        extra={"problem": lambda _: "must be one line of at most 1000 characters"},
-    ),
-]
+Command = Annotated[str, rule("must be one line of at most 1000 characters", pattern=r"^[^\n\x00]*\Z", max_length=1000)]
 
 #: A time in s.
 Time = Annotated[float, Meta(ge=0, le=1e7)]
@@ -54,7 +47,7 @@ class Action(Protocol):
         """Execute the action; raise Refused if it is not possible."""
 
 
-class Move(Model):
+class Move(Checked):
     """Move a motor to a position in counts, at a speed in counts/s and an acceleration in counts/s^2."""
 
     motor: Name
@@ -66,7 +59,7 @@ class Move(Model):
         stage.simulation.outside.motor(self.motor).move(self.to, self.speed, self.acceleration)
 
 
-class Sine(Model):
+class Sine(Checked):
     """Let a motor oscillate around its position, with an amplitude in counts and a period in s."""
 
     motor: Name
@@ -78,7 +71,7 @@ class Sine(Model):
         stage.simulation.outside.motor(self.motor).sine(self.amplitude, self.period, self.cycles)
 
 
-class Jump(Model):
+class Jump(Checked):
     """Set the position of a motor instantly, in counts."""
 
     motor: Name
@@ -88,7 +81,7 @@ class Jump(Model):
         stage.simulation.outside.motor(self.motor).jump(self.to)
 
 
-class Stop(Model):
+class Stop(Checked):
     """Stop a motor."""
 
     motor: Name
@@ -97,7 +90,7 @@ class Stop(Model):
         stage.simulation.outside.motor(self.motor).stop()
 
 
-class Noise(Model):
+class Noise(Checked):
     """Add noise to a motor: an amplitude in counts (0 for none), and an interval in s between changes."""
 
     motor: Name
@@ -108,7 +101,7 @@ class Noise(Model):
         stage.simulation.outside.motor(self.motor).noise(self.amplitude, self.every)
 
 
-class Link(Model):
+class Link(Checked):
     """Connect or disconnect an encoder."""
 
     motor: Name
@@ -118,7 +111,7 @@ class Link(Model):
         stage.simulation.outside.motor(self.motor).link(up=self.up)
 
 
-class Follow(Model):
+class Follow(Checked):
     """Let a motor follow a CSV or HDF5 file; in a scenario file, a relative path starts at its directory."""
 
     motor: Name
@@ -139,7 +132,7 @@ class Follow(Model):
         stage.simulation.outside.motor(self.motor).follow(self.file, self.columns, self.scale, self.offset)
 
 
-class Detector(Model):
+class Detector(Checked):
     """Connect a detector to an output: dead time, delay and width in s; its answer drives an input."""
 
     trigger: Name
@@ -154,7 +147,7 @@ class Detector(Model):
         stage.simulation.outside.detector(self.trigger, behaviour, self.answer)
 
 
-class Level(Model):
+class Level(Checked):
     """Set the level of an input."""
 
     input: Name
@@ -164,7 +157,7 @@ class Level(Model):
         stage.simulation.outside.input(self.input).level(self.high)
 
 
-class Pulses(Model):
+class Pulses(Checked):
     """Send pulses to an input: width and period in s; without end if cycles is None."""
 
     input: Name
@@ -176,7 +169,7 @@ class Pulses(Model):
         stage.simulation.outside.input(self.input).pulses(self.width, self.period, self.cycles)
 
 
-class Arm(Model):
+class Arm(Checked):
     """Arm PCAP; do nothing if it is armed already, or if nothing is selected for capture."""
 
     def do(self, stage: Stage) -> None:
@@ -185,7 +178,7 @@ class Arm(Model):
             capture.arm()
 
 
-class Commands(Model):
+class Commands(Checked):
     """Send commands, as over the control port."""
 
     lines: tuple[Command, ...]
@@ -194,7 +187,7 @@ class Commands(Model):
         stage.simulation.set_up(self.lines)
 
 
-class Health(Model):
+class Health(Checked):
     """Force the value of a read-only field; without a value, show the output of the block again."""
 
     field: str
@@ -204,7 +197,7 @@ class Health(Model):
         stage.simulation.force(self.field, self.shows)
 
 
-class Broken(Model):
+class Broken(Checked):
     """Make reads of a field fail, or succeed again."""
 
     field: str
@@ -214,7 +207,7 @@ class Broken(Model):
         stage.simulation.break_field(self.field, broken=self.broken)
 
 
-class Fail(Model):
+class Fail(Checked):
     """End the current acquisition with an error."""
 
     reason: Literal["Driver data overrun", "DMA data error", "Data overrun", "Framing error", "Early disconnect"] = (
@@ -227,7 +220,7 @@ class Fail(Model):
         stage.simulation.fail(self.reason)
 
 
-class Slow(Model):
+class Slow(Checked):
     """Delay the replies of the control port by some seconds."""
 
     seconds: Time
@@ -236,7 +229,7 @@ class Slow(Model):
         stage.faults.reply_delay = self.seconds
 
 
-class Stall(Model):
+class Stall(Checked):
     """Stall the data port, or let it continue."""
 
     stalled: bool = True
@@ -245,7 +238,7 @@ class Stall(Model):
         (stage.faults.stall.clear if self.stalled else stage.faults.stall.set)()
 
 
-class Cut(Model):
+class Cut(Checked):
     """Cut connections: immediately, or data connections after a number of bytes of samples."""
 
     port: Literal["control", "data", "both"] = "both"
@@ -258,7 +251,7 @@ class Cut(Model):
             stage.faults.cut_connections(self.port != "data", self.port != "control")
 
 
-class Restart(Model):
+class Restart(Checked):
     """Restart the PandA after a downtime in s, optionally with other versions or without some blocks."""
 
     down: Time = 0.0
@@ -275,7 +268,7 @@ class Restart(Model):
         stage.faults.restart(replace(spec.without(self.without), **changed), self.down)
 
 
-class Step(Model):
+class Step(Checked):
     """An action with its time in s, since the start of the scenario or since the request.
 
     Exactly one action is given.
@@ -313,17 +306,17 @@ class Step(Model):
         return [name for name in cls.__struct_fields__ if name != "at"]
 
     @classmethod
-    def model(cls, action: str) -> type[Model]:
-        """Return the model of an action."""
-        model: type[Model] = get_args(get_type_hints(cls)[action])[0]
-        return model
+    def action_class(cls, action: str) -> type[Checked]:
+        """Return the class of an action."""
+        kind: type[Checked] = get_args(get_type_hints(cls)[action])[0]
+        return kind
 
     @classmethod
     def takes_text(cls, action: str, parameter: str) -> bool:
         """Return whether a parameter of an action is text, so that 4.10 is a version and not a number."""
         if action not in cls.actions():
             return False
-        kind = schema(cls.model(action))["properties"].get(parameter, {})
+        kind = schema(cls.action_class(action))["properties"].get(parameter, {})
         return any(one.get("type") == "string" for one in kind.get("anyOf", [kind]))
 
     def _given(self) -> list[str]:

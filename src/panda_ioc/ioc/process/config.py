@@ -16,7 +16,7 @@ from msgspec import Meta, field
 from msgspec.structs import force_setattr
 
 from ...protocol import ChangeGroup
-from ...validation import InvalidError, Model, Problem
+from ...validation import Checked, InvalidError, Problem, rule
 from ..link.poll import PERIODS
 from ..plan.names import PREFIX_PATTERN, prefix_problem
 
@@ -37,44 +37,34 @@ def _about(text: str) -> Meta:
 
 
 _Port = Annotated[int, Meta(ge=1, le=65535)]
-_PortOrAny = Annotated[int, Meta(ge=0, le=65535)]
-_Text = Annotated[str, Meta(min_length=1, extra={"problem": lambda _: "must not be empty"})]
-_Prefix = Annotated[str, Meta(pattern=PREFIX_PATTERN, extra={"problem": prefix_problem})]
+_Prefix = Annotated[str, rule(prefix_problem, pattern=PREFIX_PATTERN)]
 _AbsolutePath = Annotated[Path, Meta(extra_json_schema={"pattern": "^/"})]
 _Group = Annotated[
-    str,
-    Meta(
-        pattern=_in_any_case(*_GROUPS),
-        extra={"problem": lambda name: f"unknown group {name}: use {', '.join(_GROUPS)}"},
-    ),
+    str, rule(lambda name: f"unknown group {name}: use {', '.join(_GROUPS)}", pattern=_in_any_case(*_GROUPS))
 ]
 _Period = Annotated[
     float,
-    Meta(
-        ge=SHORTEST_PERIOD,
-        le=LONGEST_PERIOD,
-        extra={"problem": lambda _: f"a poll period must be {SHORTEST_PERIOD} to {LONGEST_PERIOD:g} s"},
-    ),
+    rule(f"a poll period must be {SHORTEST_PERIOD} to {LONGEST_PERIOD:g} s", ge=SHORTEST_PERIOD, le=LONGEST_PERIOD),
 ]
 _LogLevel = Annotated[
     str,
-    Meta(
+    rule(
+        lambda level: f"must be {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}, not {level!r}",
         pattern=_in_any_case(*_LEVELS),
-        extra={"problem": lambda level: f"must be {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}, not {level!r}"},
         extra_json_schema={"anyOf": [{"enum": list(_LEVELS)}, {}]},  # editors offer the enum
     ),
 ]
 
 
-class PandaConfig(Model):
+class PandaConfig(Checked):
     """The connection to the PandA."""
 
-    host: Annotated[_Text, _about("Name or address of the PandA.")]
+    host: Annotated[str, rule("must not be empty", min_length=1), _about("Name or address of the PandA.")]
     control_port: Annotated[_Port, _about("Port of the control server of the PandA.")] = 8888
     data_port: Annotated[_Port, _about("Port of the data server of the PandA.")] = 8889
 
 
-class DataConfig(Model):
+class DataConfig(Checked):
     """Limits of captures."""
 
     roots: Annotated[
@@ -86,7 +76,7 @@ class DataConfig(Model):
             raise InvalidError(*(Problem(("roots", place), f"{root} is not an absolute path") for place, root in bad))
 
 
-class StateConfig(Model):
+class StateConfig(Checked):
     """State on disk between runs."""
 
     directory: Annotated[
@@ -97,20 +87,20 @@ class StateConfig(Model):
     ] = None
 
 
-class DesignsConfig(Model):
+class DesignsConfig(Checked):
     """Designs: complete settings of the PandA, saved by name."""
 
     directory: Annotated[Path | None, _about("Directory of the designs; none: there are no DESIGN records.")] = None
 
 
-class ScreensConfig(Model):
+class ScreensConfig(Checked):
     """Screens for Phoebus."""
 
     directory: Annotated[Path | None, _about("Directory to write screens to at startup; none: no screens.")] = None
     clear: Annotated[bool, _about("Remove generated, unchanged screens that this PandA does not need.")] = False
 
 
-class PviConfig(Model):
+class PviConfig(Checked):
     """The PVI tables, in which ophyd-async finds the PVs."""
 
     compatible: Annotated[
@@ -125,7 +115,7 @@ class PviConfig(Model):
     ] = "rw"
 
 
-class AccessConfig(Model):
+class AccessConfig(Checked):
     """Access control for puts."""
 
     read_only: Annotated[bool, _about("Refuse every put.")] = False
@@ -135,14 +125,16 @@ class AccessConfig(Model):
     ] = False
 
 
-class HttpConfig(Model):
+class HttpConfig(Checked):
     """Prometheus metrics and health checks over HTTP."""
 
-    port: Annotated[_PortOrAny | None, _about("Port for metrics and health checks; none: no HTTP.")] = None
+    port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None, _about("Port for metrics and health checks; none: no HTTP.")
+    ] = None
     host: Annotated[str, _about("Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1"
 
 
-class Config(Model):
+class Config(Checked):
     """The configuration of an IOC."""
 
     prefix: Annotated[_Prefix, _about("Prefix of all PV names, without the last colon.")]
