@@ -171,12 +171,8 @@ def _message(message: str, content: Any, kind: Any) -> str:
         return f"must be {' or '.join(get_args(_bare(kind)))}, not {content!r:.80}"
     if not message.startswith("Expected "):
         return message
-    wanted, got, rest = re.sub("`(.*?)`", _plain, message).partition(", got ")
+    plain = re.sub("`(.*?)`", lambda name: _TYPES.get(name[1], name[1].removeprefix("$.")), message)
+    wanted, got, rest = plain.partition(", got ")
     if isinstance(content, bool | float | str):
         rest = f"text {content!r:.80}" if isinstance(content, str) else str(content).lower()
     return wanted.replace("Expected", "must be", 1) + (f", not {rest}" if got else "")
-
-
-def _plain(quoted: re.Match[str]) -> str:
-    """Return the name of a type or the path of a key as users write it."""
-    return " or ".join(_TYPES.get(name, name) for name in quoted[1].removeprefix("$.").split(" | "))
