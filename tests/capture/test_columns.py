@@ -140,6 +140,9 @@ def test_squares_that_no_samples_have_are_no_deviation() -> None:
         ({"A.B.StdDev", "A.B.Mean"}, ["A.B.Mean", "A.B.StdDev"]),
         ({"A.B.StdDev", "PCAP.GATE_DURATION.Value"}, ["PCAP.GATE_DURATION.Value", "A.B.StdDev"]),
         (None, ["PCAP.GATE_DURATION.Value", "A.B.Mean", "A.B.StdDev"]),
+        # Selections that do not fit the acquisition: another client has just changed them.
+        ({"A.B.Value"}, ["PCAP.GATE_DURATION.Value", "A.B.Mean", "A.B.StdDev"]),
+        ({"A.B.StdDev", "C.D.Value"}, ["PCAP.GATE_DURATION.Value", "A.B.Mean", "A.B.StdDev"]),
     ],
 )
 def test_what_the_panda_added_is_stored_with_raw_data_only(asked: set[str] | None, scaled: list[str]) -> None:

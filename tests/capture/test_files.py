@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from panda_ioc.capture.errors import CaptureError
-from panda_ioc.capture.files import FileName, make_directory
+from panda_ioc.capture.files import FileName, make_directory, numbered
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,19 @@ def test_what_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CaptureError, match="cannot create the directory"):
         make_directory(str(tmp_path / "file/a"), -5)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("scan_%d.h5", "scan_7.h5"),
+        ("scan_%04d.h5", "scan_0007.h5"),
+        ("scan_%4.4d.h5", "scan_0007.h5"),  # as in templates of areaDetector
+        ("100%%_%.3d", "100%_007"),
+        ("100%.h5", None),
+        ("scan.h5", None),
+    ],
+)
+def test_names_of_a_series(name: str, file: str | None) -> None:
+    path_of = numbered(Path("/data%d") / name)
+    assert (path_of and path_of(7)) == (file and Path("/data%d") / file)

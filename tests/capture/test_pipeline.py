@@ -153,6 +153,18 @@ async def test_a_file_that_cannot_be_made_arms_nothing(counting_panda: Server, w
     assert (tmp_path / "there.h5").stat().st_size == 0
 
 
+async def test_a_file_is_kept_that_no_acquisition_replaces(
+    counting_panda: Server, write: Write, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.h5"
+    path.write_text("precious")
+    writing = Writing(make_file=partial(HdfFile, options=FileOptions(overwrite=True), empty=False))
+    with pytest.raises(PandaTimeoutError):
+        await write(counting_panda, path, writing, timeout=0.2)
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 async def test_who_stops_in_the_middle_has_what_came(counting_panda: Server, tmp_path: Path) -> None:
     samples_on_arm(counting_panda, 1000, "")
     seen = asyncio.Event()

@@ -1,6 +1,8 @@
 """Physical values from files, including raw files."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -151,3 +153,50 @@ def test_small_files_are_small(tmp_path: Path) -> None:
     assert (tmp_path / "x.h5").stat().st_size < 80_000
     with h5py.File(tmp_path / "x.h5") as read:
         assert read["INENC1.VAL.Value"].chunks == (1024,)
+
+
+#: A program that reads a file with all that reads files; it prints the errors.
+READER = """
+import sys
+from pathlib import Path
+from panda_ioc.capture import CaptureError, read_columns
+from panda_ioc.capture.plot import draw
+for path in map(Path, sys.argv[1:]):
+    for read in (read_columns, lambda path: draw(path, path.with_suffix(".png"))):
+        try:
+            read(path)
+            print(f"could read {path}")
+        except CaptureError as error:
+            print(error)
+"""
+
+
+def test_damaged_files_are_errors(tmp_path: Path) -> None:
+    """HDF5 would retry indefinitely in SWMR mode."""
+    whole = tmp_path / "whole"
+    with HdfFile(whole, FileOptions()) as file:
+        file.begin(START, stored_columns(START, ColumnOptions(NAMES)))
+        file.write(rows(10))
+        file.flush()
+        growing = whole.read_bytes()
+        assert len(read_columns(whole)["x"]) == 10
+        file.end("Ok")
+    closed = whole.read_bytes()
+    damages = {
+        "half-a-copy": closed[: len(closed) // 2],
+        "half-a-copy-of-a-growing-file": growing[: len(growing) // 2],
+        "a-copy-of-a-growing-file-without-its-end": growing[:-5000],
+        "closed-with-zeros": closed[:300] + bytes(40) + closed[340:],
+        "growing-with-zeros": growing[:300] + bytes(40) + growing[340:],
+        "no-hdf5": b"text",
+    }
+    paths = [tmp_path / name for name in damages]
+    for path, content in zip(paths, damages.values(), strict=True):
+        path.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", READER, *paths], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done
+    said = done.stdout.splitlines()
+    for path, *lines in zip(paths, said[::2], said[1::2], strict=True):
+        assert all(line.startswith(f"cannot read {path}: ") for line in lines), lines

@@ -265,6 +265,25 @@ async def test_captures_that_change_end_the_file(tmp_path: Path) -> None:
     assert numbers(tmp_path / "x.h5") == list(range(10))
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_settings_that_change_during_an_acquisition_are_for_the_next_one(tmp_path: Path, mode: str) -> None:
+    """In mode LAST_N, the columns are written at its end."""
+    names = {"COUNTER1.OUT": "before"}
+    capture = recorder(
+        tmp_path / "x.h5", mode, 10, columns=lambda start: stored_columns(start, ColumnOptions(names=dict(names)))
+    )
+    start, *rest = acquisition(10)
+    state = feed(capture, [start])
+    names["COUNTER1.OUT"] = "after"
+    feed(capture, rest, state)
+    capture.finish()
+    await closed(capture)
+    assert capture.progress.error is None
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert "before" in file
+        assert "after" not in file
+
+
 async def test_what_does_not_fit_into_a_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     """For any data of a PandA, the writer thread does not end with a traceback."""
     capture = recorder(tmp_path / "x.h5")

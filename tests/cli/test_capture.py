@@ -39,6 +39,19 @@ def counted(path: Path) -> list[float]:
         return [float(value) for value in file["COUNTER1.OUT.Value"][:]]
 
 
+def count_arms(panda: Server) -> list[object]:
+    """A list that gets an item each time that PCAP is armed."""
+    arms: list[object] = []
+    on_arm = panda.capture.on_arm
+
+    def count(layout: Layout) -> None:
+        arms.append(layout)
+        on_arm(layout)
+
+    panda.capture.on_arm = count
+    return arms
+
+
 async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     samples_on_arm(panda, 5000)
@@ -71,8 +84,13 @@ async def test_a_file_for_each_acquisition(panda: Server, ports: tuple[str, ...]
     said = await panda_ioc("capture", *ports, tmp_path / "n_%d.h5", "--arm", "--samples", "250")
     assert [len(counted(tmp_path / f"n_{number}.h5")) for number in (1, 2, 3)] == [100, 100, 50]
     (tmp_path / "n_1.h5").unlink()
+    armed = count_arms(panda)
     said = await panda_ioc("capture", *ports, tmp_path / "n_%d.h5", "--arm", "--acquisitions", "2", code=1)
-    assert "n_2.h5: File exists" in said
+    assert said.splitlines()[-2:] == [
+        f"{tmp_path / 'n_1.h5'}: 100 samples in 1 acquisition, 0 missed, end reason: Ok",
+        f"Error: cannot create {tmp_path / 'n_2.h5'}: File exists",
+    ]
+    assert len(armed) == 1
     assert panda.capture.completion != "Busy"
     assert len(counted(tmp_path / "n_1.h5")) == 100
     said = await panda_ioc("capture", *ports, tmp_path / "n_%d_%d.h5", "--arm", code=1)
@@ -195,9 +213,25 @@ async def test_an_overrun_is_no_success(panda: Server, ports: tuple[str, ...], t
     assert len(counted(tmp_path / "x.h5")) == 100
 
 
-async def test_where_no_file_can_be(ports: tuple[str, ...], tmp_path: Path) -> None:
+async def test_samples_that_were_missed_are_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    """The PandA has only the last samples of an acquisition for a client that connects late."""
+    panda.capture.buffer_bytes = 12 * 50
+    samples_on_arm(panda, 0, reason="")
+    panda.capture.arm()
+    for _ in range(10):
+        panda.capture.append(np.zeros((10, 3), np.uint32))
+    asyncio.get_running_loop().call_later(2, panda.capture.end, "Ok")
+    said = await panda_ioc("capture", *ports, tmp_path / "x.h5", code=1)
+    captured = len(counted(tmp_path / "x.h5"))
+    assert 0 < captured < 100
+    assert f"Error: {100 - captured} samples taken before the capture are missing: " in said
+
+
+async def test_where_no_file_can_be(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:
+    armed = count_arms(panda)
     said = await panda_ioc("capture", *ports, tmp_path / "nothing/x.h5", "--arm", code=1)
     assert "nothing/x.h5" in said
+    assert not armed
 
 
 @pytest.mark.parametrize("wrong", ["refuses", "is silent", "is another"])

@@ -317,6 +317,27 @@ async def test_units_that_change_end_the_file(data: DataPvs, server: Server) -> 
     assert len(data.column()) == 10
 
 
+async def test_another_field_under_the_same_name_ends_the_file(data: DataPvs, server: Server, ioc: Ioc) -> None:
+    samples_on_arm(server, 10)
+    await ioc.pva_put("COUNTER1:OUT:DATASET", "position")
+    try:
+        await data.put("CAPTURE", 1)
+        await data.arm()
+        await data.until("NUM_CAPTURED", 10)
+        await ioc.pva_put("COUNTER1:OUT:CAPTURE", "No")
+        await ioc.pva_put("COUNTER2:OUT:CAPTURE", "Value")
+        await ioc.pva_put("COUNTER1:OUT:DATASET", "")
+        await ioc.pva_put("COUNTER2:OUT:DATASET", "position")
+        await data.arm()
+        await data.until("CAPTURE", 0)
+        assert "the captured fields have changed" in await data.get("STATUS")
+        assert len(data.column("position")) == 10
+    finally:
+        await ioc.pva_put("COUNTER2:OUT:CAPTURE", "No")
+        for name in ("COUNTER1", "COUNTER2"):
+            await ioc.pva_put(f"{name}:OUT:DATASET", "")
+
+
 async def test_a_flush_period_of_zero(data: DataPvs, server: Server, ioc: Ioc) -> None:
     """Each frame is readable when it arrives, and the IOC is idle between frames."""
     samples_on_arm(server, 10, reason="")
@@ -361,6 +382,10 @@ async def test_a_capture_that_begins_in_an_acquisition(data: DataPvs, server: Se
     server.capture.end("Ok")
     await data.until("NUM_CAPTURED", 50)
     await data.until("MISSED", 103)
+    missed = await caget(data.ioc.pv("DATA:MISSED"), format=FORMAT_TIME)
+    assert (int(missed), missed.severity) == (103, 1)
+    await data.put("CAPTURE", 0)
+    assert await data.get("STATUS") == f"OK: 50 samples in {data.path}; 103 samples before them were missed"
 
 
 async def test_the_live_view(data: DataPvs, server: Server, ioc: Ioc) -> None:

@@ -6,7 +6,7 @@ With raw data, the PandA leaves the scaling to this package, which saves network
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -75,7 +75,7 @@ def stored_columns(start: StartData, options: ColumnOptions | None = None) -> li
     Raises:
         CaptureError: a column cannot be scaled, or two columns have the same name
     """
-    options = options or ColumnOptions()
+    options = _with_known_selection(options or ColumnOptions(), start)
     chosen = [field for field in start.fields if _is_stored(field, start, options)]
     if options.raw and start.process == "Raw":
         needed = {name for field in chosen for name in _operands(field)}  # to scale the file later
@@ -104,6 +104,15 @@ def _check_names(names: Sequence[str], *, nexus: bool) -> None:
         if name in called:
             raise CaptureError(f"two columns are called {name!r}: change the name of a dataset")
         called.add(name)
+
+
+def _with_known_selection(options: ColumnOptions, start: StartData) -> ColumnOptions:
+    """Return the options without `asked` if it is outdated: rather an added column in the file than one missing."""
+    if options.asked is None:
+        return options
+    sent = {field.column for field in start.fields}
+    is_current = sent - set(_added(start)) <= options.asked <= sent
+    return options if is_current else replace(options, asked=None)
 
 
 def _is_stored(field: FieldCapture, start: StartData, options: ColumnOptions) -> bool:

@@ -12,7 +12,7 @@ from .errors import CaptureError
 _DIRECTIVE = re.compile(r"%(?:%|-?\d{0,3}s|[-0]{0,2}\d{0,3}(?:\.\d{1,3})?d)")
 
 #: Format directive of the number in a series of file names.
-_NUMBER = re.compile(r"%(?:%|0?\d{0,2}d)")
+_NUMBER = re.compile(r"%(?:%|0?\d{0,2}(?:\.\d{1,2})?d)")
 
 #: Unicode categories of non-printable characters: control, line separator, paragraph separator, surrogate.
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})

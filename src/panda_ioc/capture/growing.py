@@ -148,4 +148,6 @@ class GrowingTable:
         for (dataset, dtype), column, values in zip(self._datasets, self.columns, piece.values.result(), strict=True):
             dataset.set_extent((piece.end, *column.shape))
             dataset.write(*spaces[column.shape], values, dtype)
+            if self._filters:
+                dataset.flush()  # out of the chunk cache: only then the disk has accepted the rows
         self.complete_rows = piece.end

@@ -25,7 +25,7 @@ from .errors import CaptureError
 from .growing import PAST_CACHE, GrowingTable
 from .nexus import mark_as_nexus
 from .options import FileOptions
-from .salvage import close_broken, close_unwritten
+from .salvage import close_broken, close_unwritten, mark_left_open
 from .target import FileTarget
 from .writeback import Writeback
 
@@ -82,11 +82,12 @@ class HdfFile:
         except OSError as error:
             raise CaptureError(f"cannot create {path}: {reason_of(error)}") from error
         self._descriptor = self._file.id.get_vfd_handle()
-        self._is_open = True
+        self._is_open, self._making = True, False
         try:
             self._target.lock(self._descriptor, readers=False)
             if empty:
                 self._target.publish()
+            self._target.note_content(self._descriptor)
         except CaptureError:
             self._target.discard(self._descriptor)
             self._file.close()
@@ -149,7 +150,7 @@ class HdfFile:
             if self._table.is_full:
                 with self._disk():
                     self._table.write()
-                    self._writeback.grown(self._target.check_size(self._descriptor))
+                    self._writeback.grown(self._target.note_content(self._descriptor))
 
     def flush(self) -> None:
         """Make all rows visible to readers.
@@ -191,15 +192,25 @@ class HdfFile:
         if self._acquisitions:
             self.flush()
         elif not self._empty:
-            self._target.discard(self._descriptor)
+            self.discard()
+            return
         else:
             with self._disk():
                 self._check_target()
         with self._disk():
             if failure or self.problem:
                 self._tell_end(failure or self.problem)
+            self._file.flush()
+            self._target.check_stored(self._descriptor)
+            self._target.check_writable(self._descriptor)
             self._end_threads()
             self._file.close()
+
+    def discard(self) -> None:
+        """Close the file and remove it, unless another program has already moved or replaced it."""
+        self._target.discard(self._descriptor)
+        self._end_threads()
+        close_unwritten(self._file)
 
     def abandon(self, failure: str = "") -> str:
         """Close the file after a disk error. Rows that are not written are lost.
@@ -210,24 +221,27 @@ class HdfFile:
         Returns:
             a note for the error message on how to open the file; "" if it opens normally
         """
+        path, names = self._target.write_path, [column.name for column in self._table.columns]
         if not self._is_open:
-            return ""
-        if not (self._acquisitions or self._empty):
+            self.flushed_rows, note = mark_left_open(path, names)
+            return note
+        useless = self._making or not (self._acquisitions or self._empty)
+        if useless:
             self._target.discard(self._descriptor)
         elif not self._target.lost:
             self._tell_failure(failure)
         self._end_threads()
-        if self._target.lost:
+        if useless or self._target.lost:
             self.flushed_rows = 0
             close_unwritten(self._file)
-            return ""
-        self.flushed_rows = self._table.complete_rows
-        names = [column.name for column in self._table.columns]
-        return close_broken(self._file, self._target.write_path, names, self.flushed_rows)
+            return "" if self._target.lost or not self._making else "; the file had no samples and was removed"
+        self.flushed_rows, note = close_broken(self._file, path, names, self._table.complete_rows)
+        return note
 
     def _make(self, start: StartData, columns: Sequence[Column]) -> None:
         rows = self._options.rows_per_chunk
         names = {column.field.column: column.name for column in columns}
+        self._making = True
         with self._disk():
             for dataset, column in zip(self._table.make(self._file, columns), columns, strict=True):
                 dataset.attrs.update(dataset_attributes(column, names, self._options.descriptions))
@@ -254,6 +268,7 @@ class HdfFile:
             self._file.swmr_mode = True
         self._target.lock(self._descriptor, readers=True)
         self._target.publish()
+        self._making = False
 
     def _check_target(self) -> None:
         self.problem = self.problem or self._target.check(self._descriptor)
@@ -297,9 +312,14 @@ class HdfFile:
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
+        """Convert the errors of calls that write the file; check before that no other program has changed it."""
         try:
-            self._target.check_size(self._descriptor)
-            yield
+            self._target.check_content(self._descriptor)
+            try:
+                yield
+            finally:
+                if self._is_open:
+                    self._target.note_content(self._descriptor)
         except (OSError, RuntimeError) as error:
             raise CaptureError(f"cannot write {self.path}: {reason_of(error)}") from error
         except (ValueError, TypeError, OverflowError) as error:  # a value from the PandA does not fit its dataset
@@ -308,15 +328,24 @@ class HdfFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, error: object, *_: object) -> None:
-        if kind is None:
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
+        if error is not None:
+            self._give_up(error)
+            return
+        try:
             self.close()
-        else:
-            self.abandon(str(error))
+        except CaptureError as failure:
+            self._give_up(failure)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        note = self.abandon(str(error))
+        if note:
+            error.add_note(note.removeprefix("; "))
 
 
 def _meaning(column: Column) -> tuple[Any, ...]:
     """Return the properties of a column that must be the same in all acquisitions of a file."""
     source = column.field
     scaling = () if column.scaled else (source.scale, source.offset)
-    return (column.name, column.dtype, source.units, *scaling)
+    return (column.name, source.column, column.dtype, source.units, *scaling)

@@ -23,7 +23,8 @@ class ColumnOptions:
         names: dataset names by field name; "" or missing for the default name
         raw: True stores raw integers, False physical values as float64
         asked: columns selected for capture, such as "INENC1.VAL.Mean"; None for all. Other columns, which a PandA adds
-            to raw data for the computation of means and deviations, are stored only with raw data
+            to raw data for the computation of means and deviations, are stored only with raw data. If the acquisition
+            has others than these, the selection is outdated, and all columns are stored
         only_named: store only the fields that have a dataset name, and the columns needed to scale them
         bits: dtype of bits, "uint32" or "float64"; ignored for raw data
         nexus: replace characters that NeXus does not allow in names

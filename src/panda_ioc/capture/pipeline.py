@@ -77,7 +77,8 @@ class Writing:
         stages: functions that transform the events before they are written, in order. Arrays that
             they return must not change afterwards
         columns: function that selects the columns of an acquisition and their scaling
-        make_file: function that creates a file, such as `functools.partial(HdfFile, options=...)`
+        make_file: function that creates a file, such as `functools.partial(HdfFile, options=...)`. To keep an existing
+            file until there is an acquisition to replace it with, add `empty=False`
         flush_period: minimum time in s between flushes, which make samples visible to readers of the file
         strict: True raises an incomplete file; False yields it with its `error`
 
@@ -209,13 +210,15 @@ class _Sink:
         file, self._file = self._file, None
         problem, self._problem = self._problem, None
         if not self._acquisitions:
-            file.close()
-            file.path.unlink(missing_ok=True)
+            file.discard()
             return None
-        if self._acquiring:
-            self._end_reason = "Capture stopped"
-            file.end(self._end_reason)
-        file.close(str(problem or ""))
+        try:
+            if self._acquiring:
+                self._end_reason = "Capture stopped"
+                file.end(self._end_reason)
+            file.close(str(problem or ""))
+        except CaptureError as error:
+            raise _abandoned(file, error) from error
         written = WrittenFile(file.path, file.rows, self._acquisitions, self._missed, self._end_reason, problem)
         self._acquiring, self._acquisitions, self._missed = False, 0, 0
         if problem is not None and self._strict:
@@ -227,10 +230,13 @@ class _Sink:
 
         Raises:
             IncompleteFileError: the connection was lost during an acquisition
+            CaptureError: the file cannot be closed; the message describes how to open it
         """
         if isinstance(error, CaptureError) and self._file is not None:  # disk error, or the columns have changed
             file, self._file = self._file, None
-            file.abandon(str(error))
+            complete = _abandoned(file, error)
+            if str(complete) != str(error):
+                raise complete from error
         elif isinstance(error, PandaError) and self._acquiring and self._file is not None:
             self._problem = self._problem or CaptureError(f"the acquisition was lost: {error}")
             self._strict = True
@@ -266,6 +272,11 @@ class _Sink:
                 raise CaptureError("no file path left for the next acquisition: give more paths")
             self._file = self._writing.make_file(path)
         return self._file
+
+
+def _abandoned(file: HdfFile, error: CaptureError) -> CaptureError:
+    """Close a file after an error; return the error with a note on how to open the file, if that is needed."""
+    return CaptureError(f"{error}{file.abandon(str(error))}")
 
 
 def _paths(files: Files) -> tuple[Iterator[Path], bool]:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from .errors import CaptureError
+from .growingfile import DAMAGED, open_to_read
 from .live import TIMES
 from .reading import column_of, physical_values
 
@@ -44,8 +45,8 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
     with contextlib.suppress(ImportError):  # needed for lz4 and zstd only
         importlib.import_module("hdf5plugin")
     try:
-        with h5py.File(file, "r", swmr=True) as opened:
-            columns = {name: item for name, item in opened.items() if isinstance(item, h5py.Dataset)}
+        with open_to_read(file) as opened:
+            columns = {name: opened[name] for name in opened if isinstance(opened[name], h5py.Dataset)}
             shown = _chosen(columns, chosen, file)
             rows = min((len(dataset) for dataset in shown.values()), default=0)
             if not rows:
@@ -60,7 +61,7 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
                 axis.set_ylabel(f"{name}\n{units}".strip(), fontsize="small")
                 axis.grid(visible=True, alpha=0.3)
                 _show_most(axis, values[name])
-    except OSError as error:
+    except DAMAGED as error:
         raise CaptureError(f"cannot read {file}: {error}") from error
     axes[-1, 0].set_xlabel(label)
     figure.suptitle(file.name)

@@ -53,7 +53,8 @@ def read_columns(
 
 def datasets(file: "h5py.File") -> dict[str, Any]:
     """Return the datasets of a file that are columns, by name: those with the attributes `field` and `capture`."""
-    return {name: item for name, item in file.items() if {"field", "capture"} <= set(item.attrs)}
+    # Not `items()`, which has None for damaged objects.
+    return {name: file[name] for name in file if {"field", "capture"} <= set(file[name].attrs)}
 
 
 def column_of(dataset: Any) -> str:
@@ -98,14 +99,15 @@ def _array(dataset: Any, rows: slice, name: str = "") -> Values:
 def _opened(file: "str | Path | h5py.File") -> "Iterator[h5py.File]":
     import h5py  # noqa: PLC0415 - takes 0.1 s, which other users of the package do not need
 
+    from .growingfile import DAMAGED, open_to_read  # noqa: PLC0415
+
     with contextlib.suppress(ImportError):  # needed for lz4 and zstd only
         importlib.import_module("hdf5plugin")
     if isinstance(file, h5py.File):
         yield file
         return
-    try:
-        opened = h5py.File(file, "r", swmr=True)
-    except OSError as error:
-        raise CaptureError(f"cannot read {file}: {error}") from error
-    with opened:
-        yield opened
+    with open_to_read(file) as opened:
+        try:
+            yield opened
+        except DAMAGED as error:
+            raise CaptureError(f"cannot read {file}: {error}") from error

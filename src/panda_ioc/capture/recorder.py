@@ -34,7 +34,7 @@ class FilePlan:
 
     Attributes:
         make_file: function that creates the file; called in the writer thread
-        columns: function that returns the columns of an acquisition to store; called in the writer thread
+        columns: function that returns the columns of an acquisition to store; called when the acquisition starts
         flush_period: time in s after which samples become visible to readers; 0 for immediately
         lazy: create the file at the start of the first acquisition
         queue_bytes: intended maximum size of the write queue in bytes
@@ -61,13 +61,14 @@ class Recorder:
         self._selection = selection
         self._tell = changed
         self._changed = asyncio.Event()
+        self._find_columns = plan.columns
+        self._columns: Sequence[Column] = ()
         self._start: StartData | None = None  # of the last acquisition counted
         self._received = self._missed = self._dropped = self._acquisitions = 0
         self._end_reason = ""
         self._error: PandaError | None = None
         self._writer = FileWriter(
             plan.make_file,
-            plan.columns,
             lambda: _call(loop, self._writer_changed),
             flush_period=plan.flush_period,
             lazy=plan.lazy,
@@ -113,8 +114,8 @@ class Recorder:
         """
         if not self.capturing:
             return
-        self._count(data, acquisition)
         try:
+            self._count(data, acquisition)
             self._write(self._selection.take(data, acquisition))
         except PandaError as error:
             self.finish(error)
@@ -173,6 +174,8 @@ class Recorder:
             self._missed += acquisition.start.missed + acquisition.samples - samples
             self._acquisitions += 1
             self._end_reason = ""
+            # Not when they are written: until then, users may change the settings for the next acquisition.
+            self._columns = self._find_columns(acquisition.start)
         self._received += samples
         if isinstance(data, EndData):
             self._dropped += acquisition.lost
@@ -184,7 +187,7 @@ class Recorder:
         for data in selected:
             if isinstance(data, EndData):
                 self._end_reason = data.reason
-            self._writer.put(data)
+            self._writer.put(data, self._columns if isinstance(data, StartData) else ())
 
     def _writer_changed(self) -> None:
         self._changed.set()

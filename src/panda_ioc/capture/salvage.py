@@ -14,12 +14,13 @@ from pathlib import Path
 import h5py
 
 from ..opening import opened
+from .growingfile import AsClosed
 from .superblock import mark_closed
 
 _ERRORS = (OSError, RuntimeError, KeyError)
 
 
-def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -> str:
+def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -> tuple[int, str]:
     """Close a file after a disk error, including its open datasets.
 
     Args:
@@ -29,7 +30,8 @@ def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -
         rows: number of rows that all columns have
 
     Returns:
-        a note for the error message on how to open the file; "" if it opens normally
+        the number of rows that the file has, and a note for the error message on how to open it; "" if it opens
+        normally
     """
     _cut(file, names, rows)
     close_unwritten(file)
@@ -42,8 +44,31 @@ def close_broken(file: h5py.File, path: Path, names: Sequence[str], rows: int) -
         with opened(h5py.File, path, "r", locking=False) as closed:
             lengths = {len(closed[name]) for name in names}
     except _ERRORS:
-        return f"; open it with h5py.File({str(path)!r}, swmr=True): {rows} rows are complete"
-    return "" if lengths <= {rows} else f"; {rows} rows are complete"
+        return _found(path, names, closed=False)
+    # The disk may have refused the lengths of rows that it had accepted.
+    complete = min(lengths, default=rows)
+    return complete, "" if lengths <= {complete} else f"; {complete} rows are complete"
+
+
+def mark_left_open(path: Path, names: Sequence[str]) -> tuple[int, str]:
+    """Mark a file as closed that HDF5 failed to close; arguments and result as for `close_broken`.
+
+    HDF5 may still have the file in its list of open files, so it must not open the path again.
+    """
+    closed = False
+    with contextlib.suppress(OSError):
+        closed = mark_closed(path)
+    return _found(path, names, closed=closed)
+
+
+def _found(path: Path, names: Sequence[str], *, closed: bool) -> tuple[int, str]:
+    """Return the result of `close_broken` for a file as it is, marked as closed or not."""
+    try:
+        with opened(AsClosed, path) as content, h5py.File(content, "r") as file:
+            rows = min((len(file[name]) for name in names), default=0)
+    except _ERRORS:
+        return 0, "; the file cannot be opened"
+    return rows, "" if closed else f"; open it with h5py.File({str(path)!r}, swmr=True): {rows} rows are complete"
 
 
 def _cut(file: h5py.File, names: Sequence[str], rows: int) -> None:

@@ -11,6 +11,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..opening import opened
 
@@ -18,7 +19,9 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 #: Signature, version, size of addresses, size of lengths, flags, base address, extension, end of file, root group.
 _LAYOUT = struct.Struct("<8sBBBBQQQQ")
-_BYTES = _LAYOUT.size + 4  # including the checksum
+
+#: Size of a superblock in bytes, including its checksum.
+SUPERBLOCK_BYTES = _LAYOUT.size + 4
 
 #: Flags: open for writing, open for SWMR writing.
 _WRITING = 0x1 | 0x4
@@ -39,14 +42,24 @@ class Superblock:
     end: int
 
 
-def read_superblock(descriptor: int) -> Superblock | None:
-    """Read the superblock of an open file; None if its version is not supported.
-
-    Raises:
-        OSError: the file cannot be read
-    """
-    values = _values(os.pread(descriptor, _BYTES, 0))
+def parse_superblock(head: bytes) -> Superblock | None:
+    """Parse the first `SUPERBLOCK_BYTES` of a file; None without a superblock of a supported version."""
+    values = _values(head)
     return None if values is None else Superblock(bool(values[4] & _WRITING), values[7])
+
+
+def marked_closed(head: bytes, size: int) -> bytes | None:
+    """Return a superblock that marks the file as closed.
+
+    Args:
+        head: first `SUPERBLOCK_BYTES` of the file
+        size: size of the file in bytes
+
+    Returns:
+        the bytes with which the file begins then; None without a superblock of a supported version
+    """
+    values = _values(head)
+    return None if values is None else _packed(*values[:4], values[4] & ~_WRITING, *values[5:7], size, values[8])
 
 
 def mark_closed(path: Path) -> bool:
@@ -60,22 +73,22 @@ def mark_closed(path: Path) -> bool:
     """
     descriptor = opened(os.open, path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        values = _values(os.pread(descriptor, _BYTES, 0))
-        if values is None:
-            return False
-        closed = [*values]
-        closed[4] &= ~_WRITING
-        closed[7] = os.fstat(descriptor).st_size
-        if tuple(closed) != values:
-            block = _LAYOUT.pack(*closed)
-            os.pwrite(descriptor, block + struct.pack("<I", _checksum(block)), 0)
-        return True
+        head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
+        closed = marked_closed(head, os.fstat(descriptor).st_size)
+        if closed is not None and closed != head:
+            os.pwrite(descriptor, closed, 0)
+        return closed is not None
     finally:
         os.close(descriptor)
 
 
+def _packed(*values: Any) -> bytes:
+    block = _LAYOUT.pack(*values)
+    return block + struct.pack("<I", _checksum(block))
+
+
 def _values(block: bytes) -> tuple[int, ...] | None:
-    if len(block) != _BYTES:
+    if len(block) != SUPERBLOCK_BYTES:
         return None
     values = _LAYOUT.unpack_from(block)
     known = values[0] == _SIGNATURE and values[1] in {2, 3} and values[2:4] == (8, 8)

@@ -15,13 +15,20 @@ from pathlib import Path
 
 from ..opening import opened
 from .errors import CaptureError
-from .superblock import read_superblock
+from .openers import has_writer
+from .superblock import SUPERBLOCK_BYTES, parse_superblock
 
 #: Errors of file systems without locks. As HDF5 does, files are then not protected.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
 
 #: Number of attempts to lock, and the pause between them in s: a reader that opens the file locks it briefly.
 _LOCK_TRIES, _LOCK_PAUSE = 10, 0.02
+
+#: Permission to write a file, of any user.
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+#: Mark of the kernel for the path of a deleted file, and the name to which NFS renames a deleted file that is open.
+_DELETED, _NFS_DELETED = " (deleted)", ".nfs"
 
 
 class FileTarget:
@@ -44,7 +51,7 @@ class FileTarget:
         self.path = path
         self.lost = False
         self._real = Path(os.path.realpath(path)) if replace else path
-        self._size = 0
+        self._size, self._head = 0, b""
         self.write_path = self._real
         if replace and os.path.lexists(self._real):
             _check_replaceable(path, self._real)
@@ -63,9 +70,12 @@ class FileTarget:
         """
         if self.published:
             return
+        mode = None
         if os.path.lexists(self._real):  # another program may have started to write it meanwhile
-            _check_replaceable(self.path, self._real)
+            mode = _check_replaceable(self.path, self._real)
         try:
+            if mode is not None:
+                self.write_path.chmod(mode)
             self.write_path.replace(self._real)
         except OSError as error:
             raise CaptureError(f"cannot replace {self.path}: {error.strerror}") from error
@@ -88,18 +98,31 @@ class FileTarget:
             time.sleep(_LOCK_PAUSE)
         raise CaptureError(f"{self.path} is locked by another program")
 
-    def check_size(self, descriptor: int) -> int:
-        """Check that the file was not truncated since the last call; return its size.
+    def check_content(self, descriptor: int) -> None:
+        """Check that no other program changed the file since the last call of `note_content`.
+
+        Only the size and the superblock are compared, so a change elsewhere is not found.
 
         Raises:
-            CaptureError: the file was truncated
+            CaptureError: the file was truncated or overwritten
         """
-        size = os.fstat(descriptor).st_size
-        if size < self._size:
-            self.lost = True
-            raise CaptureError(f"{self.path} was truncated by another program during the capture: its data are lost")
-        self._size = size
-        return size
+        head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
+        if os.fstat(descriptor).st_size < self._size:
+            what = "truncated"
+        elif head != self._head and _end(head) != _end(
+            self._head
+        ):  # marking a live file as closed (h5clear) is harmless
+            what = "overwritten"
+        else:
+            return
+        self.lost = True
+        raise CaptureError(f"{self.path} was {what} by another program during the capture: its data are lost")
+
+    def note_content(self, descriptor: int) -> int:
+        """Note what the file has after our own writes, for `check_content`; return its size in bytes."""
+        self._size = os.fstat(descriptor).st_size
+        self._head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
+        return self._size
 
     def check(self, descriptor: int) -> str:
         """Check that the open file is still at its path.
@@ -119,11 +142,38 @@ class FileTarget:
             return f"cannot access {self.path}: {error.strerror}"
         if there is not None and os.path.samestat(there, ours):
             return ""
-        if not ours.st_nlink:
+        now = _current_path(descriptor)
+        if not ours.st_nlink or now.name.startswith(_NFS_DELETED):
             self.lost = True
             what = "deleted" if there is None else "replaced"
             raise CaptureError(f"{self.path} was {what} by another program during the capture: its data are lost")
-        return f"{self.path} was moved{_whereto(descriptor)}"
+        if now.name.endswith(_DELETED):
+            return f"{self.path} was deleted or moved: only another hard link has its data"
+        return f"{self.path} was moved to {now}"
+
+    def check_stored(self, descriptor: int) -> None:
+        """Wait until the disk has stored the file. Little is left to store, see `writeback`.
+
+        Raises:
+            CaptureError: the disk failed after Linux had accepted the data
+        """
+        try:
+            os.fdatasync(descriptor)
+        except OSError as error:
+            raise CaptureError(
+                f"cannot write {self.path}: {error.strerror}. It is unknown which samples are on the disk: check them"
+            ) from error
+
+    def check_writable(self, descriptor: int) -> None:
+        """Check that the file can still be written, by writing its first bytes again.
+
+        If the disk fails while HDF5 closes a file, HDF5 may use freed memory later.
+
+        Raises:
+            OSError: the file cannot be written
+        """
+        head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
+        os.pwrite(descriptor, head, 0)
 
     def discard(self, descriptor: int) -> None:
         """Remove the new file if it is still at the path where it was created."""
@@ -131,36 +181,40 @@ class FileTarget:
             if os.path.samestat(self.write_path.lstat(), os.fstat(descriptor)):
                 self.write_path.unlink()
         except OSError:
-            return  # already removed, or the directory is read-only now; the file is empty
+            return  # already removed, or the directory is read-only now
 
 
-def _check_replaceable(path: Path, real: Path) -> None:
-    """Check that an existing file is a regular file and that no other program is writing it."""
+def _check_replaceable(path: Path, real: Path) -> int:
+    """Check that a file is regular and writable, and that no other program is writing it; return its permissions."""
     try:
-        if not stat.S_ISREG(real.stat().st_mode):
+        mode = real.stat().st_mode
+        if not stat.S_ISREG(mode):
             raise CaptureError(f"cannot replace {path}: it is not a regular file")
+        if not mode & _WRITABLE:  # also for root, who may write it nevertheless
+            raise CaptureError(f"cannot replace {path}: it is read-only")
         descriptor = opened(_opened, real)
         try:
             written = not _lock(descriptor, fcntl.LOCK_SH)
-            block = read_superblock(descriptor)
+            block = parse_superblock(os.pread(descriptor, SUPERBLOCK_BYTES, 0))
             # HDF5 marks a file while it is being written. The mark remains if the writer was killed.
-            written = written or (block is not None and block.being_written and not _lock(descriptor, fcntl.LOCK_EX))
+            marked = block is not None and block.being_written
+            in_use = marked and not _lock(descriptor, fcntl.LOCK_EX)
         finally:
             os.close(descriptor)
+        writer = has_writer(real)
+        written = written or (in_use if writer is None else writer)
     except OSError as error:
         raise CaptureError(f"cannot replace {path}: {error.strerror}") from error
     if written:
         raise CaptureError(
             f"cannot replace {path}: another program is writing it, or it was left unfinished and a program has it open"
         )
+    return stat.S_IMODE(mode)
 
 
 def _opened(path: Path) -> int:
-    """Open a file, for writing if possible, because NFS otherwise allows no exclusive lock."""
-    try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
-    except PermissionError:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    """Open a file for writing: one that we may not write is not replaced, and NFS needs it for an exclusive lock."""
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _lock(descriptor: int, kind: int) -> bool:
@@ -175,10 +229,15 @@ def _lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _whereto(descriptor: int) -> str:
-    """Return " to PATH" with the current path of an open file; "" if it is unknown."""
+def _current_path(descriptor: int) -> Path:
+    """Return the current path of an open file; it ends with `_DELETED` if the kernel knows none."""
     try:
-        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        return Path(f"/proc/self/fd/{descriptor}").readlink()
     except OSError:
-        return ""
-    return "" if path.endswith(" (deleted)") else f" to {path}"
+        return Path(_DELETED)
+
+
+def _end(head: bytes) -> int | None:
+    """Return the length of a file by the bytes of its superblock; None without superblock."""
+    block = parse_superblock(head)
+    return None if block is None else block.end

@@ -44,7 +44,6 @@ class FileWriter:
 
     Args:
         make_file: function that creates the file; called in the thread
-        columns: function that returns the columns of an acquisition to store
         changed: called in the thread after the file was created, the queue has space again, a requested flush was done,
             an error occurred, or the file was closed
         flush_period: time in s after which samples become visible to readers; 0 for immediately
@@ -67,7 +66,6 @@ class FileWriter:
     def __init__(
         self,
         make_file: Callable[[], "HdfFile"],
-        columns: Callable[[StartData], Sequence[Column]],
         changed: Callable[[], None],
         *,
         flush_period: float = 1.0,
@@ -81,18 +79,22 @@ class FileWriter:
         self.error: PandaError | None = None
         self._flush_period = flush_period
         self._make_file = make_file
-        self._columns = columns
         self._changed = changed
         self._lazy = lazy
-        self._queue: deque[Selected] = deque()
+        self._queue: deque[tuple[Selected, Sequence[Column]]] = deque()
         self._wake = threading.Condition()
         self._flushes_wanted = 0
         self._failure = ""
         self._file: HdfFile | None = None
         threading.Thread(target=self._run, name="file writer", daemon=True).start()
 
-    def put(self, data: Selected) -> None:
-        """Queue an event to write. Never blocks."""
+    def put(self, data: Selected, columns: Sequence[Column] = ()) -> None:
+        """Queue an event to write. Never blocks.
+
+        Args:
+            data: event
+            columns: columns to store of an acquisition that starts
+        """
         with self._wake:
             if self.phase is not Phase.CAPTURING:
                 return
@@ -100,7 +102,7 @@ class FileWriter:
                 self.accepted += len(data.data)
             self.queued_bytes += _size(data)
             self.full = self.full or self.queued_bytes >= self.limit
-            self._queue.append(data)
+            self._queue.append((data, columns))
             self._wake.notify()
 
     def request_flush(self) -> int:
@@ -151,7 +153,7 @@ class FileWriter:
 
     def _release(self) -> None:
         """Release all HDF5 objects in this thread: another thread would block on the lock of the next writer."""
-        del self._make_file, self._columns
+        del self._make_file
         self._file = None
 
     def _open(self) -> "HdfFile":
@@ -168,7 +170,7 @@ class FileWriter:
             batch, wanted, closing = self._next(flushed_at if dirty else None)
             idle = not batch
             while batch:
-                self._store(batch.popleft())  # releases the memory, which _store counts as free
+                self._store(*batch.popleft())  # releases the memory, which _store counts as free
                 dirty = True
             if dirty and (wanted > self.flushes or time.monotonic() >= flushed_at + self._flush_period):
                 self._flush()
@@ -179,7 +181,7 @@ class FileWriter:
             if closing and idle:
                 return
 
-    def _next(self, flushed_at: float | None) -> tuple[deque[Selected], int, bool]:
+    def _next(self, flushed_at: float | None) -> tuple[deque[tuple[Selected, Sequence[Column]]], int, bool]:
         """Wait for data, a flush that is due or requested, or the end."""
         with self._wake:
             while not (self._queue or self._is_wanted()):
@@ -196,13 +198,13 @@ class FileWriter:
         return self.phase is Phase.CLOSING or self._flushes_wanted > self.flushes
 
     def _is_urgent(self) -> bool:
-        return self.queued_bytes >= _ENOUGH_BYTES or self._is_wanted() or isinstance(self._queue[-1], EndData)
+        return self.queued_bytes >= _ENOUGH_BYTES or self._is_wanted() or isinstance(self._queue[-1][0], EndData)
 
-    def _store(self, data: Selected) -> None:
+    def _store(self, data: Selected, columns: Sequence[Column]) -> None:
         file = self._open()
         match data:
             case StartData():
-                file.begin(data, self._columns(data))
+                file.begin(data, columns)
                 self.swmr = True
                 self._look_after(file)
             case FrameData():

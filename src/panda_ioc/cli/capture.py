@@ -1,4 +1,4 @@
-"""Commands to capture data into HDF5 files and to plot them."""
+"""Command to capture data into HDF5 files."""
 # ruff: noqa: PLC0415 - see the package
 
 import asyncio
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ..client import AsyncioClient
     from ..protocol import Data, PandaError
 
-#: Seconds to wait at the end until the buffered samples are on disk.
-_CLOSE_TIMEOUT = 60.0
+#: Time limit for the disk to create or close a file, in s.
+_DISK_TIMEOUT = 60.0
 
 
 @click.command()
@@ -76,6 +76,8 @@ def capture(
     The command stops after one acquisition, unless options say otherwise, or with Ctrl-C. It exits with 1 if samples
     are missing from the files.
     """
+    from tqdm import tqdm
+
     from ..capture.columns import stored_columns
     from ..capture.hdf import HdfFile
     from ..capture.options import ROWS_PER_CHUNK, ColumnOptions, FileOptions
@@ -94,7 +96,7 @@ def capture(
             stream = await _ready(client)  # first, so that no file is created if it fails
             files = _Files(file, lambda path: FilePlan(lambda: HdfFile(path, options, empty=False), columns))
             files.begin(samples or 0, limit)
-            with _progress(samples) as progress:
+            with tqdm(total=samples, unit=" samples", unit_scale=True, disable=None) as progress:
                 await _record(client, stream, files, progress, arm=arm)
             return files
 
@@ -102,9 +104,11 @@ def capture(
 
 
 def _report(files: "_Files") -> None:
-    """Print what each file contains, or raise the error that ended the capture."""
+    """Print what each file contains; raise the error that ended the capture, or that samples were missed."""
+    from ..capture.errors import CaptureError
+
     for path, made in files.made:
-        if made.acquisitions:
+        if made.acquisitions and (made.flushed or not made.error):  # otherwise the error says it all
             click.echo(
                 f"{path}: {made.flushed} samples in {made.acquisitions} acquisition{'s'[: made.acquisitions != 1]}, "
                 f"{made.missed} missed, end reason: {made.end_reason or 'none'}"
@@ -113,6 +117,10 @@ def _report(files: "_Files") -> None:
         raise files.error
     if not any(made.acquisitions for _, made in files.made):
         click.echo("nothing was captured, so no file was created")
+    if missed := sum(made.missed for _, made in files.made):
+        raise CaptureError(
+            f"{missed} samples taken before the capture are missing: start it before PCAP is armed, or use --arm"
+        )
 
 
 class _Files:
@@ -125,7 +133,7 @@ class _Files:
     Attributes:
         made: path and progress of each closed file
         error: the first error
-        failed: set when the current file was closed early because of an error
+        failed: set when an error closed the current file
     """
 
     def __init__(self, path: Path, plan: "Callable[[Path], FilePlan]") -> None:
@@ -163,6 +171,18 @@ class _Files:
         selection = (select or First)(samples, 1 if self._numbered else acquisitions)
         self._under_way = path, Recorder(self._plan(path), selection, self._changed)
 
+    async def wait_created(self) -> bool:
+        """Wait until the current file exists; return whether samples can be captured.
+
+        Raises:
+            CaptureError: the disk does not respond in time
+        """
+        from ..capture.errors import CaptureError
+
+        if not await self.recorder.wait_opened(_DISK_TIMEOUT):
+            raise CaptureError(f"the disk did not create the file within {_DISK_TIMEOUT:g} s: nothing was armed")
+        return self.recorder.capturing
+
     async def next(self) -> bool:
         """Close the current file and begin the next one; return False if the capture is complete."""
         await self.close()
@@ -185,8 +205,8 @@ class _Files:
         if self._under_way is None:
             return
         path, recorder = self._under_way
-        if not await recorder.wait_closed(_CLOSE_TIMEOUT):
-            raise CaptureError(f"the disk did not respond for {_CLOSE_TIMEOUT:g} s: {path} is not complete")
+        if not await recorder.wait_closed(_DISK_TIMEOUT):
+            raise CaptureError(f"the disk did not respond for {_DISK_TIMEOUT:g} s: {path} is not complete")
         self._under_way = None
         progress = recorder.progress
         self.made.append((path, progress))
@@ -226,12 +246,6 @@ async def _asked(client: "AsyncioClient") -> frozenset[str]:
     fields = [line.split()[0] for line in await client.send(GetMultiline("*CAPTURE"))]
     captures = await asyncio.gather(*(client.send(GetLine(f"{field}.CAPTURE")) for field in fields))
     return frozenset(f"{field}.{word}" for field, words in zip(fields, captures, strict=True) for word in words.split())
-
-
-def _progress(samples: int | None) -> "tqdm[NoReturn]":
-    from tqdm import tqdm
-
-    return tqdm(total=samples, unit=" samples", unit_scale=True, disable=None)
 
 
 async def _record(
@@ -277,16 +291,19 @@ class _Arming:
         self._client = client
         self._armed = False
 
-    async def arm(self) -> None:
-        """Arm PCAP."""
+    async def arm(self, files: _Files) -> bool:
+        """Arm PCAP, once the file exists for its samples; return False if that cannot be created."""
         from ..protocol import Arm, CommandError
 
+        if not await files.wait_created():
+            return False
         self._armed = True
         try:
             await self._client.send(Arm())
         except CommandError:
             self._armed = False
             raise
+        return True
 
     def ended(self) -> None:
         """Note that the acquisition ended, so PCAP is not armed."""
@@ -312,8 +329,8 @@ async def _receive(
 
     acquisition = None
     async with contextlib.aclosing(stream):
-        if arming is not None:
-            await arming.arm()
+        if arming is not None and not await arming.arm(files):
+            return
         async for data in stream:
             acquisition = follow(acquisition, data)
             if acquisition is None:
@@ -325,24 +342,7 @@ async def _receive(
                 arming.ended()
             if not recorder.capturing and not await files.next():
                 return
-            if arming is not None and isinstance(data, EndData):
-                await arming.arm()
+            if arming is not None and isinstance(data, EndData) and not await arming.arm(files):
+                return
             if recorder.full:
                 await recorder.wait_room()  # the PandA buffers its data meanwhile
-
-
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    help="Image file to write, such as x.png; opens a window if not given.",
-)
-@click.option("--column", "-c", multiple=True, help="Column to plot; repeatable. All columns if not given.")
-@clear_errors
-def plot(*, file: Path, output: Path | None, column: tuple[str, ...]) -> None:
-    """Plot the columns of a captured FILE against time; the file may still be written."""
-    from ..capture.plot import draw
-
-    draw(file, output, column)

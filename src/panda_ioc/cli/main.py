@@ -5,7 +5,7 @@ import os
 import click
 
 from .. import __version__
-from . import capture, ioc, pvs, setup, simulator, trial
+from . import capture, ioc, plotting, pvs, setup, simulator, trial
 from .common import LOG_LEVELS
 from .console import console
 
@@ -37,7 +37,7 @@ for command in (
     trial.wiring,
     trial.diff,
     capture.capture,
-    capture.plot,
+    plotting.plot,
     pvs.get_,
     pvs.put,
     pvs.monitor,

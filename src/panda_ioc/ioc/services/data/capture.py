@@ -107,7 +107,9 @@ class CaptureController:
         if progress is None:
             return "Idle"
         if progress.phase is Phase.CLOSED:
-            return f"ERROR: {progress.error}" if progress.error else f"OK: {progress.flushed} samples in {self.path}"
+            missed = f"; {progress.missed} samples before them were missed" if progress.missed else ""
+            done = f"OK: {progress.flushed} samples in {self.path}{missed}"
+            return f"ERROR: {progress.error}" if progress.error else done
         if self.waits:
             queued = f"{progress.queued_bytes / 1e6:.0f} MB"
             return f"Waiting for the disk: {queued} are queued in the IOC, the PandA buffers the rest"

@@ -90,6 +90,9 @@ class Counters:
         values |= {name: (min(value, _MAX_INT), NO_ALARM) for name, value in counters.items()}
         if progress.dropped:
             values["DROPPED"] = (values["DROPPED"][0], _warning("samples captured by the PandA were not received"))
+        if progress.missed:
+            late = Alarm(Severity.MINOR, Status.STATE, "samples before the start of the capture are not in the file")
+            values["MISSED"] = (values["MISSED"][0], late)
         values["END_REASON"] = (shorten(progress.end_reason, STRING_BYTES), NO_ALARM)
         values["QUEUE_USE"] = (min(100.0, 100 * progress.queued_bytes / progress.queue_limit), NO_ALARM)
         values["SWMR_ACTIVE"] = (int(progress.swmr), NO_ALARM)
