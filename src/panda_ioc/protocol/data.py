@@ -247,9 +247,10 @@ class DataConnection:
         self._events += events
 
     def _wait_for_flush(self, events: Sequence[Data]) -> None:
-        frames = [event.data for event in events if isinstance(event, FrameData)]
-        self._unflushed += frames
-        self._unflushed_bytes += sum(frame.nbytes for frame in frames)
+        for event in events:
+            if isinstance(event, FrameData):
+                self._unflushed.append(event.data)
+                self._unflushed_bytes += event.data.nbytes
         if self._unflushed_bytes >= MAX_UNFLUSHED:
             self.flush_into_events()
 
@@ -304,7 +305,7 @@ class DataConnection:
         framing.check_length(length, self._sample.itemsize)
         if len(self._buffer) < length:
             return ()
-        if self._merge and length < SMALL_FRAME and self._buffer.has_two(length):
+        if self._merge and length < SMALL_FRAME:
             return (FrameData(self._buffer.merged(length, self._sample, MAX_MERGED)),)
         return list(map(FrameData, self._buffer.frames(length, self._sample, limit)))
 

@@ -53,12 +53,7 @@ class ReceiveBuffer:
 
     def head(self) -> tuple[bytes, int]:
         """Return the mark and the length of the next frame; the mark is b"" if its frame header is incomplete."""
-        return HEAD.unpack_from(self._view, self._start) if len(self) >= HEAD.size else (b"", 0)
-
-    def has_two(self, length: int) -> bool:
-        """Whether two complete frames of a length are next; the first one is known to be."""
-        after = self._start + length
-        return len(self) >= 2 * length and HEAD.unpack_from(self._view, after) == (MARK, length)
+        return HEAD.unpack_from(self._view, self._start) if self._end - self._start >= HEAD.size else (b"", 0)
 
     def frames(self, length: int, sample: np.dtype[np.void], most: int) -> Iterable[npt.NDArray[np.void]]:
         """Consume consecutive frames of the same length, of which the first is complete; return their samples.
@@ -68,7 +63,7 @@ class ReceiveBuffer:
             sample: dtype of a sample
             most: maximum number of frames
         """
-        count, most = 1, min(most, len(self) // length)
+        count, most = 1, min(most, (self._end - self._start) // length)
         while count < most and HEAD.unpack_from(self._view, self._start + count * length) == (MARK, length):
             count += 1
         # Dividing one array along its first axis is faster than making an array for each frame.
@@ -78,12 +73,16 @@ class ReceiveBuffer:
         return samples
 
     def merged(self, length: int, sample: np.dtype[np.void], most: int) -> npt.NDArray[np.void]:
-        """Consume consecutive frames as `frames` does; return all samples as one array, which is a copy."""
-        most = min(most, len(self) // length)
-        same = framing.equal_heads(self._memory, self._start, most, length)
+        """Consume consecutive frames as `frames` does; return all samples as one array. Several frames are copied."""
+        start, after = self._start, self._start + length
+        if self._end < after + length or HEAD.unpack_from(self._view, after) != (MARK, length):
+            self._start = after
+            return np.ndarray(((length - HEAD.size) // sample.itemsize,), sample, self._memory, start + HEAD.size)
+        most = min(most, (self._end - start) // length)
+        same = framing.equal_heads(self._memory, start, most, length)
         count = most if same.all() else int(same.argmin())
-        frames = self._memory[self._start : self._start + count * length].reshape(count, length)
         self._start += count * length
+        frames = self._memory[start : self._start].reshape(count, length)
         joined = frames[:, HEAD.size :].reshape(-1).view(sample)
         joined.flags.writeable = False
         return joined
