@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 #: Size of a block in bytes. It holds many frames, so few are split between two blocks and must be copied.
-BLOCK = 1 << 22
+BLOCK = 1 << 21
 
 #: Maximum number of unused blocks to keep.
 _MAX_UNUSED = 4
@@ -28,7 +28,7 @@ class BlockPool:
         The memory is reused once the array and all its views are deleted, in any thread.
         """
         block = self._unused.pop() if size <= BLOCK and self._unused else memoryview(bytearray(max(size, BLOCK)))
-        # numpy makes this array the base of all its views, because its own base is no array: they keep it alive.
+        # numpy makes this array the base of all its views, because its own base is not an array. They keep it alive.
         array = np.frombuffer(block, np.uint8)
         array.flags.writeable = False
         if len(block) == BLOCK:
