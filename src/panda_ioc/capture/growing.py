@@ -18,7 +18,7 @@ from .computing import Computing
 from .scaling import Values
 
 #: Maximum number of rows per write, in whole chunks, and maximum size of their values in bytes; at least one chunk.
-_ROWS, _BYTES = 32768, 4 << 20
+_ROWS, _BYTES = 65536, 4 << 20
 
 #: Arguments of `h5py.File` that disable the chunk cache; not used with filters, which need it. Chunks are not aligned
 #: with pages, although that is faster: metadata would then need separate pages, which a full disk cannot provide, and

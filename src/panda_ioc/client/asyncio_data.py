@@ -1,6 +1,6 @@
 """The data port of the asyncio client.
 
-The socket receives directly into the buffer of a `DataConnection`; the resulting events wait in a queue. When the queue
+The socket receives directly into the buffer of a `DataConnection`, whose events remain queued there. When the queue
 holds 16 MiB, reading pauses until half of it is consumed. Memory is therefore bounded, and the PandA buffers
 the data of a slow consumer.
 
@@ -10,24 +10,24 @@ the event loop is limited, and small frames that arrive together are merged.
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from ..calls import SerialExecutor
-from ..protocol import Data, DataConnection, FrameData, PandaError
+from ..protocol import ConnectionState, Data, DataConnection, PandaError, RemoteProtocolError
 from .asyncio_connect import connect
+from .coalescing import Coalescing
 from .common import CLOSE_TIMEOUT, keep_alive, reason_of
 from .errors import PandaConnectionError, PandaTimeoutError
 
 #: Maximum size of the queue in bytes.
 _MAX_QUEUED = 1 << 24
 
-#: Size of an event in the queue in bytes, in addition to its samples.
-_EVENT_BYTES = 1 << 12
-
 #: Maximum number of frames parsed, and of events yielded, in one iteration of the event loop (about a millisecond).
 _MAX_FRAMES = 64
 _MAX_EVENTS = 16
+
+#: Maximum size of a read in bytes. It is processed while it is in the CPU cache.
+_MAX_READ = 1 << 20
 
 
 class _DataProtocol(asyncio.BufferedProtocol):
@@ -41,13 +41,12 @@ class _DataProtocol(asyncio.BufferedProtocol):
         self._flush_period = flush_period
         self._connection = DataConnection()
         self._transport: asyncio.Transport | None = None
-        self._queue: deque[Data] = deque()
-        self._queued_bytes = 0
         self._reading = True
         self._parsing: asyncio.Handle | None = None
-        self._yielded = 0
         self._closing = False
+        self._ended = False
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._coalescing_timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._error: PandaError | None = None
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -55,45 +54,57 @@ class _DataProtocol(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, not input
         self._transport = transport
-        keep_alive(transport.get_extra_info("socket"))
+        connected = transport.get_extra_info("socket")
+        keep_alive(connected)
+        self._coalescing = Coalescing(connected)
         transport.write(self._connection.connect(self._scaled))
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the buffer is always large enough
-        return self._connection.get_buffer()
+        return self._connection.get_buffer()[:_MAX_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._last_received = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self._last_received = loop.time()
         if self._closing:
             return  # closing: the rest is read and discarded
+        if self._coalescing.received(nbytes):
+            self._coalescing_timer = loop.call_later(Coalescing.PERIOD, self._end_coalescing)
         merge = self._flush_period is None
-        self._put_all(
-            lambda: self._connection.buffer_updated(nbytes, flush_every_frame=merge, limit=_MAX_FRAMES, merge=merge)
-        )
+        self._connection.buffer_updated(nbytes, flush_every_frame=merge, limit=_MAX_FRAMES, merge=merge)
+        self._parsed()
+
+    def _end_coalescing(self) -> None:
+        """Stop coalescing if nothing was received for its period. One timer, because a timer for each read is slow."""
+        loop = asyncio.get_running_loop()
+        until = self._last_received + Coalescing.PERIOD
+        if loop.time() < until:
+            self._coalescing_timer = loop.call_at(until, self._end_coalescing)
+        else:
+            self._coalescing.stop()
 
     def _parse_pending(self) -> None:
         self._parsing = None
-        if self._closing or self._error is not None:
+        if self._closing or self._ended:
             return
         merge = self._flush_period is None
-        self._put_all(lambda: self._connection.parse_pending(flush_every_frame=merge, limit=_MAX_FRAMES, merge=merge))
+        self._connection.parse_pending(flush_every_frame=merge, limit=_MAX_FRAMES, merge=merge)
+        self._parsed()
 
-    def _put_all(self, receive: Callable[[], Iterator[Data]]) -> None:
-        try:
-            for data in receive():
-                self._put(data)
-        except PandaError as error:
-            self._end(error)
+    def _parsed(self) -> None:
+        """Continue after bytes were parsed: their events are queued in the connection."""
+        if self._connection.state is ConnectionState.ERROR:
+            self._end()
             return
-        loop = asyncio.get_running_loop()
+        self._wake_consumer()
         if self._flush_period is not None and self._flush_timer is None:
-            self._flush_timer = loop.call_later(self._flush_period, self._flush)
+            self._flush_timer = asyncio.get_running_loop().call_later(self._flush_period, self._flush)
         self._go_on()
 
     def _go_on(self) -> None:
         """Schedule the parsing of pending bytes, and pause or resume reading depending on the size of the queue."""
         if self._transport is None or self._closing or self._transport.is_closing():
             return
-        full = self._queued_bytes >= (_MAX_QUEUED if self._reading else _MAX_QUEUED // 2)
+        full = self._connection.queued_bytes >= (_MAX_QUEUED if self._reading else _MAX_QUEUED // 2)
         if self._connection.pending and not full and self._parsing is None:
             self._parsing = asyncio.get_running_loop().call_soon(self._parse_pending)
         reading = not full and not self._connection.pending
@@ -105,11 +116,9 @@ class _DataProtocol(asyncio.BufferedProtocol):
                 self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        try:
-            for data in self._connection.receive_bytes(b""):
-                self._put(data)
-        except PandaError as error:
-            self._end(PandaConnectionError(f"{self._address}: {error}"))
+        if not self._ended:
+            self._connection.receive_bytes(b"")
+            self._end()
         return False  # lets asyncio close the transport
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -118,24 +127,27 @@ class _DataProtocol(asyncio.BufferedProtocol):
         if not self._lost.done():
             self._lost.set_result(None)
 
-    async def next(self) -> Data:
-        """Return the next event. All events are returned before the error that ended the connection is raised."""
+    async def wait(self) -> None:
+        """Wait for events or for the end of the connection, and let other tasks run."""
+        if self._connection.queued_bytes:
+            await asyncio.sleep(0)
         began = asyncio.get_running_loop().time()
-        while not self._queue:
-            if self._error is not None:
-                raise self._error
-            self._yielded = 0
+        while not (self._connection.queued_bytes or self._ended):
             self._wake.clear()
             await self._wait(began)
-        if self._yielded >= _MAX_EVENTS:
-            self._yielded = 0
-            await asyncio.sleep(0)
-        self._yielded += 1
-        data = self._queue.popleft()
-        self._queued_bytes -= _size(data)
+
+    def events(self) -> Iterator[Data]:
+        """Yield some queued events. When there are none, raise the error that ended the connection."""
+        try:
+            yield from self._connection.events(_MAX_EVENTS)
+        except RemoteProtocolError as error:
+            if self._connection.state is ConnectionState.CLOSED:
+                raise PandaConnectionError(f"{self._address}: {error}") from error
+            raise
+        if self._error is not None and not self._connection.queued_bytes:
+            raise self._error
         if not self._reading and self._parsing is None:
             self._go_on()
-        return data
 
     async def _wait(self, since: float) -> None:
         """Wait for an event, up to the timeout since the last data, or since `since` if that is later."""
@@ -152,8 +164,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
     async def close(self) -> None:
         """Close our side, and wait up to CLOSE_TIMEOUT for the server to close its own."""
         self._closing = True
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+        self._cancel_timers()
         if self._transport is None or self._transport.is_closing():
             return
         if not self._reading:
@@ -167,29 +178,30 @@ class _DataProtocol(asyncio.BufferedProtocol):
                 await asyncio.shield(self._lost)
         self._transport.close()
 
-    def _put(self, data: Data) -> None:
-        self._queue.append(data)
-        self._wake.set()
-        self._queued_bytes += _size(data)
-
     def _flush(self) -> None:
         self._flush_timer = None
-        for data in self._connection.flush():
-            self._put(data)
+        self._connection.flush_into_events()
+        self._wake_consumer()
         self._go_on()
 
-    def _end(self, error: PandaError) -> None:
-        if self._error is None:
-            self._flush()
-            self._error = error
+    def _wake_consumer(self) -> None:
+        if self._connection.queued_bytes:
+            self._wake.set()
+
+    def _end(self, error: PandaError | None = None) -> None:
+        """End the connection. Without an error: `DataConnection` has one, which it raises after its events."""
+        self._cancel_timers()
+        if not self._ended:
+            self._connection.flush_into_events()
+            self._ended, self._error = True, error
             self._wake.set()
         if self._transport is not None:
             self._transport.close()
 
-
-def _size(data: Data) -> int:
-    """Return the size of an event in the queue in bytes."""
-    return _EVENT_BYTES + (data.data.nbytes if isinstance(data, FrameData) else 0)
+    def _cancel_timers(self) -> None:
+        for timer in (self._flush_timer, self._coalescing_timer):
+            if timer is not None:
+                timer.cancel()
 
 
 async def data(
@@ -211,6 +223,8 @@ async def data(
     protocol = await connect(names, make, host, port, connect_timeout)
     try:
         while True:
-            yield await protocol.next()
+            await protocol.wait()
+            for event in protocol.events():
+                yield event
     finally:
         await protocol.close()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator
 
 from ..protocol import Data, DataConnection, RemoteProtocolError
+from .coalescing import Coalescing
 from .common import CANNOT_CONNECT, CLOSE_TIMEOUT, cannot_connect, keep_alive, reason_of
 from .errors import PandaConnectionError, PandaTimeoutError
 
@@ -19,13 +20,13 @@ def data(
         connected = socket.create_connection((host, port), connect_timeout)
     except CANNOT_CONNECT as error:
         raise cannot_connect(host, port, error) from error
-    connection = DataConnection()
+    connection, coalescing = DataConnection(), Coalescing(connected)
     try:
         keep_alive(connected)
         connected.sendall(connection.connect(scaled))
         connected.settimeout(timeout)
         while True:
-            count = connected.recv_into(connection.get_buffer())
+            count = _receive(connected, connection.get_buffer(), coalescing, timeout)
             if not count:
                 yield from _closed(connection, address)
             yield from connection.buffer_updated(count)
@@ -35,6 +36,22 @@ def data(
         raise PandaConnectionError(f"lost the data connection to {address}: {reason_of(error)}") from error
     finally:
         end(connected)
+
+
+def _receive(connected: socket.socket, buffer: memoryview, coalescing: Coalescing, timeout: float | None) -> int:
+    """Receive into a buffer; return the number of bytes, or 0 at the end of the stream."""
+    while True:
+        try:
+            count = connected.recv_into(buffer)
+        except TimeoutError:
+            if not coalescing.active:
+                raise
+            coalescing.stop()
+            connected.settimeout(timeout)
+            continue
+        if coalescing.received(count):
+            connected.settimeout(coalescing.PERIOD)
+        return count
 
 
 def _closed(connection: DataConnection, address: str) -> Generator[Data, None, None]:

@@ -29,6 +29,9 @@ class ConnectionState(Enum):
     CLOSED = auto()
     ERROR = auto()
 
+    #: States are looked up for every read. Members are compared by identity, and Enum's own hash is slow.
+    __hash__ = object.__hash__
+
 
 class Transition(Enum):
     """An event that changes the state of a connection."""

@@ -10,9 +10,9 @@ With `get_buffer` and `buffer_updated`, a socket receives directly into that buf
 Received bytes are parsed immediately. The resulting events are queued until `events` is iterated.
 """
 
-import re
+import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +21,15 @@ from . import framing
 from .acquisition import Data, EndData, FrameData, ReadyData, StartData
 from .connection import ConnectionState, Lifecycle, Transition
 from .errors import LocalProtocolError, PandaError, RemoteProtocolError
-from .framing import HEAD, HEADER, LINE, MARK, MAX_MERGED, MAX_UNFLUSHED, SMALL_FRAME
+from .framing import HEADER, LINE, MARK, MAX_MERGED, MAX_UNFLUSHED, SMALL_FRAME
 from .header import parse_header
-
-#: Size of a receive buffer in bytes. It holds many frames, so few are split between two buffers and must be copied.
-_BLOCK = 1 << 22
-
-#: Minimum free space offered to a read, in bytes.
-_LEAST_ROOM = 1 << 17
+from .receivebuffer import ReceiveBuffer
 
 #: Maximum number of bytes of samples in the event queue when more bytes are received.
 MAX_QUEUED = 1 << 26
+
+#: Memory for an event in bytes, in addition to its samples.
+_EVENT_BYTES = 1 << 12
 
 #: Cost of a parser step, counted in frames. Parsing an XML header is slow.
 _HEADER_COST, _FRAME_COST = 64, 1
@@ -53,10 +51,7 @@ class DataConnection:
         self._lifecycle = Lifecycle(ConnectionState.IDLE, "data connection")
         self._options = ""
         self._sample: np.dtype[np.void] = np.dtype([])
-        self._memory: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._view = memoryview(b"")
-        #: Offsets in the buffer: start of the unparsed bytes, end of the searched bytes, end of the received bytes.
-        self._start, self._searched, self._end = 0, 0, 0
+        self._buffer = ReceiveBuffer()
         self._unflushed: list[npt.NDArray[np.void]] = []
         self._unflushed_bytes = 0
         self._events: deque[Data] = deque()
@@ -69,6 +64,11 @@ class DataConnection:
     def pending(self) -> bool:
         """Whether received bytes are not parsed yet because `limit` was reached: call `parse_pending`."""
         return self._pending
+
+    @property
+    def queued_bytes(self) -> int:
+        """The size of the queued events in bytes: their samples, and 4 KiB for each."""
+        return self._queued_bytes + len(self._events) * _EVENT_BYTES
 
     @property
     def state(self) -> ConnectionState:
@@ -118,14 +118,7 @@ class DataConnection:
 
     def get_buffer(self) -> memoryview:
         """Return free space of the receive buffer, at least 128 KiB. Call `buffer_updated` after receiving into it."""
-        if len(self._memory) - self._end < _LEAST_ROOM:
-            rest = self._memory[self._start : self._end]
-            memory = np.empty(max(_BLOCK, 2 * len(rest) + _LEAST_ROOM), np.uint8)
-            memory[: len(rest)] = rest
-            self._searched -= self._start
-            self._memory, self._start, self._end = memory, 0, len(rest)
-            self._view = memoryview(memory.data)
-        return self._view[self._end :]
+        return self._buffer.space()
 
     def buffer_updated(
         self, count: int, *, flush_every_frame: bool = True, limit: int | None = None, merge: bool = False
@@ -163,14 +156,21 @@ class DataConnection:
         self._parse(flush_every_frame=flush_every_frame, limit=limit, merge=merge)
         return self.events()
 
-    def events(self) -> Iterator[Data]:
+    def events(self, limit: int | None = None) -> Iterator[Data]:
         """Yield the queued events in order, then raise the error that ended the connection, once.
+
+        Args:
+            limit: maximum number of events to yield, without an error while more are queued; None for no limit
 
         Raises:
             RemoteProtocolError: the data violates the protocol (state ERROR), or the stream ended (state CLOSED)
             CommandError: the server refused the options (state ERROR)
         """
+        left = sys.maxsize if limit is None else limit
         while self._events:
+            if left <= 0:
+                return
+            left -= 1
             data = self._events.popleft()
             if isinstance(data, FrameData):
                 self._queued_bytes -= data.data.nbytes
@@ -187,9 +187,16 @@ class DataConnection:
         If other events are queued, the frame is appended to the queue instead.
         """
         if self._events:
-            self._flush_into_events()
+            self.flush_into_events()
         elif self._unflushed:
             yield self._joined()
+
+    def flush_into_events(self) -> None:
+        """Queue the frames merged since the last flush as one frame, if any."""
+        if self._unflushed:
+            frame = self._joined()
+            self._queued_bytes += frame.data.nbytes
+            self._events.append(frame)
 
     def _check_receiving(self) -> None:
         self._lifecycle.check_receiving()
@@ -198,7 +205,7 @@ class DataConnection:
 
     def _receive(self, count: int, *, flush_every_frame: bool, limit: int | None = None, merge: bool = False) -> None:
         """Parse `count` new bytes in the buffer, up to a limit, and queue their events."""
-        self._end += count
+        self._buffer.received(count)
         if count or self._pending:
             self._parse(flush_every_frame=flush_every_frame, limit=limit if count else None, merge=merge)
         if not count and self._error is None:
@@ -207,42 +214,45 @@ class DataConnection:
     def _parse(self, *, flush_every_frame: bool, limit: int | None, merge: bool) -> None:
         self._merge = merge or not flush_every_frame
         self._pending = False
-        left = limit
+        left = sys.maxsize if limit is None else limit
         try:
-            while (data := _STEPS[self.state](self)) is not None:
-                self._put(data, flush_every_frame=flush_every_frame, merge=merge)
-                if left is not None:
-                    left -= _HEADER_COST if isinstance(data, StartData) else _FRAME_COST
-                    if left <= 0:
-                        self._pending = True
-                        break
+            while events := _STEPS[self.state](self, left):
+                self._put(events, flush_every_frame=flush_every_frame, merge=merge)
+                left -= _HEADER_COST if isinstance(events[0], StartData) else len(events) * _FRAME_COST
+                if left <= 0:
+                    self._pending = True
+                    break
         except PandaError as error:
             self._fail(error)
         except BaseException as error:  # an interrupt: the parser state is unknown
             self._fail(RemoteProtocolError(f"receiving was interrupted: {error!r}"))
             raise
         if flush_every_frame:
-            self._flush_into_events()
+            self.flush_into_events()
 
-    def _put(self, data: Data, *, flush_every_frame: bool, merge: bool) -> None:
-        if isinstance(data, FrameData):
-            waits = not flush_every_frame or (merge and data.data.nbytes < SMALL_FRAME)
-            if waits or self._unflushed:
-                self._unflushed.append(data.data)
-                self._unflushed_bytes += data.data.nbytes
-                if not waits or self._unflushed_bytes >= MAX_UNFLUSHED:
-                    self._flush_into_events()
+    def _put(self, events: Sequence[Data], *, flush_every_frame: bool, merge: bool) -> None:
+        """Queue one event, or frames of equal length."""
+        first = events[0]
+        if isinstance(first, FrameData):
+            if not flush_every_frame or (merge and first.data.nbytes < SMALL_FRAME):
+                self._wait_for_flush(events)
                 return
-            self._queued_bytes += data.data.nbytes
-        elif isinstance(data, EndData):
-            self._flush_into_events()
-        self._events.append(data)
+            if self._unflushed:
+                self._wait_for_flush(events[:1])
+                self.flush_into_events()
+                events = events[1:]
+            self._queued_bytes += len(events) * first.data.nbytes
+        elif isinstance(first, EndData):
+            self.flush_into_events()
+        self._events += events
 
-    def _flush_into_events(self) -> None:
-        if self._unflushed:
-            frame = self._joined()
-            self._queued_bytes += frame.data.nbytes
-            self._events.append(frame)
+    def _wait_for_flush(self, events: Sequence[Data]) -> None:
+        for event in events:
+            if isinstance(event, FrameData):
+                self._unflushed.append(event.data)
+                self._unflushed_bytes += event.data.nbytes
+        if self._unflushed_bytes >= MAX_UNFLUSHED:
+            self.flush_into_events()
 
     def _joined(self) -> FrameData:
         frames, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
@@ -251,99 +261,64 @@ class DataConnection:
     def _end_stream(self) -> None:
         if self.state is ConnectionState.NEGOTIATING:
             where = f" before replying to {self._options!r}"
-        elif self.state is ConnectionState.ACQUIRING or self._start < self._end:
+        elif self.state is ConnectionState.ACQUIRING or self._buffer:
             where = " during an acquisition"
         else:
             where = ""
         self._lifecycle.go(Transition.STREAM_ENDED)
-        self._flush_into_events()
+        self.flush_into_events()
         self._error = RemoteProtocolError(f"the server closed the data port{where}")
 
     def _fail(self, error: PandaError) -> None:
         self._lifecycle.go(Transition.FAILED, str(error))
-        self._flush_into_events()
+        self.flush_into_events()
         self._error = error.with_traceback(None)
         self._pending = False
-        # Frames still reference the old buffer; its unparsed bytes are discarded.
-        self._memory, self._start, self._searched, self._end = np.empty(0, np.uint8), 0, 0, 0
+        self._buffer.discard()
 
-    # Parser steps: each consumes the next item, or returns None if it is incomplete.
+    # Parser steps: each consumes and returns the next event, or frames of equal length up to a limit. An incomplete
+    # one remains, and nothing is returned.
 
-    def _step_options(self) -> ReadyData | None:
-        line = self._text_until(*LINE)
+    def _step_options(self, _limit: int) -> Sequence[Data]:
+        line = self._buffer.text_until(*LINE)
         if line is None:
-            return None
+            return ()
         framing.check_options(line, self._options)
         self._lifecycle.go(Transition.OPTIONS_ACCEPTED)
-        return ReadyData()
+        return (ReadyData(),)
 
-    def _step_header(self) -> StartData | None:
-        header = self._text_until(*HEADER)
+    def _step_header(self, _limit: int) -> Sequence[Data]:
+        header = self._buffer.text_until(*HEADER)
         if header is None:
-            return None
+            return ()
         start = parse_header(header)
         self._sample = start.dtype
         self._lifecycle.go(Transition.ACQUISITION_STARTED)
-        return start
+        return (start,)
 
-    def _step_data(self) -> FrameData | EndData | None:
-        available = self._end - self._start
-        if available < HEAD.size:
-            return None
-        mark, length = HEAD.unpack_from(self._view, self._start)
+    def _step_data(self, limit: int) -> Sequence[Data]:
+        mark, length = self._buffer.head()
+        if not mark:
+            return ()
         if mark != MARK:
             return self._step_end()
         framing.check_length(length, self._sample.itemsize)
-        if available < length:
-            return None
-        if self._merge and length < SMALL_FRAME and self._is_repeated(length, available):
-            return FrameData(self._equal_frames(length, min(available // length, MAX_MERGED)))
-        frame = self._memory[self._start + HEAD.size : self._start + length].view(self._sample)
-        frame.flags.writeable = False
-        self._start += length
-        return FrameData(frame)
+        if len(self._buffer) < length:
+            return ()
+        if self._merge and length < SMALL_FRAME:
+            return (FrameData(self._buffer.merged(length, self._sample, MAX_MERGED)),)
+        return list(map(FrameData, self._buffer.frames(length, self._sample, limit)))
 
-    def _is_repeated(self, length: int, available: int) -> bool:
-        """Whether the next frame is complete and has the same length."""
-        after = self._start + length
-        return available >= 2 * length and HEAD.unpack_from(self._view, after) == (MARK, length)
-
-    def _equal_frames(self, length: int, most: int) -> npt.NDArray[np.void]:
-        """Consume consecutive frames of the same length; return their samples as one array."""
-        frames = self._memory[self._start : self._start + most * length].reshape(most, length)
-        same = framing.equal_heads(self._memory, self._start, most, length)
-        count = most if same.all() else int(same.argmin())
-        self._start += count * length
-        joined = frames[:count, HEAD.size :].reshape(-1).view(self._sample)
-        joined.flags.writeable = False
-        return joined
-
-    def _step_end(self) -> EndData | None:
-        line = self._text_until(*LINE)
+    def _step_end(self) -> Sequence[Data]:
+        line = self._buffer.text_until(*LINE)
         if line is None:
-            return None
+            return ()
         end = framing.parse_end(line)
         self._lifecycle.go(Transition.ACQUISITION_ENDED)
-        return end
-
-    def _text_until(self, mark: re.Pattern[bytes], limit: int) -> bytes | None:
-        """Consume and return the bytes up to and including a terminator; None if it has not arrived."""
-        begin = max(self._start, self._searched - len(mark.pattern) + 1)
-        found = mark.search(self._view[: self._end], begin)
-        self._searched = self._end
-        if found is None:
-            if self._end - self._start > limit:
-                shown = self._view[self._start : self._start + 80].tobytes()
-                raise RemoteProtocolError(
-                    f"the data port sent over {limit} bytes without {mark.pattern!r}: {shown!r}..."
-                )
-            return None
-        taken = self._view[self._start : found.end()].tobytes()
-        self._start = self._searched = found.end()
-        return taken
+        return (end,)
 
 
-_STEPS: dict[ConnectionState, Callable[[DataConnection], Data | None]] = {
+_STEPS: dict[ConnectionState, Callable[[DataConnection, int], Sequence[Data]]] = {
     ConnectionState.NEGOTIATING: DataConnection._step_options,
     ConnectionState.OPEN: DataConnection._step_header,
     ConnectionState.ACQUIRING: DataConnection._step_data,
