@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from ..calls import SerialExecutor
-from ..protocol import Data, DataConnection, FrameData, PandaError
+from ..protocol import Data, DataConnection, FrameData, PandaError, StartData
 from .asyncio_connect import connect
 from .common import CLOSE_TIMEOUT, keep_alive, reason_of
 from .errors import PandaConnectionError, PandaTimeoutError
@@ -22,7 +22,7 @@ from .errors import PandaConnectionError, PandaTimeoutError
 #: Maximum size of the queue in bytes.
 _MAX_QUEUED = 1 << 24
 
-#: Size of an event in the queue in bytes, in addition to its samples.
+#: Size of an event in the queue in bytes, in addition to its samples or columns.
 _EVENT_BYTES = 1 << 12
 
 #: Maximum number of frames parsed, and of events yielded, in one iteration of the event loop (about a millisecond).
@@ -189,7 +189,12 @@ class _DataProtocol(asyncio.BufferedProtocol):
 
 def _size(data: Data) -> int:
     """Return the size of an event in the queue in bytes."""
-    return _EVENT_BYTES + (data.data.nbytes if isinstance(data, FrameData) else 0)
+    match data:
+        case FrameData():
+            return _EVENT_BYTES + data.data.nbytes
+        case StartData():
+            return data.memory
+    return _EVENT_BYTES
 
 
 async def data(

@@ -64,8 +64,8 @@ class DataService(Service):
         self._pvs: Mapping[str, Pv] = {}
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
         self._captures = CaptureController(self._settings, self._file_facts(model, roots), self._show)
-        captured = partial(captured_samples, link)
-        self._receiver = Receiver(DataConsumer(self._ready, self._take, captured, self._captures.wait_room, self._lost))
+        consumer = DataConsumer(self._ready, self._take, captured_samples(link), self._captures.wait_room, self._lost)
+        self._receiver = Receiver(consumer)
         self._counters = Counters(self._receiver, self._captures)
         self._ends = Throttle(self._show)
         self._view = LivePvs(self._live, self._settings)
