@@ -145,7 +145,8 @@ async def test_a_full_queue_asks_for_no_more_and_drops_nothing(tmp_path: Path) -
 
     start, frame, _ = acquisition(100)
     assert isinstance(frame, FrameData)
-    beginning = 4096  # which reports all fields and also counts
+    assert isinstance(start, StartData)
+    beginning = start.memory  # which reports all fields and also counts
     capture = Recorder(FilePlan(make_file, queue_bytes=beginning + 6 * frame.data.nbytes), MODES["FOREVER"](0))
     begun = feed(capture, [start])
     sent = 0

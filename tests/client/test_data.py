@@ -1,7 +1,7 @@
 """Captured data from the simulated PandA, over real sockets, with both clients."""
 
 import asyncio
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 
 import numpy as np
 import pytest
@@ -225,3 +225,38 @@ async def test_blocking_loses_the_connection(panda: Server) -> None:
             next(data)
 
     await asyncio.wait_for(asyncio.to_thread(work), 20)
+
+
+async def test_acquisitions_of_many_columns_do_not_fill_the_memory() -> None:
+    """Their description takes more memory than their samples."""
+    fields = "".join(f'<field name="C{number}" type="int32" capture="Value" scale="1"/>' for number in range(1000))
+    acquisition = (
+        f'<header><data process="Raw" sample_bytes="4000"/><fields>{fields}</fields></header>\n\nEND 0 Ok\n'.encode()
+    )
+    sent, at_rest = 0, asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readline()
+        writer.write(b"OK\n")
+        try:
+            async with asyncio.timeout(20) as limit:
+                while sent < 500:
+                    limit.reschedule(asyncio.get_running_loop().time() + 1)
+                    writer.write(acquisition)
+                    await writer.drain()
+                    sent += 1
+        except TimeoutError:
+            pass
+        at_rest.set()
+        with suppress(OSError):
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with aclosing(AsyncioClient("127.0.0.1", 1, port).data(scaled=False)) as data:
+            await anext(data)
+            await asyncio.wait_for(at_rest.wait(), 30)
+    # 16 MiB are 15 acquisitions; the rest is what sockets buffer. Without a limit there are thousands.
+    assert sent < 300

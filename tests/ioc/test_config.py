@@ -148,7 +148,8 @@ async def test_an_access_security_file(panda: Server, ca_ports: Iterator[int], t
     ("text", "said"),
     [
         (None, "cannot read"),
-        ("ASG(DEFAULT) { RULE(", "is invalid"),
+        ("ASG(DEFAULT) { RULE(", "is invalid: it ends before the last bracket is closed"),
+        ("ASG(DEFAULT) { RULE(1 READ) }", "is invalid: "),
         ('ASG(DEFAULT) { RULE(1, WRITE) { CALC("A=0") } }', "has CALC in line 1"),
         ("ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE) { UAG(nobody) } }", "EPICS does not start"),
         ("", "EPICS does not start"),

@@ -24,11 +24,26 @@ HEADER = (
     b"<fields>\n<field name='PCAP.BITS0' type='uint32' capture='Value'/>\n</fields>\n</header>\n\n"
 )
 
+#: Acquisitions of one sample of 1000 columns.
+WIDE = (
+    b"<header>\n<data arm_time='2026-01-01T00:00:00Z' missed='0' process='Raw' format='Framed' sample_bytes='4000'/>\n"
+    b"<fields>\n"
+    + b"".join(
+        b"<field name='COUNTER%d.OUT' type='int32' capture='Value' scale='1' offset='0' units=''/>\n" % number
+        for number in range(1000)
+    )
+    + b"</fields>\n</header>\n\n"
+    + struct.pack("<4sI", b"BIN ", 8 + 4000)
+    + bytes(4000)
+    + b"END 1 Ok\n"
+)
+
 FLOODS = {
     "tiny frames": (HEADER, ONE * 100_000),
     "tiny frames of two sizes": (HEADER, (ONE + TWO) * 50_000),
     "empty acquisitions": (b"", (HEADER + b"END 0 Ok\n") * 4000),
     "acquisitions of one sample": (b"", (HEADER + ONE + b"END 1 Ok\n") * 4000),
+    "acquisitions of many columns": (b"", WIDE * 10),
 }
 
 
@@ -102,3 +117,12 @@ async def _capture(ioc: Ioc, directory: str) -> None:
     await ioc.pva_put("DATA:HDF_DIRECTORY", directory)
     await ioc.pva_put("DATA:HDF_FILE_NAME", "x.h5")
     await ioc.pva_put("DATA:CAPTURE", 1)
+
+
+async def test_failed_acquisitions_do_not_fill_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Events that were received before the end are still processed, while the PandA cannot be asked any more."""
+    with flooding(b"", (HEADER + b"END 0 Data overrun\n") * 4000) as (port, begun):
+        async with running_ioc(panda.control_port, "TEST-FAILED", ca_ports, "--data-port", str(port)) as ioc:
+            assert await asyncio.to_thread(begun.wait, 30)
+            assert await ioc.stop() == 0
+            assert len([line for line in ioc.output if "missing samples" in line]) <= 4

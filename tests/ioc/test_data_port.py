@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from panda_ioc.protocol import Put
 from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
-from ..conftest import free_port
+from ..conftest import free_port, until
 from ..relay import Relay
 from .datapvs import DataPvs
 from .process import Ioc, running_ioc
@@ -97,6 +98,23 @@ async def test_a_data_port_that_is_closed_costs_nothing(
     await data.put("CAPTURE", 1)
     await data.arm()
     await data.until("NUM_CAPTURED", 10)
+
+
+def _has(relay: Relay, connections: int) -> bool:
+    return relay.connections >= connections
+
+
+@pytest.mark.long
+async def test_repeated_losses_do_not_delay_the_return(data: DataPvs, ioc: Ioc, relay: Relay) -> None:
+    """The pause before the next attempt grows only while the port is not usable."""
+    for _ in range(5):
+        await data.until("CONNECTION", 1)
+        seconds = await ioc.monitor("IOC:UPTIME")
+        for _ in range(2):
+            await asyncio.wait_for(seconds.get(), 10)
+        again = relay.connections + 1
+        await relay.cut()
+        await until(partial(_has, relay, again), 3)  # it is half a second; the fifth pause was at least four
 
 
 async def test_a_capture_waits_until_no_sample_can_be_lost(data: DataPvs, server: Server, relay: Relay) -> None:

@@ -22,6 +22,7 @@ from panda_ioc.ioc.services.data.capture import QUEUE_BYTES
 from panda_ioc.simulator import Server
 
 from ..acquire import capture_counter, samples_on_arm
+from ..conftest import until
 from ..relay import Relay
 from .datapvs import DataPvs
 from .process import Ioc, is_refused, running_ioc
@@ -326,7 +327,10 @@ async def test_stopped_while_the_disk_blocks(iocs: Starter, panda: Server, block
     blocked.sign.touch()
     panda.capture.append(block())
     await data.until("NUM_RECEIVED", ROWS + 10)
-    assert await ioc.stop() == 1
+    stopping = asyncio.create_task(ioc.stop())
+    await until(lambda: not panda.data_connections, 5)  # a flood would take the time of the writer
+    assert not stopping.done()
+    assert await stopping == 1
     assert any(f"stopping, {ROWS} samples are not in" in line for line in ioc.output)
     blocked.sign.unlink()
     assert len(data.column()) == 10

@@ -1,5 +1,6 @@
 """Content and repetition of log lines."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
@@ -58,3 +59,24 @@ async def test_nobody_makes_lines_of_the_log(panda: Server, ca_ports: Iterator[i
         assert " by x\\n2026-01-01" in line
         assert await ioc.stop() == 0
     assert not any(line.startswith("2026-01-01") for line in ioc.output)
+
+
+async def test_refused_puts_do_not_fill_the_log(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Anyone on the network can put, also what is refused."""
+    prefix = "TEST-REFUSED"
+    async with running_ioc(panda.control_port, prefix, ca_ports) as ioc:
+        channels = [ioc.pv("TTLIN1:VAL"), *[ioc.pv(f"PULSE{number}:TRIG") for number in range(1, 5)]]
+        for number in range(60):
+            refused = [ioc.pva.put(channel, f"NOSUCH{number}") for channel in channels]
+            done = await asyncio.gather(*refused, return_exceptions=True)
+            assert all(isinstance(each, RemoteError | ValueError) for each in done)
+        async with Circuit(int(ioc.environment["EPICS_CA_SERVER_PORT"]), "alice") as circuit:
+            for value in range(60):
+                assert await circuit.put(ioc.pv("COUNTER1:OUT"), value) != NORMAL
+        count = await ioc.pva_get("IOC:PUTS_REFUSED")
+        assert await ioc.stop() == 0
+    assert count >= 240
+    lines = [line for line in ioc.output if "refused put" in line]
+    assert any("'NOSUCH0' by" in line for line in lines)
+    # 50 in 10 s; the puts take less than 20 s.
+    assert len(lines) <= 2 * 50

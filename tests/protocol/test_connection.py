@@ -139,7 +139,7 @@ def test_who_stops_iterating_misses_nothing() -> None:
 def test_what_nobody_takes_is_bounded() -> None:
     connection = connected(b"OK\n" + samples.HEADER)
     frame = samples.frame(samples.rows(300_000))
-    with pytest.raises(LocalProtocolError, match="bytes of samples are queued"):
+    with pytest.raises(LocalProtocolError, match="bytes of events are queued"):
         for _ in range(2 * MAX_QUEUED // len(frame)):
             connection.receive_bytes(frame)
     taken = sum(len(data.data) for data in connection.events() if isinstance(data, FrameData))

@@ -217,6 +217,7 @@ XML = samples.HEADER.decode()
         (b"OK\n" + samples.HEADER + b"BINARY nonsense\n", "BINARY nonsense"),
         (b"OK\n" + samples.HEADER + b"END many Ok\n", "END many Ok"),
         (b"OK\n" + samples.HEADER + b"x" * 3000, "without b'\\n'"),
+        (b"OK\n<header><data/><fields>" + b"<field/>" * 1025 + b"</fields></header>\n\n", "1025 columns, over 1024"),
     ],
 )
 def test_what_makes_no_sense_is_named(data: bytes, named: str) -> None:

@@ -75,12 +75,14 @@ def stored_columns(start: StartData, options: ColumnOptions | None = None) -> li
     Raises:
         CaptureError: a column cannot be scaled, or two columns have the same name
     """
-    options = _with_known_selection(options or ColumnOptions(), start)
-    chosen = [field for field in start.fields if _is_stored(field, start, options)]
+    added = _added(start)
+    options = _with_known_selection(options or ColumnOptions(), start, added)
+    chosen = {field.column for field in start.fields if _is_stored(field, added, options)}
     if options.raw and start.process == "Raw":
-        needed = {name for field in chosen for name in _operands(field)}  # to scale the file later
-        chosen = [field for field in start.fields if field in chosen or field.column in needed]
-    columns = [_column(field, start, options) for field in chosen]
+        # The operands are needed to scale the file later.
+        chosen |= {name for field in start.fields if field.column in chosen for name in _operands(field)}
+    sent = {field.column for field in start.fields}
+    columns = [_column(field, start, sent, options) for field in start.fields if field.column in chosen]
     _check_names([column.name for column in columns], nexus=options.nexus)
     return columns
 
@@ -106,20 +108,20 @@ def _check_names(names: Sequence[str], *, nexus: bool) -> None:
         called.add(name)
 
 
-def _with_known_selection(options: ColumnOptions, start: StartData) -> ColumnOptions:
+def _with_known_selection(options: ColumnOptions, start: StartData, added: Collection[str]) -> ColumnOptions:
     """Return the options without `asked` if it is outdated: rather an added column in the file than one missing."""
     if options.asked is None:
         return options
     sent = {field.column for field in start.fields}
-    is_current = sent - set(_added(start)) <= options.asked <= sent
+    is_current = sent - set(added) <= options.asked <= sent
     return options if is_current else replace(options, asked=None)
 
 
-def _is_stored(field: FieldCapture, start: StartData, options: ColumnOptions) -> bool:
+def _is_stored(field: FieldCapture, added: Collection[str], options: ColumnOptions) -> bool:
     if options.only_named and not options.names.get(field.name):
         return False
     wanted = options.asked is None or field.column in options.asked
-    return wanted or options.raw or field.column not in _added(start)
+    return wanted or options.raw or field.column not in added
 
 
 def _added(start: StartData) -> Collection[str]:
@@ -137,7 +139,7 @@ def _added(start: StartData) -> Collection[str]:
     return added | {start.fields[0].column} & {GATE}
 
 
-def _column(field: FieldCapture, start: StartData, options: ColumnOptions) -> Column:
+def _column(field: FieldCapture, start: StartData, sent: Collection[str], options: ColumnOptions) -> Column:
     name = dataset_name(field, options.names, nexus=options.nexus)
     dtype, shape = start.dtype[field.column].base, start.dtype[field.column].shape
     copy = partial(_copy, field.column)
@@ -157,7 +159,7 @@ def _column(field: FieldCapture, start: StartData, options: ColumnOptions) -> Co
         return Column(field, name, np.dtype("<u4") if is_gate else dtype, shape, copy, scaled=False, scaling=scaling)
     if scaling is None:
         raise CaptureError(f"cannot scale {field.column}: unexpected type {field.type} of a {field.capture}")
-    if missing := _operands(field) - {other.column for other in start.fields}:
+    if missing := _operands(field).difference(sent):
         raise CaptureError(f"cannot scale {field.column}: the PandA did not send {' and '.join(sorted(missing))}")
     return Column(field, name, np.dtype("<f8"), (), _scaled(field, scaling), scaled=True)
 

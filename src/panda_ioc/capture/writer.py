@@ -35,8 +35,8 @@ _ENOUGH_BYTES = 4 << 20
 #: Part of a full queue to write before it accepts more. It is small because the PandA's buffer fills meanwhile.
 _ROOM = 1 / 8
 
-#: Memory in bytes for a frame in addition to its samples or for an end event, and for a start event.
-_EVENT_BYTES, _START_BYTES = 512, 4096
+#: Memory in bytes for a frame in addition to its samples, or for an end event.
+_EVENT_BYTES = 512
 
 
 class FileWriter:
@@ -250,4 +250,4 @@ def _size(data: Selected) -> int:
     """Return the size of an event in the queue in bytes."""
     if isinstance(data, FrameData):
         return data.data.nbytes + _EVENT_BYTES
-    return _START_BYTES if isinstance(data, StartData) else _EVENT_BYTES
+    return data.memory if isinstance(data, StartData) else _EVENT_BYTES

@@ -97,3 +97,11 @@ class Bounded:
             self._say(text)
         else:
             self._left_out += 1
+
+
+_of_clients = Bounded(logging.getLogger(__name__).warning, lines=50)
+
+
+def warn_of_client(text: str) -> None:
+    """Log a warning that a client caused. Excess lines are counted: any client may cause a thousand in a second."""
+    _of_clients.tell(text)

@@ -17,6 +17,9 @@ COLUMN_TYPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "int96": ("<u4", (3,)),
 }
 
+#: Approximate memory of a start event in bytes: without columns, and for each column without its name.
+_MEMORY, _COLUMN_MEMORY = 4096, 1024
+
 
 @dataclass(frozen=True)
 class FieldCapture:
@@ -82,6 +85,11 @@ class StartData:
     start_time: str = ""
     hw_time_offset_ns: int | None = None
     format: str = "Framed"
+
+    @cached_property
+    def memory(self) -> int:
+        """The approximate memory of this event in bytes, for the limits of queues."""
+        return _MEMORY + sum(_COLUMN_MEMORY + 2 * len(field.name) + len(field.units) for field in self.fields)
 
     @cached_property
     def dtype(self) -> np.dtype[np.void]:

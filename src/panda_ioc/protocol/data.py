@@ -25,10 +25,10 @@ from .framing import HEADER, LINE, MARK, MAX_MERGED, MAX_UNFLUSHED, SMALL_FRAME
 from .header import parse_header
 from .receivebuffer import ReceiveBuffer
 
-#: Maximum number of bytes of samples in the event queue when more bytes are received.
+#: Maximum number of bytes of samples and columns in the event queue when more bytes are received.
 MAX_QUEUED = 1 << 26
 
-#: Memory for an event in bytes, in addition to its samples.
+#: Memory for an event in bytes, in addition to its samples or columns.
 _EVENT_BYTES = 1 << 12
 
 #: Cost of a parser step, counted in frames. Parsing an XML header is slow.
@@ -67,7 +67,7 @@ class DataConnection:
 
     @property
     def queued_bytes(self) -> int:
-        """The size of the queued events in bytes: their samples, and 4 KiB for each."""
+        """The size of the queued events in bytes: their samples and columns, and 4 KiB for each."""
         return self._queued_bytes + len(self._events) * _EVENT_BYTES
 
     @property
@@ -174,6 +174,8 @@ class DataConnection:
             data = self._events.popleft()
             if isinstance(data, FrameData):
                 self._queued_bytes -= data.data.nbytes
+            elif isinstance(data, StartData):
+                self._queued_bytes -= data.memory
             yield data
         if self._error is not None:
             try:
@@ -201,7 +203,7 @@ class DataConnection:
     def _check_receiving(self) -> None:
         self._lifecycle.check_receiving()
         if self._queued_bytes > MAX_QUEUED:
-            raise LocalProtocolError(f"{self._queued_bytes} bytes of samples are queued: iterate the returned events")
+            raise LocalProtocolError(f"{self._queued_bytes} bytes of events are queued: iterate the returned events")
 
     def _receive(self, count: int, *, flush_every_frame: bool, limit: int | None = None, merge: bool = False) -> None:
         """Parse `count` new bytes in the buffer, up to a limit, and queue their events."""
@@ -244,6 +246,8 @@ class DataConnection:
             self._queued_bytes += len(events) * first.data.nbytes
         elif isinstance(first, EndData):
             self.flush_into_events()
+        elif isinstance(first, StartData):
+            self._queued_bytes += first.memory
         self._events += events
 
     def _wait_for_flush(self, events: Sequence[Data]) -> None:

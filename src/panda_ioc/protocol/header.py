@@ -14,6 +14,10 @@ _NO_UNITS = "(null)"
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 
+#: Maximum number of columns. A PandA captures up to 64 words. With some thousands of datasets, files take minutes to
+#: create, and HDF5 crashes.
+MAX_COLUMNS = 1024
+
 #: Integers have 64 bits.
 _LIMIT = 1 << 63
 
@@ -30,7 +34,9 @@ def parse_header(header: bytes) -> StartData:
     try:
         root = ET.fromstring(text(header))  # noqa: S314 - without declarations, see above
         data = _child(root, "data")
-        fields = tuple(_field(element) for element in _child(root, "fields"))
+        columns = _child(root, "fields")
+        _check_count(columns)
+        fields = tuple(_field(element) for element in columns)
         _check_columns(fields)
         start = StartData(
             fields,
@@ -67,6 +73,11 @@ def _child(element: Element, tag: str) -> Element:
     if child is None:
         raise _BadHeaderError(f"<{tag}> is missing")
     return child
+
+
+def _check_count(columns: Element) -> None:
+    if len(columns) > MAX_COLUMNS:
+        raise _BadHeaderError(f"{len(columns)} columns, over {MAX_COLUMNS}")
 
 
 def _check_columns(fields: Sequence[FieldCapture]) -> None:

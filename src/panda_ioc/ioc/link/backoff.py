@@ -24,8 +24,12 @@ class Retry:
 
     def succeeded(self) -> None:
         """Reset the pause and the warning."""
-        self._delay = _FIRST
+        self.reset_pause()
         self._warning = Repeated(self._warn)
+
+    def reset_pause(self) -> None:
+        """Reset the pause only, so that a repeated reason is still not logged again."""
+        self._delay = _FIRST
 
     def failed(self, why: str) -> None:
         """Log the reason of a failed attempt, unless it is the same as before."""

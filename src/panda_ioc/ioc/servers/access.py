@@ -87,7 +87,9 @@ def checker(text: str) -> MayPut:
 
     try:
         engine = Engine(text)
-    except (ACFError, RuntimeError, KeyError, ValueError, AttributeError) as error:  # AttributeError: truncated file
+    except AttributeError as error:
+        raise AccessError("the access security file is invalid: it ends before the last bracket is closed") from error
+    except (ACFError, RuntimeError, KeyError, ValueError) as error:
         raise AccessError(f"the access security file is invalid: {error}") from error
 
     def may_put(user: str, host: str, roles: Callable[[], Iterable[str]]) -> bool:

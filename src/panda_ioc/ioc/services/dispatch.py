@@ -12,7 +12,7 @@ from typing import Any
 
 from ...client import PandaConnectionError
 from ...protocol import Changes, CommandError, PandaError
-from ..log import PUT
+from ..log import PUT, warn_of_client
 from ..plan import status
 from ..plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ..plan.autosave import AutosaveEntry
@@ -165,7 +165,7 @@ class Services:
             self._pvs[sibling].refuse(refusal(reason, unsure=because_of_connection))
         self.puts_refused += 1
         text = f"{self._plan.pv(put.name)} = {self._as_text(put)}"
-        log.warning("refused put %s by %s: %s", text, put.source, reason)
+        warn_of_client(f"refused put {text} by {put.source}: {reason}")
         self._pvs[status.LAST_REFUSED].post(f"{text}: {reason}")
         self._pvs[status.PUTS_REFUSED].post(self.puts_refused)
 

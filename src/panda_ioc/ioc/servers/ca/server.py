@@ -17,7 +17,7 @@ from epicscorelibs.ioc import dbCore
 from softioc import softioc
 
 from ....protocol import PandaError
-from ...log import PUT, Bounded, escape_nonprintable
+from ...log import PUT, Bounded, escape_nonprintable, warn_of_client
 from ...plan.plan import Plan
 from ...plan.record import Content
 from ..put import OnPut
@@ -137,9 +137,9 @@ class CaServer:
             log.log(PUT, "%s, if EPICS accepted it", what)
             # Clients may set DISP of settable records only; access rules cannot distinguish these from readbacks.
             if pv is not None and write.plain_field == "DISP" and pv.keep_disabled():
-                log.warning("%s.DISP stays 1: the record is read-only", write.record)
+                warn_of_client(f"{write.record}.DISP stays 1: the record is read-only")
         elif not write.processed:
-            log.warning("refused %s: EPICS rejected the value, DISP disables puts, or the client disconnected", what)
+            warn_of_client(f"refused {what}: EPICS rejected the value, DISP disables puts, or the client disconnected")
 
 
 def _call(function: Callable[..., Any], func_args: tuple[Any, ...] = (), **_: Any) -> None:

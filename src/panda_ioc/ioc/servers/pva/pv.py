@@ -4,7 +4,6 @@ A refused put fails with the reason. p4p calls the handlers in its threads; puts
 """
 
 import asyncio
-import logging
 import re
 import sys
 import time
@@ -17,6 +16,7 @@ from p4p import Value as Structure
 from p4p.nt import NTTable
 from p4p.server.raw import SharedPV
 
+from ...log import warn_of_client
 from ...plan.alarm import NO_ALARM, Alarm, Severity, Status
 from ...plan.codecs import CaptureChoiceCodec, Refusal, all_captures
 from ...plan.plan import Plan
@@ -25,8 +25,6 @@ from ..access import MayPut
 from ..put import OnPut, Put
 from ..served import Update
 from .types import CODES, fill, properties, type_of
-
-log = logging.getLogger(__name__)
 
 #: Fields of a record, with their place in the structure and the conversion of their text.
 _FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
@@ -162,14 +160,14 @@ class PvaPv:
         try:
             value = self._value_in(operation.value())
         except Refusal as problem:
-            return str(problem)
+            return self._refuse(client, str(problem))
         if value is None:
-            return f"the put to {self.planned.name} has no value"
+            return self._refuse(client, f"the put to {self.planned.name} has no value")
         return await self._on_put(Put(self._put_to, value, client, "PVA"))
 
     def _refuse(self, client: str, reason: str) -> str:
         """Log a refusal that does not reach the services; return its reason."""
-        log.warning("refused put %s by %s over PVA: %s", self.planned.name, client, reason)
+        warn_of_client(f"refused put {self.planned.name} by {client} over PVA: {reason}")
         return reason
 
     def _value_in(self, put: Any) -> Any:

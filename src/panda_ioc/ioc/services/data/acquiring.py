@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from ....protocol import Arm, Disarm, GetLine, PandaError
 from ...link.panda import PandaLink
+from ...log import Bounded
 from ...plan.codecs import Refusal
 from .receiver import Receiver
 
@@ -98,10 +99,15 @@ class AcquireController:
             self._show(0)
 
 
-async def captured_samples(link: PandaLink) -> int | None:
-    """Return the number of samples captured in the last acquisition of the PandA; None if it is unknown."""
-    try:
-        return int(await link.ask(GetLine("*PCAP.CAPTURED")))
-    except (PandaError, ValueError) as error:
-        log.warning("the number of missing samples is unknown, *PCAP.CAPTURED cannot be read: %s", error)
-        return None
+def captured_samples(link: PandaLink) -> Callable[[], Awaitable[int | None]]:
+    """Return a function that asks for the number of samples captured in the last acquisition; None if it is unknown."""
+    warning = Bounded(log.warning, lines=4, period=60)  # a PandA may fail a thousand acquisitions in a second
+
+    async def ask() -> int | None:
+        try:
+            return int(await link.ask(GetLine("*PCAP.CAPTURED")))
+        except (PandaError, ValueError) as error:
+            warning.tell(f"the number of missing samples is unknown, *PCAP.CAPTURED cannot be read: {error}")
+            return None
+
+    return ask

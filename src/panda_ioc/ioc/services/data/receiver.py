@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 #: Time limit for the data port to become ready, in s.
 READY_TIMEOUT = 5.0
 
-#: Duration of a connection in s after which the retry delay is reset. A port that accepts each connection and closes it
-#: again must not reset the delay.
-_STABLE = 10.0
+#: Duration of a connection in s after which the retry delay is reset, and after which the same loss is logged again. A
+#: port that accepts each connection and closes it again must not reset the delay, nor fill the log.
+_USABLE, _STABLE = 1.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class Receiver:
                 await self._receive(client)
             except Exception as problem:  # noqa: BLE001 - logged by _bug; the loop must not end
                 error = problem if isinstance(problem, PandaError) else _bug(problem)
-                if self._ready.is_set() and loop.time() - began > _STABLE:
-                    retry.succeeded()
+                if self._ready.is_set():
+                    _reset(retry, loop.time() - began)
                 retry.failed(f"no connection to the data port: {error}")
                 self._failure = str(error)
                 self._over()
@@ -187,6 +187,14 @@ class Receiver:
     def _over(self) -> None:
         self._ready.clear()
         self._ended.set()
+
+
+def _reset(retry: Retry, lasted: float) -> None:
+    """Reset the retry delay after a connection that was ready and lasted for a time in s."""
+    if lasted > _STABLE:
+        retry.succeeded()
+    elif lasted > _USABLE:
+        retry.reset_pause()
 
 
 def _bug(problem: Exception) -> PandaError:

@@ -64,8 +64,8 @@ class DataService(Service):
         self._pvs: Mapping[str, Pv] = {}
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
         self._captures = CaptureController(self._settings, self._file_facts(model, roots), self._show)
-        captured = partial(captured_samples, link)
-        self._receiver = Receiver(DataConsumer(self._ready, self._take, captured, self._captures.wait_room, self._lost))
+        consumer = DataConsumer(self._ready, self._take, captured_samples(link), self._captures.wait_room, self._lost)
+        self._receiver = Receiver(consumer)
         self._counters = Counters(self._receiver, self._captures)
         self._ends = Throttle(self._show)
         self._view = LivePvs(self._live, self._settings)
@@ -149,13 +149,13 @@ class DataService(Service):
         if self._checking is not None:
             self._checking.cancel()
         self._captures.finish()
+        await self._receiver.close()  # before the wait: a flood of data would take the time of the writer
         if not await self._captures.wait_closed(_CLOSE_TIMEOUT):
             # An orderly shutdown would wait for the disk without a limit.
             progress = self._captures.progress
             missing = progress.waiting if progress is not None else 0
             path = self._captures.path
             end_at_once(f"the disk does not respond: stopping, {missing} samples are not in {path}")
-        await self._receiver.close()
         await self._view.close()
         self._counters.close()
         self._ends.close()
