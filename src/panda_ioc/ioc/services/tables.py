@@ -225,6 +225,7 @@ class Tables(Service):
     async def _edit(self, table: TableState, column: str, values: Array) -> None:
         async with table.lock:
             if table.edited is None:
+                self._link.check_connected()
                 if not np.array_equal(values, table.columns[column]):
                     raise Refusal(f"the columns are not in edit mode: put {EDIT} to {table.planned.beside(MODE)} first")
                 return
