@@ -62,6 +62,8 @@ async def test_capture_and_plot(panda: Server, ports: tuple[str, ...], tmp_path:
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     said = await panda_ioc("plot", path, "-c", "NOPE", "-o", tmp_path / "y.png", code=1)
     assert "has no column NOPE; it has COUNTER1.OUT.Value, PCAP.TS_TRIG.Value" in said
+    said = await panda_ioc("plot", path, "-o", tmp_path / "nowhere" / "y.png", code=1)
+    assert f"cannot write {tmp_path}/nowhere/y.png: No such file or directory" in said
     said = await panda_ioc("plot", tmp_path / "nothing.h5", "-o", tmp_path / "y.png", code=1)
     assert "cannot read" in said
     before = path.read_bytes()

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import pytest
 from aioca import DBR_CHAR_STR, FORMAT_CTRL, FORMAT_TIME, caget, camonitor, caput
 from msgspec.structs import replace
+from p4p.client.asyncio import RemoteError
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import SetState
 from panda_ioc.simulator import Server, load
 
+from ..acquire import capture_counter, samples_on_arm
 from ..conftest import free_port
 from ..relay import Relay
 from .process import becomes, is_refused, running_ioc
@@ -43,6 +45,30 @@ async def test_a_panda_that_is_switched_off_and_on(ca_ports: Iterator[int]) -> N
                 assert back.panda.fields["PULSE1.PULSES"].raw == 6
                 await becomes(ioc.pv("IOC:RECONNECTS"), 1)
                 assert await ioc.stop() == 0
+
+
+async def test_a_lost_panda_cannot_be_stopped(panda: Server, ca_ports: Iterator[int]) -> None:
+    """Nobody is told that an acquisition was stopped, or started, on a PandA that did not get the command."""
+    capture_counter(panda)
+    samples_on_arm(panda, 10, reason="")
+    async with Relay(panda.control_port) as relay:
+        options = ("--data-port", str(panda.data_port))
+        async with running_ioc(relay.port, "TEST-UNSTOPPED", ca_ports, *options) as ioc:
+            await caput(ioc.pv("PCAP:ARM"), 1, wait=True, timeout=5)
+            await becomes(ioc.pv("PCAP:ARM"), 1)
+            await relay.close()
+            await becomes(ioc.pv("Status"), 0)
+            for name, value in (("DATA:ACQUIRE", 0), ("PCAP:ARM", 0), ("PCAP:ARM", 1)):
+                await is_refused(ioc.pv(name), value, 5)
+                assert "no connection to the PandA" in await caget(f"{ioc.pv(name)}.AMSG")
+                with pytest.raises(RemoteError, match="no connection to the PandA"):
+                    await ioc.pva_put(name, value)
+            assert panda.capture.completion == "Busy"
+            await relay.listen()
+            await becomes(ioc.pv("Status"), 2, 10)
+            await caput(ioc.pv("DATA:ACQUIRE"), 0, wait=True, timeout=5)
+            assert panda.capture.completion == "Disarmed"
+            assert (await caget(ioc.pv("DATA:ACQUIRE"), format=FORMAT_TIME)).severity == 0
 
 
 async def test_a_panda_that_was_set_up_anew_while_it_was_away(ca_ports: Iterator[int]) -> None:

@@ -14,10 +14,12 @@ from panda_ioc.ioc.link.panda import Address, PandaLink
 from panda_ioc.ioc.link.poll import PERIODS
 from panda_ioc.ioc.plan.alarm import Severity, Status
 from panda_ioc.ioc.plan.buses import BUSES
+from panda_ioc.ioc.plan.codecs import ActionCodec
 from panda_ioc.ioc.plan.data_settings import SERVICE as DATA
 from panda_ioc.ioc.plan.plan import Plan, make_plan
+from panda_ioc.ioc.plan.record import Access
 from panda_ioc.ioc.plan.status import CONNECTION, LAST_REFUSED, RESTART_SERVICE
-from panda_ioc.ioc.plan.tables import TABLES
+from panda_ioc.ioc.plan.tables import MODE, TABLES
 from panda_ioc.ioc.servers.put import OnPut, Put
 from panda_ioc.ioc.servers.served import Pv, Update, join
 from panda_ioc.ioc.services.buses import Buses
@@ -29,6 +31,7 @@ from panda_ioc.ioc.services.tables import Tables
 from panda_ioc.protocol import Put as PutField
 from panda_ioc.simulator import Server, load
 
+from ..acquire import capture_counter, samples_on_arm
 from ..relay import Relay
 
 
@@ -214,6 +217,32 @@ async def test_a_loss_shows_everywhere_and_ends_with_the_return() -> None:
             assert served.sides["PULSE1:PULSES"].updates[-1].alarm.severity is Severity.NO_ALARM
             assert served.link.reconnects == 1
             assert await served.put("PULSE1:PULSES", 5) == ""
+
+
+async def test_no_put_is_accepted_that_needs_a_lost_panda() -> None:
+    """Puts of the current values, and of 1 to actions: none says OK, except those about the IOC and its files."""
+    async with Server(load(), control_port=0, data_port=0) as panda, Relay(panda.control_port) as relay:
+        capture_counter(panda)
+        samples_on_arm(panda, 10, reason="")
+        async with serving(panda, relay.port) as served:
+            await served.shows(CONNECTION, 2)
+            assert await served.put("PCAP:ARM", 1) == ""
+            await served.shows("PCAP:ARM", 1)
+            await relay.close()
+            await served.shows(CONNECTION, 0)
+            accepted = set()
+            for item in served.plan.items:
+                if item.access is Access.READ:
+                    continue
+                value = served.pvs[item.name].value
+                if item.access is Access.EXECUTE or isinstance(getattr(item, "codec", None), ActionCodec):
+                    value = 1
+                if await served.put(item.name, value) == "":
+                    accepted.add(item.name)
+    of_ioc = {name for name in accepted if name.startswith(("DATA:", "IOC:")) or name.endswith(":DATASET")}
+    modes = {table.beside(MODE) for table in served.plan.planned_tables}  # to VIEW, which they show
+    assert accepted - of_ioc == modes
+    assert "DATA:ACQUIRE" not in accepted
 
 
 async def test_a_capture_names_the_setting_that_stands_refused(served: Served, tmp_path: Path) -> None:

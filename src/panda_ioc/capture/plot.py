@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..protocol import PandaError
 from .errors import CaptureError
 from .growingfile import DAMAGED, open_to_read
 from .live import TIMES
@@ -66,13 +67,7 @@ def draw(file: Path, output: Path | None, chosen: Sequence[str] = ()) -> None:
     axes[-1, 0].set_xlabel(label)
     figure.suptitle(file.name)
     figure.tight_layout()
-    if output is None:
-        plt.show()
-        return
-    try:
-        figure.savefig(output, dpi=100)
-    except (OSError, ValueError) as error:
-        raise CaptureError(f"cannot write {output}: {error}") from error
+    finish(plt, figure, output, 100, CaptureError)
 
 
 def _show_most(axis: Any, values: Any) -> None:
@@ -105,6 +100,30 @@ def load_pyplot(output: Path | None) -> Any:
         mpl.use("agg")
     pyplot = importlib.import_module("matplotlib.pyplot")
     return None if output is None and pyplot.get_backend().lower() == "agg" else pyplot
+
+
+def finish(pyplot: Any, figure: Any, output: Path | None, dpi: int, problem: type[PandaError]) -> None:
+    """Save a figure to an image file, or show it until its window is closed; then close it.
+
+    Args:
+        pyplot: return value of `load_pyplot`
+        figure: the figure
+        output: image file, whose suffix selects the format; None for a window
+        dpi: pixels per inch of the image
+        problem: type of the error to raise
+
+    Raises:
+        PandaError: the file cannot be written, or matplotlib does not know its format
+    """
+    try:
+        if output is None:
+            pyplot.show()
+        else:
+            figure.savefig(output, dpi=dpi)
+    except (OSError, ValueError) as error:
+        raise problem(f"cannot write {output}: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        pyplot.close(figure)
 
 
 def _chosen(columns: dict[str, Any], chosen: Sequence[str], file: Path) -> dict[str, Any]:

@@ -18,6 +18,10 @@ _ARENAS, _THRESHOLD = 2, 1 << 17
 #: Interval in seconds between checks for disconnected clients.
 _TRIM_PERIOD = 10.0
 
+#: Delays in s after the release of large objects. Threads of the servers may hold copies a little longer, for example
+#: until a client has received them, so the second one returns what the first one could not.
+_TRIM_DELAYS = (0.1, 2.0)
+
 _libc = ctypes.CDLL(None)
 
 
@@ -30,11 +34,14 @@ def keep_arenas_few() -> None:
 
 
 async def trim_after_clients(clients: Callable[[], int]) -> None:
-    """Return free memory to the system when clients have disconnected; glibc would keep what p4p used for them.
+    """Return free memory to the system, now and when clients have disconnected.
+
+    glibc would keep what the start of the IOC needed only once, and what p4p used for the clients.
 
     Args:
         clients: function that returns the number of connected clients
     """
+    await asyncio.to_thread(trim)
     before = 0
     while True:
         await asyncio.sleep(_TRIM_PERIOD)
@@ -42,6 +49,12 @@ async def trim_after_clients(clients: Callable[[], int]) -> None:
         if now < before:
             await asyncio.to_thread(trim)
         before = now
+
+
+def trim_soon() -> None:
+    """Return the memory of large objects to the system, soon after their release; call this in the event loop."""
+    for delay in _TRIM_DELAYS:
+        asyncio.get_running_loop().call_later(delay, trim)
 
 
 def trim() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..capture.plot import load_pyplot
+from ..capture.plot import finish, load_pyplot
 from ..simulator.engine import TICKS
 from ..simulator.recording import Ticks, Trace
 from .errors import TrialError
@@ -103,7 +103,7 @@ def draw(
         figure.suptitle(title, x=0.01, ha="left", fontsize="large", fontweight="bold")
         if note:
             figure.supxlabel(textwrap.fill(note, _NOTE), x=0.01, ha="left", fontsize="small", color=_GREY)
-        _finish(plt, figure, output)
+        finish(plt, figure, output, 120, TrialError)
 
 
 def _figure(plt: Any, outcome: Outcome, names: Sequence[str], view: View) -> Any:
@@ -143,18 +143,6 @@ def _pyplot(output: Path | None) -> Any:
     if plt is None:
         raise TrialError("cannot open a window here: give a file for the picture")
     return plt
-
-
-def _finish(plt: Any, figure: Any, output: Path | None) -> None:
-    if output is None:
-        plt.show()
-        return
-    try:
-        figure.savefig(output, dpi=120)
-    except (OSError, ValueError) as error:
-        raise TrialError(f"{output}: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        plt.close(figure)
 
 
 def _view(outcome: Outcome, between: tuple[float, float] | None) -> View:

@@ -110,6 +110,14 @@ class PandaLink:
         self.known.start_with(model.changes)
         self.known.lost = lost
 
+    def check_connected(self) -> None:
+        """Check that a put to the PandA can be sent.
+
+        Raises:
+            PandaConnectionError: there is no connection
+        """
+        self._connected()
+
     async def ask(self, command: Command[T]) -> T:
         """Send a query.
 

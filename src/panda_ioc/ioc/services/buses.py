@@ -78,6 +78,7 @@ class Buses(Service):
                 self._show(state)
 
     async def _put(self, bus: Bus, put: Put) -> None:
+        self._link.check_connected()
         puts: dict[str, Any] = {}
         for column, values in put.value.items():
             if len(values) != len(bus.rows):

@@ -97,6 +97,7 @@ class Mirror(Service):
                 sibling.refresh()
 
     async def _send(self, binding: Binding, value: Any) -> None:
+        self._link.check_connected()  # also for a put of the cached value, which may have changed since the loss
         command = binding.command(value)
         if command is not None:
             await self._link.put(command)

@@ -46,9 +46,8 @@ from .service import Service
 
 _EMPTY = TableContent(np.empty(0, np.uint32))
 
-#: Number of words from which memory is returned to the system, and the delay in s after a read until it is unused.
+#: Number of words from which memory is returned to the system.
 _LARGE = 1 << 17
-_TRIM_DELAY = 0.1
 
 #: Delay until a failed read of a table is repeated, in s.
 _RETRY_DELAY = 5.0
@@ -225,6 +224,7 @@ class Tables(Service):
     async def _edit(self, table: TableState, column: str, values: Array) -> None:
         async with table.lock:
             if table.edited is None:
+                self._link.check_connected()
                 if not np.array_equal(values, table.columns[column]):
                     raise Refusal(f"the columns are not in edit mode: put {EDIT} to {table.planned.beside(MODE)} first")
                 return
@@ -309,7 +309,7 @@ class Tables(Service):
         await self._fetch(table)
         self._show(table)
         if max(before, len(table.content.words)) > _LARGE:
-            asyncio.get_running_loop().call_later(_TRIM_DELAY, memory.trim)
+            memory.trim_soon()
 
     async def _fetch(self, table: TableState) -> None:
         """Read a table; if this fails, keep the last content, store the error and schedule a retry."""

@@ -16,7 +16,8 @@ class MonitorBatcher:
     """The decision whether an update is sent immediately or with the next batch; used in the event loop only.
 
     Args:
-        circuits: returns the number of client connections
+        circuits: returns the number of client connections; called for each update that is not batched, so it must cost
+            little (`casStatsFetch` takes 0.5 us with 0 to 200 connections; an update of a record takes 13 us)
     """
 
     def __init__(self, circuits: Callable[[], int]) -> None:

@@ -52,23 +52,24 @@ class AcquireController:
         await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Disarm PCAP if an acquisition is running, once it is armed; return when the acquisition has ended.
+        """Disarm PCAP, also if another client armed it; return when the acquisition has ended.
+
+        A stop during a start waits until PCAP is armed.
 
         Raises:
             Refusal, PandaError: disarming failed, or the acquisition does not end
         """
         task = self._task
-        if task is not None and not self._link.lost:
+        if task is not None:
             await self._answered.wait()
-            if self._task is task:  # still the same acquisition
-                await self._link.send(Disarm())
+        if self._task in {None, task}:  # no later acquisition
+            await self._link.send(Disarm())
+        if task is not None:
             _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
                 raise Refusal(
                     f"PCAP was disarmed, but the data port did not end the acquisition within {_STOP_TIMEOUT:g} s"
                 )
-        if self._task in {None, task}:
-            self._show(0)
 
     def cancel(self) -> None:
         """Stop waiting for the acquisition."""
