@@ -5,10 +5,10 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from ..ports import CONTROL_PORT, DATA_PORT
 from ..protocol import Command, Data, Expected, PandaError
@@ -17,6 +17,7 @@ from .asyncio_connect import connect, name_server
 from .asyncio_control import ControlProtocol
 from .common import TIMEOUT, shown
 from .errors import PandaConnectionError, PandaTimeoutError
+from .repeating import Exchange, Repetition
 
 T = TypeVar("T")
 
@@ -136,6 +137,32 @@ class AsyncioClient:
             PandaConnectionError: the client is not connected
         """
         self._connected().submit(command, done, expected=expected)
+
+    def repeat(self, exchanges: Sequence[Exchange], period: float, done: Callable[[Any], None]) -> Repetition | None:
+        """Send commands, one a period, as long as each gets its expected reply. This costs less CPU than `submit`.
+
+        It ends at the first other reply, at a reply that is missing when the next command is due, and when another
+        command is sent. The event loop does not wake up for expected replies, but immediately for a longer one.
+
+        Args:
+            exchanges: commands with one batch of requests, and the expected reply of each; at least one
+            period: time between commands in s
+            done: called at the end with the response to the last command sent, or with the exception that ended it.
+                After the last of `exchanges`, this waits for `collect` or for another command
+
+        Returns:
+            the repetition; None if only the first command was sent, because other commands are pending
+
+        Raises:
+            LocalProtocolError: the command cannot be sent
+            PandaConnectionError: the client is not connected
+        """
+        return self._connected().repeat(exchanges, period, done)
+
+    def collect(self) -> None:
+        """End a repetition. Its last response is delivered immediately if the reply has arrived."""
+        if self._control is not None:
+            self._control.collect()
 
     def data(
         self,

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import copy
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..protocol import Command, ControlConnection, Expected, PandaError, RemoteProtocolError
 from .common import CLOSE_TIMEOUT, reason_of
 from .errors import PandaConnectionError
+from .repeating import Exchange, Repetition
 
 T = TypeVar("T")
 
@@ -17,6 +19,9 @@ _MOST_COLLECTED = 1 << 16
 
 #: Size of the read buffer in bytes. Without it, asyncio would allocate a new buffer of this size for each read.
 _READ_BYTES = 1 << 18
+
+#: Whether commands can be repeated: elsewhere, lowering SO_RCVLOWAT does not report data that have already arrived.
+_CAN_REPEAT = sys.platform == "linux"
 
 
 class ControlProtocol(asyncio.BufferedProtocol):
@@ -30,6 +35,9 @@ class ControlProtocol(asyncio.BufferedProtocol):
         #: Commands to write at the end of this iteration of the event loop, or earlier with an immediate one.
         self._outgoing = bytearray()
         self._incoming = bytearray(_READ_BYTES)
+        #: The commands that are being repeated, which `_connection` does not know, and their callback.
+        self._repetition: Repetition | None = None
+        self._repeated: Callable[[Any], None] = lambda _: None
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -44,6 +52,7 @@ class ControlProtocol(asyncio.BufferedProtocol):
         return self._incoming
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._end_repetition()  # more than the expected reply has arrived
         self._received(bytes(memoryview(self._incoming)[:nbytes]))
 
     def _received(self, data: bytes) -> None:
@@ -98,6 +107,7 @@ class ControlProtocol(asyncio.BufferedProtocol):
             soon: allow the command to be written later in this iteration of the event loop, together with others
             expected: expected reply of the command; see `Expected`
         """
+        self.collect()
         if self.lost.done() or self._transport is None:
             raise PandaConnectionError(f"not connected to {self._address}: {self.lost.result()}")
         if id(command) in self._waiting:
@@ -109,6 +119,35 @@ class ControlProtocol(asyncio.BufferedProtocol):
             self._write()
         self._waiting[id(command)] = done
         self._deliver()  # a command without requests is already finished
+
+    def repeat(self, exchanges: Sequence[Exchange], period: float, done: Callable[[Any], None]) -> Repetition | None:
+        """Repeat commands; see `AsyncioClient.repeat`."""
+        transport, busy = self._transport, self._waiting or self._repetition is not None or self.lost.done()
+        if transport is not None and not busy and not transport.get_write_buffer_size() and _CAN_REPEAT:
+            with contextlib.suppress(OSError):  # the system has no SO_RCVLOWAT
+                self._repetition = Repetition(transport, exchanges, period, self._end_repetition)
+                self._repeated = done
+                return self._repetition
+        command, expected = exchanges[0]
+        self.submit(command, done, expected=expected)
+        return None
+
+    def collect(self) -> None:
+        """End the repetition; see `AsyncioClient.collect`."""
+        if self._repetition is not None:
+            self._end_repetition(self._repetition.read())
+
+    def _end_repetition(self, data: bytes = b"") -> None:
+        """Handle replies again, and wake up for them; `data` is what was received of the reply to the last command."""
+        if self._repetition is None:
+            return
+        repetition, self._repetition = self._repetition, None
+        repetition.stop()
+        command, expected = repetition.current
+        self._waiting[id(command)] = self._repeated
+        self._connection.send(command, expected)  # its bytes are already sent
+        if data:
+            self._received(data)
 
     def _write(self) -> None:
         """Write the collected commands. One system call for many, because it dominates the cost of sending."""
@@ -140,6 +179,7 @@ class ControlProtocol(asyncio.BufferedProtocol):
         """Fail the pending commands, once. No further commands are accepted."""
         if self.lost.done():
             return
+        self._end_repetition()
         self.lost.set_result(reason)
         self._writable.set()
         waiting, self._waiting = self._waiting, {}
