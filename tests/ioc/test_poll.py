@@ -9,9 +9,11 @@ import pytest
 from aioca import camonitor
 
 from panda_ioc.client import AsyncioClient, PandaConnectionError
-from panda_ioc.ioc.link.poll import PERIODS, UNWATCHED_BEAT, Poller, Timetable
-from panda_ioc.protocol import COMPLETION, ChangeGroup, Changes, Command, Expected, ForgetChanges, Poll, Put
+from panda_ioc.ioc.link.poll import UNWATCHED_BEAT, Poller
+from panda_ioc.ioc.link.timetable import PERIODS, Timetable
+from panda_ioc.protocol import COMPLETION, ChangeGroup, Changes, ForgetChanges, Poll, Put
 from panda_ioc.simulator import Server
+from panda_ioc.simulator.control import ControlPort
 
 from ..conftest import Hostile, free_port
 from .process import running_ioc
@@ -119,31 +121,39 @@ async def test_an_old_server_without_completion() -> None:
     assert polled.changes == Changes()
 
 
-class Counting(AsyncioClient):
-    """A client that counts its requests."""
+class Polls:
+    """A count of the polls that a simulated PandA has received."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self.sent = 0
-        self._sends = asyncio.Event()
+    def __init__(self) -> None:
+        self.count = 0
+        self._received = asyncio.Event()
 
-    def submit(
-        self, command: Command[Any], done: Callable[[Any], None], *, expected: Expected[Any] | None = None
-    ) -> None:
-        self.sent += 1
-        self._sends.set()
-        super().submit(command, done, expected=expected)
+    def received(self, data: bytes) -> None:
+        self.count += data.count(b"COMPLETION?\n")
+        self._received.set()
 
-    async def until_sent(self, more: int) -> None:
-        wanted = self.sent + more
+    async def until(self, more: int) -> None:
+        wanted = self.count + more
         async with asyncio.timeout(20):
-            while self.sent < wanted:
-                self._sends.clear()
-                await self._sends.wait()
+            while self.count < wanted:
+                self._received.clear()
+                await self._received.wait()
+
+
+@pytest.fixture
+def polls(panda: Server, monkeypatch: pytest.MonkeyPatch) -> Polls:
+    polls, original = Polls(), ControlPort.data_received
+
+    def counted(port: ControlPort, data: bytes) -> None:
+        polls.received(data)
+        original(port, data)
+
+    monkeypatch.setattr(ControlPort, "data_received", counted)
+    return polls
 
 
 async def test_polls_that_say_nothing_new_are_neither_parsed_nor_applied(
-    panda: Server, monkeypatch: pytest.MonkeyPatch
+    panda: Server, polls: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed = []
     original = Poll.conversation
@@ -155,15 +165,15 @@ async def test_polls_that_say_nothing_new_are_neither_parsed_nor_applied(
     monkeypatch.setattr(Poll, "conversation", counted)
     applied: asyncio.Queue[Changes] = asyncio.Queue()
     periods = dict.fromkeys(PERIODS, 0.005)
-    async with Counting("127.0.0.1", panda.control_port) as client:
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(ForgetChanges())
         poller = Poller(client, applied.put_nowait, periods, ["SYSTEM.TEMP_PSU", "SYSTEM.TEMP_SFP"])
         running = asyncio.create_task(poller.run())
-        await client.until_sent(20)
+        await polls.until(20)
         while not applied.empty():
             applied.get_nowait()
         parsed.clear()
-        await client.until_sent(100)
+        await polls.until(100)
         assert len(parsed) == applied.qsize() == 0
         for number in range(1, 4):
             await client.send(Put("PULSE1.PULSES", str(number)))
@@ -198,23 +208,23 @@ async def test_a_field_in_error_is_read_again_though_it_says_the_same(panda: Ser
     ]
 
 
-async def test_all_is_asked_for_more_seldom_while_nobody_is_there(panda: Server) -> None:
+async def test_all_is_asked_for_more_seldom_while_nobody_is_there(panda: Server, polls: Polls) -> None:
     watched = False
-    async with Counting("127.0.0.1", panda.control_port) as client:
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         loop = asyncio.get_running_loop()
         poller = Poller(client, lambda _: None, {ChangeGroup.CONFIG: 0.001}, is_watched=lambda: watched)
         running = asyncio.create_task(poller.run())
-        await client.until_sent(1)
-        before, began = client.sent, loop.time()
-        await client.until_sent(5)
-        assert client.sent - before <= 2 + 3 * (loop.time() - began) / UNWATCHED_BEAT  # busy at first: it has news
+        await polls.until(1)
+        before, began = polls.count, loop.time()
+        await polls.until(5)
+        assert polls.count - before <= 2 + 3 * (loop.time() - began) / UNWATCHED_BEAT  # busy at first: it has news
         watched = True
         async with asyncio.timeout(20):
             sent = 0
             while sent <= 2 * 3 * 0.2 / UNWATCHED_BEAT:
-                before = client.sent
+                before = polls.count
                 await asyncio.sleep(0.2)
-                sent = client.sent - before
+                sent = polls.count - before
         running.cancel()
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from ...protocol import ChangeGroup
-from ..link.poll import PERIODS
+from ..link.timetable import PERIODS
 from ..plan.names import PREFIX_PATTERN, prefix_problem
 
 #: Limits of poll periods in s.
