@@ -5,11 +5,12 @@ A test checks that the committed page is up to date.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import click
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from msgspec import NODEFAULT, Meta, Struct
+from msgspec.inspect import is_struct_type
+from msgspec.structs import fields
 
 from panda_ioc.cli import main
 from panda_ioc.ioc.plan.data_settings import SETTINGS
@@ -87,17 +88,15 @@ def _settings() -> Iterator[str]:
         yield f"| `DATA:{setting.name}` | `{setting.kind.value}` | {shown} | {setting.description} |"
 
 
-def _keys(model: type[BaseModel], where: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _keys(kind, f"{where}{name}.")
+def _keys(model: type[Struct], where: str = "") -> Iterator[str]:
+    for key in fields(model):
+        if is_struct_type(key.type):
+            yield from _keys(key.type, f"{where}{key.name}.")
             continue
-        default = field.get_default(call_default_factory=True)
-        shown = "required" if default is PydanticUndefined else "none" if default is None else f"`{default}`"
-        if default in ((), {}):
-            shown = "none"
-        yield f"| `{where}{name}` | {shown} | {field.description} |"
+        (meaning,) = (meta.description for meta in get_args(key.type) if isinstance(meta, Meta) and meta.description)
+        unset = (NODEFAULT, None, ())
+        default = "required" if key.required else "none" if key.default in unset else f"`{key.default}`"
+        yield f"| `{where}{key.name}` | {default} | {meaning} |"
 
 
 def _configuration() -> Iterator[str]:

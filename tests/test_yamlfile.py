@@ -3,22 +3,21 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict
 
 from panda_ioc import yamlfile
+from panda_ioc.validation import Checked
 
 
-class Inner(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Inner(Checked):
     a: int = 0
     b: int = 0
 
 
-class Outer(BaseModel):
+class Outer(Checked):
+    base: Inner = Inner()
     one: Inner = Inner()
     two: Inner = Inner()
-    many: list[Inner] = []
+    many: tuple[Inner, ...] = ()
 
 
 def load(directory: Path, text: str) -> Outer:
@@ -39,7 +38,7 @@ def load(directory: Path, text: str) -> Outer:
         ("one:\n  a: 0x_\n", "2: '0x_' is not a valid int: invalid literal"),
         ("one: {0b_: 1}\n", "1: '0b_' is not a valid int: invalid literal"),
         ("one:\n  a: !!bool x\n", "2: 'x' is not a valid bool: "),
-        ("base: &x {a: 1}\none:\n  <<: *x\n  a: text\n", "4: one.a: Input should be a valid integer"),
+        ("base: &x {a: 1}\none:\n  <<: *x\n  a: text\n", "4: one.a: must be a whole number, not text 'text'"),
     ],
 )
 def test_one_line_that_names_the_line(tmp_path: Path, text: str, said: str) -> None:
@@ -52,7 +51,7 @@ def test_one_line_that_names_the_line(tmp_path: Path, text: str, said: str) -> N
 def test_what_is_merged_may_be_said_anew(tmp_path: Path) -> None:
     read = load(tmp_path, "one: &x {a: 1, b: 2}\ntwo:\n  <<: *x\n  b: 3\nmany: [*x, {<<: [*x]}]\n")
     assert (read.one, read.two) == (Inner(a=1, b=2), Inner(a=1, b=3))
-    assert read.many == [read.one, read.one]
+    assert read.many == (read.one, read.one)
 
 
 def test_what_holds_itself(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
-from pydantic import BaseModel
+from msgspec import Meta, Struct
+from msgspec.inspect import is_struct_type
+from msgspec.structs import fields
 
 import panda_ioc
 from panda_ioc.cli import main as commands
@@ -62,13 +65,13 @@ def _commands() -> Iterator[str]:
         yield from (*command.get_help(context).splitlines(), "")
 
 
-def _configuration(model: type[BaseModel], section: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _configuration(kind, f"{section}{name}.")
+def _configuration(model: type[Struct], section: str = "") -> Iterator[str]:
+    for key in fields(model):
+        if is_struct_type(key.type):
+            yield from _configuration(key.type, f"{section}{key.name}.")
         else:
-            yield f"{section}{name}: {field.description}"
+            metas = (meta for meta in get_args(key.type) if isinstance(meta, Meta) and meta.description)
+            yield from (f"{section}{key.name}: {meta.description}" for meta in metas)
 
 
 def _descriptions() -> Iterator[str]:

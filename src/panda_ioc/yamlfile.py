@@ -1,13 +1,13 @@
-"""Reads YAML files into pydantic models, with error messages that give file and line."""
+"""Reads YAML files into models, with error messages that give file and line."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from .protocol import PandaError
+from .validation import Checked, InvalidError, Location, validated
 
 #: The C loader is ten times faster, but not available everywhere.
 _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -15,9 +15,7 @@ _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: The tag of the merge key `<<`.
 _MERGE = "tag:yaml.org,2002:merge"
 
-M = TypeVar("M", bound=BaseModel)
-
-Location = tuple[int | str, ...]
+M = TypeVar("M", bound=Checked)
 
 
 class YamlFileError(PandaError):
@@ -35,13 +33,16 @@ class _Loader(_FastLoader):  # type: ignore[misc]
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
 
 
-def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda content: content) -> M:
+def load(
+    path: Path, model: type[M], change: Callable[[Any], Any] = lambda content: content, *, strict: bool = True
+) -> M:
     """Read and validate a file.
 
     Args:
         path: path of the file
         model: class to validate the content with
         change: converts the content before it is validated
+        strict: whether numbers in text (as YAML reads 1e5) and numbers for booleans are refused
 
     Returns:
         the validated content
@@ -68,11 +69,10 @@ def load(path: Path, model: type[M], change: Callable[[Any], Any] = lambda conte
     except RecursionError as error:
         raise YamlFileError(f"{path}: nested too deeply") from error
     try:
-        return model.model_validate(change(content))
-    except ValidationError as error:
-        problems = [(problem["loc"], problem["msg"]) for problem in error.errors(include_url=False)]
+        return validated(change(content), model, strict=strict)
+    except InvalidError as error:
         raise YamlFileError(
-            "\n".join(f"{path}:{_line(root, where)}: {'.'.join(map(str, where))}: {what}" for where, what in problems)
+            "\n".join(f"{path}:{_line(root, problem.where)}: {problem}" for problem in error.problems)
         ) from error
 
 

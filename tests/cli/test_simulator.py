@@ -94,8 +94,8 @@ async def test_text_that_looks_like_a_number_is_text(panda: Server) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("jump", "motor=INENC1"), 1, "jump.to: Field required"),
-        (("fly",), 1, "fly: Extra inputs are not permitted"),
+        (("jump", "motor=INENC1"), 1, "jump.to: this key is required"),
+        (("fly",), 1, "fly: unknown key: use at, move"),
         (("jump", "motor"), 2, "'motor' is not of the form NAME=VALUE"),
         (("level", "input=INENC1", "high=true"), 1, "INENC1 is not an input"),
     ],
@@ -110,7 +110,7 @@ async def test_what_makes_no_sense(tmp_path: Path) -> None:
     assert "must be a number or inf" in await panda_ioc("simulator", "--speed", "nan", code=2)
     bad = tmp_path / "bad.yaml"
     bad.write_text("steps:\n  - {at: 1, fly: {}}\n")
-    assert f"{bad}:2: steps.0.fly: Extra inputs" in await panda_ioc("simulator", "--scenario", bad, code=1)
+    assert f"{bad}:2: steps.0.fly: unknown key" in await panda_ioc("simulator", "--scenario", bad, code=1)
     bad.write_text("settings: [NOPE.X=1]\n")
     ports = ("--control-port", "0", "--data-port", "0")
     assert "refused a setting of the scenario" in await panda_ioc("simulator", *ports, "--scenario", bad, code=1)

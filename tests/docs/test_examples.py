@@ -17,6 +17,7 @@ from panda_ioc.ioc.plan import rules
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.protocol import FieldInfo
 from panda_ioc.simulator import Server, load
+from panda_ioc.validation import validated
 
 from ..acquire import capture_counter, samples_on_arm
 from ..capture.test_reading import write as write_raw_file
@@ -216,7 +217,7 @@ def test_the_rule_of_extending_makes_a_record() -> None:
 
 def test_the_configuration_of_operation_is_one() -> None:
     (example,) = examples("operation.md", "yaml")
-    config = Config.model_validate(yaml.safe_load(example.text))
+    config = validated(yaml.safe_load(example.text), Config)
     assert config.http.port == 8080
 
 

@@ -10,6 +10,7 @@ from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.plan.record import short_labels, shorten
 from panda_ioc.protocol import GetLine, Put
 from panda_ioc.simulator import DeviceSpec, Server
+from panda_ioc.validation import validated
 
 from .process import Ioc, becomes, is_refused
 
@@ -32,7 +33,7 @@ def device() -> DeviceSpec:
         },
     }
     block = {"count": 1, "description": TEXTS[0], "fields": fields}
-    return DeviceSpec.model_validate({"name": "hostile", "blocks": {"ODD": block}})
+    return validated({"name": "hostile", "blocks": {"ODD": block}}, DeviceSpec)
 
 
 async def whole(ioc: Ioc, name: str) -> str:

@@ -1,24 +1,37 @@
 """Memory use of an IOC."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import psutil
 from aioca import caget
+from msgspec import to_builtins
 
 from panda_ioc.simulator import DeviceSpec, Server, load
+from panda_ioc.validation import validated
 
 from .process import running_ioc
 
 
 def with_short_tables(spec: DeviceSpec) -> DeviceSpec:
     """The same PandA with tables of few rows."""
-    content = spec.model_dump(by_alias=True)
+    content = to_builtins(spec)
     for block in content["blocks"].values():
         for field in block["fields"].values():
             if field["type"] == "table":
                 field["max_length"] = 8 * field["row_words"]
-    return DeviceSpec.model_validate(content)
+    return validated(content, DeviceSpec)
+
+
+def test_a_start_without_a_file_does_not_load_what_it_does_not_need() -> None:
+    """Each of these takes megabytes or tens of milliseconds of each start."""
+    code = "import sys, panda_ioc.cli.ioc, panda_ioc.ioc.process.run; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    assert "msgspec" in loaded
+    unwanted = {"csv", "email", "importlib.metadata", "matplotlib", "pydantic", "yaml", "zipfile", "zoneinfo"}
+    assert unwanted & set(loaded) == set()
 
 
 async def test_tables_take_memory_for_what_is_in_them(ca_ports: Iterator[int]) -> None:

@@ -7,6 +7,7 @@ from aioca import caget, caput
 
 from panda_ioc.simulator import DeviceSpec, Server
 from panda_ioc.simulator.tables import TableField
+from panda_ioc.validation import validated
 
 from ..command import panda_ioc
 from ..relay import Relay
@@ -36,7 +37,7 @@ def device() -> DeviceSpec:
         "FOO1": {"count": 1, "fields": {"TABLE": TABLE, "A": TABLE, "B": COUNT}},
         "GOOD": {"count": 1, "fields": {"TABLE": TABLE}},
     }
-    return DeviceSpec.model_validate({"name": "names", "blocks": blocks})
+    return validated({"name": "names", "blocks": blocks}, DeviceSpec)
 
 
 async def test_what_has_a_bad_name_is_left_out(ca_ports: Iterator[int]) -> None:

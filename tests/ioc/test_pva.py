@@ -11,6 +11,7 @@ from p4p.client.asyncio import Context, RemoteError
 from panda_ioc.client import AsyncioClient
 from panda_ioc.protocol import GetLine, Put
 from panda_ioc.simulator import DeviceSpec, Server
+from panda_ioc.validation import validated
 
 from .process import Ioc, running_ioc
 
@@ -122,7 +123,7 @@ async def test_more_choices_than_a_record_has(ca_ports: Iterator[int]) -> None:
     labels = [f"choice number {number}, which is rather long" for number in range(20)]
     field = {"type": "param enum", "labels": labels, "description": "Many choices"}
     block = {"count": 1, "description": "Odd", "fields": {"CHOICE": field}}
-    spec = DeviceSpec.model_validate({"name": "many", "blocks": {"ODD": block}})
+    spec = validated({"name": "many", "blocks": {"ODD": block}}, DeviceSpec)
     async with Server(spec, control_port=0, data_port=0) as server:
         async with running_ioc(server.control_port, "TEST-MANY", ca_ports) as ioc:
             assert (await raw(ioc, "ODD:CHOICE")).value.choices == labels

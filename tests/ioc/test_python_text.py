@@ -15,6 +15,7 @@ from panda_ioc.ioc.plan.data_settings import SERVICE as DATA
 from panda_ioc.ioc.plan.plan import make_plan
 from panda_ioc.ioc.plan.record import Access, Record, Table
 from panda_ioc.simulator import DeviceSpec, Server
+from panda_ioc.validation import validated
 
 from ..words import PYTHON
 from .process import Ioc, running_ioc
@@ -85,7 +86,7 @@ def device() -> DeviceSpec:
         "ALL": {"count": 1, "fields": {name.upper(): field for name, field in types.items()}},
         "PCAP": {"count": 1, "fields": pcap},
     }
-    return DeviceSpec.model_validate({"name": "all", "blocks": blocks})
+    return validated({"name": "all", "blocks": blocks}, DeviceSpec)
 
 
 @pytest.fixture(scope="module")

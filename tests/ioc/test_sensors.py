@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from aioca import FORMAT_TIME, caget
+from msgspec.structs import replace
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.link.poll import Poller
@@ -22,7 +23,7 @@ def device() -> DeviceSpec:
     """A PandA with few blocks, so that each field is queried soon."""
     whole = load()
     blocks = {name: block for name, block in whole.blocks.items() if name in {"SYSTEM", "PCAP", "PULSE", "DIV"}}
-    return whole.model_copy(update={"blocks": blocks})
+    return replace(whole, blocks=blocks)
 
 
 @pytest.fixture(scope="module")

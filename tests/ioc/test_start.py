@@ -12,6 +12,7 @@ import pytest
 from aioca import caget, caput
 
 from panda_ioc.simulator import DeviceSpec, Server, load
+from panda_ioc.validation import validated
 
 from ..command import outcome, panda_ioc, running
 from ..conftest import Hostile, free_port
@@ -199,7 +200,7 @@ async def test_what_cannot_be_served_is_named_and_all_else_served(tmp_path: Path
     long = "A_FIELD_WITH_A_NAME_THAT_NEVER_ENDS_" * 2
     fields = {"GOOD": {"type": "param int", "value": "3"}, long: {"type": "param int"}}
     blocks = {"ODD": {"count": 2, "fields": fields}, "ODD1": {"count": 1, "fields": {"GOOD": {"type": "param int"}}}}
-    spec = DeviceSpec.model_validate({"name": "odd", "blocks": blocks})
+    spec = validated({"name": "odd", "blocks": blocks}, DeviceSpec)
     async with Server(spec, control_port=0, data_port=0) as panda:
         async with running_ioc(panda.control_port, "TEST-SOME", ca_ports) as ioc:
             assert await caget(ioc.pv("ODD2:GOOD"), timeout=5) == 3

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from panda_ioc.cli.copying import copy
 from panda_ioc.client import AsyncioClient
@@ -115,7 +116,7 @@ def test_an_inconsistent_panda_is_refused(changed: dict[str, Any], says: str) ->
 
 
 def test_refused_settings_are_logged_and_the_others_applied(caplog: pytest.LogCaptureFixture) -> None:
-    sim = Simulation(load().model_copy(update={"settings": ("PULSE1.WIDTH=1", "NOPE.X=1", "BITS.A=1")}))
+    sim = Simulation(replace(load(), settings=("PULSE1.WIDTH=1", "NOPE.X=1", "BITS.A=1")))
     assert "refused some of the settings in its device file: NOPE.X=1: No such block" in caplog.text
     assert sim.say("BITS.A?") == ["OK =1"]
 

@@ -94,7 +94,7 @@ def test_a_level_that_is_high_at_the_beginning_is_no_trigger(stage: Stage) -> No
         ({"trigger": "TTLOUT1", "dead_time": 1e-3, "delay": 5e-4, "width": 6e-4}, "too short for a delay of"),
         ({"trigger": "TTLOUT1", "dead_time": 1, "answer": "TTLIN1"}, "is in use"),
         ({"trigger": "TTLOUT1", "dead_time": 1, "answer": "TTLIN2"}, "is in use"),
-        ({"trigger": "TTLOUT1", "dead_time": -1}, "greater than or equal to 0"),
+        ({"trigger": "TTLOUT1", "dead_time": -1}, "dead_time: must be a number >= 0"),
     ],
 )
 def test_invalid_detectors_are_refused(stage: Stage, parameters: dict[str, object], told: str) -> None:

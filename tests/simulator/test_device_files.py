@@ -49,11 +49,11 @@ def test_block_names_that_end_in_digits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("", 1, "Field required"),
+        ("", 1, "this key is required"),
         ("name: }", 1, "expected"),
         ("name: x\nblocks: 3\n", 2, "blocks"),
         (GOOD.replace("count: 2", "count: many"), 4, "blocks.ADC10.count"),
-        (GOOD.replace("count: 2", "count: 0"), 4, "greater than or equal to 1"),
+        (GOOD.replace("count: 2", "count: 0"), 4, "count: must be a whole number >= 1"),
         (GOOD.replace("pos_out}\n      H", "pos_in}\n      H"), 6, "unknown type 'pos_in'"),
         (GOOD.replace(", labels: [OK, Broken]", ""), 7, "an enum needs labels"),
         (GOOD.replace("HEALTH: {", "HEALTH: {colour: red, "), 7, "colour"),

@@ -8,11 +8,13 @@ import socket
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from panda_ioc.client import AsyncioClient, PandaConnectionError
 from panda_ioc.protocol import CommandError, FrameData, Get, GetBlockInfo, Identify, Put, ReadyData
 from panda_ioc.simulator import Server, load
 from panda_ioc.simulator.scenario import Scenario
+from panda_ioc.validation import validated
 
 
 def client_of(panda: Server) -> AsyncioClient:
@@ -104,7 +106,7 @@ async def test_a_restart_from_python_plays_the_scenario_again() -> None:
         ports = panda.control_port, panda.data_port
         first = panda.simulation
         panda.panda.fields["BITS.B"].write("0")
-        await panda.restart(panda.panda.spec.model_copy(update={"software": "5.0"}))
+        await panda.restart(replace(panda.panda.spec, software="5.0"))
         assert (panda.control_port, panda.data_port) == ports
         assert panda.simulation is not first
         async with client_of(panda) as client:
@@ -113,14 +115,15 @@ async def test_a_restart_from_python_plays_the_scenario_again() -> None:
 
 
 async def test_a_restart_without_a_block_that_the_scenario_sets(caplog: pytest.LogCaptureFixture) -> None:
-    scenario = Scenario.model_validate(
+    scenario = validated(
         {
             "settings": ["BITS.B=1", "SEQ1.TABLE<", "1 0 0 1", "", "SEQ2.REPEATS=5", "BITS.C=1"],
             "steps": [
                 {"at": 0, "health": {"field": "SEQ1.HEALTH", "shows": "DMA underrun"}},
                 {"at": 0, "level": {"input": "TTLIN1", "high": True}},
             ],
-        }
+        },
+        Scenario,
     )
     async with Server(load(), control_port=0, data_port=0, scenario=scenario) as panda:
         async with client_of(panda) as client:
@@ -143,8 +146,8 @@ async def test_a_copy_of_a_panda_restarts_without_a_block(block: str) -> None:
     """Such a device file has the order of the buses and readings of fields."""
     spec = load()
     readings = {f"{block}1.HEALTH" if spec.blocks[block].count > 1 else f"{block}.HEALTH": "OK"}
-    update = {"bits": tuple(spec.bus("bit_out")), "positions": tuple(spec.bus("pos_out")), "readings": readings}
-    async with Server(spec.model_copy(update=update), control_port=0, data_port=0) as panda:
+    copy = replace(spec, bits=tuple(spec.bus("bit_out")), positions=tuple(spec.bus("pos_out")), readings=readings)
+    async with Server(copy, control_port=0, data_port=0) as panda:
         async with client_of(panda) as client:
             await drive(client, "restart", without=[block])
             await refused_connection(client)

@@ -4,9 +4,11 @@ import binascii
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from panda_ioc.simulator import Scenario, load_scenario
 from panda_ioc.simulator.scenario import DEMO
+from panda_ioc.validation import validated
 
 BEAMLINE = Path(__file__).with_name("beamline.yaml")
 
@@ -64,7 +66,7 @@ def snake(lines: int, points: int) -> tuple[list[str], Scenario, float]:
             {"at": start + seconds - 0.25, "move": {"motor": "INENC2", "to": 10 * (line + 1), "speed": 1000}},
         ]
     design = [*snake_table(lines, points), *SNAKE]
-    return design, Scenario.model_validate({"steps": steps}), lines * seconds + 0.5
+    return design, validated({"steps": steps}, Scenario), lines * seconds + 0.5
 
 
 def demo() -> tuple[list[str], Scenario, float]:
@@ -75,4 +77,4 @@ def demo() -> tuple[list[str], Scenario, float]:
 def beamline() -> tuple[list[str], Scenario, float]:
     """Return a design of more than 25 blocks, with a detector that answers, and a change during the run."""
     scenario = load_scenario(BEAMLINE)
-    return list(scenario.settings), scenario.model_copy(update={"settings": ()}), 0.03
+    return list(scenario.settings), replace(scenario, settings=()), 0.03

@@ -15,7 +15,7 @@ from panda_ioc.simulator import Scenario, Server, load
 from panda_ioc.simulator.engine import TICKS
 from panda_ioc.simulator.recording import Recording
 from panda_ioc.simulator.scenario import play
-from panda_ioc.simulator.steps import Stage
+from panda_ioc.simulator.steps import Arm, Stage, Step
 from panda_ioc.trial.run import Outcome, Plan, run
 
 from ..command import running
@@ -65,8 +65,7 @@ def tried(design: Design, file: Path) -> Outcome:
 def armed(design: Design) -> Design:
     """Return the scenario with a step that arms PCAP at the start."""
     lines, scenario, seconds = design
-    steps = [{"arm": {}}, *(step.model_dump(exclude_none=True) for step in scenario.steps)]
-    return lines, Scenario.model_validate({"steps": steps}), seconds
+    return lines, Scenario(steps=(Step(arm=Arm()), *scenario.steps)), seconds
 
 
 @pytest.mark.parametrize(

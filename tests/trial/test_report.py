@@ -16,12 +16,13 @@ from panda_ioc.trial.missed import missed
 from panda_ioc.trial.report import Report, as_text, report
 from panda_ioc.trial.run import Outcome, Plan, run
 from panda_ioc.trial.signals import chosen
+from panda_ioc.validation import validated
 
 from .designs import snake
 
 
 def trial(settings: Sequence[str], *steps: dict[str, Any], seconds: float = 9.9e-4, **options: Any) -> Outcome:
-    scenario = Scenario.model_validate({"steps": steps})
+    scenario = validated({"steps": steps}, Scenario)
     return run(Plan(load(), settings, scenario, seconds, **options))
 
 

@@ -1,9 +1,10 @@
-"""Signal handling at the start of the IOC, before anything needs an orderly shutdown.
+"""Signal handling and garbage collection at the start of the IOC, before anything needs an orderly shutdown.
 
 The package imports this module first. SIGINT and SIGTERM are requests to stop, so the process exits with 0. The start
 script of the container blocks these signals (`env --block-signal`) until this module unblocks them.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -25,3 +26,4 @@ def exit_on_signals() -> None:
 
 if _COMMANDS.intersection(sys.argv[1:]):
     exit_on_signals()
+    gc.disable()  # it takes a tenth of the time of the imports; `serve` enables it again

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -117,6 +118,7 @@ def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
         YamlFileError: the file is not valid
     """
     from ..ioc.process.config import Config, merged
+    from ..validation import validated
 
     over = _as_configuration(options)
     if problems := _problems(merged({}, over)):
@@ -129,7 +131,7 @@ def _configuration(file: Path | None, options: Mapping[str, Any]) -> "Config":
         )
     if options["host"] is None or options["prefix"] is None:
         raise click.UsageError("missing HOST and PREFIX: give both, or a configuration file with --config")
-    return Config.model_validate(merged({}, over))
+    return validated(merged({}, over), Config)
 
 
 def _as_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,15 +151,13 @@ def _as_configuration(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _problems(configuration: dict[str, Any]) -> list[str]:
     """Return the errors in the options; missing options are not errors."""
-    from pydantic import ValidationError
-
     from ..ioc.process.config import Config
+    from ..validation import MISSING, InvalidError, Problem, validated
 
     try:
-        Config.model_validate(configuration)
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        return [f"{_shown(item['loc'])}: {item['msg']}" for item in problems if item["type"] != "missing"]
+        validated(configuration, Config)
+    except InvalidError as error:
+        return [str(Problem((_shown(where),), what)) for where, what in error.problems if what != MISSING]
     return []
 
 
@@ -182,15 +182,18 @@ def _poll(value: str) -> tuple[str, float]:
 @click.command()
 def schema() -> None:
     """Print the JSON schema of the configuration file."""
+    from .. import validation
     from ..ioc.process.config import Config
 
-    click.echo(json.dumps(Config.model_json_schema(), indent=2))
+    click.echo(json.dumps(validation.schema(Config), indent=2))
 
 
 def serve(config: "Config") -> int:
     """Run an IOC until it is stopped; return the exit code for `end`."""
     from ..ioc.process.run import run
 
+    gc.freeze()  # modules live until the end
+    gc.enable()
     log_to_stdout(config.log_level)
     try:
         return asyncio.run(run(config))

@@ -159,7 +159,7 @@ def _good_prefix(_context: click.Context, _parameter: click.Parameter, prefix: s
 @clear_errors
 def demo(prefix: str, host: str, log_level: str) -> None:
     """Run a simulated PandA that scans repeatedly, and an IOC for it, until stopped."""
-    from ..ioc.process.config import Config
+    from ..ioc.process.config import Config, PandaConfig
     from ..simulator.scenario import DEMO
     from .ioc import end, serve
 
@@ -177,8 +177,8 @@ def demo(prefix: str, host: str, log_level: str) -> None:
             if len(ports) != 2:
                 raise click.ClickException("the simulated PandA did not start")
             click.echo(_hints(prefix, ports[0]))
-            where = {"host": "127.0.0.1", "control_port": int(ports[0]), "data_port": int(ports[1])}
-            code = serve(Config.model_validate({"prefix": prefix, "panda": where, "log_level": log_level}))
+            where = PandaConfig(host="127.0.0.1", control_port=int(ports[0]), data_port=int(ports[1]))
+            code = serve(Config(prefix=prefix, panda=where, log_level=log_level))
         finally:
             panda.terminate()
     end(code)

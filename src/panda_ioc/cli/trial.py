@@ -153,12 +153,14 @@ def _plan(
 
 def _copied(source: str) -> tuple["DeviceSpec", Sequence[str]]:
     """Return the device and the settings of the PandA at a host."""
+    from msgspec.structs import replace
+
     from .copying import device_at
 
     spec, left_out = device_at(*_host(source), "copy")
     for field in left_out:
         click.echo(f"skipped: {field}", err=True)
-    return spec.model_copy(update={"settings": ()}), spec.settings
+    return replace(spec, settings=()), spec.settings
 
 
 def _host(source: str) -> tuple[str, int, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from msgspec import NODEFAULT, Struct, structs
 
 from ..protocol import (
     BitMuxFieldInfo,
@@ -23,6 +23,7 @@ from ..protocol import (
     TableFieldInfo,
     UintFieldInfo,
 )
+from ..validation import InvalidError
 from .spec import FIELD_TYPES, BlockSpec, DeviceSpec, FieldSpec, MetadataSpec
 
 
@@ -94,16 +95,27 @@ def device_of(answers: Answers, name: str) -> tuple[DeviceSpec, list[str]]:
             orders["bits"] = tuple(answers.bits)
         if list(answers.positions) != device.bus("pos_out"):
             orders["positions"] = tuple(answers.positions)
-        return DeviceSpec.model_validate({**device.model_dump(), **orders}), left_out
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CannotCopyError(f"the description of the PandA is inconsistent: {where}: {first['msg']}") from error
+        return DeviceSpec(**{**structs.asdict(device), **orders}), left_out
+    except InvalidError as error:
+        raise CannotCopyError(f"the description of the PandA is inconsistent: {error.problems[0]}") from error
 
 
 def as_text(device: DeviceSpec) -> str:
     """Return the text of the device file."""
-    return yaml.dump(device.model_dump(mode="json", exclude_defaults=True), Dumper=_Dumper, sort_keys=False, width=120)
+    return yaml.dump(_content(device), Dumper=_Dumper, sort_keys=False, width=120)
+
+
+def _content(value: Any) -> Any:
+    """Return a value as plain data, without defaults."""
+    if isinstance(value, Struct):
+        defaults = {
+            field.name: field.default if field.default_factory is NODEFAULT else field.default_factory()
+            for field in structs.fields(value)
+        }
+        value = {name: one for name, one in structs.asdict(value).items() if one != defaults[name]}
+    if isinstance(value, dict):
+        return {key: _content(one) for key, one in value.items()}
+    return [_content(one) for one in value] if isinstance(value, tuple) else value
 
 
 class _Dumper(yaml.SafeDumper):

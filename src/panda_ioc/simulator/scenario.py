@@ -3,14 +3,17 @@
 `scenarios/demo.yaml` documents the format by example; `steps` defines all actions.
 """
 
+import json
 import logging
 from pathlib import Path
-from typing import Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from msgspec import Meta
+from msgspec.structs import replace
 
 from .. import yamlfile
 from ..protocol import PandaError
+from ..validation import Checked, InvalidError, Problem, validated
 from . import motorfiles
 from .engine import TICKS
 from .numbers import Refused
@@ -27,7 +30,7 @@ class ScenarioError(PandaError):
 _log = logging.getLogger(__name__)
 
 
-class Scenario(BaseModel):
+class Scenario(Checked):
     """The settings and events of a simulated PandA; immutable.
 
     Attributes:
@@ -36,25 +39,22 @@ class Scenario(BaseModel):
         repeat: period in s after which the steps start again; None for once
 
     Example:
-        >>> scenario = Scenario.model_validate({
-        ...     "settings": ["PULSE1.WIDTH=0.1"],
-        ...     "steps": [{"at": 1.0, "move": {"motor": "INENC1", "to": 5000, "speed": 1000}}],
-        ...     "repeat": 10.0,
-        ... })
+        >>> scenario = Scenario(
+        ...     settings=["PULSE1.WIDTH=0.1"],
+        ...     steps=[{"at": 1.0, "move": {"motor": "INENC1", "to": 5000, "speed": 1000}}],
+        ...     repeat=10.0,
+        ... )
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     settings: tuple[Command, ...] = ()
     steps: tuple[Step, ...] = ()
-    repeat: float | None = Field(default=None, gt=0, le=1e7)
+    repeat: Annotated[float, Meta(gt=0, le=1e7)] | None = None
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def __post_init__(self) -> None:
         last = max((step.at for step in self.steps), default=0.0)
         if self.repeat is not None and self.repeat <= last:
-            raise ValueError(f"repeat: {self.repeat:g} s is too short: the last step is at {last:g} s")
-        return self
+            what = f"{self.repeat:g} s is too short: the last step is at {last:g} s"
+            raise InvalidError(Problem(("repeat",), what))
 
 
 def load_scenario(path: Path = DEMO) -> Scenario:
@@ -74,20 +74,20 @@ def load_scenario(path: Path = DEMO) -> Scenario:
         >>> load_scenario().repeat
         10.0
     """
-    scenario = yamlfile.load(path, Scenario)
-    return scenario.model_copy(update={"steps": tuple(_with_file(step, path) for step in scenario.steps)})
+    scenario = yamlfile.load(path, Scenario, strict=False)
+    return replace(scenario, steps=tuple(_with_file(step, path) for step in scenario.steps))
 
 
 def _with_file(step: Step, path: Path) -> Step:
     """Resolve the path of a motor file, and read the file so that errors are reported early."""
     if step.follow is None:
         return step
-    follow = step.follow.model_copy(update={"file": path.parent / step.follow.file})
+    follow = replace(step.follow, file=path.parent / step.follow.file)
     try:
         motorfiles.read(follow.file, follow.columns)
     except Refused as refused:
         raise ScenarioError(f"{path}: step follow at {step.at:g} s: {refused}") from refused
-    return step.model_copy(update={"follow": follow})
+    return replace(step, follow=follow)
 
 
 def play(scenario: Scenario, stage: Stage) -> None:
@@ -137,11 +137,11 @@ def drive(text: str, stage: Stage) -> None:
         Refused: the step is invalid or cannot be executed
     """
     try:
-        step = Step.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(place) for place in first["loc"])
-        raise Refused(f"{where}: {first['msg']}" if where else first["msg"]) from None
+        step = validated(json.loads(text), Step, strict=False)
+    except InvalidError as error:
+        raise Refused(str(error.problems[0])) from None
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"invalid JSON: {error}") from None
     if step.follow is not None:
         raise Refused("step follow is allowed in scenario files only: clients must not name files to read")
     if step.at:

@@ -5,12 +5,15 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from sys import float_info
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from msgspec import Meta, field
+from msgspec.structs import replace
 
 from .. import yamlfile
 from ..protocol import PandaError
+from ..validation import Checked, rule
 
 
 class DeviceError(PandaError):
@@ -20,10 +23,11 @@ class DeviceError(PandaError):
 #: Path of the device file that is used by default: a PandABox.
 PANDABOX = Path(__file__).parent / "devices" / "pandabox.yaml"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
-Line = Annotated[str, StringConstraints(pattern=r"^[^\n\x00]*$", max_length=900)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Bits = Annotated[str, StringConstraints(pattern=r"^\d+:\d+$")]
+# In patterns \Z, because $ also matches before a line break at the end.
+Name = Annotated[str, rule(lambda text: f"must be capitals, digits and _, not {text!r}", pattern=r"^[A-Z][A-Z0-9_]*\Z")]
+Line = Annotated[str, rule("must be one line of at most 900 characters", pattern=r"^[^\n\x00]*\Z", max_length=900)]
+Finite = Annotated[float, rule("must be a finite number", ge=-float_info.max, le=float_info.max)]
+Bits = Annotated[str, rule(lambda text: f"must be LEFT:RIGHT, such as 31:0, not {text!r}", pattern=r"^\d+:\d+\Z")]
 
 _TYPED = tuple(
     f"{kind} {subtype}"
@@ -45,11 +49,7 @@ FIELD_TYPES = (
 )
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ColumnSpec(_Model):
+class ColumnSpec(Checked):
     """A column of a table.
 
     Attributes:
@@ -65,7 +65,7 @@ class ColumnSpec(_Model):
     description: Line = ""
 
 
-class FieldSpec(_Model):
+class FieldSpec(Checked):
     """A field of a block.
 
     Attributes:
@@ -86,18 +86,17 @@ class FieldSpec(_Model):
     description: Line = ""
     value: Line | None = None
     labels: tuple[Line, ...] = ()
-    max: int = Field(default=2**32 - 1, ge=0, lt=2**32)
-    max_delay: int = Field(default=31, ge=0)
+    max: Annotated[int, Meta(ge=0, lt=2**32)] = 2**32 - 1
+    max_delay: Annotated[int, Meta(ge=0)] = 31
     scale: Finite = 1.0
     offset: Finite = 0.0
     units: Line = ""
-    word: int = Field(default=0, ge=0)
-    max_length: int = Field(default=0, ge=0, le=2**24)
-    row_words: int = Field(default=1, ge=1, le=64)
-    columns: dict[Name, ColumnSpec] = {}
+    word: Annotated[int, Meta(ge=0)] = 0
+    max_length: Annotated[int, Meta(ge=0, le=2**24)] = 0
+    row_words: Annotated[int, Meta(ge=1, le=64)] = 1
+    columns: dict[Name, ColumnSpec] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def __post_init__(self) -> None:
         if self.type not in FIELD_TYPES:
             raise ValueError(f"unknown type {self.type!r}: use one of {', '.join(FIELD_TYPES)}")
         if self.type.endswith(" enum") and not self.labels:
@@ -106,7 +105,6 @@ class FieldSpec(_Model):
             raise ValueError("a table needs columns, and only a table has them")
         if not self.scale:
             raise ValueError("scale must not be 0")
-        return self
 
     @property
     def kind(self) -> str:
@@ -119,7 +117,7 @@ class FieldSpec(_Model):
         return self.type.partition(" ")[2] or None
 
 
-class BlockSpec(_Model):
+class BlockSpec(Checked, kw_only=True):
     """A type of block.
 
     Attributes:
@@ -128,7 +126,7 @@ class BlockSpec(_Model):
         fields: fields of each instance, by name, in the order in which the PandA lists them
     """
 
-    count: int = Field(ge=1, le=128)
+    count: Annotated[int, Meta(ge=1, le=128)]
     description: Line = ""
     fields: dict[Name, FieldSpec]
 
@@ -137,7 +135,7 @@ class BlockSpec(_Model):
         return [name] if self.count == 1 else [f"{name}{number}" for number in range(1, self.count + 1)]
 
 
-class MetadataSpec(_Model):
+class MetadataSpec(Checked):
     """The keys of `*METADATA` in addition to the labels of blocks.
 
     Attributes:
@@ -148,13 +146,13 @@ class MetadataSpec(_Model):
 
     text: tuple[Name, ...] = ()
     lines: tuple[Name, ...] = ()
-    fixed: dict[Name, Line] = {}
+    fixed: dict[Name, Line] = field(default_factory=dict)
 
 
 Capture = Literal["Value", "Diff", "Sum", "Min", "Max", "Mean", "StdDev"]
 
 
-class DeviceSpec(_Model):
+class DeviceSpec(Checked, kw_only=True):
     """The description of a simulated PandA.
 
     Attributes:
@@ -183,17 +181,15 @@ class DeviceSpec(_Model):
     bits: tuple[str, ...] = ()
     positions: tuple[str, ...] = ()
     settings: tuple[Line, ...] = ()
-    readings: dict[str, Line] = {}
+    readings: dict[str, Line] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def __post_init__(self) -> None:
         """Require that a given bus order has every output exactly once."""
         for name, order, kind in (("bits", self.bits, "bit_out"), ("positions", self.positions, "pos_out")):
             there = self._outputs(kind)
             if order and sorted(order) != sorted(there):
                 wrong = set(order) ^ set(there) or {"a duplicate entry"}
                 raise ValueError(f"{name} must list every {kind} exactly once; check {min(wrong)}")
-        return self
 
     def bus(self, kind: Literal["bit_out", "pos_out"]) -> list[str]:
         """Return the entries of a bus in order.
@@ -220,13 +216,12 @@ class DeviceSpec(_Model):
         def stays(field: str) -> bool:
             return field.partition(".")[0] not in gone
 
-        return self.model_copy(
-            update={
-                "blocks": {kind: block for kind, block in self.blocks.items() if kind not in kinds},
-                "bits": tuple(filter(stays, self.bits)),
-                "positions": tuple(filter(stays, self.positions)),
-                "readings": {field: value for field, value in self.readings.items() if stays(field)},
-            }
+        return replace(
+            self,
+            blocks={kind: block for kind, block in self.blocks.items() if kind not in kinds},
+            bits=tuple(filter(stays, self.bits)),
+            positions=tuple(filter(stays, self.positions)),
+            readings={field: value for field, value in self.readings.items() if stays(field)},
         )
 
     def _outputs(self, kind: str) -> list[str]:
@@ -255,4 +250,4 @@ def load(path: Path = PANDABOX) -> DeviceSpec:
         >>> load().blocks["PULSE"].count
         4
     """
-    return yamlfile.load(path, DeviceSpec)
+    return yamlfile.load(path, DeviceSpec, strict=False)

@@ -6,23 +6,25 @@ An action is a model of its parameters with a method `do`; `Step` lists all of t
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol, Self, get_args
+from typing import Annotated, Literal, Protocol, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from msgspec import Meta
+from msgspec.structs import replace
 
+from ..validation import Checked, rule, schema
 from .detectors import Behaviour
 from .engine import TICKS
 from .faults import Faults
 from .motorfiles import Columns
 from .numbers import Refused
 from .simulation import Simulation
-from .spec import Line, Name
+from .spec import Finite, Line, Name
 
 #: A command as on the control port: an assignment, or one line of a table write.
-Command = Annotated[str, StringConstraints(pattern=r"^[^\n\x00]*$", max_length=1000)]
+Command = Annotated[str, rule("must be one line of at most 1000 characters", pattern=r"^[^\n\x00]*\Z", max_length=1000)]
 
 #: A time in s.
-Time = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
+Time = Annotated[float, Meta(ge=0, le=1e7)]
 
 
 @dataclass(frozen=True)
@@ -45,45 +47,41 @@ class Action(Protocol):
         """Execute the action; raise Refused if it is not possible."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Move(_Model):
+class Move(Checked):
     """Move a motor to a position in counts, at a speed in counts/s and an acceleration in counts/s^2."""
 
     motor: Name
-    to: FiniteFloat
-    speed: FiniteFloat
+    to: Finite
+    speed: Finite
     acceleration: float = float("inf")
 
     def do(self, stage: Stage) -> None:
         stage.simulation.outside.motor(self.motor).move(self.to, self.speed, self.acceleration)
 
 
-class Sine(_Model):
+class Sine(Checked):
     """Let a motor oscillate around its position, with an amplitude in counts and a period in s."""
 
     motor: Name
-    amplitude: FiniteFloat
-    period: FiniteFloat
-    cycles: int | None = Field(default=None, ge=1)
+    amplitude: Finite
+    period: Finite
+    cycles: Annotated[int, Meta(ge=1)] | None = None
 
     def do(self, stage: Stage) -> None:
         stage.simulation.outside.motor(self.motor).sine(self.amplitude, self.period, self.cycles)
 
 
-class Jump(_Model):
+class Jump(Checked):
     """Set the position of a motor instantly, in counts."""
 
     motor: Name
-    to: FiniteFloat
+    to: Finite
 
     def do(self, stage: Stage) -> None:
         stage.simulation.outside.motor(self.motor).jump(self.to)
 
 
-class Stop(_Model):
+class Stop(Checked):
     """Stop a motor."""
 
     motor: Name
@@ -92,18 +90,18 @@ class Stop(_Model):
         stage.simulation.outside.motor(self.motor).stop()
 
 
-class Noise(_Model):
+class Noise(Checked):
     """Add noise to a motor: an amplitude in counts (0 for none), and an interval in s between changes."""
 
     motor: Name
-    amplitude: int = Field(ge=0)
-    every: FiniteFloat = 0.001
+    amplitude: Annotated[int, Meta(ge=0)]
+    every: Finite = 0.001
 
     def do(self, stage: Stage) -> None:
         stage.simulation.outside.motor(self.motor).noise(self.amplitude, self.every)
 
 
-class Link(_Model):
+class Link(Checked):
     """Connect or disconnect an encoder."""
 
     motor: Name
@@ -113,7 +111,7 @@ class Link(_Model):
         stage.simulation.outside.motor(self.motor).link(up=self.up)
 
 
-class Follow(_Model):
+class Follow(Checked):
     """Let a motor follow a CSV or HDF5 file; in a scenario file, a relative path starts at its directory."""
 
     motor: Name
@@ -121,9 +119,9 @@ class Follow(_Model):
     position: str = "2"
     time: str | None = "1"
     time_units: Literal["s", "ms", "us", "ns"] = "s"
-    period: float | None = Field(default=None, ge=1 / TICKS, le=1e7)
-    scale: FiniteFloat = 1.0
-    offset: FiniteFloat = 0.0
+    period: Annotated[float, Meta(ge=1 / TICKS, le=1e7)] | None = None
+    scale: Finite = 1.0
+    offset: Finite = 0.0
 
     @property
     def columns(self) -> Columns:
@@ -134,7 +132,7 @@ class Follow(_Model):
         stage.simulation.outside.motor(self.motor).follow(self.file, self.columns, self.scale, self.offset)
 
 
-class Detector(_Model):
+class Detector(Checked):
     """Connect a detector to an output: dead time, delay and width in s; its answer drives an input."""
 
     trigger: Name
@@ -149,7 +147,7 @@ class Detector(_Model):
         stage.simulation.outside.detector(self.trigger, behaviour, self.answer)
 
 
-class Level(_Model):
+class Level(Checked):
     """Set the level of an input."""
 
     input: Name
@@ -159,19 +157,19 @@ class Level(_Model):
         stage.simulation.outside.input(self.input).level(self.high)
 
 
-class Pulses(_Model):
+class Pulses(Checked):
     """Send pulses to an input: width and period in s; without end if cycles is None."""
 
     input: Name
-    width: FiniteFloat
-    period: FiniteFloat = 0.0
-    cycles: int | None = Field(default=1, ge=1)
+    width: Finite
+    period: Finite = 0.0
+    cycles: Annotated[int, Meta(ge=1)] | None = 1
 
     def do(self, stage: Stage) -> None:
         stage.simulation.outside.input(self.input).pulses(self.width, self.period, self.cycles)
 
 
-class Arm(_Model):
+class Arm(Checked):
     """Arm PCAP; do nothing if it is armed already, or if nothing is selected for capture."""
 
     def do(self, stage: Stage) -> None:
@@ -180,7 +178,7 @@ class Arm(_Model):
             capture.arm()
 
 
-class Commands(_Model):
+class Commands(Checked):
     """Send commands, as over the control port."""
 
     lines: tuple[Command, ...]
@@ -189,7 +187,7 @@ class Commands(_Model):
         stage.simulation.set_up(self.lines)
 
 
-class Health(_Model):
+class Health(Checked):
     """Force the value of a read-only field; without a value, show the output of the block again."""
 
     field: str
@@ -199,7 +197,7 @@ class Health(_Model):
         stage.simulation.force(self.field, self.shows)
 
 
-class Broken(_Model):
+class Broken(Checked):
     """Make reads of a field fail, or succeed again."""
 
     field: str
@@ -209,7 +207,7 @@ class Broken(_Model):
         stage.simulation.break_field(self.field, broken=self.broken)
 
 
-class Fail(_Model):
+class Fail(Checked):
     """End the current acquisition with an error."""
 
     reason: Literal["Driver data overrun", "DMA data error", "Data overrun", "Framing error", "Early disconnect"] = (
@@ -222,7 +220,7 @@ class Fail(_Model):
         stage.simulation.fail(self.reason)
 
 
-class Slow(_Model):
+class Slow(Checked):
     """Delay the replies of the control port by some seconds."""
 
     seconds: Time
@@ -231,7 +229,7 @@ class Slow(_Model):
         stage.faults.reply_delay = self.seconds
 
 
-class Stall(_Model):
+class Stall(Checked):
     """Stall the data port, or let it continue."""
 
     stalled: bool = True
@@ -240,11 +238,11 @@ class Stall(_Model):
         (stage.faults.stall.clear if self.stalled else stage.faults.stall.set)()
 
 
-class Cut(_Model):
+class Cut(Checked):
     """Cut connections: immediately, or data connections after a number of bytes of samples."""
 
     port: Literal["control", "data", "both"] = "both"
-    after: int | None = Field(default=None, ge=0)
+    after: Annotated[int, Meta(ge=0)] | None = None
 
     def do(self, stage: Stage) -> None:
         if self.after is not None:
@@ -253,7 +251,7 @@ class Cut(_Model):
             stage.faults.cut_connections(self.port != "data", self.port != "control")
 
 
-class Restart(_Model):
+class Restart(Checked):
     """Restart the PandA after a downtime in s, optionally with other versions or without some blocks."""
 
     down: Time = 0.0
@@ -267,16 +265,14 @@ class Restart(_Model):
         if unknown:
             raise Refused(f"unknown block {unknown[0]}")
         changed = {"software": self.software or spec.software, "fpga": self.fpga or spec.fpga}
-        stage.faults.restart(spec.without(self.without).model_copy(update=changed), self.down)
+        stage.faults.restart(replace(spec.without(self.without), **changed), self.down)
 
 
-class Step(_Model):
+class Step(Checked):
     """An action with its time in s, since the start of the scenario or since the request.
 
     Exactly one action is given.
     """
-
-    not_actions: ClassVar = {"at"}
 
     at: Time = 0.0
     move: Move | None = None
@@ -299,26 +295,29 @@ class Step(_Model):
     cut: Cut | None = None
     restart: Restart | None = None
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def __post_init__(self) -> None:
         if len(self._given()) != 1:
             names = ", ".join(self.actions())
             raise ValueError(f"a step needs exactly one action, not {len(self._given())}: one of {names}")
-        return self
 
     @classmethod
     def actions(cls) -> list[str]:
         """Return the names of all actions."""
-        return [name for name in cls.model_fields if name not in cls.not_actions]
+        return [name for name in cls.__struct_fields__ if name != "at"]
+
+    @classmethod
+    def action_class(cls, action: str) -> type[Checked]:
+        """Return the class of an action."""
+        kind: type[Checked] = get_args(get_type_hints(cls)[action])[0]
+        return kind
 
     @classmethod
     def takes_text(cls, action: str, parameter: str) -> bool:
         """Return whether a parameter of an action is text, so that 4.10 is a version and not a number."""
         if action not in cls.actions():
             return False
-        (model, _) = get_args(cls.model_fields[action].annotation)
-        schema = model.model_json_schema().get("properties", {}).get(parameter, {})
-        return any(one.get("type") == "string" for one in schema.get("anyOf", [schema]))
+        kind = schema(cls.action_class(action))["properties"].get(parameter, {})
+        return any(one.get("type") == "string" for one in kind.get("anyOf", [kind]))
 
     def _given(self) -> list[str]:
         return [name for name in self.actions() if getattr(self, name) is not None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from ..protocol import EndData, FrameData, StartData
 from ..simulator.engine import TICKS
@@ -220,7 +221,7 @@ def _with_arm(plan: Plan) -> Scenario:
     arms = any(step.arm is not None for step in steps) or "*PCAP.ARM=" in commands
     if arms or not plan.arm:
         return plan.scenario
-    return plan.scenario.model_copy(update={"steps": (Step(arm=Arm()), *steps)})
+    return replace(plan.scenario, steps=(Step(arm=Arm()), *steps))
 
 
 class _Collector(logging.Handler):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from msgspec.structs import replace
+
 from ..settings import Rows, Settings
 from ..settings.parse import as_number
 from ..simulator.numbers import TICK
@@ -219,7 +221,7 @@ class _Maker:
     @cached_property
     def _defaults(self) -> Mapping[str, str]:
         """The power-on values of the fields of the boxes; times in s."""
-        fields = Panda(self._device.model_copy(update={"settings": ()})).fields
+        fields = Panda(replace(self._device, settings=())).fields
         return {
             name: str(one.read())
             for name, one in fields.items()

@@ -13,8 +13,8 @@ MAX_NAME_LENGTH = 42
 #: Maximum length of a name in a remark.
 _SHOWN = 100
 
-#: The rule of `prefix_problem` as a regular expression, for the JSON schema.
-PREFIX_PATTERN = f"^[A-Za-z0-9{re.escape(_SIGNS)}]+$"
+#: The rule of `prefix_problem` as a regular expression of Python and JavaScript; in Python, $ also matches before "\n".
+PREFIX_PATTERN = rf"^[A-Za-z0-9{re.escape(_SIGNS)}]+$(?!\n)"
 
 
 def illegal(name: str) -> str:

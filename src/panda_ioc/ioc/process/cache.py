@@ -10,6 +10,7 @@ from typing import Any
 from ... import __version__, textfile
 from ...opening import opened
 from ...protocol import BlockInfo, Changes, FieldInfo, Identity, fields
+from ...validation import validated
 from ..plan.model import Block, Model
 
 log = logging.getLogger(__name__)
@@ -46,30 +47,24 @@ def read(path: Path) -> Model | None:
             log.warning("ignoring %s: it was written by version %s", path, content["version"])
             return None
         return Model(
-            _validated(Identity, content["identity"]),
+            validated(content["identity"], Identity),
             {
                 name: Block(
                     name,
-                    _validated(BlockInfo, block["info"]),
-                    {n: _validated(_KINDS[info.pop("kind")], info) for n, info in block["fields"].items()},
+                    validated(block["info"], BlockInfo),
+                    {n: validated(info, _KINDS[info.pop("kind")]) for n, info in block["fields"].items()},
                 )
                 for name, block in content["blocks"].items()
             },
-            _validated(Changes, content["changes"]),
+            validated(content["changes"], Changes),
             tuple(content["remarks"]),
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # a ValidationError is a ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # an InvalidError is a ValueError
         log.warning("ignoring %s: not a valid description of a PandA: %r", path, error)
         return None
 
 
 def _field(info: FieldInfo) -> dict[str, Any]:
     return {"kind": type(info).__name__, **dataclasses.asdict(info)}
-
-
-def _validated(kind: type[Any], content: Any) -> Any:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - seldom needed and slow to import
-
-    return TypeAdapter(kind).validate_python(content)

@@ -10,153 +10,138 @@ Only `prefix` and `panda.host` are required. `panda-ioc schema` prints the JSON 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from msgspec import Meta, field
+from msgspec.structs import force_setattr
 
 from ...protocol import ChangeGroup
+from ...validation import Checked, InvalidError, Problem, rule
 from ..link.timetable import PERIODS
 from ..plan.names import PREFIX_PATTERN, prefix_problem
 
 #: Limits of poll periods in s.
 SHORTEST_PERIOD, LONGEST_PERIOD = 0.005, 60.0
 
-
-_Level = Literal["debug", "put", "info", "warning", "error"]
-
-
-def _good_prefix(prefix: str) -> str:
-    if problem := prefix_problem(prefix):
-        raise ValueError(problem)
-    return prefix
+_LEVELS = ("debug", "put", "info", "warning", "error")
+_GROUPS = tuple(group.name for group in PERIODS)
 
 
-def _not_empty(path: object) -> object:
-    if path == "":  # Path("") is the working directory
-        raise ValueError("a path must not be empty")
-    return path
-
-
-def _lower(text: object) -> object:
-    return text.lower() if isinstance(text, str) else text
-
-
-def _in_any_case(words: tuple[str, ...]) -> str:
+def _in_any_case(*words: str) -> str:
     """Return a regular expression that matches words without regard to case."""
-    return "^(" + "|".join("".join(f"[{x}{x.upper()}]" for x in word) for word in words) + ")$"
+    return "^(" + "|".join("".join(f"[{x.lower()}{x.upper()}]" for x in word) for word in words) + r")$(?!\n)"
 
 
-# Strict types: no coercion between str, bool and numbers.
-_Flag = Annotated[bool, Field(strict=True)]
-_Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-_PortOrAny = Annotated[int, Field(strict=True, ge=0, le=65535)]
-_Seconds = Annotated[float, Field(strict=True)]
-_Prefix = Annotated[str, AfterValidator(_good_prefix), Field(json_schema_extra={"pattern": PREFIX_PATTERN})]
-_Path = Annotated[Path, BeforeValidator(_not_empty), Field(json_schema_extra={"minLength": 1})]
+def _about(text: str) -> Meta:
+    return Meta(description=text)
+
+
+_Port = Annotated[int, Meta(ge=1, le=65535)]
+_Prefix = Annotated[str, rule(prefix_problem, pattern=PREFIX_PATTERN)]
+_AbsolutePath = Annotated[Path, Meta(extra_json_schema={"pattern": "^/"})]
+_Group = Annotated[
+    str, rule(lambda name: f"unknown group {name}: use {', '.join(_GROUPS)}", pattern=_in_any_case(*_GROUPS))
+]
+_Period = Annotated[
+    float,
+    rule(f"a poll period must be {SHORTEST_PERIOD} to {LONGEST_PERIOD:g} s", ge=SHORTEST_PERIOD, le=LONGEST_PERIOD),
+]
 _LogLevel = Annotated[
-    _Level,
-    BeforeValidator(_lower),
-    WithJsonSchema(
-        {"type": "string", "anyOf": [{"enum": [*get_args(_Level)]}, {"pattern": _in_any_case(get_args(_Level))}]}
+    str,
+    rule(
+        lambda level: f"must be {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}, not {level!r}",
+        pattern=_in_any_case(*_LEVELS),
+        extra_json_schema={"anyOf": [{"enum": list(_LEVELS)}, {}]},  # editors offer the enum
     ),
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PandaConfig(_Section):
+class PandaConfig(Checked):
     """The connection to the PandA."""
 
-    host: str = Field(min_length=1, description="Name or address of the PandA.")
-    control_port: _Port = Field(default=8888, description="Port of the control server of the PandA.")
-    data_port: _Port = Field(default=8889, description="Port of the data server of the PandA.")
+    host: Annotated[str, rule("must not be empty", min_length=1), _about("Name or address of the PandA.")]
+    control_port: Annotated[_Port, _about("Port of the control server of the PandA.")] = 8888
+    data_port: Annotated[_Port, _about("Port of the data server of the PandA.")] = 8889
 
 
-class DataConfig(_Section):
+class DataConfig(Checked):
     """Limits of captures."""
 
-    roots: tuple[_Path, ...] = Field(
-        default=(), description="Directories in which captures may write files; none: anywhere."
-    )
+    roots: Annotated[
+        tuple[_AbsolutePath, ...], _about("Directories in which captures may write files; none: anywhere.")
+    ] = ()
 
-    @field_validator("roots")
-    @classmethod
-    def _absolute(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
-        for root in roots:
-            if not root.is_absolute():
-                raise ValueError(f"{root} is not an absolute path")
-        return roots
+    def __post_init__(self) -> None:
+        if bad := [(place, root) for place, root in enumerate(self.roots) if not root.is_absolute()]:
+            raise InvalidError(*(Problem(("roots", place), f"{root} is not an absolute path") for place, root in bad))
 
 
-class StateConfig(_Section):
+class StateConfig(Checked):
     """State on disk between runs."""
 
-    directory: _Path | None = Field(
-        default=None,
-        description="Directory for autosaved DATA settings and the cached description of the PandA; "
-        "none: nothing is saved.",
-    )
+    directory: Annotated[
+        Path | None,
+        _about(
+            "Directory for autosaved DATA settings and the cached description of the PandA; none: nothing is saved."
+        ),
+    ] = None
 
 
-class DesignsConfig(_Section):
+class DesignsConfig(Checked):
     """Designs: complete settings of the PandA, saved by name."""
 
-    directory: _Path | None = Field(
-        default=None, description="Directory of the designs; none: there are no DESIGN records."
-    )
+    directory: Annotated[Path | None, _about("Directory of the designs; none: there are no DESIGN records.")] = None
 
 
-class ScreensConfig(_Section):
+class ScreensConfig(Checked):
     """Screens for Phoebus."""
 
-    directory: _Path | None = Field(
-        default=None, description="Directory to write screens to at startup; none: no screens."
-    )
-    clear: _Flag = Field(
-        default=False, description="Remove generated, unchanged screens that this PandA does not need."
-    )
+    directory: Annotated[Path | None, _about("Directory to write screens to at startup; none: no screens.")] = None
+    clear: Annotated[bool, _about("Remove generated, unchanged screens that this PandA does not need.")] = False
 
 
-class PviConfig(_Section):
+class PviConfig(Checked):
     """The PVI tables, in which ophyd-async finds the PVs."""
 
-    compatible: _Flag = Field(
-        default=False,
-        description="List only the PVs that pandablocks-ioc lists, so that settings stored here load there.",
-    )
-    write_only: Literal["rw", "w"] = Field(
-        default="rw",
-        description="PVI access of write-only fields, such as INENC:SETP: "
-        "rw as in pandablocks-ioc; w excludes them from stored settings.",
-    )
+    compatible: Annotated[
+        bool, _about("List only the PVs that pandablocks-ioc lists, so that settings stored here load there.")
+    ] = False
+    write_only: Annotated[
+        Literal["rw", "w"],
+        _about(
+            "PVI access of write-only fields, such as INENC:SETP: "
+            "rw as in pandablocks-ioc; w excludes them from stored settings."
+        ),
+    ] = "rw"
 
 
-class AccessConfig(_Section):
+class AccessConfig(Checked):
     """Access control for puts."""
 
-    read_only: _Flag = Field(default=False, description="Refuse every put.")
-    file: _Path | None = Field(default=None, description="EPICS access security file for Channel Access and PV Access.")
-    all_fields: _Flag = Field(
-        default=False,
-        description="Without a file: allow puts to all fields of records, not only to those for operators.",
-    )
+    read_only: Annotated[bool, _about("Refuse every put.")] = False
+    file: Annotated[Path | None, _about("EPICS access security file for Channel Access and PV Access.")] = None
+    all_fields: Annotated[
+        bool, _about("Without a file: allow puts to all fields of records, not only to those for operators.")
+    ] = False
 
 
-class HttpConfig(_Section):
+class HttpConfig(Checked):
     """Prometheus metrics and health checks over HTTP."""
 
-    port: _PortOrAny | None = Field(default=None, description="Port for metrics and health checks; none: no HTTP.")
-    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
+    port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None, _about("Port for metrics and health checks; none: no HTTP.")
+    ] = None
+    host: Annotated[str, _about("Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1"
 
 
-class Config(_Section):
+class Config(Checked):
     """The configuration of an IOC."""
 
-    prefix: _Prefix = Field(description="Prefix of all PV names, without the last colon.")
+    prefix: Annotated[_Prefix, _about("Prefix of all PV names, without the last colon.")]
     panda: PandaConfig
-    poll: dict[str, _Seconds] = Field(default_factory=dict, description="Poll periods in s by group of changes.")
+    poll: Annotated[dict[_Group, _Period], _about("Poll periods in s by group of changes.")] = field(
+        default_factory=dict
+    )
     data: DataConfig = DataConfig()
     state: StateConfig = StateConfig()
     designs: DesignsConfig = DesignsConfig()
@@ -164,24 +149,17 @@ class Config(_Section):
     pvi: PviConfig = PviConfig()
     access: AccessConfig = AccessConfig()
     http: HttpConfig = HttpConfig()
-    console: _Flag = Field(default=False, description="Read EPICS shell commands, such as dbl(), from standard input.")
-    log_level: _LogLevel = Field(default="info", description="Log level.")
+    console: Annotated[bool, _about("Read EPICS shell commands, such as dbl(), from standard input.")] = False
+    log_level: Annotated[_LogLevel, _about("Log level.")] = "info"
 
-    @field_validator("poll")
-    @classmethod
-    def _groups(cls, poll: dict[str, float]) -> dict[str, float]:
-        names = [group.name for group in PERIODS]
+    def __post_init__(self) -> None:
+        """Write names of groups and of the log level in one case."""
         first: dict[str, str] = {}
-        for name, period in poll.items():
-            if name.upper() not in names:
-                raise ValueError(f"unknown group {name}: use {', '.join(names)}")
+        for name in self.poll:
             if (before := first.setdefault(name.upper(), name)) != name:
-                raise ValueError(f"{before} and {name} are the same group")
-            if not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:
-                raise ValueError(
-                    f"the poll period of {name} must be {SHORTEST_PERIOD} to {LONGEST_PERIOD:g} s, not {period:g}"
-                )
-        return {name.upper(): period for name, period in poll.items()}
+                raise InvalidError(Problem(("poll",), f"{before} and {name} are the same group"))
+        force_setattr(self, "poll", {name.upper(): period for name, period in self.poll.items()})
+        force_setattr(self, "log_level", self.log_level.lower())
 
     @property
     def periods(self) -> dict[ChangeGroup, float]:

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..plan.autosave import AutosaveEntry
 from ..plan.codecs import Value
 
@@ -17,6 +15,8 @@ _KINDS = {str: "a string", int: "an integer", float: "a number"}
 
 def read(path: Path) -> dict[str, Any]:
     """Return the settings from a file of softioc's autosave; rename an invalid file to `.bad`."""
+    import yaml  # noqa: PLC0415 - not needed for every start
+
     try:
         content = yaml.safe_load(path.read_bytes().decode())
         if isinstance(content, dict):

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ...calls import NoAnswerError, SerialExecutor
 from .. import memory
@@ -23,7 +24,6 @@ from ..plan.plan import Plan, PlanError, make_plan
 from ..plan.record import Access
 from ..plan.status import RESTART_SERVICE
 from ..plan.tables import TABLES
-from ..screens.files import try_write
 from ..servers.access import MayPut, checker, rules
 from ..servers.ca.lean_dso import load_epics
 from ..servers.served import Pv, Server, join
@@ -41,6 +41,9 @@ from .descriptors import descriptors_reserved
 from .monitoring import monitored
 from .start import connect_or_cached
 from .state import StateDirectory
+
+if TYPE_CHECKING:
+    from ..servers.ca.server import CaServer
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +115,6 @@ def code_of_stopped(task: asyncio.Task[int], code: int) -> int:
 
 async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str], None]) -> int:
     memory.keep_arenas_few()
-    gc.disable()  # objects of the start live until the end: see gc.freeze below
     async with AsyncExitStack() as at_the_end:
         link = PandaLink(Address(config.panda.host, config.panda.control_port, config.panda.data_port), config.periods)
         at_the_end.push_async_callback(link.close)
@@ -121,6 +123,7 @@ async def _serve(config: Config, served: dict[str, Pv], restart: Callable[[str],
         # Loading EPICS takes as long as introspection, so both run concurrently.
         loading = asyncio.get_running_loop().run_in_executor(None, _load_epics, access)
         model = await connect_or_cached(link, state)
+        gc.disable()  # objects of the start live until the end: see gc.freeze below
         plan = _plan(config, model)
         services = Services(plan, {RESTART_SERVICE: Restart(restart), **_services(config, plan, model, link)})
         ca, may_put = await loading
@@ -167,12 +170,12 @@ async def _access(config: Config) -> str:
     return make() if access.file is None else await SerialExecutor().call(str(access.file), make)
 
 
-async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut) -> tuple[dict[str, Pv], Server]:
+async def _make_pvs(plan: Plan, services: Services, ca: "CaServer", may_put: MayPut) -> tuple[dict[str, Pv], Server]:
     """Make all PVs and start Channel Access; return the PVs and the PV Access server, which is not started."""
     initial = services.initial_values()
     over_ca = ca.load(plan, initial, services.put)
     starting = asyncio.ensure_future(ca.start())
-    await asyncio.sleep(0)  # Channel Access starts in a thread, in parallel with the rest
+    await ca.initialised.wait()  # the rest fits into the time that EPICS sleeps
     from ..servers.pva.server import PvaServer  # noqa: PLC0415 - slow to import
 
     pva = PvaServer(may_put)
@@ -184,6 +187,8 @@ async def _make_pvs(plan: Plan, services: Services, ca: Server, may_put: MayPut)
 async def _write_screens(config: ScreensConfig, plan: Plan) -> None:
     if config.directory is None:
         return
+    from ..screens.files import try_write  # noqa: PLC0415 - seldom needed at the start
+
     write = partial(try_write, plan, config.directory, clear=config.clear)
     try:
         await SerialExecutor(timeout=_SCREENS_TIMEOUT).call(str(config.directory), write)
@@ -214,7 +219,7 @@ def _plan(config: Config, model: Model) -> Plan:
     )
 
 
-def _load_epics(access: str) -> tuple[Server, MayPut]:
+def _load_epics(access: str) -> tuple["CaServer", MayPut]:
     load_epics()
     from ..servers.ca.server import CaServer  # noqa: PLC0415 - it imports EPICS, which is slow
 

@@ -211,7 +211,7 @@ def flush_errors() -> None:
     Com.errlogFlush()
 
 
-def before_clients(callback: Callable[[], None]) -> None:
+def before_clients(callback: Callable[[], object]) -> None:
     """Register a callback that is called after the initialisation of the records, before clients can connect."""
 
     def hook(state: int) -> None:

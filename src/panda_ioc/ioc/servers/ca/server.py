@@ -56,6 +56,8 @@ class CaServer:
         self._pvs: dict[str, CaPv] = {}
         self._by_full_name: dict[str, CaPv] = {}
         self._texts: tuple[tuple[str, str, str], ...] = ()
+        #: Set when the records are initialised, or when the start has failed.
+        self.initialised = asyncio.Event()
 
     def load(self, plan: Plan, initial: Mapping[str, Content], on_put: OnPut) -> Mapping[str, CaPv]:
         """Create the records of a plan."""
@@ -76,17 +78,21 @@ class CaServer:
         return self._pvs
 
     async def start(self) -> None:
-        """Start EPICS, in a thread, as it sleeps for 0.5 s.
+        """Start EPICS, in a thread, as it sleeps for 0.5 s after it has initialised the records.
 
         Raises:
             EpicsError: EPICS does not start
         """
         loop = asyncio.get_running_loop()
+        base.before_clients(partial(loop.call_soon_threadsafe, self.initialised.set))
         # With permission, EPICS would lock 170 MB of memory into RAM for real-time use, which is not needed here.
         ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
         with _file(self._rules) as name:
             dbCore.asSetFilename(name.encode())
-            await loop.run_in_executor(None, partial(softioc.iocInit, _call, enable_pva=False))
+            try:
+                await loop.run_in_executor(None, partial(softioc.iocInit, _call, enable_pva=False))
+            finally:
+                self.initialised.set()
         if not ctypes.c_int.in_dll(dbCore, "interruptAccept").value:  # softioc does not check the result
             base.flush_errors()
             raise EpicsError(
