@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-from panda_ioc.ioc.link.poll import PERIODS
+from panda_ioc.ioc.link.timetable import PERIODS
 from panda_ioc.simulator import Server
 
 from ..relay import Relay

@@ -2,16 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 from aioca import camonitor
 
-from panda_ioc.client import AsyncioClient, PandaConnectionError
-from panda_ioc.ioc.link.poll import PERIODS, UNWATCHED_BEAT, Poller, Timetable
-from panda_ioc.protocol import COMPLETION, ChangeGroup, Changes, Command, Expected, ForgetChanges, Poll, Put
-from panda_ioc.simulator import Server
+from panda_ioc.client import AsyncioClient, PandaConnectionError, Repetition
+from panda_ioc.client.repeating import Exchange
+from panda_ioc.ioc.link.poll import UNWATCHED_BEAT, Poller
+from panda_ioc.ioc.link.timetable import PERIODS, Timetable
+from panda_ioc.protocol import COMPLETION, ChangeGroup, Changes, ForgetChanges, Poll, Put
+from panda_ioc.simulator import Server, control
+from panda_ioc.simulator.control import ControlPort
 
 from ..conftest import Hostile, free_port
 from .process import running_ioc
@@ -119,31 +122,39 @@ async def test_an_old_server_without_completion() -> None:
     assert polled.changes == Changes()
 
 
-class Counting(AsyncioClient):
-    """A client that counts its requests."""
+class Polls:
+    """A count of the polls that a simulated PandA has received."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self.sent = 0
-        self._sends = asyncio.Event()
+    def __init__(self) -> None:
+        self.count = 0
+        self._received = asyncio.Event()
 
-    def submit(
-        self, command: Command[Any], done: Callable[[Any], None], *, expected: Expected[Any] | None = None
-    ) -> None:
-        self.sent += 1
-        self._sends.set()
-        super().submit(command, done, expected=expected)
+    def received(self, data: bytes) -> None:
+        self.count += data.count(b"COMPLETION?\n")
+        self._received.set()
 
-    async def until_sent(self, more: int) -> None:
-        wanted = self.sent + more
+    async def until(self, more: int) -> None:
+        wanted = self.count + more
         async with asyncio.timeout(20):
-            while self.sent < wanted:
-                self._sends.clear()
-                await self._sends.wait()
+            while self.count < wanted:
+                self._received.clear()
+                await self._received.wait()
+
+
+@pytest.fixture
+def polls(panda: Server, monkeypatch: pytest.MonkeyPatch) -> Polls:
+    polls, original = Polls(), ControlPort.data_received
+
+    def counted(port: ControlPort, data: bytes) -> None:
+        polls.received(data)
+        original(port, data)
+
+    monkeypatch.setattr(ControlPort, "data_received", counted)
+    return polls
 
 
 async def test_polls_that_say_nothing_new_are_neither_parsed_nor_applied(
-    panda: Server, monkeypatch: pytest.MonkeyPatch
+    panda: Server, polls: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed = []
     original = Poll.conversation
@@ -153,17 +164,18 @@ async def test_polls_that_say_nothing_new_are_neither_parsed_nor_applied(
         return (yield from original(self))
 
     monkeypatch.setattr(Poll, "conversation", counted)
+    monkeypatch.setattr(control, "_TURN", 60.0)  # replies in one piece, also on a busy machine
     applied: asyncio.Queue[Changes] = asyncio.Queue()
     periods = dict.fromkeys(PERIODS, 0.005)
-    async with Counting("127.0.0.1", panda.control_port) as client:
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         await client.send(ForgetChanges())
         poller = Poller(client, applied.put_nowait, periods, ["SYSTEM.TEMP_PSU", "SYSTEM.TEMP_SFP"])
         running = asyncio.create_task(poller.run())
-        await client.until_sent(20)
+        await polls.until(20)
         while not applied.empty():
             applied.get_nowait()
         parsed.clear()
-        await client.until_sent(100)
+        await polls.until(100)
         assert len(parsed) == applied.qsize() == 0
         for number in range(1, 4):
             await client.send(Put("PULSE1.PULSES", str(number)))
@@ -198,23 +210,90 @@ async def test_a_field_in_error_is_read_again_though_it_says_the_same(panda: Ser
     ]
 
 
-async def test_all_is_asked_for_more_seldom_while_nobody_is_there(panda: Server) -> None:
+class Repeating(AsyncioClient):
+    """A client that notes which replies its repeated polls expect."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.repeated: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def repeat(self, exchanges: Sequence[Exchange], period: float, done: Callable[[Any], None]) -> Repetition | None:
+        self.repeated.put_nowait(exchanges[0][1].answer)
+        return super().repeat(exchanges, period, done)
+
+
+async def test_polls_are_not_repeated_during_an_acquisition() -> None:
+    """Its end makes the reply shorter, and must not wait for the next poll."""
+    completion, answered, applied = b"Busy", asyncio.Event(), asyncio.Queue[Changes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        count = 0
+        async for line in reader:
+            if b"COMPLETION" in line:
+                writer.write(b".\nOK =" + completion + b"\n")
+                count += 1
+                if count == 10:
+                    answered.set()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        async with Repeating("127.0.0.1", server.sockets[0].getsockname()[1]) as client:
+            running = asyncio.create_task(Poller(client, applied.put_nowait, {ChangeGroup.BITS: 0.01}).run())
+            await asyncio.wait_for(answered.wait(), 5)
+            assert client.repeated.empty()
+            completion = b"Ok"
+            assert await asyncio.wait_for(client.repeated.get(), 5) == b".\nOK =Ok\n"
+            running.cancel()
+    assert [applied.get_nowait().values[COMPLETION] for _ in range(applied.qsize())] == ["Busy", "Ok"]
+
+
+async def test_a_slow_panda_whose_replies_come_in_pieces_is_not_lost() -> None:
+    values: list[str] = []
+    done = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = 0
+        async for line in reader:
+            if b"COMPLETION" in line:
+                change = b"" if number % 5 else b"!A.B=%d\n" % number
+                for piece in (change[:3], change[3:] + b".", b"\nOK", b" =Ok\n"):
+                    writer.write(piece)
+                    await asyncio.sleep(0.01)
+                number += 1
+        writer.close()
+
+    def apply(changes: Changes) -> None:
+        if "A.B" in changes.values:
+            values.append(changes.values["A.B"])
+            if len(values) == 4:
+                done.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        async with AsyncioClient("127.0.0.1", server.sockets[0].getsockname()[1]) as client:
+            running = asyncio.create_task(Poller(client, apply, {ChangeGroup.BITS: 0.01}).run())
+            await asyncio.wait_for(done.wait(), 10)
+            assert not running.done()
+            running.cancel()
+    assert values == ["0", "5", "10", "15"]
+
+
+async def test_all_is_asked_for_more_seldom_while_nobody_is_there(panda: Server, polls: Polls) -> None:
     watched = False
-    async with Counting("127.0.0.1", panda.control_port) as client:
+    async with AsyncioClient("127.0.0.1", panda.control_port) as client:
         loop = asyncio.get_running_loop()
         poller = Poller(client, lambda _: None, {ChangeGroup.CONFIG: 0.001}, is_watched=lambda: watched)
         running = asyncio.create_task(poller.run())
-        await client.until_sent(1)
-        before, began = client.sent, loop.time()
-        await client.until_sent(5)
-        assert client.sent - before <= 2 + 3 * (loop.time() - began) / UNWATCHED_BEAT  # busy at first: it has news
+        await polls.until(1)
+        before, began = polls.count, loop.time()
+        await polls.until(5)
+        assert polls.count - before <= 2 + 3 * (loop.time() - began) / UNWATCHED_BEAT  # busy at first: it has news
         watched = True
         async with asyncio.timeout(20):
             sent = 0
             while sent <= 2 * 3 * 0.2 / UNWATCHED_BEAT:
-                before = client.sent
+                before = polls.count
                 await asyncio.sleep(0.2)
-                sent = client.sent - before
+                sent = polls.count - before
         running.cancel()
 
 

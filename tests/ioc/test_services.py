@@ -11,7 +11,7 @@ import pytest
 
 from panda_ioc.client import AsyncioClient
 from panda_ioc.ioc.link.panda import Address, PandaLink
-from panda_ioc.ioc.link.poll import PERIODS
+from panda_ioc.ioc.link.timetable import PERIODS
 from panda_ioc.ioc.plan.alarm import Severity, Status
 from panda_ioc.ioc.plan.buses import BUSES
 from panda_ioc.ioc.plan.codecs import ActionCodec

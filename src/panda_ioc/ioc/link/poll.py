@@ -1,39 +1,27 @@
-"""Polls of the PandA and their periods.
+"""Polls of the PandA.
 
-Settings and attributes cost the PandA little and matter to operators, so their poll period is short. Readings come from
-the FPGA, so their period is longer. After a setting has changed, settings are polled three times as often for a while:
-further changes then appear within 0.01 s.
+After a setting has changed, settings are polled three times as often for a while: further changes then appear within
+0.01 s.
 
 After a put, the IOC polls all groups immediately, so the put completes with valid readbacks. The PandA replies in
 order, so this poll is sent together with the put; puts that are sent together share one poll.
 
-The PandA reports a field that it cannot read once, in the first complete reply; it does not report a field that fails
-later. Therefore the IOC also queries the readings field by field, one or a few with each poll of READ, in turn.
+While nothing changes, the client repeats polls (see `AsyncioClient.repeat`), which costs a fraction of the CPU.
 """
 
 import asyncio
-import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+from operator import itemgetter
 
-from ...client import AsyncioClient, PandaConnectionError
+from ...client import AsyncioClient, PandaConnectionError, Repetition
 from ...protocol import ChangeGroup, Changes, Expected, PandaError, Poll, Polled
-from ...protocol.poll import SETTINGS
+from .timetable import PERIODS, Timetable
 from .unchanged import UnchangedReplies
 
 log = logging.getLogger(__name__)
-
-#: Default poll periods in s.
-PERIODS: Mapping[ChangeGroup, float] = {
-    ChangeGroup.CONFIG: 0.04,
-    ChangeGroup.ATTR: 0.04,
-    ChangeGroup.BITS: 0.12,
-    ChangeGroup.POSN: 0.12,
-    ChangeGroup.READ: 0.24,
-    ChangeGroup.TABLE: 0.24,
-    ChangeGroup.METADATA: 0.48,
-}
 
 #: Time in s after a change of a setting in which settings are polled more often; by this factor.
 BUSY_FOR = 10.0
@@ -42,43 +30,11 @@ BUSY_POLLS = 3
 #: Minimum poll period without clients, in s.
 UNWATCHED_BEAT = 0.1
 
-#: Period of the check for clients, in s.
-WATCH_PERIOD = 0.4
-
-#: Maximum poll period in s, so that a silent PandA is detected.
-MAX_BEAT = 1.0
-
-#: Time in s in which each reading is queried once; longer if this needs less than one query per poll.
-FIELDS_PERIOD = 30.0
+#: Period of the check for clients, in s; and maximum duration of a repetition, after which a poll is measured.
+WATCH_PERIOD = 2.0
 
 #: Timeout of a poll in s, after which the PandA counts as lost.
 TIMEOUT = 2.0
-
-
-class Timetable:
-    """A timetable of polls.
-
-    Args:
-        periods: poll period of each group in s; the shortest is the beat, others are rounded to multiples of it
-
-    Attributes:
-        beat: period of the timetable in s
-        everything: a poll of all groups
-        settings: a poll of the settings; None if their period is longer than the beat
-    """
-
-    def __init__(self, periods: Mapping[ChangeGroup, float]) -> None:
-        self.beat = min([*periods.values(), MAX_BEAT])
-        self.everything = Poll(tuple(periods))
-        self._every = {group: max(1, round(period / self.beat)) for group, period in periods.items()}
-        often = tuple(group for group in SETTINGS if self._every.get(group) == 1)
-        self.settings = Poll(often) if often else None
-        self._polls: dict[tuple[ChangeGroup, ...], Poll] = {}
-
-    def due(self, number: int) -> Poll:
-        """Return the poll for a beat, counted from 0."""
-        groups = tuple(group for group, beats in self._every.items() if number % beats == 0)
-        return self._polls.setdefault(groups, Poll(groups))
 
 
 class Poller:
@@ -107,18 +63,20 @@ class Poller:
         self._watched, self._check_at = True, 0.0
         self._loop = asyncio.get_running_loop()
         self._periods = dict(periods)
-        self._timetable = Timetable(periods)
-        #: The fields for each poll of READ, in turn; and the polls with them, which are reused.
-        number = math.ceil(len(fields) * min(periods.get(ChangeGroup.READ, 0) / FIELDS_PERIOD, 1))
-        self._fields = itertools.cycle([tuple(fields[i : i + number]) for i in range(0, len(fields), number or 1)])
-        self._polls: dict[tuple[tuple[ChangeGroup, ...], tuple[str, ...]], Poll] = {}
+        self._fields = fields
+        self._timetable = Timetable(periods, fields)
         self._unchanged = UnchangedReplies()
         #: The beat in the timetable, the part of the beat, and the time until which settings are polled more often.
         self._number, self._part, self._busy_until = 0, 0, 0.0
+        self._beat = self._timetable.beat
         #: The last poll, its expected reply, and the time when it began; None after its reply.
         self._poll: Poll | None = None
         self._expected: Expected[Polled] | None = None
         self._began: float | None = None
+        #: The last polls to repeat, while the client repeats them; and whether the last poll was one of them.
+        self._exchanges: list[tuple[Poll, Expected[Polled]]] = []
+        self._repetition: Repetition | None = None
+        self._repeated = False
         #: Time of the last poll of all groups.
         self._asked_everything = -math.inf
         #: The refresh that waits for the pending poll of all groups, and the one that waits for the next.
@@ -126,8 +84,11 @@ class Poller:
         self._next: asyncio.Future[None] | None = None
         #: Done when polling ends; the result is the reason.
         self._over: asyncio.Future[str] = self._loop.create_future()
-        #: Total duration and number of polls, and the time from which they are counted.
-        self._spent, self._count, self._since = 0.0, 0, self._loop.time()
+        #: Number of polls and the time of the last one; the same at the last `take_statistics`; duration of the last
+        #: poll that was not repeated.
+        self._count, self._at = 0, self._loop.time()
+        self._last_count, self._last_at = self._count, self._at
+        self._duration = 0.0
         self._timer: asyncio.Handle = self._loop.call_soon(self._on_beat)
 
     async def run(self) -> str:
@@ -156,50 +117,64 @@ class Poller:
             waiting.exception()  # marked as retrieved: there may be no waiter
             return waiting
         self._next = waiting
-        if self._began is None:
+        if self._began is not None:
+            self._client.collect()
+        else:
             self._ask_everything()
         return waiting
 
     def take_statistics(self) -> tuple[float, float]:
-        """Return mean period and mean duration of the polls since the last call in s; 0 without polls."""
-        now = self._loop.time()
-        count, spent, elapsed = self._count, self._spent, now - self._since
-        self._spent, self._count, self._since = 0.0, 0, now
-        return (elapsed / count, spent / count) if count else (0.0, 0.0)
+        """Return the mean period of polls since the last call, the duration of a recent one, in s; 0 without polls."""
+        count, at = self._count, self._at
+        if self._repetition is not None:
+            count, at = count + self._repetition.sent, self._repetition.sent_at
+        number, elapsed = count - self._last_count, at - self._last_at
+        self._last_count, self._last_at = count, at
+        return (elapsed / number, self._duration) if number else (0.0, 0.0)
 
     def _on_beat(self) -> None:
+        self._client.collect()  # the last reply of a repetition
         now = self._loop.time()
-        timetable = self._timetable
-        parts = BUSY_POLLS if timetable.settings and now < self._busy_until else 1
+        if self._began is not None:
+            self._await(now)
+            return
         if now >= self._check_at:
             self._check_at, self._watched = now + WATCH_PERIOD, self._is_watched()
-        beat = timetable.beat if self._watched else max(timetable.beat, UNWATCHED_BEAT)
-        following = now + beat / parts
-        if self._began is not None:
-            limit = self._began + TIMEOUT
-            if now >= limit:
-                self._end(f"no reply to a poll within {TIMEOUT:g} s")
-            else:
-                self._timer = self._loop.call_at(min(following, limit), self._on_beat)
-            return
-        self._timer = self._loop.call_at(following, self._on_beat)
+        parts = BUSY_POLLS if self._timetable.settings and now < self._busy_until else 1
+        self._beat = max(self._timetable.beat, 0.0 if self._watched else UNWATCHED_BEAT) / parts
         self._part = (self._part + 1) % parts
-        if self._part and timetable.settings:
-            if now - self._asked_everything >= beat / parts:  # otherwise a put has just polled the settings
-                self._ask(timetable.settings)
+        self._set_timer(now + self._beat)
+        if self._part and self._timetable.settings:
+            if now - self._asked_everything >= self._beat:  # otherwise a put has just polled the settings
+                self._ask(self._timetable.settings)
+            return
+        self._exchanges = self._next_unchanged() if parts == 1 and not self._repeated else []
+        if self._exchanges:
+            self._repeat()
         else:
-            self._ask(self._with_fields(timetable.due(self._number)))
+            self._repeated = False
+            self._ask(self._timetable.due(self._number))
             self._number += 1
 
-    def _with_fields(self, poll: Poll) -> Poll:
-        """Return a poll that also queries the next fields, if it polls READ."""
-        fields = next(self._fields, ()) if ChangeGroup.READ in poll.groups else ()
-        if not fields:
-            return poll
-        key = poll.groups, fields
-        if key not in self._polls:
-            self._polls[key] = Poll(*key)
-        return self._polls[key]
+    def _await(self, now: float) -> None:
+        """Continue to wait for a reply, but not longer than TIMEOUT."""
+        limit = (self._repetition.sent_at if self._repetition else self._began or now) + TIMEOUT
+        if now >= limit:
+            self._end(f"no reply to a poll within {TIMEOUT:g} s")
+        else:
+            self._set_timer(min(now + self._beat, limit))
+
+    def _set_timer(self, when: float) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_beat)
+
+    def _next_unchanged(self) -> list[tuple[Poll, Expected[Polled]]]:
+        """Return the next polls as far as their replies are known, with these replies."""
+        if self._unchanged.acquiring:
+            return []  # the end of the acquisition makes the reply shorter, and must not wait for the next poll
+        polls = map(self._timetable.due, range(self._number, self._number + int(WATCH_PERIOD / self._beat)))
+        exchanges = ((poll, self._unchanged.expected(poll)) for poll in polls)
+        return [(poll, expected) for poll, expected in takewhile(itemgetter(1), exchanges) if expected]
 
     def _ask_everything(self) -> None:
         self._asked, self._next = self._next, None
@@ -214,15 +189,27 @@ class Poller:
         except PandaError as error:
             self._end(str(error))
 
+    def _repeat(self) -> None:
+        """Send the next polls as long as they report nothing new."""
+        self._repeated, self._began = True, self._loop.time()
+        self._poll, self._expected = self._exchanges[0]
+        try:
+            self._repetition = self._client.repeat(self._exchanges, self._beat, self._answered)
+        except PandaError as error:
+            self._end(str(error))
+            return
+        if self._repetition is None:  # only the first was sent
+            self._number += 1
+        else:
+            self._set_timer(self._began + self._beat * len(self._exchanges))
+
     def _answered(self, answer: Polled | PandaError) -> None:
         if self._over.done() or self._began is None:
             return
         if isinstance(answer, PandaError):
             self._end(str(answer))
             return
-        now = self._loop.time()
-        self._spent += now - self._began
-        self._count += 1
+        self._count_answered(self._began)
         self._began = None
         if (self._expected is None or answer is not self._expected.response) and not self._take(answer):
             return
@@ -231,6 +218,16 @@ class Poller:
             self._asked = None
         if self._next is not None:
             self._ask_everything()
+
+    def _count_answered(self, began: float) -> None:
+        repetition, self._repetition = self._repetition, None
+        if repetition is None:
+            self._count, self._at, self._duration = self._count + 1, began, self._loop.time() - began
+        else:
+            self._count, self._at = self._count + repetition.sent, repetition.sent_at
+            self._number += repetition.sent
+            self._poll, self._expected = self._exchanges[repetition.sent - 1]
+            self._set_timer(self._loop.time() + self._beat)
 
     def _take(self, answer: Polled) -> bool:
         """Process a reply that may report changes; return whether polling continues."""
@@ -254,7 +251,7 @@ class Poller:
                 "the PandA refuses to report changes of %s, so the IOC does not show them: %r", group.name, reason
             )
             self._periods.pop(group, None)
-        self._timetable = Timetable(self._periods)
+        self._timetable = Timetable(self._periods, self._fields)
 
     def _end(self, reason: str) -> None:
         """Stop polling; pending refreshes fail with the reason."""

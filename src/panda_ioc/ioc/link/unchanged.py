@@ -3,16 +3,19 @@
 Such a reply is compared byte for byte with the expected one, and is then neither parsed nor passed to any service.
 """
 
-from ...protocol import Expected, Poll, Polled
+from ...protocol import COMPLETION, Expected, Poll, Polled
 
 
 class UnchangedReplies:
     """The expected replies to polls if nothing changes.
 
-    A reply that reports a change invalidates them, because a queried field may be in error now.
+    Attributes:
+        acquiring: whether the last reply showed a running acquisition
     """
 
     def __init__(self) -> None:
+        self.acquiring = False
+        #: By id, because hashing a poll costs more than sending it; the poll is kept so that its id stays its own.
         self._expected: dict[int, tuple[Poll, Expected[Polled]]] = {}
         self._values: dict[str, str] = {}
 
@@ -26,14 +29,20 @@ class UnchangedReplies:
         return found[1]
 
     def learn(self, poll: Poll, answer: Polled) -> None:
-        """Update the expected replies from a parsed reply."""
+        """Update the expected replies from a parsed reply.
+
+        The value of a field in error is forgotten, so that the reply to its next query is parsed, whatever it is.
+        """
         changes = answer.changes
-        asked = {name: changes.values[name] for name in poll.asked if name in changes.values}
-        reports = len(changes.values) > len(asked) or changes.multiline or changes.in_error or answer.refused
-        if reports:
-            self._expected.clear()
-            self._values.clear()
-            return
-        if any(self._values.get(name) != value for name, value in asked.items()):
-            self._expected.clear()
-        self._values.update(asked)
+        known = {*self._values, *poll.asked}
+        new = {
+            name: value for name, value in changes.values.items() if name in known and self._values.get(name) != value
+        }
+        old = {*changes.in_error} & known
+        self._values.update(new)
+        for name in old:
+            self._values.pop(name, None)
+        self.acquiring = self._values.get(COMPLETION) == "Busy"
+        outdated = {*new, *old}
+        if outdated:
+            self._expected = {key: kept for key, kept in self._expected.items() if outdated.isdisjoint(kept[0].asked)}

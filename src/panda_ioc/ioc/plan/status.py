@@ -49,7 +49,7 @@ def status_records(identity: Identity) -> Iterator[Record]:
     yield Record(UPTIME, Kind.AI, "Time since the IOC started", units="s", precision=0)
     yield Record(RECONNECTS, Kind.LONGIN, "Number of reconnections to the PandA")
     yield Record(POLL_PERIOD, Kind.AI, "Time between polls, mean over 1 s", units="ms", precision=1)
-    yield Record(POLL_DURATION, Kind.AI, "Duration of a poll, mean over 1 s", units="ms", precision=1)
+    yield Record(POLL_DURATION, Kind.AI, "Duration of a recent poll", units="ms", precision=1)
     yield Record(PUTS_ACCEPTED, Kind.LONGIN, "Number of accepted puts")
     yield Record(PUTS_REFUSED, Kind.LONGIN, "Number of refused puts")
     yield Record(LAST_REFUSED, Kind.TEXTIN, "Last refused put, and why")

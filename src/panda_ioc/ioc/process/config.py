@@ -17,7 +17,7 @@ from msgspec.structs import force_setattr
 
 from ...protocol import ChangeGroup
 from ...validation import Checked, InvalidError, Problem, rule
-from ..link.poll import PERIODS
+from ..link.timetable import PERIODS
 from ..plan.names import PREFIX_PATTERN, prefix_problem
 
 #: Limits of poll periods in s.

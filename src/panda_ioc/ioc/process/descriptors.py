@@ -39,9 +39,12 @@ _BLOCK_AT, _HYSTERESIS = 16, 32
 #: Minimum share of clients; with less, there is no reserve. An IOC without clients has about 40 descriptors.
 _MIN_SHARE = 96
 
-#: Check period and minimum blocking time in s. Until a check, a server that cannot accept keeps a core busy; the
-#: blocking time limits how often this happens.
-_PERIOD, _MIN_BLOCKED = 0.1, 2.0
+#: Minimum and maximum check period, and minimum blocking time in s. Until a check, a server that cannot accept keeps a
+#: core busy; the blocking time limits how often this happens.
+_MIN_PERIOD, _MAX_PERIOD, _MIN_BLOCKED = 0.1, 1.0, 2.0
+
+#: Maximum number of connections that servers accept a second, from which the check period follows.
+_MAX_ACCEPTED = 10_000
 
 #: Backlog of a listening socket while clients are blocked.
 _BACKLOG = 4
@@ -125,10 +128,13 @@ class _Reserve:
         _allow(self._limit)
 
     def _run(self) -> None:
-        while not self._stopping.wait(_PERIOD):
+        period = _MIN_PERIOD
+        while not self._stopping.wait(period):
             now = time.monotonic()
             if self._blocked_at is None:
-                if _lowest_free(self._share) >= self._share - _BLOCK_AT:
+                free = self._share - _lowest_free(self._share)
+                period = min(max(free / _MAX_ACCEPTED, _MIN_PERIOD), _MAX_PERIOD)
+                if free <= _BLOCK_AT:
                     self._blocked_at = now
                     self._block_clients()
             elif now - self._blocked_at >= _MIN_BLOCKED and self._has_room():

@@ -236,9 +236,10 @@ def _is_served_by(config: Config, plan: Plan, model: Model) -> bool:
 
 
 async def _publish(pvs: Mapping[str, Pv], link: PandaLink, services: Services) -> None:
-    """Update the status records of the IOC every second."""
+    """Update the status records of the IOC that have changed, every second."""
     loop = asyncio.get_running_loop()
     started = loop.time()
+    shown: dict[str, float] = {}
     while True:
         period, duration = link.poll_statistics()
         for name, value in (
@@ -248,5 +249,8 @@ async def _publish(pvs: Mapping[str, Pv], link: PandaLink, services: Services) -
             (status.POLL_DURATION, duration * 1e3),
             (status.PUTS_ACCEPTED, services.puts_accepted),
         ):
-            pvs[name].post(value)
+            rounded = round(value, 1)  # the precision of the records
+            if shown.get(name) != rounded:
+                shown[name] = rounded
+                pvs[name].post(rounded)
         await asyncio.sleep(1)

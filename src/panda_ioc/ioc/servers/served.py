@@ -62,7 +62,7 @@ class Server(Protocol):
         """
 
     def clients(self) -> int:
-        """Return the number of client connections; called several times a second."""
+        """Return the number of client connections; called every few seconds."""
 
     async def stop(self) -> None:
         """Stop serving; clients with pending puts get an error."""
