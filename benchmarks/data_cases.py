@@ -62,7 +62,7 @@ async def ours_hdf(*, raw: bool) -> None:
     async for data in AsyncioClient("127.0.0.1", data_port=PORT).data(scaled=False):
         acquisition = follow(acquisition, data)
         if acquisition is not None:
-            recorder.take(data, acquisition)
+            recorder.process(data, acquisition)
         if not recorder.capturing:
             break
         if recorder.full:

@@ -27,7 +27,7 @@ def take(view: LiveView, data: Iterable[Data]) -> None:
     for each in data:
         acquisition = follow(acquisition, each)
         if acquisition is not None:
-            view.take(each, acquisition)
+            view.process(each, acquisition)
 
 
 def test_nothing_before_the_first_acquisition() -> None:

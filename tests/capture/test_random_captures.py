@@ -188,7 +188,7 @@ async def capture(panda: Server, wanted: Plan, rng: random.Random, folder: Path)
                     acquisition = follow(acquisition, data)
                     assert acquisition
                     for one in recorders:
-                        one.take(data, acquisition)
+                        one.process(data, acquisition)
                     if isinstance(data, EndData):
                         done.append(data)
                         break

@@ -42,7 +42,7 @@ def feed(
     for each in data:
         acquisition = follow(acquisition, each)
         assert acquisition
-        capture.take(each, acquisition)
+        capture.process(each, acquisition)
     return acquisition
 
 

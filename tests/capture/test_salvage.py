@@ -63,10 +63,10 @@ for name in sys.argv[1:]:
     *data, end = events(b"OK\\n" + samples.acquisition(samples.rows(3000)))
     try:
         for each in data:
-            sink.take(each)
+            sink.process(each)
         if name == "end":
             sign.touch()
-        sink.take(end)
+        sink.process(end)
         sign.touch()
         sink.close()
     except CaptureError as error:

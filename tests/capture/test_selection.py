@@ -32,7 +32,7 @@ def select(selection: Selection, events: Iterable[Data]) -> tuple[list[Data], li
             break
         acquisition = follow(acquisition, data)
         assert acquisition
-        chosen.extend(selection.take(data, acquisition))
+        chosen.extend(selection.process(data, acquisition))
     numbers = [int(n) for data in chosen if isinstance(data, FrameData) for n in data.data["COUNTER1.OUT.Value"]]
     return [data for data in chosen if not isinstance(data, FrameData)], numbers
 
@@ -91,7 +91,7 @@ def test_begun_in_the_middle_and_stopped_before_the_end(mode: str) -> None:
     selection = MODES[mode](3)
     frame = acquisition([8])[1]
     assert isinstance(frame, FrameData)
-    chosen = list(selection.take(FrameData(frame.data[6:]), AcquisitionState(START, 8)))
+    chosen = list(selection.process(FrameData(frame.data[6:]), AcquisitionState(START, 8)))
     chosen += selection.stop("stopped")
     start, samples, end = chosen
     assert isinstance(start, StartData)

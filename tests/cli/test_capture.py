@@ -302,10 +302,10 @@ def _has_rows(path: Path) -> Callable[[], bool]:
 class Broken(First):
     """A bug: it cannot process samples."""
 
-    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
+    def process(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         if isinstance(data, FrameData):
             raise ZeroDivisionError("a bug")
-        return super().take(data, acquisition)
+        return super().process(data, acquisition)
 
 
 async def test_a_bug_is_no_success(panda: Server, ports: tuple[str, ...], tmp_path: Path) -> None:

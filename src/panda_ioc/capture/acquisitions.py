@@ -193,7 +193,7 @@ def samples(
 def _whole(client: BlockingClient, run: Run, output: _Output) -> Generator[Acquisition, None, None]:
     with output.losses(), contextlib.closing(events(client, run)) as stream:
         for data in stream:
-            output.assembler.take(data)
+            output.assembler.process(data)
             if isinstance(data, EndData):
                 yield output.whole(data)
 
@@ -201,7 +201,7 @@ def _whole(client: BlockingClient, run: Run, output: _Output) -> Generator[Acqui
 def _pieces(client: BlockingClient, run: Run, output: _Output) -> Generator[Samples, None, None]:
     with output.losses(), contextlib.closing(events(client, run)) as stream:
         for data in stream:
-            output.assembler.take(data)
+            output.assembler.process(data)
             piece = output.assembler.samples()
             if piece is not None:
                 yield piece
@@ -212,7 +212,7 @@ async def _async_whole(client: AsyncioClient, run: Run, output: _Output) -> Asyn
     with output.losses():
         async with contextlib.aclosing(async_events(client, run)) as stream:
             async for data in stream:
-                output.assembler.take(data)
+                output.assembler.process(data)
                 if not isinstance(data, EndData):
                     continue
                 if output.assembler.held_bytes > _THREAD_BYTES:
@@ -225,7 +225,7 @@ async def _async_pieces(client: AsyncioClient, run: Run, output: _Output) -> Asy
     with output.losses():
         async with contextlib.aclosing(async_events(client, run)) as stream:
             async for data in stream:
-                output.assembler.take(data)
+                output.assembler.process(data)
                 piece = output.assembler.samples()
                 if piece is not None:
                     yield piece

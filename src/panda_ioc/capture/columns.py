@@ -7,6 +7,7 @@ With raw data, the PandA leaves the scaling to this package, which saves network
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from functools import partial
 
 import numpy as np
@@ -50,6 +51,13 @@ class Column:
     fill: Callable[[Frame, Values], None]
     scaled: bool
     scaling: Scaling | None = None
+
+    @property
+    def meaning(self) -> tuple[Any, ...]:
+        """The properties that must be the same in all acquisitions of a file."""
+        source = self.field
+        scaling = () if self.scaled else (source.scale, source.offset)
+        return (self.name, source.column, self.dtype, source.units, *scaling)
 
 
 def dataset_name(field: FieldCapture, names: Mapping[str, str], *, nexus: bool = False) -> str:

@@ -118,7 +118,7 @@ class HdfFile:
         self._write_all()
         if not self._acquisitions:
             self._make(start, columns)
-        elif [_meaning(column) for column in columns] != [_meaning(column) for column in self._table.columns]:
+        elif [column.meaning for column in columns] != [column.meaning for column in self._table.columns]:
             raise CaptureError(f"the captured fields have changed: cannot continue in {self.path}, start a new file")
         self._table.begin(start, columns)
         self._first_row = self.rows
@@ -342,10 +342,3 @@ class HdfFile:
         note = self.abandon(str(error))
         if note:
             error.add_note(note.removeprefix("; "))
-
-
-def _meaning(column: Column) -> tuple[Any, ...]:
-    """Return the properties of a column that must be the same in all acquisitions of a file."""
-    source = column.field
-    scaling = () if column.scaled else (source.scale, source.offset)
-    return (column.name, source.column, column.dtype, source.units, *scaling)

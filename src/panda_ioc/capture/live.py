@@ -140,7 +140,7 @@ class LiveView:
         self.version += 1
         self._trim()
 
-    def take(self, data: Data, acquisition: AcquisitionState, *, keep: bool = True) -> None:
+    def process(self, data: Data, acquisition: AcquisitionState, *, keep: bool = True) -> None:
         """Add an event of the data port. Never blocks.
 
         Args:

@@ -177,7 +177,7 @@ class _Sink:
         """The current file, for messages."""
         return "the file" if self._file is None else str(self._file.path)
 
-    def take(self, data: Data) -> WrittenFile | None:
+    def process(self, data: Data) -> WrittenFile | None:
         """Process an event; return the file that it completes."""
         problem = None
         match data:
@@ -292,7 +292,7 @@ def _write(client: BlockingClient, run: Run, sink: _Sink) -> Generator[WrittenFi
     try:
         with contextlib.closing(events(client, run)) as stream:
             for data in stream:
-                written = sink.take(data)
+                written = sink.process(data)
                 if written is not None:
                     yield written
         last = sink.close()
@@ -308,7 +308,7 @@ async def _async_write(client: AsyncioClient, run: Run, sink: _Sink) -> AsyncGen
     try:
         async with contextlib.aclosing(async_events(client, run)) as stream:
             async for data in stream:
-                written = await _on_disk(disk, sink, sink.take, data)
+                written = await _on_disk(disk, sink, sink.process, data)
                 if written is not None:
                     yield written
         last = await _on_disk(disk, sink, sink.close)

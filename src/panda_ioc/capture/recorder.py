@@ -105,7 +105,7 @@ class Recorder:
         """Whether the write queue is full, so that the caller should pause: see `wait_room`."""
         return self._writer.full and self.capturing
 
-    def take(self, data: Data, acquisition: AcquisitionState) -> None:
+    def process(self, data: Data, acquisition: AcquisitionState) -> None:
         """Process an event of the data port. Events after the end of the capture are ignored.
 
         Args:
@@ -116,7 +116,7 @@ class Recorder:
             return
         try:
             self._count(data, acquisition)
-            self._write(self._selection.take(data, acquisition))
+            self._write(self._selection.process(data, acquisition))
         except PandaError as error:
             self.finish(error)
             return

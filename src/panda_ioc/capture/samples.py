@@ -162,7 +162,7 @@ class Assembler:
         self._frames: deque[Frame] = deque()
         self._received = self._given = 0
 
-    def take(self, data: Data) -> None:
+    def process(self, data: Data) -> None:
         """Process an event of an acquisition.
 
         Raises:

@@ -32,7 +32,7 @@ class Selection(Protocol):
 
     done: bool
 
-    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
+    def process(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """Process an event and the state of its acquisition; yield the events to write.
 
         Raises:
@@ -56,7 +56,7 @@ class First:
         self._acquisitions_left = acquisitions or None
         self._acquisition: AcquisitionState | None = None  # started in the file and not ended
 
-    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
+    def process(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """See `Selection`."""
         if self._acquisition is None or self._acquisition.start is not acquisition.start:
             before = acquisition.samples - samples_in(data)
@@ -102,7 +102,7 @@ class Last:
         self._frames: deque[FrameData] = deque()
         self._kept = 0
 
-    def take(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
+    def process(self, data: Data, acquisition: AcquisitionState) -> Iterator[Selected]:
         """See `Selection`."""
         if self._acquisition is None and self._wanted * acquisition.start.sample_bytes > MAX_LAST_BYTES:
             raise CaptureError(

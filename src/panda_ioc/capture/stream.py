@@ -40,7 +40,7 @@ class Run:
         """Whether all acquisitions have ended."""
         return self.count == 0
 
-    def take(self, data: Data) -> bool:
+    def process(self, data: Data) -> bool:
         """Process an event; return whether to arm PCAP now."""
         if isinstance(data, EndData):
             self.armed = False
@@ -68,7 +68,7 @@ def events(client: BlockingClient, run: Run) -> Generator[Data, None, None]:
     try:
         with contextlib.closing(client.data(scaled=False, timeout=run.timeout)) as stream:
             for data in stream:
-                wanted = run.take(data)
+                wanted = run.process(data)
                 yield data
                 if run.done:
                     return
@@ -87,7 +87,7 @@ async def async_events(client: AsyncioClient, run: Run) -> AsyncGenerator[Data, 
     try:
         async with contextlib.aclosing(data_of) as stream:
             async for data in stream:
-                wanted = run.take(data)
+                wanted = run.process(data)
                 yield data
                 if run.done:
                     return

@@ -336,7 +336,7 @@ async def _receive(
             if acquisition is None:
                 continue
             recorder = files.recorder
-            recorder.take(data, acquisition)
+            recorder.process(data, acquisition)
             progress.update(samples_in(data))
             if arming is not None and isinstance(data, EndData):
                 arming.ended()

@@ -206,7 +206,7 @@ class _Trial:
                 case EndData():
                     self.acquired[-1].reason = data.reason
             if self._file is not None:
-                self._file.take(data)
+                self._file.process(data)
 
     def _selected(self) -> frozenset[str]:
         """Return the columns selected for capture, as `panda-ioc capture` determines them."""

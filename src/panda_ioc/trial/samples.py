@@ -75,7 +75,7 @@ class SampleFile:
         asked: returns the columns that the user selected; other columns are only inputs of means
 
     Raises:
-        CaptureError: the file cannot be created, or (from `take` and `close`) written
+        CaptureError: the file cannot be created, or (from `process` and `close`) written
     """
 
     def __init__(self, path: Path, asked: Callable[[], frozenset[str]]) -> None:
@@ -83,7 +83,7 @@ class SampleFile:
         self._asked = asked
         self._open = False
 
-    def take(self, data: Data) -> None:
+    def process(self, data: Data) -> None:
         """Write data."""
         match data:
             case StartData():

@@ -136,10 +136,10 @@ class CaptureController:
         except CaptureError:
             return ""
 
-    def take(self, data: Data, acquisition: AcquisitionState) -> None:
+    def process(self, data: Data, acquisition: AcquisitionState) -> None:
         """Pass an event of the data port to the recorder."""
         if self._recorder is not None:
-            self._recorder.take(data, acquisition)
+            self._recorder.process(data, acquisition)
 
     async def wait_room(self) -> None:
         """Wait until the write queue has room for more samples."""

@@ -31,14 +31,14 @@ class DataConsumer:
 
     Attributes:
         ready: called when the connection is ready
-        take: called with each event and its acquisition
+        process: called with each event and its acquisition
         captured: returns the number of samples captured by the PandA, None if unknown; awaited after an error
         wait_room: awaited before the next event is read
         lost: called with the error that ended the connection, before the next attempt
     """
 
     ready: Callable[[], None]
-    take: Callable[[Data, AcquisitionState], None]
+    process: Callable[[Data, AcquisitionState], None]
     captured: Callable[[], Awaitable[int | None]]
     wait_room: Callable[[], Awaitable[None]]
     lost: Callable[[PandaError], None]
@@ -166,7 +166,7 @@ class Receiver:
                     self._ready.set()
                     self._consumer.ready()
                 elif self._acquisition is not None:
-                    self._consumer.take(data, self._acquisition)
+                    self._consumer.process(data, self._acquisition)
                 if isinstance(data, EndData):
                     self._last_end = self._acquisition
                     self._ended.set()

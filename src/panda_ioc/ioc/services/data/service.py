@@ -64,8 +64,8 @@ class DataService(Service):
         self._pvs: Mapping[str, Pv] = {}
         self._live = LiveView(self._settings["LIVE:NUM_POINTS"], self._asked)
         self._captures = CaptureController(self._settings, self._file_facts(model, roots), self._show)
-        consumer = DataConsumer(self._ready, self._take, captured_samples(link), self._captures.wait_room, self._lost)
-        self._receiver = Receiver(consumer)
+        captured, wait_room = captured_samples(link), self._captures.wait_room
+        self._receiver = Receiver(DataConsumer(self._ready, self._process, captured, wait_room, self._lost))
         self._counters = Counters(self._receiver, self._captures)
         self._ends = Throttle(self._show)
         self._view = LivePvs(self._live, self._settings)
@@ -250,9 +250,9 @@ class DataService(Service):
     def _ready(self) -> None:
         self._counters.wake()
 
-    def _take(self, data: Data, acquisition: AcquisitionState) -> None:
-        self._captures.take(data, acquisition)
-        self._live.take(data, acquisition, keep=bool(self._settings["LIVE:ACQUIRE"]))
+    def _process(self, data: Data, acquisition: AcquisitionState) -> None:
+        self._captures.process(data, acquisition)
+        self._live.process(data, acquisition, keep=bool(self._settings["LIVE:ACQUIRE"]))
         self._view.wake()
         self._counters.wake()
         if isinstance(data, EndData):
