@@ -67,6 +67,25 @@ async def test_the_data_port_is_lost(data: DataPvs, server: Server) -> None:
     await data.until("NUM_CAPTURED", 10)
 
 
+async def test_an_acquisition_that_runs_on_after_a_loss_can_be_stopped(data: DataPvs, server: Server) -> None:
+    samples_on_arm(server, 10, reason="")
+    acquiring = asyncio.create_task(data.put("ACQUIRE", 1))
+    await data.until("ACQUIRE", 1)
+    server.faults.cut = 10
+    server.capture.append(np.zeros((10, 3), np.uint32))
+    with pytest.raises(Exception, match="the data connection was lost"):
+        await acquiring
+    server.faults.cut = None
+    assert server.capture.completion == "Busy"
+    await data.put("ACQUIRE", 0)
+    assert server.capture.completion == "Disarmed"
+    await data.until("CONNECTION", 1)
+    await data.arm()
+    await data.put("ACQUIRE", 0)
+    assert server.capture.completion == "Busy"  # another record armed it
+    await data.ioc.pva_put("PCAP:ARM", 0)
+
+
 @pytest.mark.parametrize("how", ["refuses", "hangs up"])
 async def test_a_data_port_that_is_closed_costs_nothing(
     data: DataPvs, ioc: Ioc, server: Server, relay: Relay, how: str

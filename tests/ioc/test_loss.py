@@ -67,8 +67,10 @@ async def test_a_lost_panda_cannot_be_stopped(panda: Server, ca_ports: Iterator[
             await relay.listen()
             await becomes(ioc.pv("Status"), 2, 10)
             await caput(ioc.pv("DATA:ACQUIRE"), 0, wait=True, timeout=5)
-            assert panda.capture.completion == "Disarmed"
             assert (await caget(ioc.pv("DATA:ACQUIRE"), format=FORMAT_TIME)).severity == 0
+            assert panda.capture.completion == "Busy"  # another record armed it
+            await caput(ioc.pv("PCAP:ARM"), 0, wait=True, timeout=5)
+            assert panda.capture.completion == "Disarmed"
 
 
 async def test_a_panda_that_was_set_up_anew_while_it_was_away(ca_ports: Iterator[int]) -> None:

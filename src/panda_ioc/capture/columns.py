@@ -7,8 +7,8 @@ With raw data, the PandA leaves the scaling to this package, which saves network
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt

@@ -39,6 +39,8 @@ class AcquireController:
         self._flush = flush
         self._task: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()  # set after the reply to Arm or its failure
+        #: Whether PCAP was armed here, and its end was not received: it may still run after the data port was lost.
+        self._armed = False
 
     async def start(self) -> None:
         """Arm PCAP unless an acquisition is running; return when the acquisition has ended.
@@ -52,18 +54,21 @@ class AcquireController:
         await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Disarm PCAP, also if another client armed it; return when the acquisition has ended.
+        """Disarm PCAP if it was armed here; return when the acquisition has ended.
 
-        A stop during a start waits until PCAP is armed.
+        What another client armed continues: a client that restores settings puts 0, too. A stop during a start waits
+        until PCAP is armed.
 
         Raises:
             Refusal, PandaError: disarming failed, or the acquisition does not end
         """
+        self._link.check_connected()
         task = self._task
         if task is not None:
             await self._answered.wait()
-        if self._task in {None, task}:  # no later acquisition
+        if self._armed and self._task in {None, task}:  # no later acquisition
             await self._link.send(Disarm())
+            self._armed = self._task is not None
         if task is not None:
             _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
@@ -84,6 +89,7 @@ class AcquireController:
             ending = asyncio.ensure_future(self._receiver.wait_end())
             try:
                 await self._link.send(Arm())
+                self._armed = True
                 self._show(1)
                 answered.set()
                 end = await ending
@@ -91,6 +97,7 @@ class AcquireController:
                 ending.cancel()
             if end is None:
                 raise Refusal("the data connection was lost during the acquisition")
+            self._armed = False
             await self._flush()
             if end.problem:
                 raise Refusal(end.problem)
