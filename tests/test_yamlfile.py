@@ -57,3 +57,8 @@ def test_what_is_merged_may_be_said_anew(tmp_path: Path) -> None:
 def test_what_holds_itself(tmp_path: Path) -> None:
     with pytest.raises(yamlfile.YamlFileError, match="x.yaml"):
         load(tmp_path, "one: &x {a: *x}\n")
+
+
+def test_a_file_without_end() -> None:
+    with pytest.raises(yamlfile.YamlFileError, match="^/dev/zero: File too large$"):
+        yamlfile.load(Path("/dev/zero"), Outer)

@@ -1,6 +1,25 @@
-"""Atomic writes of text files."""
+"""Reading of text files of limited size, and atomic writes."""
 
+import errno
+import os
 from pathlib import Path
+
+#: Maximum size of a file to read in characters: far above any real one, and small enough for the memory of a container.
+MAX_SIZE = 1 << 24
+
+
+def read(path: Path) -> str:
+    """Return the content of a file in UTF-8.
+
+    Raises:
+        OSError: the file cannot be read, or has more than 16 MiB, such as /dev/zero
+        UnicodeDecodeError: the file is not valid UTF-8
+    """
+    with path.open(encoding="utf-8") as file:
+        text = file.read(MAX_SIZE + 1)
+    if len(text) > MAX_SIZE:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return text
 
 
 def replace(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from . import textfile
 from .protocol import PandaError
 from .validation import Checked, InvalidError, Location, validated
 
@@ -51,7 +52,7 @@ def load(
         YamlFileError: the file cannot be read or is invalid; the message has one line per problem
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = textfile.read(path)
         loader = _Loader(text)
         root = loader.get_single_node()
         for mapping in _mappings(root):

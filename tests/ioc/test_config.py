@@ -14,6 +14,7 @@ from aioca import DBR_CHAR_STR, caget, caput
 from panda_ioc.ioc.process import restoring
 from panda_ioc.ioc.process.config import Config
 from panda_ioc.simulator import Server
+from panda_ioc.textfile import MAX_SIZE
 
 from ..command import outcome, running
 from ..conftest import free_port
@@ -153,6 +154,7 @@ async def test_an_access_security_file(panda: Server, ca_ports: Iterator[int], t
         ('ASG(DEFAULT) { RULE(1, WRITE) { CALC("A=0") } }', "has CALC in line 1"),
         ("ASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE) { UAG(nobody) } }", "EPICS does not start"),
         ("", "EPICS does not start"),
+        pytest.param(" " * (MAX_SIZE + 1), "File too large", id="too large"),
         ("# INPA(X) is gone\nASG(DEFAULT) {\n  INPL(X:Y)\n  RULE(1, WRITE)\n}", "has INPL in line 3"),
     ],
 )

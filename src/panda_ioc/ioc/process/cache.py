@@ -42,7 +42,7 @@ def write(model: Model, path: Path) -> None:
 def read(path: Path) -> Model | None:
     """Return the model from a file; return None if the file is missing, invalid or from another version."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(textfile.read(path))
         if content["version"] != __version__:
             log.warning("ignoring %s: it was written by version %s", path, content["version"])
             return None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ... import textfile
 from ...protocol import PandaError
 
 _EVERYBODY = "ASG(DEFAULT) {\n  RULE(1, READ)\n  RULE(0, WRITE, TRAPWRITE)\n}\n"
@@ -56,7 +57,7 @@ def rules(file: Path | None, *, read_only: bool, all_fields: bool = False) -> st
     if file is None:
         return _EVERYBODY_ALL_FIELDS if all_fields else _EVERYBODY
     try:
-        text = file.read_text(encoding="utf-8")
+        text = textfile.read(file)
     except OSError as error:
         raise AccessError(f"cannot read the access security file {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
