@@ -61,7 +61,7 @@ def read(path: Path) -> Model | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # an InvalidError is a ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:  # InvalidError, too
         log.warning("ignoring %s: not a valid description of a PandA: %r", path, error)
         return None
 
