@@ -15,15 +15,14 @@ class Panda:
     """A link and a receiver whose replies and ends are events."""
 
     lost = ""
-    problem = ""
+    problem = ""  # of an end
 
     def __init__(self) -> None:
         self.sent: list[type] = []
         self.replied, self.ended, self.flushed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.arm_error: Exception | None = None
-        self.control = AcquireController(
-            cast("PandaLink", self), cast("Receiver", self), lambda _: None, self.flushed.wait
-        )
+        link, receiver = cast("PandaLink", self), cast("Receiver", self)
+        self.control = AcquireController(link, receiver, lambda _: None, self.flush)
 
     def check_connected(self) -> None:
         pass
@@ -37,6 +36,9 @@ class Panda:
 
     async def wait_ready(self) -> None:
         pass
+
+    async def flush(self) -> None:
+        await self.flushed.wait()
 
     async def wait_end(self) -> "Panda":
         await self.ended.wait()
