@@ -109,9 +109,7 @@ class FileTarget:
         head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
         if os.fstat(descriptor).st_size < self._size:
             what = "truncated"
-        elif head != self._head and _end(head) != _end(
-            self._head
-        ):  # marking a live file as closed (h5clear) is harmless
+        elif head != self._head and _end(head) != _end(self._head):  # h5clear, which keeps the length, is harmless
             what = "overwritten"
         else:
             return
