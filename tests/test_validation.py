@@ -53,6 +53,7 @@ class Whole(Checked, kw_only=True):
         ({"text": "", "ratio": "x" * 1000}, ["ratio: must be a number, not text '" + "x" * 79]),
         ({"text": "", "choice": "c"}, ["choice: must be a or b, not 'c'"]),
         ({"text": "", "path": ""}, ["path: a path must not be empty"]),
+        ({"text": "", "path": "a\0b"}, [r"path: a path must not have a null character: 'a\x00b'"]),
         ({"text": "", "path": 5}, ["path: must be text"]),
         ({"text": "", "item": {"number": 6}}, ["item.number: must be a whole number <= 5"]),
         ({"text": "", "item": {"number": 10**400}}, ["item.number: must be a whole number <= 5"]),

@@ -106,6 +106,8 @@ def _as_path(_: type, value: object) -> Path:
         raise TypeError("must be text")
     if not value:  # Path("") is the working directory
         raise ValueError("a path must not be empty")
+    if "\0" in value:  # such a path would fail where it is used
+        raise ValueError(f"a path must not have a null character: {value!r:.80}")
     return Path(value)
 
 

@@ -1,5 +1,7 @@
 """Files that other programs own, protect or change while they are written."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -143,3 +145,13 @@ def test_a_file_keeps_the_permissions_of_the_one_that_it_replaces(tmp_path: Path
     path.chmod(0o660)
     begun(path).close()
     assert path.stat().st_mode & 0o777 == 0o660
+
+
+def test_a_file_system_that_fails_to_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(descriptor: int, kind: int) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(fcntl, "flock", stale)
+    with pytest.raises(CaptureError, match=r"cannot lock .*: Stale file handle"):
+        HdfFile(tmp_path / "new.h5")
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """Large reads of a fast stream: few reads, and no byte is left in the kernel when the stream slows down or ends."""
 
 import asyncio
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from panda_ioc.client import AsyncioClient, BlockingClient, PandaConnectionError, PandaTimeoutError
 from panda_ioc.client.coalescing import Coalescing
+from panda_ioc.client.common import CLOSE_TIMEOUT
 from panda_ioc.protocol import Data, EndData, FrameData
 
 from .. import samples
@@ -168,3 +170,35 @@ def test_a_system_without_the_option_has_small_reads() -> None:
     assert not coalescing.received(1 << 20)
     assert not coalescing.active
     coalescing.stop()
+
+
+@CLIENTS
+async def test_closing_during_a_fast_stream_does_not_reset_the_connection(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server notices the close late: what it still sends is less than the client waits for while it reads fast."""
+    monkeypatch.setattr(Coalescing, "PERIOD", 5.0)  # still active when the client closes
+    over = threading.Event()
+    received = 0
+    errors: list[int] = []
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(FAST)
+        assert not connection.recv(1)  # the client has closed its side
+        connection.sendall(FAST[:100_000])
+        poll = select.poll()
+        poll.register(connection, 0)  # reports errors only
+        poll.poll((CLOSE_TIMEOUT + 0.5) * 1000)
+        errors.append(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        over.set()
+
+    def use(event: Data) -> bool:
+        nonlocal received
+        received += len(event.data) if isinstance(event, FrameData) else 0
+        return received > ROWS * FRAMES / 10
+
+    with data_port(serve) as port:
+        async with asyncio.timeout(20):
+            await read(port, use, None)
+            await asyncio.to_thread(over.wait, 5)
+    assert errors == [0]

@@ -108,6 +108,7 @@ async def test_another_one_is_there(ca_ports: Iterator[int], tmp_path: Path) -> 
         "\x00\xff",
         '{"version": 1, "blocks": 3}',
         '{"version": "' + __version__ + '"}',
+        "[" * 100_000,
     ],
 )
 def test_caches_that_make_no_sense(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str) -> None:

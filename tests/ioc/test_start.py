@@ -218,3 +218,28 @@ async def test_it_stops_cleanly_before_it_has_begun(tmp_path: Path) -> None:
     with await asyncio.wait_for(asyncio.to_thread(config.open, "w"), 20):  # the reader is there now
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+#: The disk is full just before EPICS starts: its access rules cannot be written. The IOC waits for `initialised`.
+WITHOUT_DISK = """
+import asyncio, tempfile
+from panda_ioc.ioc.servers.ca.server import CaServer
+
+async def start():
+    server = CaServer("")
+    tempfile.tempdir = "/nowhere"
+    starting = asyncio.ensure_future(server.start())
+    async with asyncio.timeout(10):
+        await server.initialised.wait()
+    await starting
+
+asyncio.run(start())
+"""
+
+
+async def test_epics_cannot_start_without_its_files() -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", WITHOUT_DISK, stdout=pipe, stderr=pipe)
+    _, said = await process.communicate()
+    assert b"TimeoutError" not in said
+    assert b"FileNotFoundError: [Errno 2] No such file or directory: '/nowhere" in said.splitlines()[-1]

@@ -89,12 +89,15 @@ class FileTarget:
             readers: allow other programs to read the file
 
         Raises:
-            CaptureError: another program has locked the file
+            CaptureError: another program has locked the file, or the file system fails
         """
         kind = fcntl.LOCK_SH if readers else fcntl.LOCK_EX
         for _ in range(_LOCK_TRIES):
-            if _lock(descriptor, kind):
-                return
+            try:
+                if _lock(descriptor, kind):
+                    return
+            except OSError as error:
+                raise CaptureError(f"cannot lock {self.path}: {error.strerror}") from error
             time.sleep(_LOCK_PAUSE)
         raise CaptureError(f"{self.path} is locked by another program")
 
@@ -109,9 +112,7 @@ class FileTarget:
         head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
         if os.fstat(descriptor).st_size < self._size:
             what = "truncated"
-        elif head != self._head and _end(head) != _end(
-            self._head
-        ):  # marking a live file as closed (h5clear) is harmless
+        elif head != self._head and _end(head) != _end(self._head):  # h5clear, which keeps the length, is harmless
             what = "overwritten"
         else:
             return

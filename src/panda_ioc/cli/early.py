@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Iterable
 
 #: Signals that stop the IOC.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -24,6 +25,17 @@ def exit_on_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-if _COMMANDS.intersection(sys.argv[1:]):
+def _command(arguments: Iterable[str]) -> str:
+    """Return the first argument that is neither an option nor the value of --log-level: "save HOST run" is a save."""
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--log-level":
+            next(left, None)
+        elif not argument.startswith("-"):
+            return argument
+    return ""
+
+
+if _command(sys.argv[1:]) in _COMMANDS:
     exit_on_signals()
     gc.disable()  # it takes a tenth of the time of the imports; `serve` enables it again

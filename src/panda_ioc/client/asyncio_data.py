@@ -167,6 +167,7 @@ class _DataProtocol(asyncio.BufferedProtocol):
         self._cancel_timers()
         if self._transport is None or self._transport.is_closing():
             return
+        self._coalescing.stop()  # unread bytes in the kernel would turn the close into a reset
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()

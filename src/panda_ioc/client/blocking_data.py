@@ -35,6 +35,7 @@ def data(
     except OSError as error:
         raise PandaConnectionError(f"lost the data connection to {address}: {reason_of(error)}") from error
     finally:
+        coalescing.stop()  # unread bytes in the kernel would turn the close into a reset
         end(connected)
 
 

@@ -20,6 +20,9 @@ _KINDS: Mapping[str, type[FieldInfo]] = {
     name: kind for name, kind in vars(fields).items() if isinstance(kind, type) and issubclass(kind, FieldInfo)
 }
 
+#: Errors of a file with invalid content; an InvalidError is a ValueError.
+_INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
 
 def write(model: Model, path: Path) -> None:
     """Write a model to a file; on failure, log a warning."""
@@ -61,7 +64,7 @@ def read(path: Path) -> Model | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # an InvalidError is a ValueError
+    except _INVALID as error:
         log.warning("ignoring %s: not a valid description of a PandA: %r", path, error)
         return None
 

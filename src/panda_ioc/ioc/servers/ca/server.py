@@ -82,17 +82,12 @@ class CaServer:
 
         Raises:
             EpicsError: EPICS does not start
+            OSError: the temporary file for the access rules cannot be written
         """
-        loop = asyncio.get_running_loop()
-        base.before_clients(partial(loop.call_soon_threadsafe, self.initialised.set))
-        # With permission, EPICS would lock 170 MB of memory into RAM for real-time use, which is not needed here.
-        ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
-        with _file(self._rules) as name:
-            dbCore.asSetFilename(name.encode())
-            try:
-                await loop.run_in_executor(None, partial(softioc.iocInit, _call, enable_pva=False))
-            finally:
-                self.initialised.set()
+        try:
+            await self._init()
+        finally:
+            self.initialised.set()
         if not ctypes.c_int.in_dll(dbCore, "interruptAccept").value:  # softioc does not check the result
             base.flush_errors()
             raise EpicsError(
@@ -107,6 +102,15 @@ class CaServer:
 
     async def stop(self) -> None:
         """Do nothing: EPICS stops with the process, and clients with pending puts see a disconnect."""
+
+    async def _init(self) -> None:
+        loop = asyncio.get_running_loop()
+        base.before_clients(partial(loop.call_soon_threadsafe, self.initialised.set))
+        # With permission, EPICS would lock 170 MB of memory into RAM for real-time use, which is not needed here.
+        ctypes.c_int.in_dll(dbCore, "dbThreadRealtimeLock").value = 0
+        with _file(self._rules) as name:
+            dbCore.asSetFilename(name.encode())
+            await loop.run_in_executor(None, partial(softioc.iocInit, _call, enable_pva=False))
 
     def _initialised(self) -> None:
         set_levels()

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from ....protocol import Arm, Disarm, GetLine, PandaError
-from ...link.panda import PandaLink
+from ...link.panda import OutcomeUnknownError, PandaLink
 from ...log import Bounded
 from ...plan.codecs import Refusal
 from .receiver import Receiver
@@ -39,7 +39,8 @@ class AcquireController:
         self._flush = flush
         self._task: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()  # set after the reply to Arm or its failure
-        #: Whether PCAP was armed here, and its end was not received: it may still run after the data port was lost.
+        #: Whether PCAP was armed here, and its end was not received: it may still run after the data port was lost, or
+        #: if the reply to Arm is missing.
         self._armed = False
 
     async def start(self) -> None:
@@ -68,7 +69,8 @@ class AcquireController:
             await self._answered.wait()
         if self._armed and self._task in {None, task}:  # no later acquisition
             await self._link.send(Disarm())
-            self._armed = self._task is not None
+            if self._task is None:  # otherwise `_acquire` notes its end, which may have arrived before this reply
+                self._armed = False
         if task is not None:
             _, waiting = await asyncio.wait((task,), timeout=_STOP_TIMEOUT)
             if waiting:
@@ -88,8 +90,7 @@ class AcquireController:
             await self._receiver.wait_ready()
             ending = asyncio.ensure_future(self._receiver.wait_end())
             try:
-                await self._link.send(Arm())
-                self._armed = True
+                await self._arm()
                 self._show(1)
                 answered.set()
                 end = await ending
@@ -105,6 +106,14 @@ class AcquireController:
             self._task = None
             answered.set()
             self._show(0)
+
+    async def _arm(self) -> None:
+        try:
+            await self._link.send(Arm())
+        except OutcomeUnknownError:
+            self._armed = True
+            raise
+        self._armed = True
 
 
 def captured_samples(link: PandaLink) -> Callable[[], Awaitable[int | None]]:
