@@ -19,6 +19,9 @@ Location = tuple[int | str, ...]
 #: The problem of a required key that is not given.
 MISSING = "this key is required"
 
+#: Numbers from here on are left out of messages.
+_LONG = 10**80
+
 #: What users call the types in messages of msgspec.
 _TYPES = {
     "int": "a whole number",
@@ -177,4 +180,6 @@ def _message(message: str, content: Any, kind: Any) -> str:
     wanted, got, rest = plain.partition(", got ")
     if isinstance(content, bool | float | str):
         rest = f"text {content!r:.80}" if isinstance(content, str) else str(content).lower()
-    return wanted.replace("Expected", "must be", 1) + (f", not {rest}" if got else "")
+    elif isinstance(content, int) and not got and abs(content) < _LONG:  # out of range
+        rest = str(content)
+    return wanted.replace("Expected", "must be", 1) + (f", not {rest}" if rest else "")

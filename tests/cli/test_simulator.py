@@ -98,6 +98,7 @@ async def test_text_that_looks_like_a_number_is_text(panda: Server) -> None:
         (("fly",), 1, "fly: unknown key: use at, move"),
         (("jump", "motor"), 2, "'motor' is not of the form NAME=VALUE"),
         (("level", "input=INENC1", "high=true"), 1, "INENC1 is not an input"),
+        (("level", "input=TTLIN1", "input=TTLIN2", "high=true"), 2, "input is given twice"),
     ],
 )
 async def test_driving_what_makes_no_sense(panda: Server, arguments: tuple[str, ...], code: int, says: str) -> None:

@@ -126,6 +126,23 @@ async def test_variables_of_what_may_be_given_often(panda: Server, ca_ports: Ite
     assert (code, "unknown group NOPE: use" in output) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PANDA_IOC_HTTP_PORT", "tcp://10.0.0.1:80"),  # as Kubernetes sets it for a service panda-ioc-http
+        ("PANDA_IOC_CONTROL_PORT", "0"),
+        ("PANDA_IOC_LOG_LEVEL", "loud"),
+        ("PANDA_IOC_READ_ONLY", "maybe"),
+        ("PANDA_IOC_POLL", "CONFIG=fast"),
+    ],
+)
+async def test_errors_name_the_variable(variable: str, value: str) -> None:
+    code, output = await outcome("run", "127.0.0.1", "X", environment={**environment(free_port()), variable: value})
+    assert code == 2
+    assert variable in output
+    assert value in output
+
+
 async def test_read_only(panda: Server, ca_ports: Iterator[int]) -> None:
     async with running_ioc(panda.control_port, "TEST-READ", ca_ports, "--read-only") as ioc:
         with pytest.raises(Exception, match="Write access denied"):

@@ -49,7 +49,8 @@ def open_to_read(path: str | Path) -> h5py.File:
                 return h5py.File(path, "r", swmr=True)
             time.sleep(_PAUSE if attempt else 0)  # the writer may have been at work
     except DAMAGED as error:
-        raise CaptureError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # str() of an OSError has the path again
+        raise CaptureError(f"cannot read {path}: {reason}") from error
     raise CaptureError(f"cannot read {path}: it is damaged, for example an incomplete copy of a file being written")
 
 

@@ -33,10 +33,20 @@ _FLUSH_TIMEOUT = 1.0
 _END_TIMEOUT = 12.0
 
 
+class _Option(click.Option):
+    """An option whose errors name the variable if that set the value."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Return the name for error messages; click calls this."""
+        if ctx and self.name and ctx.get_parameter_source(self.name) is ParameterSource.ENVIRONMENT:
+            return str(self.envvar)
+        return super().get_error_hint(ctx)
+
+
 def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
     """Return an option without a default, which the variable PANDA_IOC_NAME can also set."""
     variable = "PANDA_IOC_" + name.strip("-").replace("-", "_").upper()
-    return click.option(name, type=kind, envvar=variable, help=text, **more)
+    return click.option(name, type=kind, envvar=variable, help=text, cls=_Option, **more)
 
 
 @click.command()
@@ -176,7 +186,7 @@ def _poll(value: str) -> tuple[str, float]:
     try:
         return name, float(seconds)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not of the form GROUP=SECONDS", param_hint="--poll") from None
+        raise click.BadParameter(f"{value!r} is not of the form GROUP=SECONDS", param_hint=_shown(("poll",))) from None
 
 
 @click.command()

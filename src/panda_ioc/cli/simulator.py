@@ -115,9 +115,20 @@ def drive(*, host: str, control_port: int, data_port: int, at: float, action: st
     from ..client import BlockingClient
     from ..protocol import Put
 
-    step = {"at": at, action: dict(_parameter(action, parameter) for parameter in parameters)}
+    step = {"at": at, action: _parameters(action, parameters)}
     with BlockingClient(host, control_port, data_port) as client:
         client.send(Put("*DRIVE", json.dumps(step)))
+
+
+def _parameters(action: str, texts: tuple[str, ...]) -> dict[str, object]:
+    """Parse parameters, each of which may be given once."""
+    parameters: dict[str, object] = {}
+    for text in texts:
+        name, value = _parameter(action, text)
+        if name in parameters:
+            raise click.UsageError(f"{name} is given twice: give it once")
+        parameters[name] = value
+    return parameters
 
 
 def _parameter(action: str, text: str) -> tuple[str, object]:
