@@ -24,6 +24,10 @@ READY_TIMEOUT = 5.0
 #: port that accepts each connection and closes it again must not reset the delay, nor fill the log.
 _USABLE, _STABLE = 1.0, 10.0
 
+#: What is processed after `drop`: events until none arrives for a time in s, and samples of a size in bytes at most. The
+#: client queues 16 MiB.
+_QUIET, _REST = 0.02, 1 << 25
+
 
 @dataclass(frozen=True)
 class DataConsumer:
@@ -63,6 +67,7 @@ class Receiver:
         self._leaving: asyncio.Task[None] | None = None
         self._begun = False
         self._dropped: PandaError | None = None
+        self._rest = _REST
         self._leave = asyncio.Event()
         self._waiting: asyncio.Timeout | None = None
         self._ready = asyncio.Event()
@@ -94,7 +99,7 @@ class Receiver:
     def drop(self, error: PandaError) -> None:
         """Close the connection because the PandA is lost; `open` creates a new one.
 
-        Events that have been received are processed first. Later ones are discarded, as their origin is uncertain.
+        Events that have been received are processed first. The connection is closed when none arrives for 20 ms.
         """
         task, self._task = self._task, None
         if task is None:
@@ -102,10 +107,10 @@ class Receiver:
         if not self._begun:
             task.cancel()  # it still waits for the previous connection
             return
-        self._leaving, self._dropped = task, error
+        self._leaving, self._dropped, self._rest = task, error, _REST
         self._leave.set()
         if self._waiting is not None:
-            self._waiting.reschedule(0)
+            self._waiting.reschedule(asyncio.get_running_loop().time() + _QUIET)
         self._over()
 
     async def wait_ready(self) -> None:
@@ -161,6 +166,7 @@ class Receiver:
                 if isinstance(data, FrameData):
                     self.total += samples_in(data)
                     self.total_bytes += data.data.nbytes
+                    self._rest -= data.data.nbytes
                 if isinstance(data, ReadyData):
                     self._failure = ""
                     self._ready.set()
@@ -174,8 +180,10 @@ class Receiver:
 
     async def _next(self, stream: AsyncGenerator[Data, None]) -> Data:
         """Return the next event. After `drop`, return the received events, then raise the error given to it."""
+        if self._dropped is not None and self._rest <= 0:
+            raise self._dropped
         try:
-            async with asyncio.timeout_at(None if self._dropped is None else 0) as self._waiting:
+            async with asyncio.timeout(None if self._dropped is None else _QUIET) as self._waiting:
                 return await anext(stream)
         except TimeoutError:
             if self._dropped is None:
