@@ -24,8 +24,8 @@ READY_TIMEOUT = 5.0
 #: port that accepts each connection and closes it again must not reset the delay, nor fill the log.
 _USABLE, _STABLE = 1.0, 10.0
 
-#: What is processed after `drop`: events until none arrives for a time in s, and samples of a size in bytes at most. The
-#: client queues 16 MiB.
+#: What is processed after `drop`: events until none arrives for a time in s, and samples of a size in bytes at most.
+#: The client queues 16 MiB.
 _QUIET, _REST = 0.02, 1 << 25
 
 
