@@ -4,6 +4,7 @@ The package imports this module first. SIGINT and SIGTERM are requests to stop, 
 script of the container blocks these signals (`env --block-signal`) until this module unblocks them.
 """
 
+import atexit
 import gc
 import os
 import signal
@@ -12,6 +13,10 @@ from collections.abc import Iterable
 
 #: Signals that stop the IOC.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+#: Interval in s of the interruptions of blocking system calls. Python checks for signals before a call; a signal that
+#: arrives between the check and the call would wait for the end of the call, such as a read of a pipe.
+_INTERRUPTIONS = 0.2
 
 #: The commands that run the IOC.
 _COMMANDS = {"run", "softioc"}
@@ -22,6 +27,9 @@ def exit_on_signals() -> None:
     for number in SIGNALS:
         # No normal exit of Python: another thread may be loading EPICS.
         signal.signal(number, lambda *_: os._exit(0))
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, _INTERRUPTIONS, _INTERRUPTIONS)
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # at exit, Python removes the handler of SIGALRM
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 

@@ -83,6 +83,7 @@ def _stop_on_signals() -> asyncio.Future[int]:
     # Not with loop.add_signal_handler: handlers end with the loop, and a second signal would kill the shutdown.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0)  # the command line has set it; from here the event loop wakes up often
     return stopped
 
 
