@@ -1,10 +1,10 @@
 """Puts are done and told truthfully whichever thread of EPICS gets the processor first."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from panda_ioc.simulator import Server
@@ -14,14 +14,16 @@ from .process import Ioc
 from .test_puts import RECORD, put_to
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def last_of_all(ioc: Ioc, thread: str) -> AsyncIterator[None]:
     """Make a thread of an IOC run only when nothing else wants the one processor that the IOC has."""
     processor = {min(os.sched_getaffinity(0))}
-    tasks = list(Path(f"/proc/{ioc.process.pid}/task").iterdir())
-    for task in tasks:
-        os.sched_setaffinity(int(task.name), processor)
-    (slow,) = (int(task.name) for task in tasks if (task / "comm").read_text().strip() == thread)
+    names: dict[int, str] = {}
+    for task in Path(f"/proc/{ioc.process.pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended, as that of the trim
+            os.sched_setaffinity(int(task.name), processor)
+            names[int(task.name)] = (task / "comm").read_text().strip()
+    (slow,) = (number for number, name in names.items() if name == thread)
     os.sched_setscheduler(slow, os.SCHED_IDLE, os.sched_param(0))
     busy = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
     os.sched_setaffinity(busy.pid, processor)
