@@ -7,6 +7,7 @@ are chosen here, before any client is imported.
 import asyncio
 import itertools
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ import pytest
 from panda_ioc.simulator import Server, load
 
 from .replay import replaying
+
+# A shell that starts the tests in the background lets them ignore SIGINT, and so their processes, which tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The duration of an example depends on the load of the machine.
 hypothesis.settings.register_profile("panda-ioc", deadline=None)

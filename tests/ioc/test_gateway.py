@@ -142,5 +142,5 @@ async def _acquisition(client: Client, panda: Server) -> None:
     samples = await client.monitor("DATA:LIVE:NUM_SAMPLES")
     await client.put("PCAP:ARM", 1)
     await until(samples, lambda update: update.value == 10)
-    await client.put("DATA:ACQUIRE", 0)
+    await client.put("PCAP:ARM", 0)
     assert panda.capture.completion == "Disarmed"
