@@ -19,7 +19,7 @@ from panda_ioc.simulator import Server, load
 
 from .replay import replaying
 
-# A shell that starts the tests in the background lets them ignore SIGINT, and so their processes, which tests interrupt.
+# A shell that starts the tests in the background lets them ignore SIGINT, and so all processes, which tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The duration of an example depends on the load of the machine.
