@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from .. import preloaded
 from .test_hdf import POSITIONS
 
 #: A program that writes files, each on a disk that fails from a certain stage on. It prints the error of each file, and
@@ -87,13 +87,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler")
-    library = tmp_path_factory.mktemp("library") / "failingdisk.so"
-    source = Path(__file__).parent.parent / "failingdisk.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
-    return library
+    return preloaded.build("failingdisk", tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture(scope="module")

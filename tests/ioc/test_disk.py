@@ -21,6 +21,7 @@ from aioca import DBR_CHAR_STR, FORMAT_TIME, caget
 from panda_ioc.ioc.services.data.capture import QUEUE_BYTES
 from panda_ioc.simulator import Server
 
+from .. import preloaded
 from ..acquire import capture_counter, samples_on_arm
 from ..conftest import until
 from ..relay import Relay
@@ -81,13 +82,7 @@ class Starter:
 @pytest.fixture(scope="session")
 def blocking_library(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A library that makes the disk of a process block; see its source."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler")
-    library = tmp_path_factory.mktemp("library") / "blockeddisk.so"
-    source = Path(__file__).parent.parent / "blockeddisk.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
-    return str(library)
+    return str(preloaded.build("blockeddisk", tmp_path_factory.mktemp("library")))
 
 
 @pytest.fixture
