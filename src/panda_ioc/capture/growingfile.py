@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 
 from .errors import CaptureError
-from .superblock import SUPERBLOCK_BYTES, Superblock, marked_closed, parse_superblock
+from .superblock import Superblock, marked_closed, parse_superblock, read_head
 
 #: Errors of h5py for a damaged file.
 DAMAGED = (OSError, RuntimeError, KeyError, ValueError)
@@ -28,7 +28,7 @@ class AsClosed(io.FileIO):
     def readinto(self, buffer: Any) -> int:
         at = self.tell()
         count = super().readinto(buffer)
-        head = marked_closed(os.pread(self.fileno(), SUPERBLOCK_BYTES, 0), os.fstat(self.fileno()).st_size)
+        head = marked_closed(read_head(self.fileno()), os.fstat(self.fileno()).st_size)
         part = (head or b"")[at : at + count]
         memoryview(buffer).cast("B")[: len(part)] = part
         return count
@@ -56,7 +56,7 @@ def open_to_read(path: str | Path) -> h5py.File:
 
 def _superblock(path: str | Path) -> Superblock | None:
     with Path(path).open("rb") as file:
-        return parse_superblock(file.read(SUPERBLOCK_BYTES))
+        return parse_superblock(read_head(file.fileno()))
 
 
 def _is_complete(path: str | Path) -> bool:

@@ -150,7 +150,7 @@ class HdfFile:
             if self._table.is_full:
                 with self._disk():
                     self._table.write()
-                    self._writeback.grown(self._target.note_content(self._descriptor))
+                    self._writeback.grown()
 
     def flush(self) -> None:
         """Make all rows visible to readers.
@@ -225,16 +225,17 @@ class HdfFile:
         if not self._is_open:
             self.flushed_rows, note = mark_left_open(path, names)
             return note
-        useless = self._making or not (self._acquisitions or self._empty)
-        if useless:
-            self._target.discard(self._descriptor)
-        elif not self._target.lost:
+        if self._making or not (self._acquisitions or self._empty):
+            self.flushed_rows = 0
+            self.discard()
+            return "; the file had no samples and was removed" if self._making and not self._target.lost else ""
+        if not self._target.lost:
             self._tell_failure(failure)
         self._end_threads()
-        if useless or self._target.lost:
+        if self._target.lost:
             self.flushed_rows = 0
             close_unwritten(self._file)
-            return "" if self._target.lost or not self._making else "; the file had no samples and was removed"
+            return ""
         self.flushed_rows, note = close_broken(self._file, path, names, self._table.complete_rows)
         return note
 

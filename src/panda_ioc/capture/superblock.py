@@ -42,6 +42,11 @@ class Superblock:
     end: int
 
 
+def read_head(descriptor: int) -> bytes:
+    """Return the first `SUPERBLOCK_BYTES` of an open file."""
+    return os.pread(descriptor, SUPERBLOCK_BYTES, 0)
+
+
 def parse_superblock(head: bytes) -> Superblock | None:
     """Parse the first `SUPERBLOCK_BYTES` of a file; None without a superblock of a supported version."""
     values = _values(head)
@@ -73,7 +78,7 @@ def mark_closed(path: Path) -> bool:
     """
     descriptor = opened(os.open, path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
+        head = read_head(descriptor)
         closed = marked_closed(head, os.fstat(descriptor).st_size)
         if closed is not None and closed != head:
             os.pwrite(descriptor, closed, 0)

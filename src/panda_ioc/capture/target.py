@@ -16,7 +16,7 @@ from pathlib import Path
 from ..opening import opened
 from .errors import CaptureError
 from .openers import has_writer
-from .superblock import SUPERBLOCK_BYTES, parse_superblock
+from .superblock import parse_superblock, read_head
 
 #: Errors of file systems without locks. As HDF5 does, files are then not protected.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
@@ -109,7 +109,7 @@ class FileTarget:
         Raises:
             CaptureError: the file was truncated or overwritten
         """
-        head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
+        head = read_head(descriptor)
         if os.fstat(descriptor).st_size < self._size:
             what = "truncated"
         elif head != self._head and _end(head) != _end(self._head):  # h5clear, which keeps the length, is harmless
@@ -119,11 +119,10 @@ class FileTarget:
         self.lost = True
         raise CaptureError(f"{self.path} was {what} by another program during the capture: its data are lost")
 
-    def note_content(self, descriptor: int) -> int:
-        """Note what the file has after our own writes, for `check_content`; return its size in bytes."""
+    def note_content(self, descriptor: int) -> None:
+        """Note what the file has after our own writes, for `check_content`."""
         self._size = os.fstat(descriptor).st_size
-        self._head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
-        return self._size
+        self._head = read_head(descriptor)
 
     def check(self, descriptor: int) -> str:
         """Check that the open file is still at its path.
@@ -173,8 +172,7 @@ class FileTarget:
         Raises:
             OSError: the file cannot be written
         """
-        head = os.pread(descriptor, SUPERBLOCK_BYTES, 0)
-        os.pwrite(descriptor, head, 0)
+        os.pwrite(descriptor, read_head(descriptor), 0)
 
     def discard(self, descriptor: int) -> None:
         """Remove the new file if it is still at the path where it was created."""
@@ -196,7 +194,7 @@ def _check_replaceable(path: Path, real: Path) -> int:
         descriptor = opened(_opened, real)
         try:
             written = not _lock(descriptor, fcntl.LOCK_SH)
-            block = parse_superblock(os.pread(descriptor, SUPERBLOCK_BYTES, 0))
+            block = parse_superblock(read_head(descriptor))
             # HDF5 marks a file while it is being written. The mark remains if the writer was killed.
             marked = block is not None and block.being_written
             in_use = marked and not _lock(descriptor, fcntl.LOCK_EX)

@@ -23,15 +23,13 @@ class Writeback:
         self._request: Future[None] | None = None
         self._requested_bytes = 0
 
-    def grown(self, size: int) -> None:
+    def grown(self) -> None:
         """Request the write-back of new data if there are enough, and the previous request has finished.
 
-        Args:
-            size: size of the file in bytes
-
         Raises:
-            OSError: the previous request failed
+            OSError: the previous request failed, or the file cannot be accessed
         """
+        size = os.fstat(self._descriptor).st_size
         if size - self._requested_bytes < _BYTES or (self._request is not None and not self._request.done()):
             return
         if self._request is not None:
