@@ -6,6 +6,7 @@ With raw data, the PandA leaves the scaling to this package, which saves network
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -83,13 +84,12 @@ def stored_columns(start: StartData, options: ColumnOptions | None = None) -> li
     Raises:
         CaptureError: a column cannot be scaled, or two columns have the same name
     """
-    added = _added(start)
-    options = _with_known_selection(options or ColumnOptions(), start, added)
+    sent, added = {field.column for field in start.fields}, _added(start)
+    options = _with_known_selection(options or ColumnOptions(), sent, added)
     chosen = {field.column for field in start.fields if _is_stored(field, added, options)}
     if options.raw and start.process == "Raw":
         # The operands are needed to scale the file later.
         chosen |= {name for field in start.fields if field.column in chosen for name in _operands(field)}
-    sent = {field.column for field in start.fields}
     columns = [_column(field, start, sent, options) for field in start.fields if field.column in chosen]
     _check_names([column.name for column in columns], nexus=options.nexus)
     return columns
@@ -116,11 +116,10 @@ def _check_names(names: Sequence[str], *, nexus: bool) -> None:
         called.add(name)
 
 
-def _with_known_selection(options: ColumnOptions, start: StartData, added: Collection[str]) -> ColumnOptions:
+def _with_known_selection(options: ColumnOptions, sent: AbstractSet[str], added: Collection[str]) -> ColumnOptions:
     """Return the options without `asked` if it is outdated: rather an added column in the file than one missing."""
     if options.asked is None:
         return options
-    sent = {field.column for field in start.fields}
     is_current = sent - set(added) <= options.asked <= sent
     return options if is_current else replace(options, asked=None)
 
