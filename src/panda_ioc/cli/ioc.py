@@ -33,14 +33,18 @@ _FLUSH_TIMEOUT = 1.0
 _END_TIMEOUT = 12.0
 
 
+def _variable(parameter: click.Parameter, context: click.Context) -> str:
+    """Return the variable that set a parameter; "" if none did."""
+    from_variable = context.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT
+    return str(parameter.envvar) if from_variable else ""
+
+
 class _Option(click.Option):
     """An option whose errors name the variable if that set the value."""
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         """Return the name for error messages; click calls this."""
-        if ctx and self.name and ctx.get_parameter_source(self.name) is ParameterSource.ENVIRONMENT:
-            return str(self.envvar)
-        return super().get_error_hint(ctx)
+        return (ctx and _variable(self, ctx)) or super().get_error_hint(ctx)
 
 
 def _option(name: str, kind: Any, text: str, **more: Any) -> Decorator:
@@ -176,9 +180,8 @@ def _shown(location: tuple[int | str, ...]) -> str:
     context = click.get_current_context()
     name = next(name for name, place in _KEYS.items() if location[: len(place)] == place)
     parameter = next(parameter for parameter in context.command.params if parameter.name == name)
-    if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
-        return str(parameter.envvar)
-    return parameter.opts[0] if isinstance(parameter, click.Option) else name.upper()
+    own_name = parameter.opts[0] if isinstance(parameter, click.Option) else name.upper()
+    return _variable(parameter, context) or own_name
 
 
 def _poll(value: str) -> tuple[str, float]:
